@@ -1,0 +1,128 @@
+/**
+ * Compiles the xDS `.proto` files that Weft speaks into TypeScript, at install time.
+ *
+ * Envoy's published API comes with @grpc/grpc-js-xds, our own additions are in policies/wire/proto.
+ * The output (policies/wire/gen) is not committed: it is a pure function of locked inputs. Source
+ * comments are left out, so that what a sidecar loads holds descriptors and types alone.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const bin = (name: string): string => join(root, 'node_modules', '.bin', name);
+const published = join(root, 'node_modules', '@grpc', 'grpc-js-xds', 'deps');
+const own = join(root, 'policies', 'wire', 'proto');
+const out = join(root, 'policies', 'wire', 'gen');
+
+/** The entry points; everything that they import is compiled with them. */
+const entries = [
+  'envoy/config/bootstrap/v3/bootstrap.proto',
+  'envoy/config/listener/v3/listener.proto',
+  'envoy/config/route/v3/route.proto',
+  'envoy/config/cluster/v3/cluster.proto',
+  'envoy/config/endpoint/v3/endpoint.proto',
+  'envoy/config/rbac/v3/rbac.proto',
+  'envoy/config/trace/v3/opentelemetry.proto',
+  'envoy/extensions/access_loggers/file/v3/file.proto',
+  'envoy/extensions/access_loggers/stream/v3/stream.proto',
+  'envoy/extensions/filters/http/rbac/v3/rbac.proto',
+  'envoy/extensions/filters/http/router/v3/router.proto',
+  'envoy/extensions/filters/listener/http_inspector/v3/http_inspector.proto',
+  'envoy/extensions/filters/listener/original_dst/v3/original_dst.proto',
+  'envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto',
+  'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
+  'envoy/extensions/filters/network/rbac/v3/rbac.proto',
+  'envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto',
+  'envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case.proto',
+  'envoy/extensions/load_balancing_policies/least_request/v3/least_request.proto',
+  'envoy/extensions/load_balancing_policies/random/v3/random.proto',
+  'envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.proto',
+  'envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.proto',
+  'envoy/extensions/transport_sockets/tls/v3/secret.proto',
+  'envoy/extensions/transport_sockets/tls/v3/tls.proto',
+  'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
+  'envoy/service/discovery/v3/discovery.proto',
+  'envoy/service/discovery/v3/ads.proto',
+  'weft/v1/address.proto',
+  'weft/ca/v1/certificates.proto',
+];
+
+/** Custom options: they say how other implementations validate, and weigh more than the types. */
+const annotations = /^(validate\/|udpa\/annotations\/|xds\/annotations\/|envoy\/annotations\/|google\/api\/annotations|google\/protobuf\/descriptor)/;
+
+/** Drops annotations from a FileDescriptorSet, keeping what changes the encoding. */
+function withoutOptions(image: Uint8Array): Uint8Array {
+  const set = fromBinary(FileDescriptorSetSchema, image, { readUnknownFields: false });
+  set.file = set.file.filter((file) => !annotations.test(file.name));
+  for (const file of set.file) {
+    file.dependency = file.dependency.filter((name) => !annotations.test(name));
+    file.publicDependency = [];
+    file.weakDependency = [];
+    delete file.options;
+    const pending = [...file.messageType];
+    for (let message = pending.pop(); message !== undefined; message = pending.pop()) {
+      pending.push(...message.nestedType);
+      if (message.options?.mapEntry !== true) delete message.options;
+      for (const oneof of message.oneofDecl) delete oneof.options;
+      for (const field of message.field) {
+        if (field.options?.packed === undefined) delete field.options;
+      }
+      for (const value of message.enumType) delete value.options;
+    }
+    for (const value of file.enumType) {
+      delete value.options;
+      for (const item of value.value) delete item.options;
+    }
+  }
+  return toBinary(FileDescriptorSetSchema, set);
+}
+
+if (!existsSync(published)) {
+  // `npm ci --omit=dev` has no compiler; what ships is bundled from a full install.
+  console.error('generate-wire: development dependencies are absent, nothing to compile');
+  process.exit(0);
+}
+
+const work = mkdtempSync(join(tmpdir(), 'weft-wire-'));
+try {
+  // buf refuses modules outside its workspace, so the four trees are joined in one folder.
+  for (const tree of ['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate']) {
+    const from = join(published, tree);
+    cpSync(from, work, { recursive: true, filter: (path) => !/\/(java|tests|v2|v2alpha\d?)$/.test(path.slice(from.length)) });
+  }
+  cpSync(own, work, { recursive: true });
+  // The published validation rules use a field newer than the validate.proto published beside them;
+  // the rules are not compiled into anything here, so the field is dropped.
+  for (const file of globSync('envoy/**/*.proto', { cwd: work })) {
+    const text = readFileSync(join(work, file), 'utf8');
+    const plain = text.replaceAll(/,? *\bignore_empty: true,? */g, ' ');
+    if (plain !== text) writeFileSync(join(work, file), plain);
+  }
+  writeFileSync(join(work, 'buf.yaml'), 'version: v2\nmodules:\n  - path: .\n');
+  writeFileSync(
+    join(work, 'buf.gen.yaml'),
+    `version: v2
+plugins:
+  - local: ["${bin('node')}", "${join(root, 'node_modules/@bufbuild/protoc-gen-es/bin/protoc-gen-es')}"]
+    out: ${out}
+    opt: [target=ts, import_extension=ts, erasable_syntax=true]
+    include_imports: true
+`,
+  );
+  rmSync(out, { recursive: true, force: true });
+  const paths = entries.flatMap((entry) => ['--path', entry]);
+  const image = join(work, 'image.binpb');
+  const run = (...args: string[]): void => {
+    execFileSync(bin('buf'), args, { cwd: work, stdio: ['ignore', 'inherit', 'inherit'] });
+  };
+  run('build', '.', ...paths, '--exclude-source-info', '-o', image);
+  writeFileSync(image, withoutOptions(readFileSync(image)));
+  run('generate', image);
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
