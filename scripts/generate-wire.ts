@@ -53,7 +53,8 @@ const entries = [
 ];
 
 /** Custom options: they say how other implementations validate, and weigh more than the types. */
-const annotations = /^(validate\/|udpa\/annotations\/|xds\/annotations\/|envoy\/annotations\/|google\/api\/annotations|google\/protobuf\/descriptor)/;
+const annotations =
+  /^(validate\/|udpa\/annotations\/|xds\/annotations\/|envoy\/annotations\/|google\/api\/annotations|google\/protobuf\/descriptor)/;
 
 /** Drops annotations from a FileDescriptorSet, keeping what changes the encoding. */
 function withoutOptions(image: Uint8Array): Uint8Array {
@@ -93,7 +94,10 @@ try {
   // buf refuses modules outside its workspace, so the four trees are joined in one folder.
   for (const tree of ['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate']) {
     const from = join(published, tree);
-    cpSync(from, work, { recursive: true, filter: (path) => !/\/(java|tests|v2|v2alpha\d?)$/.test(path.slice(from.length)) });
+    cpSync(from, work, {
+      recursive: true,
+      filter: (path) => !/\/(java|tests|v2|v2alpha\d?)$/.test(path.slice(from.length)),
+    });
   }
   cpSync(own, work, { recursive: true });
   // The published validation rules use a field newer than the validate.proto published beside them;
