@@ -1,0 +1,47 @@
+import type { SpiffeId } from '../identity/spiffe-id.ts';
+
+/** IP in canonical text (RFC 5952 for IPv6, no brackets, no zone; never IPv4-mapped) and port. */
+export interface SocketAddress {
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** `10.0.0.0/8`, `fd00::/8`. */
+export interface CidrRange {
+  readonly ip: string;
+  readonly prefixBits: number;
+}
+
+/** What a port speaks; `detect` looks at the first bytes. */
+export type AppProtocol = 'detect' | 'tcp' | 'http' | 'http2' | 'grpc' | 'tls';
+
+export interface ServicePort {
+  readonly port: number;
+  readonly protocol: AppProtocol;
+  /** Empty string: none. */
+  readonly routeConfiguration: string;
+  readonly cluster: string;
+}
+
+/** What an IP stands for: xDS type `weft.v1.Address`. */
+export type Address = ServiceAddress | WorkloadAddress;
+
+export interface ServiceAddress {
+  readonly kind: 'service';
+  readonly namespace: string;
+  readonly name: string;
+  readonly ports: readonly ServicePort[];
+}
+
+export interface WorkloadAddress {
+  readonly kind: 'workload';
+  readonly namespace: string;
+  readonly name: string;
+  readonly spiffeId: SpiffeId;
+  readonly workloadName: string;
+  readonly zone: string;
+  readonly mtls: boolean;
+  readonly service: string;
+  readonly ports: readonly ServicePort[];
+  readonly terminating: boolean;
+}

@@ -1,0 +1,85 @@
+import type { SpiffeId } from '../identity/spiffe-id.ts';
+import type { SocketAddress } from './address.ts';
+import type { UpstreamTls } from './tls.ts';
+
+export interface Cluster {
+  readonly name: string;
+  readonly discovery:
+    | { readonly kind: 'eds'; readonly serviceName: string }
+    | { readonly kind: 'static'; readonly assignment: EndpointAssignment }
+    | {
+        readonly kind: 'strict-dns';
+        readonly hosts: readonly { readonly host: string; readonly port: number }[];
+        readonly refreshMs: number;
+      }
+    /** The connection's original destination, or of the Address that it stands for. */
+    | { readonly kind: 'original-dst' };
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly requestsPerConnectionMax: number;
+  readonly balancer: 'least-request' | 'round-robin' | 'random';
+  /** What the upstream speaks inside TLS or plaintext. */
+  readonly protocol: 'http1' | 'http2';
+  readonly limits: ClusterLimits;
+  readonly errorRate: ErrorRateBreaker | undefined;
+  /**
+   * For every endpoint. Undefined and the endpoint is `mtls`: mesh TLS to the endpoint's SPIFFE ID, if `meshTls`.
+   */
+  readonly tls: UpstreamTls | undefined;
+  /** Mesh TLS to endpoints that take it (`weft.dev/tls: mtls`), plaintext to others. */
+  readonly meshTls: boolean;
+  /** Names for labels; from `filter_metadata["weft.dev"]`. */
+  readonly service: { readonly namespace: string; readonly name: string } | undefined;
+}
+
+/** Envoy's circuit_breakers.thresholds of priority DEFAULT. */
+export interface ClusterLimits {
+  readonly connectionsMax: number;
+  readonly pendingRequestsMax: number;
+  readonly requestsMax: number;
+  /** Concurrent retries where there is no budget. */
+  readonly retriesMax: number;
+  readonly retryBudget: RetryBudget | undefined;
+}
+
+/** Retries in flight may not exceed percent of active requests, but `concurrencyMin` are always allowed. */
+export interface RetryBudget {
+  readonly percent: number;
+  readonly concurrencyMin: number;
+}
+
+/** Run by opossum: opens when the error rate over the window passes the threshold. */
+export interface ErrorRateBreaker {
+  readonly thresholdPercent: number;
+  readonly volumeMin: number;
+  readonly windowMs: number;
+  readonly openMs: number;
+}
+
+export const defaultClusterLimits: ClusterLimits = {
+  connectionsMax: 1_024,
+  pendingRequestsMax: 1_024,
+  requestsMax: 1_024,
+  retriesMax: 3,
+  retryBudget: { percent: 20, concurrencyMin: 3 },
+};
+
+export interface EndpointAssignment {
+  readonly clusterName: string;
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface Endpoint {
+  readonly address: SocketAddress;
+  readonly weight: number;
+  /** 0 is preferred. */
+  readonly priority: number;
+  readonly zone: string;
+  readonly health: 'healthy' | 'unhealthy' | 'draining';
+  /** Its sidecar takes mesh TLS. */
+  readonly mtls: boolean;
+  /** Verified against the peer certificate when `mtls`. */
+  readonly spiffeId: SpiffeId | undefined;
+  /** For labels: `<namespace>/<workload>`. */
+  readonly workload: string;
+}

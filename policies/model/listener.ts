@@ -1,0 +1,129 @@
+import type { AppProtocol, CidrRange, SocketAddress } from './address.ts';
+import type { Rbac } from './authorization.ts';
+import type { RouteConfiguration } from './route.ts';
+import type { DownstreamTls } from './tls.ts';
+
+export type Direction = 'inbound' | 'outbound';
+
+/** Name of a route configuration or cluster: what the Address of the original destination says. */
+export const ORIGINAL_DESTINATION = 'weft.dev/original-destination';
+
+export interface Listener {
+  readonly name: string;
+  readonly direction: Direction;
+  readonly addresses: readonly SocketAddress[];
+  /** The original destination (SO_ORIGINAL_DST) takes the place of the local address in matches. */
+  readonly useOriginalDst: boolean;
+  /** Listener filters tls_inspector and http_inspector. */
+  readonly detectTls: boolean;
+  readonly detectHttp: boolean;
+  /** How long first bytes are waited for before the connection counts as opaque. */
+  readonly detectTimeoutMs: number;
+  readonly filterChains: readonly FilterChain[];
+  readonly defaultFilterChain: FilterChain | undefined;
+  /** Settings of the mesh for this workload; from `filter_metadata["weft.dev"]`. */
+  readonly settings: WorkloadSettings | undefined;
+}
+
+/** Per-workload settings that no message of Envoy's carries. */
+export interface WorkloadSettings {
+  readonly tracing: TracingSettings | undefined;
+  readonly accessLog: boolean;
+  /** Names for labels of metrics and spans. */
+  readonly workloadName: string;
+  readonly serviceName: string;
+}
+
+export interface TracingSettings {
+  /** OTLP endpoint, for example `http://otel.observability.svc:4318`. */
+  readonly otlpEndpoint: string;
+  readonly otlpProtocol: 'grpc' | 'http';
+  /** 0..100, for requests that bring no decision of their own. */
+  readonly samplingPercent: number;
+}
+
+/** Matched as Envoy does: destination port, address, server names, transport, ALPN; most specific first. */
+export interface FilterChainMatch {
+  readonly destinationPort: number | undefined;
+  readonly destinationRanges: readonly CidrRange[];
+  readonly serverNames: readonly string[];
+  readonly transportProtocol: 'tls' | 'raw_buffer' | undefined;
+  /** ALPN of TLS; `http/1.0`, `http/1.1`, `h2c` for detected plaintext. */
+  readonly applicationProtocols: readonly string[];
+}
+
+export interface FilterChain {
+  readonly name: string;
+  readonly match: FilterChainMatch;
+  /** Undefined: plaintext, or TLS passed through untouched. */
+  readonly tls: DownstreamTls | undefined;
+  /** Network RBAC filters, before the terminal one. */
+  readonly networkRbac: readonly Rbac[];
+  readonly terminal: HttpConnectionManager | TcpProxy;
+}
+
+export interface HttpConnectionManager {
+  readonly kind: 'http';
+  readonly statPrefix: string;
+  readonly codec: 'auto' | 'http1' | 'http2';
+  readonly route:
+    | { readonly kind: 'inline'; readonly config: RouteConfiguration }
+    | { readonly kind: 'rds'; readonly name: string };
+  readonly filters: readonly HttpFilter[];
+  readonly limits: HttpLimits;
+  /** The `Server` header is left as the application sent it. */
+  readonly serverHeader: 'passthrough';
+  /** Proxies in front whose forwarded headers are believed; 0: none. */
+  readonly trustedHops: number;
+  readonly accessLogs: readonly AccessLog[];
+}
+
+export interface HttpLimits {
+  readonly headBytesMax: number;
+  readonly headersCountMax: number;
+  /** 0: none. From the first byte of the request to its end. */
+  readonly requestTimeoutMs: number;
+  /** 0: none. Head complete within this time. */
+  readonly headTimeoutMs: number;
+  readonly streamIdleTimeoutMs: number;
+  /** Keep-alive connection without a request. */
+  readonly idleTimeoutMs: number;
+  readonly requestsPerConnectionMax: number;
+  readonly concurrentStreamsMax: number;
+}
+
+export const defaultHttpLimits: HttpLimits = {
+  headBytesMax: 61_440,
+  headersCountMax: 100,
+  requestTimeoutMs: 0,
+  headTimeoutMs: 60_000,
+  streamIdleTimeoutMs: 300_000,
+  idleTimeoutMs: 3_600_000,
+  requestsPerConnectionMax: 0,
+  concurrentStreamsMax: 1_024,
+};
+
+export type HttpFilter =
+  | { readonly kind: 'rbac'; readonly name: string; readonly rbac: Rbac }
+  | { readonly kind: 'router' };
+
+export interface AccessLog {
+  readonly kind: 'stdout' | 'stderr' | 'file';
+  /** Empty for stdout and stderr. */
+  readonly path: string;
+}
+
+export interface TcpProxy {
+  readonly kind: 'tcp';
+  readonly statPrefix: string;
+  readonly clusters: readonly WeightedTcpCluster[];
+  readonly idleTimeoutMs: number;
+  readonly accessLogs: readonly AccessLog[];
+}
+
+export interface WeightedTcpCluster {
+  readonly name: string;
+  readonly weight: number;
+}
+
+export type DetectedProtocol = Exclude<AppProtocol, 'detect'>;

@@ -1,0 +1,109 @@
+import type { HeaderMatch, QueryParameterMatch } from './match.ts';
+
+export interface RouteConfiguration {
+  readonly name: string;
+  readonly virtualHosts: readonly VirtualHost[];
+}
+
+export interface VirtualHost {
+  readonly name: string;
+  /** `*`, `shop.example`, `*.example`; without port or with. Mesh routes use `*`: the original destination chose the Service. */
+  readonly domains: readonly string[];
+  /** First match wins; no match is a 404 with flag NR. */
+  readonly routes: readonly Route[];
+}
+
+export interface Route {
+  /** For logs: `<namespace>/<route>/<rule>`. */
+  readonly name: string;
+  readonly match: RouteMatch;
+  readonly action: ForwardAction | RedirectAction | DirectResponseAction;
+  readonly requestHeaders: HeaderMutation;
+  readonly responseHeaders: HeaderMutation;
+}
+
+export interface RouteMatch {
+  readonly path: { readonly kind: 'prefix' | 'exact' | 'pathSeparatedPrefix' | 'regex'; readonly value: string };
+  readonly caseSensitive: boolean;
+  /** All must match. */
+  readonly headers: readonly HeaderMatch[];
+  readonly queryParameters: readonly QueryParameterMatch[];
+}
+
+/** Applied in the order set, add, remove. Names as to be sent. */
+export interface HeaderMutation {
+  readonly set: readonly HeaderValue[];
+  readonly add: readonly HeaderValue[];
+  /** Lower case. */
+  readonly remove: readonly string[];
+}
+
+export interface HeaderValue {
+  readonly name: string;
+  readonly value: string;
+}
+
+export const noMutation: HeaderMutation = { set: [], add: [], remove: [] };
+
+export interface ForwardAction {
+  readonly kind: 'forward';
+  /** Weights may be zero; all zero: 500. */
+  readonly clusters: readonly WeightedCluster[];
+  /** 0: none. Whole exchange, retries included. */
+  readonly timeoutMs: number;
+  /** 0: that of the listener. */
+  readonly idleTimeoutMs: number;
+  readonly retry: RetryPolicy | undefined;
+  readonly hostRewrite: string | undefined;
+  readonly pathRewrite: PathRewrite | undefined;
+}
+
+export type PathRewrite =
+  | { readonly kind: 'prefix'; readonly value: string }
+  | { readonly kind: 'full'; readonly value: string };
+
+export interface WeightedCluster {
+  /** Empty: an invalid backend, answered 500. */
+  readonly name: string;
+  readonly weight: number;
+  readonly requestHeaders: HeaderMutation;
+  readonly responseHeaders: HeaderMutation;
+}
+
+export interface RedirectAction {
+  readonly kind: 'redirect';
+  readonly status: 301 | 302 | 303 | 307 | 308;
+  readonly scheme: string | undefined;
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly path: PathRewrite | undefined;
+}
+
+export interface DirectResponseAction {
+  readonly kind: 'direct';
+  readonly status: number;
+  readonly body: string;
+}
+
+export type RetryCondition =
+  | '5xx'
+  | 'gateway-error'
+  | 'connect-failure'
+  | 'reset'
+  | 'retriable-4xx'
+  | 'refused-stream'
+  | 'retriable-status-codes';
+
+export interface RetryPolicy {
+  readonly on: readonly RetryCondition[];
+  /** Besides the first attempt. */
+  readonly retriesMax: number;
+  /** 0: none. */
+  readonly perTryTimeoutMs: number;
+  readonly statusCodes: readonly number[];
+  /** Full jitter between 0 and min(max, base * 2^n). */
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  /** True: also methods that are not idempotent (RFC 9110 section 9.2.2). */
+  readonly nonIdempotent: boolean;
+}
