@@ -1,0 +1,25 @@
+import type { SecureContext } from 'node:tls';
+import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+
+/** One identity's key material of this moment; a rotation makes a new one. */
+export interface WorkloadCertificate {
+  readonly spiffeId: SpiffeId;
+  readonly notBeforeUnixMs: number;
+  readonly notAfterUnixMs: number;
+  readonly serialHex: string;
+  /** TLS 1.3 with this key, leaf, chain and the trust anchors of the mesh. */
+  readonly context: SecureContext;
+  /** PEM bundle of trust anchors. */
+  readonly trustPem: string;
+  /** Grows with each rotation: keys caches of sessions and connections. */
+  readonly generation: number;
+}
+
+/** Where TLS finds certificates; keyed by SPIFFE ID, so that a node proxy or gateway can hold several. */
+export interface CertificateSource {
+  /** Undefined: not issued yet. */
+  get(spiffeId: SpiffeId): WorkloadCertificate | undefined;
+  /** The identity of this proxy's only workload; undefined until the first certificate. */
+  own(): WorkloadCertificate | undefined;
+  onChange(listener: (certificate: WorkloadCertificate) => void): () => void;
+}

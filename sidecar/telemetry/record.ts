@@ -1,0 +1,59 @@
+import type { Direction } from '@weft/policies/model/listener';
+import type { ResponseFlag } from '../http/errors.ts';
+
+/**
+ * What the path knows of a finished exchange: the one input of metrics, access log, spans and decision records.
+ * A plain mutable object of fixed shape, reused by the recorder's caller after `record` returns.
+ */
+export interface RequestRecord {
+  direction: Direction;
+  protocol: 'http' | 'grpc' | 'tcp';
+  startUnixMs: number;
+  durationMs: number;
+  /** Until the upstream's response head; 0 if none came. */
+  upstreamMs: number;
+  method: string;
+  authority: string;
+  path: string;
+  /** HTTP status sent downstream; 0 for TCP or when nothing was sent. */
+  status: number;
+  /** gRPC status, -1 if not gRPC. */
+  grpcStatus: number;
+  flag: ResponseFlag | '';
+  detail: string;
+  /** `<namespace>/<route>/<rule>`. */
+  route: string;
+  cluster: string;
+  /** `ip:port` of the endpoint that answered last. */
+  upstream: string;
+  attempts: number;
+  /** SPIFFE ID of the peer, or empty. */
+  sourceIdentity: string;
+  sourceWorkload: string;
+  destinationIdentity: string;
+  destinationWorkload: string;
+  /** `<namespace>/<service>`. */
+  destinationService: string;
+  remote: string;
+  destination: string;
+  bytesReceived: number;
+  bytesSent: number;
+  /** Authorization policy rule that decided, or empty. */
+  rule: string;
+  mtls: boolean;
+  requestId: string;
+  /** Lower-case hex; empty when not traced. */
+  traceId: string;
+  spanId: string;
+  parentSpanId: string;
+  sampled: boolean;
+}
+
+/** Port from the data path to metrics, logs and traces. Must not keep the record. */
+export interface Recorder {
+  record(record: RequestRecord): void;
+  /** Connections, for weft_tcp_connections_*; `open` is +1 or -1. */
+  connection(direction: Direction, open: 1 | -1): void;
+  /** Named bounds that were hit, errors of parsers, drops: everything that has no request. */
+  count(event: string): void;
+}
