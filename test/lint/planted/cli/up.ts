@@ -1,0 +1,1 @@
+import { support } from "../test/support.ts"; export const up = support;

@@ -1,0 +1,1 @@
+import { KubeConfig } from "@kubernetes/client-node"; export const kube = KubeConfig;

@@ -1,0 +1,1 @@
+export const ca = 1;

@@ -1,0 +1,1 @@
+import { informer } from "../kube/informer.ts"; export const state = informer;

@@ -1,0 +1,1 @@
+import { route } from "../sidecar/route/table.ts"; export const peek = route;

@@ -1,0 +1,1 @@
+import { ca } from "../ca/sign.ts"; export const routes = ca;

@@ -1,0 +1,1 @@
+import { ca } from "../control-plane/ca/sign.ts"; export const plan = ca;

@@ -1,0 +1,1 @@
+import { up } from "../../cli/up.ts"; export const run = up;

@@ -1,0 +1,1 @@
+import { codec } from "../wire/codec.ts"; export const encoded = codec;

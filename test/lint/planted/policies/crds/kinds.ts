@@ -1,0 +1,1 @@
+import { ok } from "../kit/result.ts"; export const kind = ok;

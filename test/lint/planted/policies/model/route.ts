@@ -1,0 +1,1 @@
+import { kind } from "../crds/kinds.ts"; export const route = kind;

@@ -1,0 +1,1 @@
+import { b } from "../filters/b/filter.ts"; export const pool = b;

@@ -1,0 +1,1 @@
+import { b } from "../b/filter.ts"; export const a = b;

@@ -1,0 +1,1 @@
+import { pool } from "../cluster/pool.ts"; export const codec = pool;

@@ -1,0 +1,1 @@
+import { dlopen } from "node:ffi"; export const open = dlopen;

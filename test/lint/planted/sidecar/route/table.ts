@@ -1,0 +1,1 @@
+import { a } from "../filters/a/filter.ts"; export const route = a;

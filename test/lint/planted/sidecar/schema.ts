@@ -1,0 +1,1 @@
+import { kind } from "../policies/crds/kinds.ts"; export const schema = kind;

@@ -1,0 +1,1 @@
+import { fixture } from "./fixture.test.ts"; export const tested = fixture;
