@@ -1,0 +1,181 @@
+/** `AuthorizationPolicy`: who may call a workload, judged on the server side. */
+
+import { z } from 'zod';
+import { isIP } from '../kit/ip.ts';
+import { dnsLabel, headerName, httpMethods, port } from './formats.ts';
+import { listOf, setOf, text, withRules } from './schema.ts';
+
+const valuesMax = 32;
+
+const principal = () =>
+  text(/^(\*|spiffe:\/\/[^*\s]+\*?|\*[^*\s]+)$/, 'a SPIFFE ID, `*` may stand at its start or end', {
+    min: 1,
+    max: 2048,
+  });
+const namespace = () =>
+  text(/^(\*|\*?[-a-z0-9]+|[-a-z0-9]+\*)$/, 'a namespace, `*` may stand at its start or end', { min: 1, max: 63 });
+const serviceAccount = () =>
+  text(
+    /^([a-z0-9]([-a-z0-9]*[a-z0-9])?\/)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/,
+    'a service account, `name` or `namespace/name`',
+    { min: 1, max: 317 },
+  );
+const path = () =>
+  text(/^(\*|\/[^*?#\s]*\*?|\*[^*?#\s]+)$/, 'a path such as `/cart`, `/cart/*` or `*.png`', { min: 1, max: 1024 });
+const host = () =>
+  text(
+    /^(\*|\*?[-a-zA-Z0-9._]+(:[0-9]{1,5})?|[-a-zA-Z0-9._]+\*|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?)$/,
+    'a host, `*` may stand at its start or end',
+    {
+      min: 1,
+      max: 260,
+    },
+  );
+
+/** The part after the slash is a prefix length of the family of the part before it (RFC 4632, RFC 4291). */
+function isIpBlock(value: string): boolean {
+  const slash = value.indexOf('/');
+  const address = slash < 0 ? value : value.slice(0, slash);
+  const family = isIP(address);
+  if (family === 0) return false;
+  if (slash < 0) return true;
+  const length = value.slice(slash + 1);
+  return /^(0|[1-9][0-9]{0,2})$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
+}
+
+// CEL can parse addresses from Kubernetes 1.31 on; the pattern is what older API servers can check.
+const ipBlock = () =>
+  withRules(text(/^[0-9a-fA-F:.]+(\/[0-9]{1,3})?$/, 'an address or a CIDR block', { min: 2, max: 49 }), [
+    { message: 'must be an address or a CIDR block such as `10.0.0.0/8` or `fd00::/8`', check: isIpBlock },
+  ]);
+
+const names = <S extends z.ZodType<string | number>>(item: S, description: string) =>
+  setOf(item, { min: 1, max: valuesMax }).optional().describe(description);
+
+const somethingSet = (value: Readonly<Record<string, unknown>>): boolean =>
+  Object.values(value).some((one) => one !== undefined);
+
+const source = withRules(
+  z.strictObject({
+    principals: names(principal(), 'SPIFFE IDs of the caller, from its mesh certificate.'),
+    notPrincipals: names(principal(), 'SPIFFE IDs that do not match.'),
+    namespaces: names(namespace(), 'Namespaces of the caller, from its mesh certificate.'),
+    notNamespaces: names(namespace(), 'Namespaces that do not match.'),
+    serviceAccounts: names(
+      serviceAccount(),
+      'Service accounts of the caller; one without a namespace is of the namespace of the policy.',
+    ),
+    notServiceAccounts: names(serviceAccount(), 'Service accounts that do not match.'),
+    ipBlocks: names(ipBlock(), 'Addresses that the connection comes from.'),
+    notIpBlocks: names(ipBlock(), 'Addresses that do not match.'),
+  }),
+  [
+    {
+      cel: 'has(self.principals) || has(self.notPrincipals) || has(self.namespaces) || has(self.notNamespaces) || has(self.serviceAccounts) || has(self.notServiceAccounts) || has(self.ipBlocks) || has(self.notIpBlocks)',
+      message: 'an empty entry would match every caller; set a field, or remove `from` to mean everyone',
+      check: somethingSet,
+    },
+  ],
+);
+
+const operation = withRules(
+  z.strictObject({
+    methods: names(z.enum(httpMethods), 'HTTP methods.'),
+    notMethods: names(z.enum(httpMethods), 'HTTP methods that do not match.'),
+    paths: names(path(), 'Paths without the query: exact, `/x/*` for all below, `*x` for all that end so.'),
+    notPaths: names(path(), 'Paths that do not match.'),
+    ports: names(port(), 'Ports of the workload.'),
+    notPorts: names(port(), 'Ports that do not match.'),
+    hosts: names(host(), 'Hosts that the request names.'),
+    notHosts: names(host(), 'Hosts that do not match.'),
+  }),
+  [
+    {
+      cel: 'has(self.methods) || has(self.notMethods) || has(self.paths) || has(self.notPaths) || has(self.ports) || has(self.notPorts) || has(self.hosts) || has(self.notHosts)',
+      message: 'an empty entry would match every request; set a field, or remove `to` to mean everything',
+      check: somethingSet,
+    },
+  ],
+);
+
+const headerValue = () => z.string().min(1).max(4096);
+
+const headerCondition = withRules(
+  z.strictObject({
+    header: headerName().describe('Name of a request header, in any case.'),
+    values: names(headerValue(), 'Values that match; `*` may stand at the start or end, alone it means present.'),
+    notValues: names(headerValue(), 'Values that do not match.'),
+  }),
+  [
+    {
+      cel: 'has(self.values) || has(self.notValues)',
+      message: "needs values or notValues; values: ['*'] asks for the header to be present",
+      check: (value) => value.values !== undefined || value.notValues !== undefined,
+    },
+  ],
+);
+
+const rule = z.strictObject({
+  name: text(/^[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$/, 'a name of letters, digits, `-`, `_` and `.`', {
+    min: 1,
+    max: 63,
+  })
+    .optional()
+    .describe('Shown in logs and metrics when the rule decides.'),
+  from: listOf(source, { min: 1, max: 16 }).optional().describe('Callers, any of which matches. Without it, everyone.'),
+  to: listOf(operation, { min: 1, max: 16 })
+    .optional()
+    .describe('Requests, any of which matches. Without it, every one.'),
+  when: listOf(headerCondition, { min: 1, max: 16 }).optional().describe('Further conditions, all of which must hold.'),
+});
+
+const rules = withRules(listOf(rule, { max: 64 }), [
+  {
+    cel: 'self.all(a, !has(a.name) || self.exists_one(b, has(b.name) && b.name == a.name))',
+    message: 'uses one rule name twice; names must differ, logs tell rules apart by them',
+    check: (list) => {
+      const used = list.flatMap((one) => (one.name === undefined ? [] : [one.name]));
+      return new Set(used).size === used.length;
+    },
+  },
+]);
+
+const labelKey = text(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/, 'a label key', {
+  min: 1,
+  max: 317,
+});
+const labelValue = text(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/, 'a label value', { max: 63 });
+
+const matchLabels = withRules(z.record(labelKey, labelValue).meta({ maxProperties: 16 }), [
+  // `maxProperties` says it in the CRD; zod has no word for it.
+  {
+    message: 'at most 16 labels',
+    check: (labels) => Object.keys(labels).length <= 16,
+  },
+]);
+
+export const authorizationPolicySpec = withRules(
+  z.strictObject({
+    selector: z
+      .strictObject({ matchLabels: matchLabels.describe('Labels that a pod must have.') })
+      .optional()
+      .describe('The workloads that are protected. Without it, all of the namespace.'),
+    action: z
+      .enum(['ALLOW', 'DENY', 'AUDIT'])
+      .default('ALLOW')
+      .describe(
+        'DENY is judged first. Once a workload has an ALLOW policy, what none of them allows is denied. AUDIT logs what it would deny and denies nothing.',
+      ),
+    rules: rules
+      .default([])
+      .describe('The action is taken when any rule matches. ALLOW without rules denies everything.'),
+  }),
+  [
+    {
+      cel: "self.action == 'ALLOW' || size(self.rules) > 0",
+      message: 'DENY and AUDIT without rules do nothing; add a rule ({} matches every request)',
+      path: ['rules'],
+      check: (spec) => spec.action === 'ALLOW' || spec.rules.length > 0,
+    },
+  ],
+).describe('The desired access. All policies of a workload count together.');

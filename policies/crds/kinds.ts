@@ -1,0 +1,264 @@
+/** The registry of kinds: everything about each of them in one place, and the door through which objects come in. */
+import { z } from 'zod';
+import { err, ok, type Result } from '../kit/result.ts';
+import { authorizationPolicySpec } from './authorizationpolicy.ts';
+import { httpRouteSpec, routeStatus } from './gateway/httproute.ts';
+import { referenceGrantSpec } from './gateway/referencegrant.ts';
+import { meshSpec, meshStatus } from './mesh.ts';
+import { clusterMetadata, namespacedMetadata, policyStatus } from './object.ts';
+import { type FieldError, fieldErrors } from './parse.ts';
+import { type CelRule, celRulesOf, type DeepReadonly, type Rule, withRules } from './schema.ts';
+import { trafficPolicySpec } from './trafficpolicy.ts';
+
+export type { FieldError } from './parse.ts';
+
+export const weftGroup = 'weft.dev';
+export const gatewayGroup = 'gateway.networking.k8s.io';
+
+export interface PrinterColumn {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  readonly jsonPath: string;
+  readonly description?: string;
+  /** Columns above 0 show with `-o wide` alone. */
+  readonly priority?: number;
+}
+
+export interface KindDefinition<T = unknown> {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: KindName;
+  readonly plural: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly scope: 'Namespaced' | 'Cluster';
+  readonly description: string;
+  /** An object as a whole, as the API server hands it out. */
+  readonly schema: z.ZodType<T>;
+  readonly spec: z.ZodType;
+  readonly status: z.ZodType | undefined;
+  /** Rules at the root of the object. */
+  readonly celRules: readonly CelRule[];
+  readonly printerColumns: readonly PrinterColumn[];
+}
+
+/** List items come without type meta, so that both fields may be absent, but never wrong. */
+const typeMeta = <const Versions extends readonly [string, ...string[]], const Kind extends string>(
+  versions: Versions,
+  kind: Kind,
+) => ({ apiVersion: z.enum(versions).default(versions[0]), kind: z.literal(kind).default(kind) });
+
+const meshRules: readonly Rule<{ readonly metadata: { readonly name: string } }>[] = [
+  {
+    cel: "self.metadata.name == 'default'",
+    message: 'the Mesh must be named default, there is only one',
+    path: ['metadata', 'name'],
+    check: (mesh) => mesh.metadata.name === 'default',
+  },
+];
+
+interface Targeting {
+  readonly metadata: { readonly namespace: string };
+  readonly spec: { readonly targetRefs: readonly { readonly kind: string; readonly name: string }[] };
+}
+
+const trafficPolicyRules: readonly Rule<Targeting>[] = [
+  // CEL sees no metadata but the name, so that only admission can say this.
+  {
+    message: 'a target of kind Namespace must be the namespace of the policy',
+    path: ['spec', 'targetRefs'],
+    check: (policy) =>
+      policy.spec.targetRefs.every((ref) => ref.kind !== 'Namespace' || ref.name === policy.metadata.namespace),
+  },
+];
+
+const meshObject = withRules(
+  z.strictObject({
+    ...typeMeta(['weft.dev/v1alpha1'], 'Mesh'),
+    metadata: clusterMetadata,
+    spec: meshSpec.prefault({}),
+    status: meshStatus.optional(),
+  }),
+  meshRules,
+);
+
+const trafficPolicyObject = withRules(
+  z.strictObject({
+    ...typeMeta(['weft.dev/v1alpha1'], 'TrafficPolicy'),
+    metadata: namespacedMetadata,
+    spec: trafficPolicySpec,
+    status: policyStatus.optional(),
+  }),
+  trafficPolicyRules,
+);
+
+const authorizationPolicyObject = z.strictObject({
+  ...typeMeta(['weft.dev/v1alpha1'], 'AuthorizationPolicy'),
+  metadata: namespacedMetadata,
+  spec: authorizationPolicySpec.prefault({}),
+  status: policyStatus.optional(),
+});
+
+const httpRouteObject = z.strictObject({
+  ...typeMeta(['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1beta1'], 'HTTPRoute'),
+  metadata: namespacedMetadata,
+  spec: httpRouteSpec,
+  status: routeStatus.optional(),
+});
+
+const referenceGrantObject = z.strictObject({
+  ...typeMeta(['gateway.networking.k8s.io/v1beta1', 'gateway.networking.k8s.io/v1'], 'ReferenceGrant'),
+  metadata: namespacedMetadata,
+  spec: referenceGrantSpec,
+});
+
+export type Mesh = DeepReadonly<z.output<typeof meshObject>>;
+export type TrafficPolicy = DeepReadonly<z.output<typeof trafficPolicyObject>>;
+export type AuthorizationPolicy = DeepReadonly<z.output<typeof authorizationPolicyObject>>;
+export type HTTPRoute = DeepReadonly<z.output<typeof httpRouteObject>>;
+export type ReferenceGrant = DeepReadonly<z.output<typeof referenceGrantObject>>;
+export type PolicyStatus = DeepReadonly<z.output<typeof policyStatus>>;
+export type RouteStatus = DeepReadonly<z.output<typeof routeStatus>>;
+
+export interface KindTypes {
+  readonly Mesh: Mesh;
+  readonly TrafficPolicy: TrafficPolicy;
+  readonly AuthorizationPolicy: AuthorizationPolicy;
+  readonly HTTPRoute: HTTPRoute;
+  readonly ReferenceGrant: ReferenceGrant;
+}
+
+export type KindName = keyof KindTypes;
+
+const age: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' };
+const accepted: PrinterColumn = {
+  name: 'Accepted',
+  type: 'string',
+  jsonPath: '.status.conditions[?(@.type=="Accepted")].status',
+  description: 'Whether the control plane takes the object.',
+};
+const programmed: PrinterColumn = {
+  name: 'Programmed',
+  type: 'string',
+  jsonPath: '.status.conditions[?(@.type=="weft.dev/Programmed")].status',
+  description: 'Whether the sidecars have it.',
+};
+
+export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind]> } = {
+  Mesh: {
+    group: weftGroup,
+    version: 'v1alpha1',
+    kind: 'Mesh',
+    plural: 'meshes',
+    singular: 'mesh',
+    shortNames: [],
+    categories: ['weft'],
+    scope: 'Cluster',
+    description: 'Mesh holds the settings of the whole mesh. There is one, named default.',
+    schema: meshObject,
+    spec: meshSpec,
+    status: meshStatus,
+    celRules: celRulesOf(meshRules),
+    printerColumns: [
+      { name: 'mTLS', type: 'string', jsonPath: '.spec.mtls.mode' },
+      { name: 'Outbound', type: 'string', jsonPath: '.spec.outbound.mode' },
+      { name: 'Trust Domain', type: 'string', jsonPath: '.status.trustDomain' },
+      age,
+    ],
+  },
+  TrafficPolicy: {
+    group: weftGroup,
+    version: 'v1alpha1',
+    kind: 'TrafficPolicy',
+    plural: 'trafficpolicies',
+    singular: 'trafficpolicy',
+    shortNames: ['tp'],
+    categories: ['weft'],
+    scope: 'Namespaced',
+    description: 'TrafficPolicy says how clients call a target: retries, timeouts, circuit breaking, load balancing.',
+    schema: trafficPolicyObject,
+    spec: trafficPolicySpec,
+    status: policyStatus,
+    celRules: celRulesOf(trafficPolicyRules),
+    printerColumns: [
+      { name: 'Target Kind', type: 'string', jsonPath: '.spec.targetRefs[0].kind' },
+      { name: 'Target', type: 'string', jsonPath: '.spec.targetRefs[0].name' },
+      accepted,
+      programmed,
+      age,
+    ],
+  },
+  AuthorizationPolicy: {
+    group: weftGroup,
+    version: 'v1alpha1',
+    kind: 'AuthorizationPolicy',
+    plural: 'authorizationpolicies',
+    singular: 'authorizationpolicy',
+    shortNames: ['ap'],
+    categories: ['weft'],
+    scope: 'Namespaced',
+    description: 'AuthorizationPolicy says who may call the workloads of its namespace.',
+    schema: authorizationPolicyObject,
+    spec: authorizationPolicySpec,
+    status: policyStatus,
+    celRules: [],
+    printerColumns: [
+      { name: 'Action', type: 'string', jsonPath: '.spec.action' },
+      { name: 'Selector', type: 'string', jsonPath: '.spec.selector.matchLabels', priority: 1 },
+      accepted,
+      programmed,
+      age,
+    ],
+  },
+  HTTPRoute: {
+    group: gatewayGroup,
+    version: 'v1',
+    kind: 'HTTPRoute',
+    plural: 'httproutes',
+    singular: 'httproute',
+    shortNames: [],
+    categories: ['gateway-api'],
+    scope: 'Namespaced',
+    description: 'HTTPRoute routes HTTP requests to backends by path, header, query and method.',
+    schema: httpRouteObject,
+    spec: httpRouteSpec,
+    status: routeStatus,
+    celRules: [],
+    printerColumns: [{ name: 'Hostnames', type: 'string', jsonPath: '.spec.hostnames' }, age],
+  },
+  ReferenceGrant: {
+    group: gatewayGroup,
+    version: 'v1beta1',
+    kind: 'ReferenceGrant',
+    plural: 'referencegrants',
+    singular: 'referencegrant',
+    shortNames: ['refgrant'],
+    categories: ['gateway-api'],
+    scope: 'Namespaced',
+    description: 'ReferenceGrant lets objects of other namespaces refer to objects of its own.',
+    schema: referenceGrantObject,
+    spec: referenceGrantSpec,
+    status: undefined,
+    celRules: [],
+    printerColumns: [age],
+  },
+};
+
+export const kindNames: readonly KindName[] = [
+  'Mesh',
+  'TrafficPolicy',
+  'AuthorizationPolicy',
+  'HTTPRoute',
+  'ReferenceGrant',
+];
+
+/** Parses and completes an object (its defaults filled in), or says what is wrong, field by field. */
+export function parseKind<Kind extends KindName>(
+  kind: Kind,
+  object: unknown,
+): Result<KindTypes[Kind], readonly FieldError[]> {
+  const definition: KindDefinition<KindTypes[Kind]> = kinds[kind];
+  const parsed = definition.schema.safeParse(object, { reportInput: true });
+  return parsed.success ? ok(parsed.data) : err(fieldErrors(parsed.error.issues));
+}

@@ -1,0 +1,93 @@
+/** `Mesh`: settings of the whole mesh, one object named `default`. */
+import { z } from 'zod';
+import { retryBudget } from './budget.ts';
+import { duration, durationBetween } from './formats.ts';
+import { conditions } from './object.ts';
+import { text } from './schema.ts';
+
+const tracing = z
+  .strictObject({
+    otlpEndpoint: text(
+      /^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/,
+      'a URL such as `http://otel-collector.observability.svc:4317`',
+      { min: 8, max: 2048 },
+    ).describe('Where spans go: an OTLP receiver, such as an OpenTelemetry collector or Jaeger.'),
+    protocol: z
+      .enum(['grpc', 'http'])
+      .default('grpc')
+      .describe('OTLP/gRPC (usually port 4317) or OTLP/HTTP (usually port 4318).'),
+    samplingPercent: z
+      .number()
+      .min(0)
+      .max(100)
+      .default(1)
+      .describe(
+        'Share of the traces begun in the mesh that is recorded. A decision that arrives with a request is kept.',
+      ),
+  })
+  .describe('Where spans go. Without it none are recorded; trace context is handed on all the same.');
+
+export const meshSpec = z
+  .strictObject({
+    mtls: z
+      .strictObject({
+        mode: z
+          .enum(['PERMISSIVE', 'STRICT'])
+          .default('PERMISSIVE')
+          .describe('PERMISSIVE takes mutual TLS and plaintext on every port; STRICT takes mutual TLS alone.'),
+      })
+      .prefault({})
+      .describe('What the server side of a connection accepts.'),
+    outbound: z
+      .strictObject({
+        mode: z
+          .enum(['Allow', 'RegistryOnly'])
+          .default('Allow')
+          .describe('Allow lets connections to unknown addresses pass; RegistryOnly refuses them.'),
+      })
+      .prefault({})
+      .describe('What happens to destinations that the mesh does not know.'),
+    tracing: tracing.optional(),
+    accessLog: z
+      .strictObject({
+        mode: z
+          .enum(['Off', 'Errors', 'All'])
+          .default('Errors')
+          .describe('Which requests the sidecars log. Errors: status 5xx, reset, or refused by a policy.'),
+        format: z.enum(['Json', 'Text']).default('Json').describe('One JSON object a line, or one line of text.'),
+      })
+      .prefault({})
+      .describe('The access log of the sidecars.'),
+    certificates: z
+      .strictObject({
+        ttl: durationBetween('1m', '2160h')
+          .default('24h')
+          .describe('How long a workload certificate is valid. It is renewed after half of that.'),
+      })
+      .prefault({})
+      .describe('Workload certificates.'),
+    retryBudget: retryBudget.prefault({}).describe('Retry budget of destinations whose policy sets none.'),
+    drain: z
+      .strictObject({
+        maxDuration: duration()
+          .default('30s')
+          .describe(
+            'How long a sidecar that ends goes on serving what is in flight, within the grace period of its pod.',
+          ),
+      })
+      .prefault({})
+      .describe('How sidecars end.'),
+  })
+  .describe('The desired settings.');
+
+export const meshStatus = z
+  .looseObject({
+    observedGeneration: z.int().min(0).meta({ format: 'int64' }).optional().describe('The generation last handled.'),
+    trustDomain: z
+      .string()
+      .max(253)
+      .optional()
+      .describe('Trust domain of every identity in the mesh. It is set when the mesh is installed and shown here.'),
+    conditions: conditions({ max: 8 }).optional(),
+  })
+  .describe('Written by the control plane.');

@@ -1,0 +1,95 @@
+/** What a client-side policy is attached to. */
+import { z } from 'zod';
+import { apiGroup, dnsLabel } from './formats.ts';
+import { listOf, text, withRules } from './schema.ts';
+
+/** Kinds that a client-side policy may name, and the group that each lives in. */
+const targetGroups = {
+  Service: '',
+  HTTPRoute: 'gateway.networking.k8s.io',
+  Namespace: '',
+  Mesh: 'weft.dev',
+} as const;
+
+type TargetKind = keyof typeof targetGroups;
+
+const targetKinds = ['Service', 'HTTPRoute', 'Namespace', 'Mesh'] as const satisfies readonly TargetKind[];
+
+const targetRef = withRules(
+  z.strictObject({
+    group: apiGroup()
+      .default('')
+      .describe('API group of the target: empty for Service and Namespace, `gateway.networking.k8s.io` or `weft.dev`.'),
+    kind: z
+      .enum(targetKinds)
+      .describe('Kind of the target. The narrower target wins: rule, route, port, Service, namespace, Mesh.'),
+    name: text(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'the name of an object', {
+      min: 1,
+      max: 253,
+    }).describe('Name of the target.'),
+    namespace: dnsLabel()
+      .optional()
+      .describe(
+        'Namespace of a Service or HTTPRoute, by default that of the policy. Naming another one changes how clients in the namespace of the policy call it.',
+      ),
+    sectionName: text(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'a port name, a port number or a rule name', {
+      min: 1,
+      max: 253,
+    })
+      .optional()
+      .describe('Part of the target: name or number of a Service port, or name of a route rule.'),
+  }),
+  [
+    {
+      cel: "self.kind in ['Service', 'Namespace'] ? self.group == '' : true",
+      message: 'group must be empty for kind Service and Namespace; remove it',
+      path: ['group'],
+      check: (ref) => targetGroups[ref.kind] !== '' || ref.group === '',
+    },
+    {
+      cel: "self.kind == 'HTTPRoute' ? self.group == 'gateway.networking.k8s.io' : true",
+      message: 'group must be gateway.networking.k8s.io for kind HTTPRoute',
+      path: ['group'],
+      check: (ref) => ref.kind !== 'HTTPRoute' || ref.group === targetGroups.HTTPRoute,
+    },
+    {
+      cel: "self.kind == 'Mesh' ? self.group == 'weft.dev' : true",
+      message: 'group must be weft.dev for kind Mesh',
+      path: ['group'],
+      check: (ref) => ref.kind !== 'Mesh' || ref.group === targetGroups.Mesh,
+    },
+    {
+      cel: "self.kind == 'Mesh' ? self.name == 'default' : true",
+      message: 'the only Mesh is named default',
+      path: ['name'],
+      check: (ref) => ref.kind !== 'Mesh' || ref.name === 'default',
+    },
+    {
+      cel: "has(self.sectionName) ? self.kind in ['Service', 'HTTPRoute'] : true",
+      message: 'sectionName needs kind Service (a port) or HTTPRoute (a rule name); remove it',
+      path: ['sectionName'],
+      check: (ref) => ref.sectionName === undefined || ref.kind === 'Service' || ref.kind === 'HTTPRoute',
+    },
+    {
+      cel: "has(self.namespace) ? self.kind in ['Service', 'HTTPRoute'] : true",
+      message: 'namespace needs kind Service or HTTPRoute; remove it',
+      path: ['namespace'],
+      check: (ref) => ref.namespace === undefined || ref.kind === 'Service' || ref.kind === 'HTTPRoute',
+    },
+  ],
+);
+
+export const targetRefs = withRules(listOf(targetRef, { min: 1, max: 16 }), [
+  {
+    cel: [
+      'self.all(a, self.exists_one(b, a.kind == b.kind && a.name == b.name',
+      "&& (has(a.__namespace__) ? a.__namespace__ : '') == (has(b.__namespace__) ? b.__namespace__ : '')",
+      "&& (has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '')))",
+    ].join(' '),
+    message: 'names one target twice; remove the repetition',
+    check: (refs) => {
+      const keys = refs.map((ref) => JSON.stringify([ref.kind, ref.name, ref.namespace ?? '', ref.sectionName ?? '']));
+      return new Set(keys).size === keys.length;
+    },
+  },
+]).describe('What the policy applies to.');
