@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { isIP } from '../kit/ip.ts';
-import { dnsLabel, headerName, httpMethods, port } from './formats.ts';
+import { headerName, httpMethods, port } from './formats.ts';
 import { listOf, setOf, text, withRules } from './schema.ts';
 
 const valuesMax = 32;

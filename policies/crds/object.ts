@@ -1,7 +1,7 @@
 /** What every Kubernetes object has: type, metadata and conditions. */
 import { z } from 'zod';
 import { apiGroup, dnsLabel, kindName, port } from './formats.ts';
-import { integer, listOf, mapOf, text } from './schema.ts';
+import { listOf, mapOf, text } from './schema.ts';
 
 /** JSON `null` and absence mean the same in metadata; clients send both. */
 const metaText = () =>

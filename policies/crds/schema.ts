@@ -44,7 +44,8 @@ export function celRulesOf<T>(rules: readonly Rule<T>[]): CelRule[] {
           {
             rule: rule.cel,
             message: rule.message,
-            ...(rule.path === undefined ? {} : { fieldPath: `.${rule.path.join('.')}` }),
+            // A field path can lead only to what the schema spells out, and no CRD may spell out metadata.
+            ...(rule.path === undefined || rule.path[0] === 'metadata' ? {} : { fieldPath: `.${rule.path.join('.')}` }),
           },
         ],
   );
