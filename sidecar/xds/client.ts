@@ -1,0 +1,245 @@
+import { create } from '@bufbuild/protobuf';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import type { Prng } from '@weft/policies/kit/prng';
+import type { ResourceKind } from '@weft/policies/model/snapshot';
+import { type Node, NodeSchema } from '@weft/policies/wire/gen/envoy/config/core/v3/base_pb';
+import type {
+  DeltaDiscoveryRequest,
+  DeltaDiscoveryResponse,
+} from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
+import { typeUrls } from '@weft/policies/wire/type-urls';
+import { decodeEffect } from './apply.ts';
+import { DeltaTypeState, type ReceivedResource } from './delta-state.ts';
+import { decodeHeld, encodeHeld, type SnapshotStore } from './last-good.ts';
+import { type Change, RESOURCE_KINDS, XdsSource } from './source.ts';
+
+export type AdsStream = ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
+
+export interface XdsClientOptions {
+  /** Opens the stream with fresh credentials; called again after each loss. */
+  readonly open: () => AdsStream;
+  readonly nodeId: string;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly store: SnapshotStore;
+  readonly count: (event: string) => void;
+  readonly log: (line: string) => void;
+  /** Names always subscribed: this workload's own listeners. */
+  readonly listeners: readonly string[];
+  readonly waitersMax: number;
+  readonly namesMax: number;
+}
+
+const RECONNECT_BASE_MS = 200;
+const RECONNECT_MAX_MS = 10_000;
+/** After this long without trouble, the next reconnect is quick again. */
+const HEALTHY_AFTER_MS = 5_000;
+const SAVE_DELAY_MS = 200;
+
+/** What an operator sees of the connection to the control plane. */
+export interface XdsStatus {
+  readonly connected: boolean;
+  readonly lastErrorText: string;
+  readonly responses: number;
+  readonly rejected: number;
+  readonly resources: Readonly<Record<ResourceKind, number>>;
+}
+
+/** The incremental ADS client: keeps one stream, applies what is good, refuses what is bad, remembers the last good. */
+export class XdsClient {
+  readonly source: XdsSource;
+  private readonly options: XdsClientOptions;
+  private readonly types: ReadonlyMap<string, DeltaTypeState>;
+  private readonly byKind: ReadonlyMap<ResourceKind, DeltaTypeState>;
+  private readonly held = new Map<ResourceKind, Map<string, ReceivedResource>>();
+  private stream: AdsStream | undefined;
+  private nodeSent = false;
+  private attempts = 0;
+  private flushQueued = false;
+  private cancelReconnect: Cancel | undefined;
+  private cancelSave: Cancel | undefined;
+  private closed = false;
+  private connected = false;
+  private lastErrorText = '';
+  private responses = 0;
+  private rejected = 0;
+
+  constructor(options: XdsClientOptions) {
+    this.options = options;
+    const states = RESOURCE_KINDS.map((kind) => new DeltaTypeState(kind, typeUrls[kind]));
+    this.types = new Map(states.map((state) => [state.typeUrl, state]));
+    this.byKind = new Map(states.map((state) => [state.kind, state]));
+    for (const kind of RESOURCE_KINDS) this.held.set(kind, new Map());
+    this.source = new XdsSource({
+      clock: options.clock,
+      waitersMax: options.waitersMax,
+      namesMax: options.namesMax,
+      count: options.count,
+      subscribe: (kind, name) => this.subscribe(kind, name),
+      unsubscribe: (kind, name) => this.unsubscribe(kind, name),
+    });
+  }
+
+  /** Applies the stored snapshot, if there is one, then connects. True when something was restored. */
+  start(): boolean {
+    const restored = this.restore();
+    for (const name of this.options.listeners) this.source.lookup('listener', name);
+    this.connect();
+    return restored;
+  }
+
+  status(): XdsStatus {
+    const resources = Object.fromEntries(RESOURCE_KINDS.map((kind) => [kind, this.held.get(kind)?.size ?? 0]));
+    return {
+      connected: this.connected,
+      lastErrorText: this.lastErrorText,
+      responses: this.responses,
+      rejected: this.rejected,
+      resources: resources as Record<ResourceKind, number>,
+    };
+  }
+
+  close(): void {
+    this.closed = true;
+    this.cancelReconnect?.();
+    if (this.cancelSave !== undefined) {
+      this.cancelSave();
+      this.save();
+    }
+    this.stream?.cancel();
+  }
+
+  private subscribe(kind: ResourceKind, name: string): void {
+    if (this.byKind.get(kind)?.subscribe(name)) this.flushSoon();
+  }
+
+  private unsubscribe(kind: ResourceKind, name: string): void {
+    this.byKind.get(kind)?.unsubscribe(name);
+    this.held.get(kind)?.delete(name);
+    this.flushSoon();
+  }
+
+  /** Names asked for in one turn of the loop leave in one request a type. */
+  private flushSoon(): void {
+    if (this.flushQueued) return;
+    this.flushQueued = true;
+    queueMicrotask(() => {
+      this.flushQueued = false;
+      this.flush();
+    });
+  }
+
+  private flush(): void {
+    if (this.stream === undefined) return;
+    for (const state of this.types.values()) {
+      const request = state.nextRequest();
+      if (request !== undefined) this.send(request);
+    }
+  }
+
+  private send(request: DeltaDiscoveryRequest): void {
+    if (!this.nodeSent) {
+      this.nodeSent = true;
+      request.node = this.node();
+    }
+    this.stream?.write(request);
+  }
+
+  private node(): Node {
+    return create(NodeSchema, {
+      id: this.options.nodeId,
+      userAgentName: 'weft',
+      clientFeatures: ['weft.address', 'weft.http1', 'weft.tcp'],
+    });
+  }
+
+  private connect(): void {
+    if (this.closed) return;
+    const startedMs = this.options.clock.nowMs();
+    for (const state of this.types.values()) state.restart();
+    this.nodeSent = false;
+    const stream = this.options.open();
+    this.stream = stream;
+    stream.on('data', (response: DeltaDiscoveryResponse) => this.receive(response));
+    let ended = false;
+    const lost = (reason: string): void => {
+      if (ended || this.closed) return;
+      ended = true;
+      this.stream = undefined;
+      this.connected = false;
+      this.lastErrorText = reason;
+      if (this.options.clock.nowMs() - startedMs > HEALTHY_AFTER_MS) this.attempts = 0;
+      const capMs = Math.min(RECONNECT_MAX_MS, RECONNECT_BASE_MS * 2 ** this.attempts++);
+      // Full jitter: a restarted control plane is not met by all its sidecars at once.
+      const delayMs = RECONNECT_BASE_MS / 2 + capMs * this.options.prng.next();
+      this.options.count('xds_stream_lost');
+      this.options.log(`xds: stream lost (${reason}), next attempt in ${Math.round(delayMs)} ms`);
+      this.cancelReconnect = this.options.clock.after(delayMs, () => this.connect());
+    };
+    stream.on('error', (error: Error) => lost(error.message));
+    stream.on('end', () => lost('ended by the control plane'));
+    this.flush();
+  }
+
+  private receive(response: DeltaDiscoveryResponse): void {
+    const state = this.types.get(response.typeUrl);
+    if (state === undefined) {
+      this.options.count('xds_unknown_type');
+      return;
+    }
+    this.connected = true;
+    this.lastErrorText = '';
+    this.responses++;
+    const decoded = decodeEffect(state.kind, state.typeUrl, state.receive(response));
+    for (let i = 0; i < decoded.unknownFields; i++) this.options.count('xds_unknown_field');
+    this.hold(state, decoded.accepted, decoded.changes);
+    this.source.apply(decoded.changes);
+    if (decoded.errors.length > 0) {
+      this.rejected++;
+      this.options.count('xds_rejected');
+      this.options.log(`xds: refused ${state.typeUrl}: ${decoded.errors.join('; ')}`);
+    }
+    this.send(state.acknowledge(response.nonce, decoded.errors));
+    this.flush();
+  }
+
+  private hold(state: DeltaTypeState, accepted: readonly ReceivedResource[], changes: readonly Change[]): void {
+    const removed = changes.flatMap((change) =>
+      change.entry !== undefined && 'absent' in change.entry ? [change.name] : [],
+    );
+    state.applied(accepted, removed);
+    const held = this.held.get(state.kind);
+    for (const resource of accepted) held?.set(resource.name, resource);
+    for (const name of removed) held?.delete(name);
+    if (changes.length > 0) this.cancelSave ??= this.options.clock.after(SAVE_DELAY_MS, () => this.save());
+  }
+
+  private save(): void {
+    this.cancelSave = undefined;
+    this.options.store.save(encodeHeld(this.held, (kind) => typeUrls[kind]));
+  }
+
+  private restore(): boolean {
+    const bytes = this.options.store.load();
+    if (bytes === undefined) return false;
+    const stored = decodeHeld(bytes);
+    if (stored === undefined) {
+      this.options.log('xds: the stored snapshot is damaged; starting without it');
+      this.options.count('xds_snapshot_damaged');
+      return false;
+    }
+    const changes: Change[] = [];
+    for (const [typeUrl, resources] of stored) {
+      const state = this.types.get(typeUrl);
+      if (state === undefined) continue;
+      const decoded = decodeEffect(state.kind, typeUrl, { upserts: resources, removals: [] });
+      for (const resource of decoded.accepted) state.subscribe(resource.name);
+      state.applied(decoded.accepted, []);
+      for (const resource of decoded.accepted) this.held.get(state.kind)?.set(resource.name, resource);
+      changes.push(...decoded.changes);
+    }
+    this.source.apply(changes);
+    return changes.length > 0;
+  }
+}
