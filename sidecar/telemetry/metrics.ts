@@ -1,0 +1,196 @@
+import type { Direction } from '@weft/policies/model/listener';
+import type { RequestRecord } from './record.ts';
+
+/** Seconds; what Prometheus users expect of a request duration, finer below 10 ms. */
+const BUCKETS_S: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+];
+/** Label sets of requests; a client that invents hosts or methods must not fill the memory. */
+const SERIES_MAX = 2_000;
+
+/** One set of labels with all that is counted for it. */
+interface Series {
+  readonly labels: string;
+  requests: number;
+  readonly buckets: Float64Array;
+  durationSumS: number;
+  requestBytes: number;
+  responseBytes: number;
+  retries: number;
+}
+
+const escapeLabel = (value: string): string =>
+  value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
+
+/** Methods of RFC 9110 section 9 and RFC 5789; anything else is one label value. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']);
+
+function labelsOf(record: RequestRecord): string {
+  const method = record.method === '' || METHODS.has(record.method) ? record.method : 'OTHER';
+  return [
+    `direction="${record.direction}"`,
+    `protocol="${record.protocol}"`,
+    `method="${method}"`,
+    `source_workload="${escapeLabel(record.sourceWorkload)}"`,
+    `source_principal="${escapeLabel(record.sourceIdentity)}"`,
+    `destination_workload="${escapeLabel(record.destinationWorkload)}"`,
+    `destination_principal="${escapeLabel(record.destinationIdentity)}"`,
+    `destination_service="${escapeLabel(record.destinationService)}"`,
+    `response_code="${record.status}"`,
+    `grpc_status="${record.grpcStatus < 0 ? '' : record.grpcStatus}"`,
+    `response_flags="${record.flag}"`,
+    `mtls="${record.mtls}"`,
+  ].join(',');
+}
+
+/** A key made of what labels come from, cheaper than the labels. */
+const keyOf = (r: RequestRecord): string =>
+  `${r.direction}|${r.protocol}|${r.method}|${r.sourceWorkload}|${r.sourceIdentity}|${r.destinationWorkload}|${r.destinationIdentity}|${r.destinationService}|${r.status}|${r.grpcStatus}|${r.flag}|${r.mtls}`;
+
+const newSeries = (labels: string): Series => ({
+  labels,
+  requests: 0,
+  buckets: new Float64Array(BUCKETS_S.length + 1),
+  durationSumS: 0,
+  requestBytes: 0,
+  responseBytes: 0,
+  retries: 0,
+});
+
+/** Counters of one sidecar, and their text for Prometheus (exposition format 0.0.4). */
+export class Metrics {
+  private readonly http = new Map<string, Series>();
+  private readonly tcp = new Map<string, Series>();
+  private readonly httpOverflow = newSeries('direction="",overflow="true"');
+  private readonly tcpOverflow = newSeries('direction="",overflow="true"');
+  private readonly events = new Map<string, number>();
+  private readonly opened: Record<Direction, number> = { inbound: 0, outbound: 0 };
+  private readonly active: Record<Direction, number> = { inbound: 0, outbound: 0 };
+  private readonly gauges = new Map<string, { readonly help: string; readonly read: () => number }>();
+
+  observe(record: RequestRecord): void {
+    const table = record.protocol === 'tcp' ? this.tcp : this.http;
+    const key = keyOf(record);
+    let series = table.get(key);
+    if (series === undefined) {
+      if (table.size >= SERIES_MAX) {
+        series = record.protocol === 'tcp' ? this.tcpOverflow : this.httpOverflow;
+        this.count('metric_series_overflow');
+      } else {
+        series = newSeries(labelsOf(record));
+        table.set(key, series);
+      }
+    }
+    const seconds = record.durationMs / 1_000;
+    series.requests++;
+    series.durationSumS += seconds;
+    series.requestBytes += record.bytesReceived;
+    series.responseBytes += record.bytesSent;
+    series.retries += Math.max(0, record.attempts - 1);
+    let bucket = 0;
+    while (bucket < BUCKETS_S.length && seconds > (BUCKETS_S[bucket] ?? 0)) bucket++;
+    series.buckets[bucket] = (series.buckets[bucket] ?? 0) + 1;
+  }
+
+  connection(direction: Direction, open: 1 | -1): void {
+    this.active[direction] += open;
+    if (open === 1) this.opened[direction]++;
+  }
+
+  count(event: string): void {
+    this.events.set(event, (this.events.get(event) ?? 0) + 1);
+  }
+
+  gauge(name: string, help: string, read: () => number): void {
+    this.gauges.set(name, { help, read });
+  }
+
+  /** Events by name, for the admin endpoint and tests. */
+  eventCount(event: string): number {
+    return this.events.get(event) ?? 0;
+  }
+
+  render(): string {
+    const out: string[] = [];
+    const counter = (name: string, help: string, rows: Iterable<readonly [string, number]>): void => {
+      out.push(`# HELP ${name} ${help}`, `# TYPE ${name} counter`);
+      for (const [labels, value] of rows) out.push(`${name}{${labels}} ${value}`);
+    };
+    const http = [...this.http.values(), ...(this.httpOverflow.requests > 0 ? [this.httpOverflow] : [])];
+    const tcp = [...this.tcp.values(), ...(this.tcpOverflow.requests > 0 ? [this.tcpOverflow] : [])];
+    const rows = (series: readonly Series[], value: (s: Series) => number): (readonly [string, number])[] =>
+      series.map((s) => [s.labels, value(s)] as const);
+    counter(
+      'weft_requests_total',
+      'HTTP and gRPC exchanges that ended.',
+      rows(http, (s) => s.requests),
+    );
+    this.renderHistogram(out, http);
+    counter(
+      'weft_request_bytes_total',
+      'Bytes of requests, heads included.',
+      rows(http, (s) => s.requestBytes),
+    );
+    counter(
+      'weft_response_bytes_total',
+      'Bytes of responses, heads included.',
+      rows(http, (s) => s.responseBytes),
+    );
+    counter(
+      'weft_request_retries_total',
+      'Attempts after the first.',
+      rows(http, (s) => s.retries),
+    );
+    counter(
+      'weft_tcp_connections_closed_total',
+      'Opaque connections that ended.',
+      rows(tcp, (s) => s.requests),
+    );
+    counter(
+      'weft_tcp_received_bytes_total',
+      'Bytes from the client of opaque connections.',
+      rows(tcp, (s) => s.requestBytes),
+    );
+    counter(
+      'weft_tcp_sent_bytes_total',
+      'Bytes to the client of opaque connections.',
+      rows(tcp, (s) => s.responseBytes),
+    );
+    const directions = ['inbound', 'outbound'] as const;
+    counter(
+      'weft_connections_opened_total',
+      'Connections accepted.',
+      directions.map((direction) => [`direction="${direction}"`, this.opened[direction]] as const),
+    );
+    out.push('# HELP weft_connections_active Connections open now.', '# TYPE weft_connections_active gauge');
+    for (const direction of directions) {
+      out.push(`weft_connections_active{direction="${direction}"} ${this.active[direction]}`);
+    }
+    counter(
+      'weft_events_total',
+      'Bounds that were hit, refusals and losses, by name.',
+      [...this.events].map(([event, value]) => [`event="${escapeLabel(event)}"`, value] as const),
+    );
+    for (const [name, gauge] of this.gauges) {
+      out.push(`# HELP ${name} ${gauge.help}`, `# TYPE ${name} gauge`, `${name} ${gauge.read()}`);
+    }
+    return `${out.join('\n')}\n`;
+  }
+
+  private renderHistogram(out: string[], series: readonly Series[]): void {
+    const name = 'weft_request_duration_seconds';
+    out.push(
+      `# HELP ${name} From the first byte of the request to the last of the response.`,
+      `# TYPE ${name} histogram`,
+    );
+    for (const s of series) {
+      let cumulative = 0;
+      for (const [i, bound] of BUCKETS_S.entries()) {
+        cumulative += s.buckets[i] ?? 0;
+        out.push(`${name}_bucket{${s.labels},le="${bound}"} ${cumulative}`);
+      }
+      out.push(`${name}_bucket{${s.labels},le="+Inf"} ${s.requests}`);
+      out.push(`${name}_sum{${s.labels}} ${s.durationSumS}`, `${name}_count{${s.labels}} ${s.requests}`);
+    }
+  }
+}

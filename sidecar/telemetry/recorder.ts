@@ -1,0 +1,32 @@
+import type { Direction } from '@weft/policies/model/listener';
+import type { AccessLog } from './access-log.ts';
+import type { Metrics } from './metrics.ts';
+import type { Recorder, RequestRecord } from './record.ts';
+import type { SpanRing } from './span-ring.ts';
+
+/** Feeds one finished exchange to metrics, access log and spans. */
+export class SidecarRecorder implements Recorder {
+  private readonly metrics: Metrics;
+  private readonly accessLog: AccessLog;
+  private readonly spans: SpanRing;
+
+  constructor(metrics: Metrics, accessLog: AccessLog, spans: SpanRing) {
+    this.metrics = metrics;
+    this.accessLog = accessLog;
+    this.spans = spans;
+  }
+
+  record(record: RequestRecord): void {
+    this.metrics.observe(record);
+    this.accessLog.append(record);
+    if (record.sampled && record.spanId !== '') this.spans.push(record);
+  }
+
+  connection(direction: Direction, open: 1 | -1): void {
+    this.metrics.connection(direction, open);
+  }
+
+  count(event: string): void {
+    this.metrics.count(event);
+  }
+}
