@@ -1,0 +1,105 @@
+import { createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type Probes, runProbe } from './probes.ts';
+
+/** The application's own metrics endpoint; from WEFT_SCRAPE. */
+export interface ScrapeTarget {
+  readonly port: number;
+  readonly path: string;
+}
+
+export interface HealthServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly podIp: string;
+  readonly probes: Probes;
+  readonly scrape: ScrapeTarget | undefined;
+  /** Undefined: ready; else the reason why not. */
+  readonly notReady: () => string | undefined;
+  readonly metrics: () => string;
+  readonly drainWait: () => Promise<string>;
+}
+
+const SCRAPE_TIMEOUT_MS = 3_000;
+const SCRAPE_BYTES_MAX = 16 * 1_024 * 1_024;
+const CONNECTIONS_MAX = 256;
+
+/** Port 15020: what kubelet and Prometheus see of the sidecar. */
+export function startHealthServer(options: HealthServerOptions): Promise<Server> {
+  const server = createServer(
+    { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 },
+    (request, response) => {
+      answer(options, request, response).catch((error: unknown) => {
+        if (!response.headersSent) send(response, 500, `${(error as Error).message}\n`);
+        else response.destroy();
+      });
+    },
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: options.host, port: options.port, ipv6Only: false }, () => resolve(server));
+  });
+}
+
+function send(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8'): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+async function answer(options: HealthServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+  if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'only GET\n');
+  if (path === '/healthz/ready') {
+    const reason = options.notReady();
+    return reason === undefined ? send(response, 200, 'ready\n') : send(response, 503, `not ready: ${reason}\n`);
+  }
+  if (path === '/healthz/live') return send(response, 200, 'live\n');
+  if (path === '/drain/wait') return send(response, 200, `${await options.drainWait()}\n`);
+  if (path === '/metrics' || path === '/stats/prometheus') {
+    const own = options.metrics();
+    const application = options.scrape === undefined ? '' : await scrape(options.scrape, options.podIp);
+    return send(response, 200, own + application, 'text/plain; version=0.0.4; charset=utf-8');
+  }
+  if (path.startsWith('/app-health/')) {
+    const probe = options.probes.get(path.slice('/app-health/'.length));
+    if (probe === undefined) return send(response, 404, `no probe is known as ${path}\n`);
+    const outcome = await runProbe(probe, options.podIp);
+    return send(response, outcome.status, outcome.body);
+  }
+  send(response, 404, 'here are /healthz/ready, /metrics, /drain/wait and /app-health/<container>/<probe>\n');
+}
+
+/** The application's metrics follow ours; while it does not answer, ours alone are served, with a line that says so. */
+function scrape(target: ScrapeTarget, podIp: string): Promise<string> {
+  return new Promise((resolve) => {
+    const failed = (reason: string): void =>
+      resolve(`# application metrics are missing: ${reason.replaceAll('\n', ' ')}\n`);
+    const request = get(
+      {
+        host: podIp,
+        port: target.port,
+        path: target.path,
+        agent: false,
+        signal: AbortSignal.timeout(SCRAPE_TIMEOUT_MS),
+      },
+      (response) => {
+        if (response.statusCode !== 200) {
+          response.resume();
+          return failed(`status ${response.statusCode ?? 0}`);
+        }
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        response.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes > SCRAPE_BYTES_MAX) request.destroy(new Error(`more than ${SCRAPE_BYTES_MAX} bytes`));
+          else chunks.push(chunk);
+        });
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString('utf8');
+          resolve(text.endsWith('\n') ? text : `${text}\n`);
+        });
+      },
+    );
+    request.on('error', (error) => failed(error.message));
+  });
+}
