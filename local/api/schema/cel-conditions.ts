@@ -1,0 +1,44 @@
+import type { Environment, ParseResult } from '@marcbachmann/cel-js';
+import { celProblem, newEnvironment } from './cel-environment.ts';
+import type { Json } from '../json.ts';
+
+/** matchConditions of admission webhooks: `request`, `object`, `oldObject` and `authorizer`-free expressions. */
+let environment: Environment | undefined;
+
+function conditionEnvironment(): Environment {
+  environment ??= newEnvironment()
+    .registerVariable('object', 'dyn')
+    .registerVariable('oldObject', 'dyn')
+    .registerVariable('request', 'dyn');
+  return environment;
+}
+
+/** Undefined when the expression compiles. */
+export function compileCondition(expression: string): string | undefined {
+  const checked = conditionEnvironment().check(expression);
+  if (checked.valid) return undefined;
+  return celProblem(checked.error);
+}
+
+const programs = new Map<string, ParseResult>();
+const programsMax = 1000;
+
+export interface ConditionInput {
+  readonly object: Json;
+  readonly oldObject: Json;
+  readonly request: Json;
+}
+
+export function evaluateCondition(expression: string, input: ConditionInput): boolean | Error {
+  try {
+    let program = programs.get(expression);
+    if (program === undefined) {
+      program = conditionEnvironment().parse(expression);
+      if (programs.size >= programsMax) programs.clear();
+      programs.set(expression, program);
+    }
+    return program({ ...input }) === true;
+  } catch (error) {
+    return new Error(celProblem(error));
+  }
+}
