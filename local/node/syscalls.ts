@@ -31,6 +31,7 @@ const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const CAPABILITY_LAST = 40;
 const SIGPIPE = 13;
+const SIGXFSZ = 25;
 const O_CLOEXEC = 0o2000000;
 
 const SYS_PIVOT_ROOT: Readonly<Record<string, number>> = { x64: 155, arm64: 41 };
@@ -117,9 +118,10 @@ export function forbidNewPrivileges(): void {
   check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n), 'prctl no_new_privs');
 }
 
-/** Node ignores SIGPIPE, and an ignored signal stays ignored over execve: programs expect the default. */
+/** Node ignores these two, and an ignored signal stays ignored over execve: programs expect the default. */
 export function restoreDefaultSignals(): void {
   libc.signal(SIGPIPE, 0n);
+  libc.signal(SIGXFSZ, 0n);
 }
 
 /**
@@ -148,5 +150,20 @@ export function inPidNamespaceOf<T>(pid: number, start: () => T): T {
     return start();
   } finally {
     enterNamespace('/proc/self/ns/pid', CLONE_NEWPID);
+  }
+}
+
+/** Runs `work` with this thread in another network namespace; `work` must be synchronous. */
+export function inNetworkNamespace<T>(path: string, work: () => T): T {
+  const home = openSync('/proc/self/ns/net', 'r');
+  try {
+    enterNamespace(path, CLONE_NEWNET);
+    try {
+      return work();
+    } finally {
+      check(libc.setns(home, CLONE_NEWNET), 'setns back');
+    }
+  } finally {
+    closeSync(home);
   }
 }
