@@ -1,0 +1,31 @@
+import type { Endpoint } from '@weft/policies/model/cluster';
+import type { UpstreamSecurity } from '../net/connection.ts';
+import type { HttpPool } from './pool.ts';
+
+/** `ip:port` as it is logged; IPv6 in brackets (RFC 3986 section 3.2.2). */
+export function addressText(ip: string, port: number): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+}
+
+/** One endpoint with what is under way to it. Lives as long as its address and its security stay the same. */
+export class Host {
+  endpoint: Endpoint;
+  readonly security: UpstreamSecurity;
+  readonly label: string;
+  weight: number;
+  active = 0;
+  /** No longer among the cluster's endpoints; what is under way is finished. */
+  removed = false;
+  pool: HttpPool | undefined = undefined;
+
+  constructor(endpoint: Endpoint, security: UpstreamSecurity) {
+    this.endpoint = endpoint;
+    this.security = security;
+    this.label = addressText(endpoint.address.ip, endpoint.address.port);
+    this.weight = endpoint.weight;
+  }
+
+  get idle(): boolean {
+    return this.active === 0 && (this.pool === undefined || this.pool.empty);
+  }
+}

@@ -1,0 +1,89 @@
+import type { ClusterLimits } from '@weft/policies/model/cluster';
+import type { ProxyError } from '../http/errors.ts';
+import type { Recorder } from '../telemetry/record.ts';
+
+export function overflow(detail: string): ProxyError {
+  return { source: 'internal', flag: 'UO', status: 503, retry: 'no', detail };
+}
+
+/**
+ * What is under way to one cluster, against its limits (Envoy's circuit_breakers.thresholds): connections, requests
+ * that wait for one, requests, retries. Every refusal is counted.
+ */
+export class LimitState {
+  connections = 0;
+  pending = 0;
+  requests = 0;
+  retries = 0;
+  private limits: ClusterLimits;
+  private readonly recorder: Recorder;
+
+  constructor(limits: ClusterLimits, recorder: Recorder) {
+    this.limits = limits;
+    this.recorder = recorder;
+  }
+
+  update(limits: ClusterLimits): void {
+    this.limits = limits;
+  }
+
+  /** Takes a place for a request; give it back with `endRequest`. */
+  beginRequest(): boolean {
+    if (this.requests >= this.limits.requestsMax) return this.refuse('cluster.requests.overflow');
+    this.requests++;
+    return true;
+  }
+
+  endRequest(): void {
+    this.requests--;
+  }
+
+  /**
+   * Takes a place for a retry, from its back-off until its outcome is known; give it back with `endRetry`.
+   * With a budget, retries under way may be at most its percentage of the requests under way.
+   */
+  beginRetry(): boolean {
+    const budget = this.limits.retryBudget;
+    const retriesMax =
+      budget === undefined
+        ? this.limits.retriesMax
+        : Math.max(budget.concurrencyMin, Math.floor((budget.percent / 100) * this.requests));
+    if (this.retries >= retriesMax) return this.refuse('cluster.retries.overflow');
+    this.retries++;
+    return true;
+  }
+
+  endRetry(): void {
+    this.retries--;
+  }
+
+  beginPending(): boolean {
+    if (this.pending >= this.limits.pendingRequestsMax) return this.refuse('cluster.pending.overflow');
+    this.pending++;
+    return true;
+  }
+
+  endPending(): void {
+    this.pending--;
+  }
+
+  /** `first`: an endpoint without any connection may always have one, or its requests would wait for ever (as Envoy). */
+  beginConnection(first: boolean): boolean {
+    if (this.connections >= this.limits.connectionsMax && !first) return this.refuse('cluster.connections.overflow');
+    this.connections++;
+    return true;
+  }
+
+  get connectionsFull(): boolean {
+    return this.connections >= this.limits.connectionsMax;
+  }
+
+  endConnection(): void {
+    this.connections--;
+  }
+
+  private refuse(event: string): false {
+    this.recorder.count(event);
+    return false;
+  }
+}

@@ -1,0 +1,236 @@
+import type { Cancel } from '@weft/policies/kit/clock';
+import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
+import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
+import type { Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
+import type { ProxyError } from '../http/errors.ts';
+import { noCluster } from './destination.ts';
+import { ClusterRuntime, type RuntimeDeps } from './runtime.ts';
+import { type ResolveHost, StrictDns } from './strict-dns.ts';
+import { TcpConnector } from './tcp.ts';
+
+export interface ClusterManagerDeps extends RuntimeDeps {
+  readonly source: SnapshotSource;
+  /** How long a request waits for configuration that the control plane has not answered yet. */
+  readonly onDemandWaitMsMax: number;
+  readonly resolveHost: ResolveHost;
+}
+
+/** Who needs a cluster. Exactly one of these is called, possibly before `acquire` returns. */
+export interface ClusterWaiter {
+  onCluster(runtime: ClusterRuntime): void;
+  onClusterError(error: ProxyError): void;
+}
+
+/** A cluster without traffic for this long gives back its memory and timers. */
+const IDLE_MS = 300_000;
+const SWEEP_MS = 30_000;
+/** Requests that may wait for the first endpoints of clusters, all together. */
+const WAITING_MAX = 1_024;
+
+/** Where traffic to an original destination goes when no configuration says how: as it came, mesh TLS if the peer takes it. */
+const originalDestination: Cluster = {
+  name: ORIGINAL_DESTINATION,
+  discovery: { kind: 'original-dst' },
+  connectTimeoutMs: 5_000,
+  idleTimeoutMs: 60_000,
+  requestsPerConnectionMax: 0,
+  balancer: 'random',
+  protocol: 'http1',
+  limits: defaultClusterLimits,
+  errorRate: undefined,
+  tls: undefined,
+  meshTls: true,
+  service: undefined,
+};
+
+/** The clusters that have traffic, kept in step with the configuration. */
+export class ClusterManager {
+  /** Connections of opaque TCP. */
+  readonly forTcp: TcpConnector;
+  private readonly deps: ClusterManagerDeps;
+  private readonly runtimes = new Map<string, ClusterRuntime>();
+  private readonly dns = new Map<ClusterRuntime, StrictDns>();
+  private readonly unsubscribe: (() => void)[];
+  private cancelSweep: Cancel | undefined = undefined;
+  private waiting = 0;
+
+  constructor(deps: ClusterManagerDeps) {
+    this.deps = deps;
+    this.forTcp = new TcpConnector(this, deps);
+    this.unsubscribe = [
+      deps.source.onChange((snapshot) => this.applySnapshot(snapshot)),
+      deps.identity.onChange((certificate) => {
+        for (const runtime of this.runtimes.values()) runtime.certificateChanged(certificate.generation);
+      }),
+    ];
+  }
+
+  /** The cluster if it has traffic and can be used right now. */
+  get(name: string): ClusterRuntime | undefined {
+    const runtime = this.runtimes.get(name);
+    return runtime?.ready ? runtime : undefined;
+  }
+
+  /** For admin and metrics. */
+  active(): readonly ClusterRuntime[] {
+    return [...this.runtimes.values()];
+  }
+
+  /** Finds a cluster and its endpoints, waiting at most until `deadlineMs` (of the clock) for the control plane. */
+  acquire(name: string, deadlineMs: number, waiter: ClusterWaiter): void {
+    const runtime = this.runtimes.get(name);
+    if (runtime?.ready) {
+      waiter.onCluster(runtime);
+      return;
+    }
+    if (runtime !== undefined) {
+      this.awaitEndpoints(runtime, deadlineMs, waiter);
+      return;
+    }
+    const lookup = this.deps.source.lookup('cluster', name);
+    if (lookup.state === 'found') {
+      const created = this.create(lookup.value);
+      if (created.ready) waiter.onCluster(created);
+      else this.awaitEndpoints(created, deadlineMs, waiter);
+    } else if (lookup.state === 'pending') {
+      this.awaitResource('cluster', name, deadlineMs, name, waiter);
+    } else if (name === ORIGINAL_DESTINATION) {
+      waiter.onCluster(this.create(originalDestination));
+    } else {
+      this.deps.recorder.count('cluster.absent');
+      waiter.onClusterError(noCluster(`cluster ${name} does not exist`));
+    }
+  }
+
+  close(): void {
+    for (const unsubscribe of this.unsubscribe) unsubscribe();
+    this.cancelSweep?.();
+    for (const dns of this.dns.values()) dns.stop();
+    for (const runtime of this.runtimes.values()) runtime.destroy();
+    this.runtimes.clear();
+  }
+
+  private create(cluster: Cluster): ClusterRuntime {
+    const runtime = new ClusterRuntime(cluster, this.deps);
+    this.runtimes.set(cluster.name, runtime);
+    this.startDiscovery(runtime);
+    this.cancelSweep ??= this.deps.clock.after(SWEEP_MS, () => this.sweep());
+    return runtime;
+  }
+
+  private startDiscovery(runtime: ClusterRuntime): void {
+    const { discovery, name } = runtime.cluster;
+    if (discovery.kind === 'eds') {
+      const lookup = this.deps.source.lookup('endpoints', discovery.serviceName);
+      if (lookup.state === 'found') runtime.setEndpoints(lookup.value);
+      else if (lookup.state === 'absent') runtime.setEndpoints({ clusterName: name, endpoints: [] });
+    } else if (discovery.kind === 'strict-dns') {
+      const ports = { resolve: this.deps.resolveHost, clock: this.deps.clock, recorder: this.deps.recorder };
+      const dns = new StrictDns(name, discovery.hosts, discovery.refreshMs, ports, (endpoints) => {
+        runtime.setEndpoints(endpoints);
+      });
+      this.dns.set(runtime, dns);
+      dns.start();
+    }
+  }
+
+  private awaitEndpoints(runtime: ClusterRuntime, deadlineMs: number, waiter: ClusterWaiter): void {
+    const { discovery, name } = runtime.cluster;
+    if (discovery.kind === 'eds') {
+      this.awaitResource('endpoints', discovery.serviceName, deadlineMs, name, waiter);
+      return;
+    }
+    if (this.waiting >= WAITING_MAX) {
+      this.deps.recorder.count('cluster.waiting.overflow');
+      waiter.onClusterError(noCluster(`too many requests wait for the addresses of cluster ${name}`));
+      return;
+    }
+    this.waiting++;
+    let answered = false;
+    const answer = (ready: boolean): void => {
+      if (answered) return;
+      answered = true;
+      this.waiting--;
+      cancel();
+      if (ready) waiter.onCluster(runtime);
+      else waiter.onClusterError(noCluster(`the addresses of cluster ${name} were not known in time`));
+    };
+    const cancel = this.deps.clock.after(deadlineMs - this.deps.clock.nowMs(), () => answer(false));
+    runtime.whenReady(() => answer(true));
+  }
+
+  private awaitResource(
+    kind: 'cluster' | 'endpoints',
+    resource: string,
+    deadlineMs: number,
+    cluster: string,
+    waiter: ClusterWaiter,
+  ): void {
+    const leftMs = deadlineMs - this.deps.clock.nowMs();
+    const waits =
+      leftMs > 0 &&
+      this.deps.source.wait(kind, resource, leftMs, (lookup) => {
+        if (lookup.state === 'pending') this.tooLate(kind, cluster, waiter);
+        else {
+          // The change listener may not have run yet for this very snapshot.
+          this.applySnapshot(this.deps.source.current());
+          this.acquire(cluster, deadlineMs, waiter);
+        }
+      });
+    if (waits) return;
+    if (leftMs <= 0) {
+      this.tooLate(kind, cluster, waiter);
+      return;
+    }
+    this.deps.recorder.count('on-demand.overflow');
+    waiter.onClusterError(noCluster(`too many requests wait for the configuration of cluster ${cluster}`));
+  }
+
+  private tooLate(kind: string, cluster: string, waiter: ClusterWaiter): void {
+    this.deps.recorder.count('on-demand.timeout');
+    waiter.onClusterError(noCluster(`${kind} of cluster ${cluster} was not known in time`));
+  }
+
+  private applySnapshot(snapshot: Snapshot): void {
+    for (const [name, runtime] of [...this.runtimes]) {
+      const cluster = snapshot.get('cluster', name);
+      if (cluster.state === 'absent' && runtime.cluster !== originalDestination) {
+        this.forget(name, runtime);
+        continue;
+      }
+      if (cluster.state === 'found' && cluster.value !== runtime.cluster) this.replaceCluster(runtime, cluster.value);
+      const { discovery } = runtime.cluster;
+      if (discovery.kind !== 'eds') continue;
+      const endpoints = snapshot.get('endpoints', discovery.serviceName);
+      // Pending keeps the last known.
+      if (endpoints.state === 'found') runtime.setEndpoints(endpoints.value);
+      else if (endpoints.state === 'absent') runtime.setEndpoints({ clusterName: name, endpoints: [] });
+    }
+  }
+
+  private replaceCluster(runtime: ClusterRuntime, cluster: Cluster): void {
+    const before = runtime.cluster.discovery;
+    runtime.update(cluster);
+    if (JSON.stringify(before) === JSON.stringify(cluster.discovery)) return;
+    this.dns.get(runtime)?.stop();
+    this.dns.delete(runtime);
+    this.startDiscovery(runtime);
+  }
+
+  private forget(name: string, runtime: ClusterRuntime): void {
+    this.runtimes.delete(name);
+    this.dns.get(runtime)?.stop();
+    this.dns.delete(runtime);
+    runtime.drain();
+  }
+
+  private sweep(): void {
+    this.cancelSweep = undefined;
+    const oldestMs = this.deps.clock.nowMs() - IDLE_MS;
+    for (const [name, runtime] of [...this.runtimes]) {
+      runtime.sweep();
+      if (runtime.idle && runtime.lastUsedMs < oldestMs) this.forget(name, runtime);
+    }
+    if (this.runtimes.size > 0) this.cancelSweep = this.deps.clock.after(SWEEP_MS, () => this.sweep());
+  }
+}

@@ -1,0 +1,276 @@
+import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import type { Cluster } from '@weft/policies/model/cluster';
+import type { ProxyError } from '../http/errors.ts';
+import type { UpstreamConnection } from '../http/exchange.ts';
+import type { CertificateSource } from '../identity/source.ts';
+import type { Dial, UpstreamTransport } from '../net/connection.ts';
+import type { Recorder } from '../telemetry/record.ts';
+import type { Host } from './host.ts';
+import { type LimitState, overflow } from './limits.ts';
+
+/** Makes an HTTP connection of an established transport: HTTP/1 or HTTP/2, as the cluster says. */
+export type ConnectHttp = (transport: UpstreamTransport, cluster: Cluster) => UpstreamConnection;
+
+export interface PoolDeps {
+  readonly dial: Dial;
+  readonly connectHttp: ConnectHttp;
+  readonly identity: CertificateSource;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+}
+
+/** Who waits for a connection. Exactly one of these is called for each lease, unless it is cancelled before. */
+export interface LeaseWaiter {
+  /** Opens its exchange before it returns. */
+  onLease(connection: UpstreamConnection): void;
+  onLeaseError(error: ProxyError): void;
+  /** The endpoint was taken away before there was a connection: pick another. */
+  onEndpointGone(): void;
+}
+
+class Pooled {
+  readonly connection: UpstreamConnection;
+  readonly generation: number;
+  /** What it could take when nothing was under way. */
+  availableMax: number;
+  inReady = false;
+  /** Takes nothing new; closes when what is open has ended. */
+  retired = false;
+  idleSinceMs = 0;
+
+  constructor(connection: UpstreamConnection, generation: number) {
+    this.connection = connection;
+    this.generation = generation;
+    this.availableMax = connection.available;
+  }
+}
+
+/**
+ * The HTTP connections to one endpoint with one kind of security. The one used last is used first, so that what a
+ * burst left over goes idle and is closed. Connections that carry several exchanges stay ready while they take more.
+ */
+export class HttpPool {
+  private readonly deps: PoolDeps;
+  private readonly host: Host;
+  private readonly limits: LimitState;
+  private cluster: Cluster;
+  private readonly connections = new Set<Pooled>();
+  private readonly ready: Pooled[] = [];
+  private readonly waiters = new Set<LeaseWaiter>();
+  private dialing = 0;
+  private draining = false;
+  private cancelIdleTimer: Cancel | undefined = undefined;
+
+  constructor(deps: PoolDeps, host: Host, cluster: Cluster, limits: LimitState) {
+    this.deps = deps;
+    this.host = host;
+    this.cluster = cluster;
+    this.limits = limits;
+  }
+
+  get empty(): boolean {
+    return this.connections.size === 0 && this.dialing === 0 && this.waiters.size === 0;
+  }
+
+  get size(): number {
+    return this.connections.size;
+  }
+
+  update(cluster: Cluster): void {
+    this.cluster = cluster;
+  }
+
+  /** `fresh`: not an idle connection, since one has just turned out to be stale. May call back before it returns. */
+  lease(waiter: LeaseWaiter, fresh: boolean): void {
+    if (!fresh) {
+      const pooled = this.takeReady();
+      if (pooled !== undefined) {
+        this.hand(pooled, waiter);
+        return;
+      }
+    }
+    if (!this.limits.beginPending()) {
+      waiter.onLeaseError(overflow(`too many requests wait for a connection to ${this.cluster.name}`));
+      return;
+    }
+    this.waiters.add(waiter);
+    if (fresh && this.limits.connectionsFull) this.makeRoom();
+    this.dialForWaiters();
+  }
+
+  cancel(waiter: LeaseWaiter): void {
+    if (this.waiters.delete(waiter)) this.limits.endPending();
+  }
+
+  /** The endpoint is gone: exchanges under way are finished, waiting ones go elsewhere. */
+  drain(): void {
+    this.draining = true;
+    this.ready.length = 0;
+    for (const pooled of [...this.connections]) this.retire(pooled);
+    for (const waiter of [...this.waiters]) {
+      this.cancel(waiter);
+      waiter.onEndpointGone();
+    }
+  }
+
+  /** After a rotation nothing new goes out under the old certificate. */
+  retireOlderThan(generation: number): void {
+    if (this.host.security.kind === 'plaintext') return;
+    for (const pooled of [...this.connections]) if (pooled.generation !== generation) this.retire(pooled);
+  }
+
+  destroy(): void {
+    this.cancelIdleTimer?.();
+    this.draining = true;
+    for (const pooled of [...this.connections]) pooled.connection.destroy();
+  }
+
+  private takeReady(): Pooled | undefined {
+    for (;;) {
+      const pooled = this.ready.pop();
+      if (pooled === undefined) return undefined;
+      pooled.inReady = false;
+      if (!pooled.connection.closed && pooled.connection.available > 0) return pooled;
+    }
+  }
+
+  private hand(pooled: Pooled, waiter: LeaseWaiter): void {
+    const { connection } = pooled;
+    waiter.onLease(connection);
+    const requestsMax = this.cluster.requestsPerConnectionMax;
+    if (requestsMax > 0 && connection.requests >= requestsMax) this.retire(pooled);
+    else if (connection.available > 0) this.offer(pooled);
+  }
+
+  /** Takes the connection out of use; it closes when what is open on it has ended. */
+  private retire(pooled: Pooled): void {
+    if (pooled.inReady) {
+      pooled.inReady = false;
+      const at = this.ready.indexOf(pooled);
+      if (at !== -1) this.ready.splice(at, 1);
+    }
+    pooled.retired = true;
+    pooled.connection.drain();
+    if (pooled.connection.closed) this.forget(pooled);
+  }
+
+  private offer(pooled: Pooled): void {
+    if (pooled.inReady || pooled.retired || this.draining) return;
+    pooled.inReady = true;
+    pooled.idleSinceMs = this.deps.clock.nowMs();
+    this.ready.push(pooled);
+    if (this.cancelIdleTimer === undefined && this.cluster.idleTimeoutMs > 0)
+      this.armIdleTimer(this.cluster.idleTimeoutMs);
+  }
+
+  private changed(pooled: Pooled): void {
+    if (pooled.connection.closed) {
+      this.forget(pooled);
+      this.dialForWaiters();
+      return;
+    }
+    const { available } = pooled.connection;
+    if (available <= 0 || pooled.retired || !this.connections.has(pooled)) return;
+    if (available > pooled.availableMax) pooled.availableMax = available;
+    const waiter = this.nextWaiter();
+    if (waiter === undefined) this.offer(pooled);
+    else this.hand(pooled, waiter);
+  }
+
+  private forget(pooled: Pooled): void {
+    if (!this.connections.delete(pooled)) return;
+    this.limits.endConnection();
+    if (!pooled.inReady) return;
+    pooled.inReady = false;
+    const at = this.ready.indexOf(pooled);
+    if (at !== -1) this.ready.splice(at, 1);
+  }
+
+  private nextWaiter(): LeaseWaiter | undefined {
+    for (const waiter of this.waiters) {
+      this.cancel(waiter);
+      return waiter;
+    }
+    return undefined;
+  }
+
+  /** One connection for each waiting request; with HTTP/2 one at a time, since it will take many. */
+  private dialForWaiters(): void {
+    if (this.draining) return;
+    const wanted = this.cluster.protocol === 'http2' ? Math.min(1, this.waiters.size) : this.waiters.size;
+    while (this.dialing < wanted) {
+      if (!this.limits.beginConnection(this.connections.size === 0 && this.dialing === 0)) return;
+      this.dialing++;
+      this.dialOne();
+    }
+  }
+
+  /** At the limit an idle connection makes way for a fresh one. */
+  private makeRoom(): void {
+    const oldest = this.ready[0];
+    if (oldest !== undefined) this.retire(oldest);
+  }
+
+  private dialOne(): void {
+    const generation = this.deps.identity.own()?.generation ?? 0;
+    this.deps.dial(
+      { endpoint: this.host.endpoint, security: this.host.security, timeoutMs: this.cluster.connectTimeoutMs },
+      (result) => {
+        this.dialing--;
+        if ('error' in result) {
+          this.limits.endConnection();
+          this.dialFailed(result.error);
+        } else {
+          this.established(result.transport, generation);
+        }
+      },
+    );
+  }
+
+  private dialFailed(error: ProxyError): void {
+    this.deps.recorder.count('cluster.connect.failed');
+    // Each HTTP/1 waiter has its own dial under way; the waiters of HTTP/2 share one.
+    let failing = this.cluster.protocol === 'http2' ? this.waiters.size : 1;
+    for (; failing > 0; failing--) {
+      const waiter = this.nextWaiter();
+      if (waiter === undefined) break;
+      waiter.onLeaseError(error);
+    }
+    this.dialForWaiters();
+  }
+
+  private established(transport: UpstreamTransport, generation: number): void {
+    const pooled = new Pooled(this.deps.connectHttp(transport, this.cluster), generation);
+    this.connections.add(pooled);
+    pooled.connection.onChange = () => this.changed(pooled);
+    if (this.draining) {
+      this.retire(pooled);
+      return;
+    }
+    this.changed(pooled);
+    while (pooled.inReady && this.waiters.size > 0) {
+      const next = this.takeReady();
+      const waiter = this.nextWaiter();
+      if (next === undefined || waiter === undefined) break;
+      this.hand(next, waiter);
+    }
+  }
+
+  private armIdleTimer(delayMs: number): void {
+    this.cancelIdleTimer = this.deps.clock.after(delayMs, () => this.closeIdle());
+  }
+
+  private closeIdle(): void {
+    this.cancelIdleTimer = undefined;
+    const { idleTimeoutMs } = this.cluster;
+    const nowMs = this.deps.clock.nowMs();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const pooled of [...this.ready]) {
+      const inUse = pooled.connection.available < pooled.availableMax;
+      const leftMs = inUse ? idleTimeoutMs : pooled.idleSinceMs + idleTimeoutMs - nowMs;
+      if (leftMs <= 0) this.retire(pooled);
+      else nextMs = Math.min(nextMs, leftMs);
+    }
+    if (nextMs !== Number.POSITIVE_INFINITY && idleTimeoutMs > 0) this.armIdleTimer(nextMs);
+  }
+}

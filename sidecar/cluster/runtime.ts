@@ -1,0 +1,226 @@
+import type { Prng } from '@weft/policies/kit/prng';
+import type { Address, SocketAddress } from '@weft/policies/model/address';
+import type { Cluster, Endpoint, EndpointAssignment, ErrorRateBreaker } from '@weft/policies/model/cluster';
+import { Breaker } from './breaker.ts';
+import { endpointOf } from './destination.ts';
+import { Host } from './host.ts';
+import { LimitState } from './limits.ts';
+import { createPicker, type Picker } from './picker/picker.ts';
+import { HttpPool, type PoolDeps } from './pool.ts';
+import { type Payload, securityKey, upstreamSecurity } from './security.ts';
+
+export interface RuntimeDeps extends PoolDeps {
+  readonly prng: Prng;
+}
+
+/** Bounds endpoints that come from original destinations, which anybody who connects chooses. */
+const ORIGINAL_DST_HOSTS_MAX = 4_096;
+/** As Envoy's host_selection_retry_max_attempts, before a scan decides. */
+const REPICKS_MAX = 3;
+
+/**
+ * A cluster with traffic: its endpoints, their connections, its limits and its breaker. Updates swap what is picked
+ * from; endpoints that stay keep their connections, and those that go finish what is under way.
+ */
+export class ClusterRuntime {
+  readonly limits: LimitState;
+  cluster: Cluster;
+  /** Endpoints were known at least once; until then requests wait. */
+  ready: boolean;
+  lastUsedMs: number;
+  private readonly deps: RuntimeDeps;
+  private readonly hosts = new Map<string, Host>();
+  /** Endpoints that are gone and still have something under way. */
+  private readonly leaving = new Set<Host>();
+  private picker: Picker<Host>;
+  private usable: readonly Host[] = [];
+  private assignment: EndpointAssignment | undefined = undefined;
+  private breakerState: Breaker | undefined = undefined;
+  /** Called once when `ready` turns true. */
+  private readonly onReady: (() => void)[] = [];
+
+  constructor(cluster: Cluster, deps: RuntimeDeps) {
+    this.cluster = cluster;
+    this.deps = deps;
+    this.limits = new LimitState(cluster.limits, deps.recorder);
+    this.picker = createPicker<Host>(cluster.balancer, deps.prng);
+    this.lastUsedMs = deps.clock.nowMs();
+    this.ready = cluster.discovery.kind === 'original-dst';
+    if (cluster.discovery.kind === 'static') this.setEndpoints(cluster.discovery.assignment);
+  }
+
+  get isOriginalDst(): boolean {
+    return this.cluster.discovery.kind === 'original-dst';
+  }
+
+  /** Made at the first traffic, so that a cluster without any costs no timer. */
+  get breaker(): Breaker | undefined {
+    if (this.breakerState === undefined && this.cluster.errorRate !== undefined) {
+      this.breakerState = new Breaker(this.cluster.errorRate, this.deps.recorder);
+    }
+    return this.breakerState;
+  }
+
+  /** For admin and tests. */
+  get endpoints(): readonly Host[] {
+    return [...this.hosts.values()];
+  }
+
+  whenReady(run: () => void): void {
+    if (this.ready) run();
+    else this.onReady.push(run);
+  }
+
+  update(cluster: Cluster): void {
+    const before = this.cluster;
+    if (before === cluster) return;
+    this.cluster = cluster;
+    this.limits.update(cluster.limits);
+    if (!sameBreaker(before.errorRate, cluster.errorRate)) {
+      this.breakerState?.close();
+      this.breakerState = undefined;
+    }
+    if (before.balancer !== cluster.balancer) this.picker = createPicker<Host>(cluster.balancer, this.deps.prng);
+    for (const host of this.hosts.values()) host.pool?.update(cluster);
+    if (cluster.discovery.kind === 'static') this.setEndpoints(cluster.discovery.assignment);
+    else if (this.assignment !== undefined) this.setEndpoints(this.assignment);
+    else if (this.isOriginalDst) this.becomeReady();
+  }
+
+  setEndpoints(assignment: EndpointAssignment): void {
+    this.assignment = assignment;
+    const seen = new Set<string>();
+    for (const endpoint of assignment.endpoints) seen.add(this.keep(endpoint));
+    for (const [key, host] of [...this.hosts]) if (!seen.has(key)) this.remove(key, host);
+    this.usable = mostPreferred([...this.hosts.values()]);
+    this.picker.update(this.usable);
+    this.becomeReady();
+  }
+
+  /** An endpoint that takes traffic, if possible not the excluded one; undefined if none does. */
+  pick(exclude: Host | undefined): Host | undefined {
+    this.lastUsedMs = this.deps.clock.nowMs();
+    let host = this.picker.pick();
+    if (exclude === undefined || host !== exclude) return host;
+    for (let i = 0; i < REPICKS_MAX && host === exclude; i++) host = this.picker.pick();
+    if (host !== exclude) return host;
+    return this.usable.find((other) => other !== exclude && other.weight > 0) ?? host;
+  }
+
+  /** The endpoint that an original destination names; undefined when too many are in use. */
+  hostFor(destination: SocketAddress, address: Address | undefined): Host | undefined {
+    this.lastUsedMs = this.deps.clock.nowMs();
+    const endpoint = endpointOf(destination, address);
+    const security = upstreamSecurity(this.cluster, endpoint, 'http');
+    const key = hostKey(endpoint, securityKey(security));
+    let host = this.hosts.get(key);
+    if (host !== undefined) return host;
+    if (this.hosts.size >= ORIGINAL_DST_HOSTS_MAX) {
+      this.dropIdleHosts();
+      if (this.hosts.size >= ORIGINAL_DST_HOSTS_MAX) {
+        this.deps.recorder.count('cluster.original-dst.overflow');
+        return undefined;
+      }
+    }
+    host = new Host(endpoint, security);
+    this.hosts.set(key, host);
+    return host;
+  }
+
+  poolOf(host: Host): HttpPool {
+    host.pool ??= new HttpPool(this.deps, host, this.cluster, this.limits);
+    return host.pool;
+  }
+
+  securityOf(host: Host, payload: Payload): ReturnType<typeof upstreamSecurity> {
+    return payload === 'http' ? host.security : upstreamSecurity(this.cluster, host.endpoint, payload);
+  }
+
+  certificateChanged(generation: number): void {
+    for (const host of this.hosts.values()) host.pool?.retireOlderThan(generation);
+  }
+
+  /** Nothing is under way and no connection is open. */
+  get idle(): boolean {
+    if (this.limits.requests > 0 || this.limits.connections > 0 || this.limits.pending > 0) return false;
+    return this.onReady.length === 0 && (this.breakerState === undefined || this.breakerState.state === 'closed');
+  }
+
+  /** Frees what endpoints that nobody uses any more hold. */
+  sweep(): void {
+    for (const host of [...this.leaving]) if (host.idle) this.leaving.delete(host);
+    if (this.isOriginalDst) this.dropIdleHosts();
+  }
+
+  /** The cluster is gone: what is under way is finished. */
+  drain(): void {
+    for (const [key, host] of [...this.hosts]) this.remove(key, host);
+    this.usable = [];
+    this.picker.update([]);
+    this.breakerState?.close();
+    this.breakerState = undefined;
+  }
+
+  destroy(): void {
+    this.drain();
+    for (const host of this.leaving) host.pool?.destroy();
+    this.leaving.clear();
+  }
+
+  private keep(endpoint: Endpoint): string {
+    const security = upstreamSecurity(this.cluster, endpoint, 'http');
+    const key = hostKey(endpoint, `${this.cluster.protocol} ${securityKey(security)}`);
+    const host = this.hosts.get(key);
+    if (host === undefined) {
+      this.hosts.set(key, new Host(endpoint, security));
+    } else {
+      host.endpoint = endpoint;
+      host.weight = endpoint.weight;
+    }
+    return key;
+  }
+
+  private remove(key: string, host: Host): void {
+    this.hosts.delete(key);
+    host.removed = true;
+    this.leaving.add(host);
+    // Its waiting requests pick again, so the picker must no longer know it.
+    this.usable = this.usable.filter((other) => other !== host);
+    this.picker.update(this.usable);
+    host.pool?.drain();
+    if (host.idle) this.leaving.delete(host);
+  }
+
+  private dropIdleHosts(): void {
+    for (const [key, host] of [...this.hosts]) if (host.idle) this.hosts.delete(key);
+  }
+
+  private becomeReady(): void {
+    if (this.ready) return;
+    this.ready = true;
+    for (const run of this.onReady.splice(0)) run();
+  }
+}
+
+function hostKey(endpoint: Endpoint, security: string): string {
+  return `${endpoint.address.ip} ${endpoint.address.port} ${security}`;
+}
+
+/** Healthy endpoints of the lowest priority number that has any; draining ones only finish what they have. */
+function mostPreferred(hosts: readonly Host[]): readonly Host[] {
+  let priority = Number.POSITIVE_INFINITY;
+  for (const host of hosts) {
+    if (host.endpoint.health === 'healthy' && host.weight > 0) priority = Math.min(priority, host.endpoint.priority);
+  }
+  return hosts.filter((host) => host.endpoint.health === 'healthy' && host.endpoint.priority === priority);
+}
+
+function sameBreaker(a: ErrorRateBreaker | undefined, b: ErrorRateBreaker | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.thresholdPercent === b.thresholdPercent &&
+    a.volumeMin === b.volumeMin &&
+    a.windowMs === b.windowMs &&
+    a.openMs === b.openMs
+  );
+}

@@ -1,0 +1,200 @@
+import type { Clock } from '@weft/policies/kit/clock';
+import type { Address, SocketAddress } from '@weft/policies/model/address';
+import type { Endpoint } from '@weft/policies/model/cluster';
+import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
+import type { SnapshotSource } from '@weft/policies/model/snapshot';
+import type { ProxyError } from '../http/errors.ts';
+import type { Dial, UpstreamTransport } from '../net/connection.ts';
+import type { Recorder } from '../telemetry/record.ts';
+import { destinationOf, noCluster } from './destination.ts';
+import type { Host } from './host.ts';
+import { overflow } from './limits.ts';
+import type { ClusterManager, ClusterWaiter } from './manager.ts';
+import type { ClusterRuntime } from './runtime.ts';
+
+export interface TcpConnected {
+  readonly transport: UpstreamTransport;
+  readonly endpoint: Endpoint;
+  /** The cluster that was used, for metrics. */
+  readonly cluster: string;
+  /** To be called once, when the connection has ended. */
+  release(): void;
+}
+
+export type TcpDone = (result: TcpConnected | { readonly error: ProxyError }) => void;
+
+interface TcpDeps {
+  readonly source: SnapshotSource;
+  readonly dial: Dial;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly onDemandWaitMsMax: number;
+}
+
+/** A connection that was refused says that nothing reached the application, so that another endpoint may be tried. */
+const ATTEMPTS_MAX = 3;
+
+export class TcpConnector {
+  private readonly manager: ClusterManager;
+  private readonly deps: TcpDeps;
+
+  constructor(manager: ClusterManager, deps: TcpDeps) {
+    this.manager = manager;
+    this.deps = deps;
+  }
+
+  /** Opens a connection for opaque bytes; `done` is called once unless cancelled before. */
+  connect(cluster: string, destination: SocketAddress, done: TcpDone): { cancel(): void } {
+    const attempt = new TcpAttempt(this.manager, this.deps, destination, done);
+    attempt.start(cluster);
+    return attempt;
+  }
+}
+
+class TcpAttempt implements ClusterWaiter {
+  private readonly manager: ClusterManager;
+  private readonly deps: TcpDeps;
+  private readonly destination: SocketAddress;
+  private readonly done: TcpDone;
+  private readonly deadlineMs: number;
+  private address: Address | undefined = undefined;
+  private attempts = 0;
+  private cancelled = false;
+  private dialing: { cancel(): void } | undefined = undefined;
+  private undo: (() => void) | undefined = undefined;
+
+  constructor(manager: ClusterManager, deps: TcpDeps, destination: SocketAddress, done: TcpDone) {
+    this.manager = manager;
+    this.deps = deps;
+    this.destination = destination;
+    this.done = done;
+    this.deadlineMs = deps.clock.nowMs() + deps.onDemandWaitMsMax;
+  }
+
+  start(cluster: string): void {
+    if (cluster !== ORIGINAL_DESTINATION) {
+      this.manager.acquire(cluster, this.deadlineMs, this);
+      return;
+    }
+    const lookup = this.deps.source.lookup('address', this.destination.ip);
+    if (lookup.state === 'pending') this.awaitAddress(() => this.start(cluster));
+    else this.toDestination(lookup.state === 'found' ? lookup.value : undefined);
+  }
+
+  cancel(): void {
+    if (this.cancelled) return;
+    this.cancelled = true;
+    this.dialing?.cancel();
+    this.undo?.();
+    this.undo = undefined;
+  }
+
+  onCluster(runtime: ClusterRuntime): void {
+    if (this.cancelled) return;
+    if (!runtime.isOriginalDst) {
+      this.dial(runtime, runtime.pick(undefined));
+      return;
+    }
+    if (runtime.cluster.meshTls && this.address === undefined) {
+      const lookup = this.deps.source.lookup('address', this.destination.ip);
+      if (lookup.state === 'pending') {
+        this.awaitAddress(() => this.onCluster(runtime));
+        return;
+      }
+      if (lookup.state === 'found') this.address = lookup.value;
+    }
+    this.dial(runtime, runtime.hostFor(this.destination, this.address));
+  }
+
+  onClusterError(error: ProxyError): void {
+    this.finish({ error });
+  }
+
+  private toDestination(address: Address | undefined): void {
+    this.address = address;
+    const destination = destinationOf(address, this.destination.port);
+    if (destination === undefined) {
+      this.finish({ error: noCluster(`the Service at ${this.destination.ip} has no port ${this.destination.port}`) });
+    } else if (destination.kind === 'service') {
+      this.manager.acquire(destination.port.cluster, this.deadlineMs, this);
+    } else {
+      this.manager.acquire(ORIGINAL_DESTINATION, this.deadlineMs, this);
+    }
+  }
+
+  private awaitAddress(resume: () => void): void {
+    const leftMs = this.deadlineMs - this.deps.clock.nowMs();
+    const late = (): void => {
+      this.deps.recorder.count('on-demand.timeout');
+      this.finish({ error: noCluster(`what ${this.destination.ip} stands for was not known in time`) });
+    };
+    if (leftMs <= 0) {
+      late();
+      return;
+    }
+    const waits = this.deps.source.wait('address', this.destination.ip, leftMs, (lookup) => {
+      if (this.cancelled) return;
+      if (lookup.state === 'pending') late();
+      else resume();
+    });
+    if (waits) return;
+    this.deps.recorder.count('on-demand.overflow');
+    this.finish({ error: noCluster('too many connections wait for configuration') });
+  }
+
+  private dial(runtime: ClusterRuntime, host: Host | undefined): void {
+    const { name, connectTimeoutMs } = runtime.cluster;
+    if (host === undefined) {
+      this.finish({ error: noHealthyUpstream(name) });
+      return;
+    }
+    if (!runtime.limits.beginConnection(false)) {
+      this.finish({ error: overflow(`too many connections to ${name}`) });
+      return;
+    }
+    this.attempts++;
+    host.active++;
+    const undo = (): void => {
+      host.active--;
+      runtime.limits.endConnection();
+    };
+    this.undo = undo;
+    const security = runtime.securityOf(host, 'tcp');
+    this.dialing = this.deps.dial({ endpoint: host.endpoint, security, timeoutMs: connectTimeoutMs }, (result) => {
+      if ('error' in result) {
+        this.undo = undefined;
+        undo();
+        this.deps.recorder.count('cluster.connect.failed');
+        const again = result.error.retry === 'yes' && this.attempts < ATTEMPTS_MAX && !runtime.isOriginalDst;
+        const other = again ? runtime.pick(host) : undefined;
+        if (other === undefined || other === host) this.finish({ error: result.error });
+        else this.dial(runtime, other);
+        return;
+      }
+      let released = false;
+      const release = (): void => {
+        if (released) return;
+        released = true;
+        undo();
+      };
+      this.undo = undefined;
+      this.finish({ transport: result.transport, endpoint: host.endpoint, cluster: name, release });
+    });
+  }
+
+  private finish(result: TcpConnected | { readonly error: ProxyError }): void {
+    if (this.cancelled) return;
+    this.cancelled = true;
+    this.done(result);
+  }
+}
+
+export function noHealthyUpstream(cluster: string): ProxyError {
+  return {
+    source: 'internal',
+    flag: 'UH',
+    status: 503,
+    retry: 'no',
+    detail: `no healthy endpoint in cluster ${cluster}`,
+  };
+}

@@ -1,0 +1,13 @@
+import type { HeaderMutation } from '@weft/policies/model/route';
+import type { Headers } from '../http/headers.ts';
+
+/** In the order set, add, remove (Gateway API, HTTPHeaderFilter: names are compared without case). */
+export function applyMutation(headers: Headers, mutation: HeaderMutation): void {
+  for (const field of mutation.set) headers.set(field.name, field.value);
+  for (const field of mutation.add) headers.append(field.name, field.value);
+  for (const lower of mutation.remove) headers.remove(lower);
+}
+
+export function isEmptyMutation(mutation: HeaderMutation): boolean {
+  return mutation.set.length === 0 && mutation.add.length === 0 && mutation.remove.length === 0;
+}

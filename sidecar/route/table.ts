@@ -1,0 +1,121 @@
+import type { QueryParameterMatch } from '@weft/policies/model/match';
+import type { Route, RouteConfiguration, RouteMatch } from '@weft/policies/model/route';
+import type { RequestHead } from '../http/exchange.ts';
+import { HeaderMatcher } from './fields.ts';
+import { HostTable } from './host.ts';
+import { pathLength } from './path.ts';
+import { compilePattern, StringMatcher } from './pattern.ts';
+import { queryParameter } from './query.ts';
+import { WeightedChoice } from './weight.ts';
+
+interface QueryMatcher {
+  readonly name: string;
+  readonly value: StringMatcher | undefined;
+}
+
+function queryMatcher(match: QueryParameterMatch): QueryMatcher {
+  return {
+    name: match.name,
+    value: match.value.kind === 'present' ? undefined : new StringMatcher(match.value),
+  };
+}
+
+/** A route ready to be tested; made once for each immutable RouteConfiguration. */
+export class CompiledRoute {
+  readonly route: Route;
+  /** For a forwarding route; a route that answers itself has none. */
+  readonly clusters: WeightedChoice | undefined;
+  /** What makes the route unusable, in which case it never matches. */
+  readonly broken: string | undefined;
+  private readonly kind: RouteMatch['path']['kind'];
+  private readonly path: string;
+  private readonly caseSensitive: boolean;
+  private readonly regex: RegExp | undefined;
+  private readonly headers: readonly HeaderMatcher[];
+  private readonly query: readonly QueryMatcher[];
+
+  constructor(route: Route) {
+    const { path, caseSensitive } = route.match;
+    this.route = route;
+    this.clusters = route.action.kind === 'forward' ? new WeightedChoice(route.action.clusters) : undefined;
+    this.kind = path.kind;
+    this.caseSensitive = caseSensitive;
+    const bare = path.kind === 'pathSeparatedPrefix' && path.value.endsWith('/') ? path.value.slice(0, -1) : path.value;
+    this.path = caseSensitive ? bare : bare.toLowerCase();
+    this.headers = route.match.headers.map((match) => new HeaderMatcher(match));
+    this.query = route.match.queryParameters.map(queryMatcher);
+    const pattern = path.kind === 'regex' ? compilePattern(path.value) : undefined;
+    this.regex = pattern?.ok ? pattern.value : undefined;
+    this.broken =
+      (pattern?.ok === false ? pattern.error : undefined) ??
+      this.headers.find((header) => header.broken !== undefined)?.broken ??
+      this.query.find((parameter) => parameter.value?.broken !== undefined)?.value?.broken;
+  }
+
+  matches(head: RequestHead, pathEnd: number): boolean {
+    if (this.broken !== undefined || !this.matchesPath(head.path, pathEnd)) return false;
+    for (const header of this.headers) if (!header.test(head)) return false;
+    for (const parameter of this.query) {
+      const value = queryParameter(head.path, pathEnd, parameter.name);
+      if (value === undefined || (parameter.value !== undefined && !parameter.value.test(value))) return false;
+    }
+    return true;
+  }
+
+  private matchesPath(target: string, pathEnd: number): boolean {
+    const subject = this.caseSensitive ? target : target.toLowerCase();
+    const path = this.path;
+    switch (this.kind) {
+      case 'prefix':
+        return pathEnd >= path.length && subject.startsWith(path);
+      case 'exact':
+        return pathEnd === path.length && subject.startsWith(path);
+      case 'pathSeparatedPrefix':
+        return (
+          pathEnd >= path.length &&
+          subject.startsWith(path) &&
+          (pathEnd === path.length || subject.charCodeAt(path.length) === 0x2f)
+        );
+      case 'regex':
+        return this.regex?.test(target.slice(0, pathEnd)) ?? false;
+    }
+  }
+}
+
+/** All routes of a RouteConfiguration, ready to be searched. */
+export class RouteTable {
+  private readonly hosts = new HostTable<readonly CompiledRoute[]>();
+  /** Why some routes never match; counted once by whoever compiles. */
+  readonly broken: readonly string[];
+
+  constructor(config: RouteConfiguration) {
+    const broken: string[] = [];
+    for (const host of config.virtualHosts) {
+      const routes = host.routes.map((route) => new CompiledRoute(route));
+      for (const route of routes) if (route.broken !== undefined) broken.push(`${route.route.name}: ${route.broken}`);
+      for (const domain of host.domains) this.hosts.add(domain, routes);
+    }
+    this.broken = broken;
+  }
+
+  /** First match wins; undefined is a 404. */
+  find(head: RequestHead): CompiledRoute | undefined {
+    const routes = this.hosts.find(head.authority);
+    if (routes === undefined) return undefined;
+    const pathEnd = pathLength(head.path);
+    for (const route of routes) if (route.matches(head, pathEnd)) return route;
+    return undefined;
+  }
+}
+
+const tables = new WeakMap<RouteConfiguration, RouteTable>();
+
+/** Compiled on first use and kept as long as the configuration is. */
+export function routeTable(config: RouteConfiguration): RouteTable {
+  let table = tables.get(config);
+  if (table === undefined) {
+    table = new RouteTable(config);
+    tables.set(config, table);
+  }
+  return table;
+}
