@@ -1,0 +1,82 @@
+import { err, ok, type Result } from '@weft/policies/kit/result';
+import { parseCidrList, parsePortList } from '../redirect/options.ts';
+import { ANNOTATION_PREFIX, PROBES_ANNOTATION, STATUS_ANNOTATION } from './names.ts';
+
+/** What users set for one pod by annotations `proxy.weft.dev/...`. Parsed strictly: a typo that goes unnoticed costs more than a refusal. */
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+export interface Overrides {
+  readonly cpuRequest: string;
+  readonly cpuLimit: string | undefined;
+  readonly memoryRequest: string;
+  readonly memoryLimit: string | undefined;
+  readonly logLevel: string;
+  /** Lists in the form that `weft-init` reads, empty for none. */
+  readonly excludeInboundPorts: string;
+  readonly excludeOutboundPorts: string;
+  readonly excludeOutboundCidrs: string;
+  readonly opaquePorts: string;
+}
+
+type Parser = (text: string) => Result<string, string>;
+
+/** A Kubernetes quantity above zero (API reference, "Quantity"): of CPU in cores or milli, of memory in bytes. */
+const quantity =
+  (pattern: RegExp, example: string): Parser =>
+  (text) =>
+    pattern.test(text) && /[1-9]/.test(text) ? ok(text) : err(`"${text}" is not a quantity such as ${example}`);
+
+const cpu = quantity(/^[0-9]{1,9}(m|\.[0-9]{1,3})?$/, '100m or 0.5');
+const memory = quantity(/^[0-9]{1,15}(\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$/, '64Mi');
+const logLevel: Parser = (text) =>
+  LOG_LEVELS.some((level) => level === text) ? ok(text) : err(`"${text}" is none of ${LOG_LEVELS.join(', ')}`);
+const list =
+  <T>(parse: (text: string) => Result<readonly T[], string>): Parser =>
+  (text) => {
+    const parsed = parse(text);
+    return parsed.ok ? ok([...new Set(parsed.value)].join(',')) : parsed;
+  };
+
+const PARSERS: Readonly<Record<string, Parser>> = {
+  cpu,
+  'cpu-limit': cpu,
+  memory,
+  'memory-limit': memory,
+  'log-level': logLevel,
+  'exclude-inbound-ports': list(parsePortList),
+  'exclude-outbound-ports': list(parsePortList),
+  'exclude-outbound-cidrs': list(parseCidrList),
+  'opaque-ports': list(parsePortList),
+};
+
+const WRITTEN_BY_US: ReadonlySet<string> = new Set([STATUS_ANNOTATION, PROBES_ANNOTATION]);
+
+export function parseOverrides(annotations: Readonly<Record<string, string>>): Result<Overrides, string> {
+  const values: Record<string, string> = {};
+  for (const [key, text] of Object.entries(annotations)) {
+    if (!key.startsWith(ANNOTATION_PREFIX) || WRITTEN_BY_US.has(key)) continue;
+    const name = key.slice(ANNOTATION_PREFIX.length);
+    const parse = Object.hasOwn(PARSERS, name) ? PARSERS[name] : undefined;
+    if (parse === undefined)
+      return err(
+        `annotation ${key} is not known; known are ${Object.keys(PARSERS)
+          .map((each) => ANNOTATION_PREFIX + each)
+          .join(', ')}`,
+      );
+    const parsed = parse(text.trim());
+    if (!parsed.ok) return err(`annotation ${key}: ${parsed.error}`);
+    values[name] = parsed.value;
+  }
+  return ok({
+    cpuRequest: values['cpu'] ?? '50m',
+    cpuLimit: values['cpu-limit'],
+    memoryRequest: values['memory'] ?? '64Mi',
+    memoryLimit: values['memory-limit'],
+    logLevel: values['log-level'] ?? 'info',
+    excludeInboundPorts: values['exclude-inbound-ports'] ?? '',
+    excludeOutboundPorts: values['exclude-outbound-ports'] ?? '',
+    excludeOutboundCidrs: values['exclude-outbound-cidrs'] ?? '',
+    opaquePorts: values['opaque-ports'] ?? '',
+  });
+}
