@@ -1,0 +1,311 @@
+/** The state of the cluster as the mesh sees it: applied object by object, in any order, with the same outcome. */
+import { isDeepStrictEqual } from 'node:util';
+import type { AuthorizationPolicy, HTTPRoute, Mesh, ReferenceGrant, TrafficPolicy } from '@weft/policies/crds/kinds';
+import { unreachable } from '@weft/policies/kit/result';
+import type { EndpointSlice, Namespace, Node, Pod, Service } from './core.ts';
+import { keyOf, type MeshObject, type ObjectKind, objectKey } from './objects.ts';
+import { ObjectStore } from './store.ts';
+import { type Touched, untouched } from './touched.ts';
+
+type TargetRef = TrafficPolicy['spec']['targetRefs'][number];
+
+/** Services that a route is attached to. */
+export function serviceParents(route: HTTPRoute): string[] {
+  return (route.spec.parentRefs ?? [])
+    .filter((ref) => ref.kind === 'Service' && ref.group === '')
+    .map((ref) => keyOf(ref.namespace ?? route.metadata.namespace, ref.name));
+}
+
+function serviceBackends(route: HTTPRoute): string[] {
+  return route.spec.rules.flatMap((rule) =>
+    (rule.backendRefs ?? []).map((ref) => keyOf(ref.namespace ?? route.metadata.namespace, ref.name)),
+  );
+}
+
+const namespaceOfKey = (key: string): string => key.slice(0, key.indexOf('/'));
+
+/** Namespace that owns the target: a policy of another namespace speaks for its own clients alone. */
+export function targetOwner(policy: TrafficPolicy, ref: TargetRef, meshNamespace: string): string {
+  switch (ref.kind) {
+    case 'Service':
+    case 'HTTPRoute':
+      return ref.namespace ?? policy.metadata.namespace;
+    case 'Namespace':
+      return ref.name;
+    case 'Mesh':
+      return meshNamespace;
+    default:
+      return unreachable(ref.kind);
+  }
+}
+
+const targetKey = (policy: TrafficPolicy, ref: TargetRef): string =>
+  ref.kind === 'Service' || ref.kind === 'HTTPRoute'
+    ? `${ref.kind}:${keyOf(ref.namespace ?? policy.metadata.namespace, ref.name)}`
+    : `${ref.kind}:${ref.name}`;
+
+export class ClusterState {
+  readonly meshNamespace: string;
+  readonly services = new ObjectStore<Service, 'ip' | 'namespace'>({
+    ip: (service) => service.clusterIps,
+    namespace: (service) => [service.metadata.namespace],
+  });
+  readonly endpointSlices = new ObjectStore<EndpointSlice, 'service' | 'pod'>({
+    service: (slice) => (slice.service === '' ? [] : [keyOf(slice.metadata.namespace, slice.service)]),
+    pod: (slice) =>
+      slice.endpoints.filter((one) => one.pod !== '').map((one) => keyOf(slice.metadata.namespace, one.pod)),
+  });
+  readonly pods = new ObjectStore<Pod, 'ip' | 'namespace' | 'node' | 'serviceAccount' | 'label'>({
+    // Host-network pods share the address of their node, which therefore names none of them.
+    ip: (pod) => (pod.hostNetwork ? [] : pod.ips),
+    namespace: (pod) => [pod.metadata.namespace],
+    node: (pod) => (pod.nodeName === '' ? [] : [pod.nodeName]),
+    serviceAccount: (pod) => [keyOf(pod.metadata.namespace, pod.serviceAccount)],
+    label: (pod) =>
+      Object.entries(pod.metadata.labels).map(([name, value]) => labelIndex(pod.metadata.namespace, name, value)),
+  });
+  readonly namespaces = new ObjectStore<Namespace>({});
+  readonly nodes = new ObjectStore<Node>({});
+  readonly httpRoutes = new ObjectStore<HTTPRoute, 'parent' | 'backend' | 'backendNamespace' | 'consumer'>({
+    parent: serviceParents,
+    backend: serviceBackends,
+    backendNamespace: (route) => [...new Set(serviceBackends(route).map(namespaceOfKey))],
+    consumer: (route) =>
+      serviceParents(route).some((key) => namespaceOfKey(key) !== route.metadata.namespace)
+        ? [route.metadata.namespace]
+        : [],
+  });
+  readonly referenceGrants = new ObjectStore<ReferenceGrant, 'namespace'>({
+    namespace: (grant) => [grant.metadata.namespace],
+  });
+  readonly trafficPolicies: ObjectStore<TrafficPolicy, 'target' | 'consumer'>;
+  readonly authorizationPolicies = new ObjectStore<AuthorizationPolicy, 'namespace'>({
+    namespace: (policy) => [policy.metadata.namespace],
+  });
+  readonly meshes = new ObjectStore<Mesh>({});
+
+  constructor(meshNamespace: string) {
+    this.meshNamespace = meshNamespace;
+    this.trafficPolicies = new ObjectStore({
+      target: (policy) => policy.spec.targetRefs.map((ref) => targetKey(policy, ref)),
+      consumer: (policy) =>
+        policy.spec.targetRefs.some((ref) => targetOwner(policy, ref, meshNamespace) !== policy.metadata.namespace)
+          ? [policy.metadata.namespace]
+          : [],
+    });
+  }
+
+  get mesh(): Mesh | undefined {
+    return this.meshes.get('default');
+  }
+
+  /** True when clients of this namespace may see other routes and clusters than the rest. */
+  hasConsumerConfig(namespace: string): boolean {
+    return (
+      this.httpRoutes.keysBy('consumer', namespace).size > 0 ||
+      this.trafficPolicies.keysBy('consumer', namespace).size > 0
+    );
+  }
+
+  apply(object: MeshObject): Touched {
+    const touched = untouched();
+    const before = this.find(object.kind, objectKey(object.metadata));
+    if (isDeepStrictEqual(before, object)) return touched;
+    if (before !== undefined) this.touch(before, touched);
+    this.put(object);
+    this.touch(object, touched);
+    return touched;
+  }
+
+  delete(kind: ObjectKind, key: string): Touched {
+    const touched = untouched();
+    const before = this.find(kind, key);
+    if (before === undefined) return touched;
+    this.touch(before, touched);
+    this.store(kind).delete(key);
+    return touched;
+  }
+
+  find(kind: ObjectKind, key: string): MeshObject | undefined {
+    return this.store(kind).get(key);
+  }
+
+  keys(kind: ObjectKind): string[] {
+    return [...this.store(kind).keys()];
+  }
+
+  /** Pods that a selector picks; an empty one picks none (a Service without selector has no pods of its own). */
+  podsSelectedBy(service: Service): Pod[] {
+    const [first, ...rest] = Object.entries(service.selector);
+    if (first === undefined) return [];
+    const candidates = this.pods.by('label', labelIndex(service.metadata.namespace, first[0], first[1]));
+    return candidates.filter((pod) => rest.every(([name, value]) => pod.metadata.labels[name] === value));
+  }
+
+  /** By name, so that the first is the same everywhere: it is the pod's canonical Service. */
+  servicesSelecting(pod: Pod): Service[] {
+    return this.services
+      .by('namespace', pod.metadata.namespace)
+      .filter((service) => service.selector && selects(service.selector, pod.metadata.labels));
+  }
+
+  private store(kind: ObjectKind): {
+    get(key: string): MeshObject | undefined;
+    delete(key: string): unknown;
+    keys(): Iterable<string>;
+  } {
+    switch (kind) {
+      case 'Service':
+        return this.services;
+      case 'EndpointSlice':
+        return this.endpointSlices;
+      case 'Pod':
+        return this.pods;
+      case 'Namespace':
+        return this.namespaces;
+      case 'Node':
+        return this.nodes;
+      case 'HTTPRoute':
+        return this.httpRoutes;
+      case 'ReferenceGrant':
+        return this.referenceGrants;
+      case 'TrafficPolicy':
+        return this.trafficPolicies;
+      case 'AuthorizationPolicy':
+        return this.authorizationPolicies;
+      case 'Mesh':
+        return this.meshes;
+      default:
+        return unreachable(kind);
+    }
+  }
+
+  private put(object: MeshObject): void {
+    const key = objectKey(object.metadata);
+    switch (object.kind) {
+      case 'Service':
+        this.services.set(key, object);
+        return;
+      case 'EndpointSlice':
+        this.endpointSlices.set(key, object);
+        return;
+      case 'Pod':
+        this.pods.set(key, object);
+        return;
+      case 'Namespace':
+        this.namespaces.set(key, object);
+        return;
+      case 'Node':
+        this.nodes.set(key, object);
+        return;
+      case 'HTTPRoute':
+        this.httpRoutes.set(key, object);
+        return;
+      case 'ReferenceGrant':
+        this.referenceGrants.set(key, object);
+        return;
+      case 'TrafficPolicy':
+        this.trafficPolicies.set(key, object);
+        return;
+      case 'AuthorizationPolicy':
+        this.authorizationPolicies.set(key, object);
+        return;
+      case 'Mesh':
+        this.meshes.set(key, object);
+        return;
+      default:
+        unreachable(object);
+    }
+  }
+
+  private touch(object: MeshObject, touched: Touched): void {
+    const key = objectKey(object.metadata);
+    switch (object.kind) {
+      case 'Service':
+        this.touchService(object, touched);
+        return;
+      case 'EndpointSlice':
+        touched.endpoints.add(keyOf(object.metadata.namespace, object.service));
+        return;
+      case 'Pod':
+        this.touchPod(object, touched);
+        return;
+      case 'Namespace':
+        return;
+      case 'Node':
+        for (const pod of this.pods.by('node', key)) this.touchPod(pod, touched);
+        return;
+      case 'HTTPRoute':
+        for (const parent of serviceParents(object)) touched.services.add(parent);
+        return;
+      case 'ReferenceGrant':
+        for (const route of this.httpRoutes.by('backendNamespace', object.metadata.namespace)) {
+          for (const parent of serviceParents(route)) touched.services.add(parent);
+        }
+        return;
+      case 'TrafficPolicy':
+        for (const ref of object.spec.targetRefs) this.touchTarget(object, ref, touched);
+        return;
+      case 'AuthorizationPolicy':
+        for (const pod of this.pods.keysBy('namespace', object.metadata.namespace)) touched.pods.add(pod);
+        return;
+      case 'Mesh':
+        touched.everything = true;
+        return;
+      default:
+        unreachable(object);
+    }
+  }
+
+  private touchService(service: Service, touched: Touched): void {
+    const key = objectKey(service.metadata);
+    touched.services.add(key);
+    touched.endpoints.add(key);
+    for (const ip of service.clusterIps) touched.addresses.add(ip);
+    for (const pod of this.podsSelectedBy(service)) {
+      touched.pods.add(objectKey(pod.metadata));
+      for (const ip of pod.ips) touched.addresses.add(ip);
+    }
+    for (const route of this.httpRoutes.by('backend', key)) {
+      for (const parent of serviceParents(route)) touched.services.add(parent);
+    }
+  }
+
+  private touchPod(pod: Pod, touched: Touched): void {
+    const key = objectKey(pod.metadata);
+    touched.pods.add(key);
+    for (const ip of pod.ips) touched.addresses.add(ip);
+    for (const slice of this.endpointSlices.by('pod', key)) {
+      touched.endpoints.add(keyOf(slice.metadata.namespace, slice.service));
+    }
+  }
+
+  private touchTarget(policy: TrafficPolicy, ref: TargetRef, touched: Touched): void {
+    const key = keyOf(ref.namespace ?? policy.metadata.namespace, ref.name);
+    switch (ref.kind) {
+      case 'Service':
+        touched.services.add(key);
+        return;
+      case 'HTTPRoute': {
+        const route = this.httpRoutes.get(key);
+        for (const parent of route === undefined ? [] : serviceParents(route)) touched.services.add(parent);
+        return;
+      }
+      case 'Namespace':
+        for (const service of this.services.keysBy('namespace', ref.name)) touched.services.add(service);
+        return;
+      case 'Mesh':
+        touched.everything = true;
+        return;
+      default:
+        unreachable(ref.kind);
+    }
+  }
+}
+
+const labelIndex = (namespace: string, name: string, value: string): string => `${namespace}/${name}=${value}`;
+
+export function selects(selector: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {
+  const wanted = Object.entries(selector);
+  return wanted.length > 0 && wanted.every(([name, value]) => labels[name] === value);
+}

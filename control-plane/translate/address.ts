@@ -1,0 +1,58 @@
+import type { Address, ServicePort } from '@weft/policies/model/address';
+import type { Pod, Service } from '../index/core.ts';
+import { objectKey } from '../index/objects.ts';
+import { identityOf, type TranslateContext, zoneOf } from './context.ts';
+import { outboundName } from './names.ts';
+import { podPorts } from './ports.ts';
+import { carriesHttp, protocolOf } from './protocol.ts';
+
+/** What an IP stands for; undefined where the mesh does not know it. */
+export function translateAddress(context: TranslateContext, ip: string): Address | undefined {
+  const [service] = context.state.services.by('ip', ip);
+  if (service !== undefined) return serviceAddress(service);
+  const pods = context.state.pods.by('ip', ip);
+  // While a new pod takes over the address of one that is going, it belongs to the new one.
+  const pod = pods.find((one) => !one.terminating) ?? pods[0];
+  return pod === undefined ? undefined : workloadAddress(context, pod);
+}
+
+function serviceAddress(service: Service): Address {
+  const { namespace, name } = service.metadata;
+  return {
+    kind: 'service',
+    namespace,
+    name,
+    ports: service.ports.map((port): ServicePort => {
+      const protocol = protocolOf(port);
+      const resource = outboundName({ namespace, service: name, port: port.port });
+      return {
+        port: port.port,
+        protocol,
+        routeConfiguration: carriesHttp(protocol) ? resource : '',
+        cluster: resource,
+      };
+    }),
+  };
+}
+
+function workloadAddress(context: TranslateContext, pod: Pod): Address {
+  const [canonical] = context.state.servicesSelecting(pod);
+  return {
+    kind: 'workload',
+    namespace: pod.metadata.namespace,
+    name: pod.metadata.name,
+    spiffeId: identityOf(context, pod),
+    workloadName: pod.workload,
+    zone: zoneOf(context, pod.nodeName),
+    mtls: pod.meshed,
+    service: canonical?.metadata.name ?? '',
+    // Straight to the pod there is neither route nor cluster: the original destination is the endpoint.
+    ports: podPorts(context.state, pod).map(({ port, protocol }) => ({
+      port,
+      protocol,
+      routeConfiguration: '',
+      cluster: '',
+    })),
+    terminating: pod.terminating && context.isDrained(objectKey(pod.metadata)),
+  };
+}

@@ -1,0 +1,109 @@
+import { acceptedDurationMs } from '@weft/policies/crds/duration';
+import type { Mesh } from '@weft/policies/crds/kinds';
+import { type Cluster, type ClusterLimits, defaultClusterLimits } from '@weft/policies/model/cluster';
+import { keyOf } from '../index/objects.ts';
+import type { TranslateContext } from './context.ts';
+import { type INBOUND, outboundName, PASSTHROUGH, type ServicePortRef } from './names.ts';
+import { type MergedPolicy, mergedPolicy } from './policy.ts';
+import { protocolOf } from './protocol.ts';
+
+const connectTimeoutMs = 5_000;
+const idleTimeoutMs = 3_600_000;
+/** Envoy's way to say "no limit": the largest uint32. */
+const unlimited = 4_294_967_295;
+
+export function translateCluster(
+  context: TranslateContext,
+  clientNamespace: string,
+  ref: ServicePortRef,
+): Cluster | undefined {
+  const service = context.state.services.get(keyOf(ref.namespace, ref.service));
+  const port = service?.ports.find((one) => one.port === ref.port);
+  if (service === undefined || port === undefined) return undefined;
+  const policy = mergedPolicy(context.state, clientNamespace, { service, port });
+  const protocol = protocolOf(port);
+  const name = outboundName(ref);
+  return {
+    name,
+    discovery: { kind: 'eds', serviceName: name },
+    connectTimeoutMs: durationOr(policy.timeouts?.connect, connectTimeoutMs),
+    idleTimeoutMs: durationOr(policy.timeouts?.idle, idleTimeoutMs),
+    requestsPerConnectionMax: 0,
+    balancer: balancerOf(policy),
+    protocol: protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'http1',
+    limits: limitsOf(policy, context.state.mesh),
+    errorRate: errorRateOf(policy),
+    tls: undefined,
+    meshTls: true,
+    service: { namespace: ref.namespace, name: ref.service },
+  };
+}
+
+/** `inbound` goes on to the application, `passthrough` to wherever the connection was meant to go. */
+export function originalDestinationCluster(name: typeof INBOUND | typeof PASSTHROUGH): Cluster {
+  return {
+    name,
+    discovery: { kind: 'original-dst' },
+    connectTimeoutMs,
+    idleTimeoutMs,
+    requestsPerConnectionMax: 0,
+    balancer: 'round-robin',
+    protocol: 'http1',
+    limits: {
+      connectionsMax: unlimited,
+      pendingRequestsMax: unlimited,
+      requestsMax: unlimited,
+      retriesMax: unlimited,
+      retryBudget: undefined,
+    },
+    errorRate: undefined,
+    tls: undefined,
+    // Behind `passthrough` may be a pod that takes mesh TLS; behind `inbound` is the application itself.
+    meshTls: name === PASSTHROUGH,
+    service: undefined,
+  };
+}
+
+const durationOr = (text: string | undefined, otherwiseMs: number): number =>
+  text === undefined ? otherwiseMs : acceptedDurationMs(text);
+
+function balancerOf(policy: MergedPolicy): Cluster['balancer'] {
+  switch (policy.loadBalancer?.type) {
+    case 'RoundRobin':
+      return 'round-robin';
+    case 'Random':
+      return 'random';
+    default:
+      return 'least-request';
+  }
+}
+
+function limitsOf(policy: MergedPolicy, mesh: Mesh | undefined): ClusterLimits {
+  const limits = policy.circuitBreaker?.limits;
+  // Who sets a number of retries and no budget means the number.
+  const counted = limits?.maxRetries !== undefined && policy.retries?.budget === undefined;
+  const budget = policy.retries?.budget ?? mesh?.spec.retryBudget;
+  const defaults = defaultClusterLimits;
+  return {
+    connectionsMax: limits?.maxConnections ?? defaults.connectionsMax,
+    pendingRequestsMax: limits?.maxPendingRequests ?? defaults.pendingRequestsMax,
+    requestsMax: limits?.maxRequests ?? defaults.requestsMax,
+    retriesMax: limits?.maxRetries ?? defaults.retriesMax,
+    retryBudget: counted
+      ? undefined
+      : budget === undefined
+        ? defaults.retryBudget
+        : { percent: budget.percent, concurrencyMin: budget.minConcurrency },
+  };
+}
+
+function errorRateOf(policy: MergedPolicy): Cluster['errorRate'] {
+  const errorRate = policy.circuitBreaker?.errorRate;
+  if (errorRate === undefined) return undefined;
+  return {
+    thresholdPercent: errorRate.thresholdPercent,
+    volumeMin: errorRate.volume,
+    windowMs: acceptedDurationMs(errorRate.window),
+    openMs: acceptedDurationMs(errorRate.openFor),
+  };
+}

@@ -1,0 +1,266 @@
+import type { Rbac } from '@weft/policies/model/authorization';
+import {
+  type AccessLog,
+  defaultHttpLimits,
+  type FilterChain,
+  type FilterChainMatch,
+  type HttpConnectionManager,
+  type Listener,
+  ORIGINAL_DESTINATION,
+  type TcpProxy,
+  type WorkloadSettings,
+} from '@weft/policies/model/listener';
+import { noMutation, type RouteConfiguration } from '@weft/policies/model/route';
+import { type DownstreamTls, IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '@weft/policies/model/tls';
+import type { Pod } from '../index/core.ts';
+import { authorizationOf, type WorkloadAuthorization } from './authorization.ts';
+import type { TranslateContext } from './context.ts';
+import { INBOUND, OUTBOUND } from './names.ts';
+import { podPorts } from './ports.ts';
+import { carriesHttp } from './protocol.ts';
+
+/** What a sidecar says that it can do; what it cannot is left out. */
+export interface ClientFeatures {
+  /** HTTP/2 on the wire. */
+  readonly http2: boolean;
+}
+
+/** Long enough for a first flight over a slow link; a client that waits for the server to speak waits this long. */
+const detectTimeoutMs = 500;
+const tcpIdleTimeoutMs = 3_600_000;
+const inboundPort = 15006;
+const outboundPort = 15001;
+/** Never redirected to the sidecar. */
+const ownPorts: ReadonlySet<number> = new Set([inboundPort, outboundPort, 15020]);
+
+const plainHttp1 = ['http/1.0', 'http/1.1'];
+const anyTraffic: FilterChainMatch = {
+  destinationPort: undefined,
+  destinationRanges: [],
+  serverNames: [],
+  transportProtocol: undefined,
+  applicationProtocols: [],
+};
+
+export function workloadSettings(context: TranslateContext, pod: Pod): WorkloadSettings {
+  const mesh = context.state.mesh?.spec;
+  const [canonical] = context.state.servicesSelecting(pod);
+  return {
+    tracing:
+      mesh?.tracing === undefined
+        ? undefined
+        : {
+            otlpEndpoint: mesh.tracing.otlpEndpoint,
+            otlpProtocol: mesh.tracing.protocol,
+            samplingPercent: mesh.tracing.samplingPercent,
+          },
+    accessLog: mesh?.accessLog.mode !== 'Off',
+    workloadName: pod.workload,
+    serviceName: canonical?.metadata.name ?? pod.workload,
+  };
+}
+
+export function translateOutbound(context: TranslateContext, pod: Pod, features: ClientFeatures): Listener {
+  const settings = workloadSettings(context, pod);
+  const accessLogs = accessLogsOf(settings);
+  const http: FilterChain = {
+    name: 'http',
+    match: {
+      ...anyTraffic,
+      transportProtocol: 'raw_buffer',
+      applicationProtocols: features.http2 ? [...plainHttp1, 'h2c'] : plainHttp1,
+    },
+    tls: undefined,
+    networkRbac: [],
+    terminal: httpManager(OUTBOUND, { kind: 'rds', name: ORIGINAL_DESTINATION }, [], accessLogs),
+  };
+  return {
+    name: OUTBOUND,
+    direction: 'outbound',
+    addresses: [{ ip: '::', port: outboundPort }],
+    useOriginalDst: true,
+    detectTls: true,
+    detectHttp: true,
+    detectTimeoutMs,
+    filterChains: [http],
+    defaultFilterChain: {
+      name: 'tcp',
+      match: anyTraffic,
+      tls: undefined,
+      networkRbac: [],
+      terminal: tcpProxy(OUTBOUND, ORIGINAL_DESTINATION, accessLogs),
+    },
+    settings,
+  };
+}
+
+export function translateInbound(context: TranslateContext, pod: Pod, features: ClientFeatures): Listener {
+  const settings = workloadSettings(context, pod);
+  const chains = new InboundChains({
+    authorization: authorizationOf(context, pod),
+    accessLogs: accessLogsOf(settings),
+    features,
+    permissive: context.state.mesh?.spec.mtls.mode !== 'STRICT',
+  });
+  const filterChains = podPorts(context.state, pod)
+    .filter(({ port }) => !ownPorts.has(port))
+    .flatMap(({ port, protocol }) => {
+      const http = carriesHttp(protocol) && (features.http2 || (protocol !== 'http2' && protocol !== 'grpc'));
+      return chains.forPort(port, http ? (protocol === 'detect' ? 'detect' : 'http') : 'tcp');
+    });
+  return {
+    name: INBOUND,
+    direction: 'inbound',
+    addresses: [{ ip: '::', port: inboundPort }],
+    useOriginalDst: true,
+    detectTls: true,
+    detectHttp: filterChains.some((chain) => chain.match.applicationProtocols.some((one) => plainHttp1.includes(one))),
+    detectTimeoutMs,
+    filterChains: [...filterChains, ...chains.mesh(undefined, true)],
+    defaultFilterChain: chains.fallback(),
+    settings,
+  };
+}
+
+interface ChainParts {
+  readonly authorization: WorkloadAuthorization;
+  readonly accessLogs: readonly AccessLog[];
+  readonly features: ClientFeatures;
+  readonly permissive: boolean;
+}
+
+class InboundChains {
+  private readonly parts: ChainParts;
+
+  constructor(parts: ChainParts) {
+    this.parts = parts;
+  }
+
+  forPort(port: number, kind: 'http' | 'tcp' | 'detect'): FilterChain[] {
+    const mesh = this.mesh(port, kind !== 'tcp');
+    if (!this.parts.permissive) return mesh;
+    const match = { ...anyTraffic, destinationPort: port };
+    const opaque = this.tcp(`${port}/tcp`, match, undefined);
+    switch (kind) {
+      case 'tcp':
+        return [...mesh, opaque];
+      case 'detect': {
+        const detected = this.parts.features.http2 ? [...plainHttp1, 'h2c'] : plainHttp1;
+        return [
+          ...mesh,
+          this.http(
+            `${port}/http`,
+            { ...match, transportProtocol: 'raw_buffer', applicationProtocols: detected },
+            undefined,
+          ),
+          opaque,
+        ];
+      }
+      case 'http': {
+        const plain: FilterChainMatch = { ...match, transportProtocol: 'raw_buffer' };
+        // HTTP/2 that the sidecar cannot read goes through as it is; so does TLS of the application's own.
+        const h2c = this.parts.features.http2
+          ? []
+          : [this.tcp(`${port}/h2c`, { ...plain, applicationProtocols: ['h2c'] }, undefined)];
+        return [...mesh, this.http(`${port}/http`, plain, undefined), ...h2c, opaque];
+      }
+    }
+  }
+
+  /** Mesh TLS, told apart from TLS of the application's own by its ALPN. */
+  mesh(port: number | undefined, http: boolean): FilterChain[] {
+    const name = port ?? 'other';
+    const match: FilterChainMatch = { ...anyTraffic, destinationPort: port, transportProtocol: 'tls' };
+    const httpAlpn = this.parts.features.http2 ? [MESH_ALPN.http2, MESH_ALPN.http1] : [MESH_ALPN.http1];
+    const chains = [
+      this.tcp(`${name}/mesh-tcp`, { ...match, applicationProtocols: [MESH_ALPN.tcp] }, meshTls([MESH_ALPN.tcp])),
+    ];
+    if (http) {
+      chains.unshift(this.http(`${name}/mesh-http`, { ...match, applicationProtocols: httpAlpn }, meshTls(httpAlpn)));
+    }
+    return chains;
+  }
+
+  /** Ports that nobody declared. */
+  fallback(): FilterChain | undefined {
+    return this.parts.permissive ? this.tcp('other/tcp', anyTraffic, undefined) : undefined;
+  }
+
+  private http(name: string, match: FilterChainMatch, tls: DownstreamTls | undefined): FilterChain {
+    const { authorization, accessLogs } = this.parts;
+    const terminal = httpManager(INBOUND, { kind: 'inline', config: toApplication }, authorization.http, accessLogs);
+    return { name, match, tls, networkRbac: [], terminal };
+  }
+
+  private tcp(name: string, match: FilterChainMatch, tls: DownstreamTls | undefined): FilterChain {
+    const { authorization, accessLogs } = this.parts;
+    return { name, match, tls, networkRbac: authorization.network, terminal: tcpProxy(INBOUND, INBOUND, accessLogs) };
+  }
+}
+
+const toApplication: RouteConfiguration = {
+  name: INBOUND,
+  virtualHosts: [
+    {
+      name: INBOUND,
+      domains: ['*'],
+      routes: [
+        {
+          name: INBOUND,
+          match: { path: { kind: 'prefix', value: '/' }, caseSensitive: true, headers: [], queryParameters: [] },
+          action: {
+            kind: 'forward',
+            clusters: [{ name: INBOUND, weight: 1, requestHeaders: noMutation, responseHeaders: noMutation }],
+            timeoutMs: 0,
+            idleTimeoutMs: 0,
+            // Retries are the client's: it knows its budget, and it may pick another endpoint.
+            retry: undefined,
+            hostRewrite: undefined,
+            pathRewrite: undefined,
+          },
+          requestHeaders: noMutation,
+          responseHeaders: noMutation,
+        },
+      ],
+    },
+  ],
+};
+
+const meshTls = (alpn: readonly string[]): DownstreamTls => ({
+  certificate: { kind: 'secret', name: IDENTITY_SECRET },
+  validation: { trust: { kind: 'secret', name: TRUST_SECRET }, subjectAltNames: [] },
+  requireClientCertificate: true,
+  alpn,
+  parameters: { versionMin: 'TLSv1.3', versionMax: 'TLSv1.3' },
+});
+
+const accessLogsOf = (settings: WorkloadSettings): AccessLog[] =>
+  settings.accessLog ? [{ kind: 'stdout', path: '' }] : [];
+
+const httpManager = (
+  statPrefix: string,
+  route: HttpConnectionManager['route'],
+  rbac: readonly Rbac[],
+  accessLogs: readonly AccessLog[],
+): HttpConnectionManager => ({
+  kind: 'http',
+  statPrefix,
+  codec: 'auto',
+  route,
+  filters: [
+    ...rbac.map((one) => ({ kind: 'rbac', name: `weft.rbac.${one.action}`, rbac: one }) as const),
+    { kind: 'router' },
+  ],
+  limits: defaultHttpLimits,
+  serverHeader: 'passthrough',
+  trustedHops: 0,
+  accessLogs,
+});
+
+const tcpProxy = (statPrefix: string, cluster: string, accessLogs: readonly AccessLog[]): TcpProxy => ({
+  kind: 'tcp',
+  statPrefix,
+  clusters: [{ name: cluster, weight: 1 }],
+  idleTimeoutMs: tcpIdleTimeoutMs,
+  accessLogs,
+});

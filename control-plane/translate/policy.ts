@@ -1,0 +1,118 @@
+/** TrafficPolicies merged for one destination, per top-level field, by specificity. */
+import type { HTTPRoute, TrafficPolicy } from '@weft/policies/crds/kinds';
+import type { Service } from '../index/core.ts';
+import { byAge, keyOf, objectKey } from '../index/objects.ts';
+import { type ClusterState, targetOwner } from '../index/state.ts';
+
+export const policyFields = ['retries', 'timeouts', 'circuitBreaker', 'loadBalancer'] as const;
+export type PolicyField = (typeof policyFields)[number];
+
+type Spec = TrafficPolicy['spec'];
+export type MergedPolicy = { readonly [Field in PolicyField]: Spec[Field] };
+
+/** What is called: a Service port, perhaps by a rule of a route. */
+export interface PolicyTarget {
+  readonly service: Service;
+  readonly port: Service['ports'][number];
+  readonly route?: HTTPRoute | undefined;
+  readonly ruleName?: string | undefined;
+}
+
+interface Attached {
+  readonly policy: TrafficPolicy;
+  readonly consumer: boolean;
+  /** 0 is the most specific. */
+  readonly level: number;
+}
+
+/** A field of a policy that lost against an older policy on the same level. */
+export interface PolicyConflict {
+  readonly loser: string;
+  readonly winner: string;
+  readonly field: PolicyField;
+}
+
+const ruleLevel = 0;
+const routeLevel = 1;
+const portLevel = 2;
+const serviceLevel = 3;
+const namespaceLevel = 4;
+const meshLevel = 5;
+
+/** Every policy that says something about the target to clients of this namespace, in order of precedence. */
+function attachedPolicies(state: ClusterState, clientNamespace: string, target: PolicyTarget): Attached[] {
+  const { service, port, route, ruleName } = target;
+  const found: Attached[] = [];
+  const serviceKey = objectKey(service.metadata);
+  const lookAt = (index: string, levelOf: (sectionName: string | undefined) => number | undefined): void => {
+    for (const policy of state.trafficPolicies.by('target', index)) {
+      for (const ref of policy.spec.targetRefs) {
+        if (refIndex(policy, ref) !== index) continue;
+        const level = levelOf(ref.sectionName);
+        if (level === undefined) continue;
+        const consumer = targetOwner(policy, ref, state.meshNamespace) !== policy.metadata.namespace;
+        if (consumer && policy.metadata.namespace !== clientNamespace) continue;
+        found.push({ policy, consumer, level });
+      }
+    }
+  };
+  if (route !== undefined) {
+    lookAt(`HTTPRoute:${objectKey(route.metadata)}`, (section) =>
+      section === undefined ? routeLevel : section === ruleName ? ruleLevel : undefined,
+    );
+  }
+  lookAt(`Service:${serviceKey}`, (section) =>
+    section === undefined
+      ? serviceLevel
+      : section === port.name || section === String(port.port)
+        ? portLevel
+        : undefined,
+  );
+  lookAt(`Namespace:${service.metadata.namespace}`, () => namespaceLevel);
+  lookAt('Mesh:default', () => meshLevel);
+  return found.sort(
+    (a, b) => Number(b.consumer) - Number(a.consumer) || a.level - b.level || byAge(a.policy, b.policy),
+  );
+}
+
+const refIndex = (policy: TrafficPolicy, ref: Spec['targetRefs'][number]): string =>
+  ref.kind === 'Service' || ref.kind === 'HTTPRoute'
+    ? `${ref.kind}:${keyOf(ref.namespace ?? policy.metadata.namespace, ref.name)}`
+    : `${ref.kind}:${ref.name}`;
+
+export function mergedPolicy(state: ClusterState, clientNamespace: string, target: PolicyTarget): MergedPolicy {
+  const merged: { [Field in PolicyField]: Spec[Field] } = {
+    retries: undefined,
+    timeouts: undefined,
+    circuitBreaker: undefined,
+    loadBalancer: undefined,
+  };
+  for (const { policy } of attachedPolicies(state, clientNamespace, target)) {
+    merged.retries ??= policy.spec.retries;
+    merged.timeouts ??= policy.spec.timeouts;
+    merged.circuitBreaker ??= policy.spec.circuitBreaker;
+    merged.loadBalancer ??= policy.spec.loadBalancer;
+  }
+  return merged;
+}
+
+/** Where two policies set one field on one level: the younger one loses it. */
+export function policyConflicts(
+  state: ClusterState,
+  clientNamespace: string,
+  target: PolicyTarget,
+): readonly PolicyConflict[] {
+  const winners = new Map<string, string>();
+  const conflicts: PolicyConflict[] = [];
+  for (const { policy, consumer, level } of attachedPolicies(state, clientNamespace, target)) {
+    for (const field of policyFields) {
+      if (policy.spec[field] === undefined) continue;
+      const place = `${consumer} ${level} ${field}`;
+      const name = objectKey(policy.metadata);
+      const winner = winners.get(place);
+      if (winner === undefined) winners.set(place, name);
+      else if (winner !== name) conflicts.push({ loser: name, winner, field });
+    }
+  }
+  return conflicts;
+}
