@@ -54,6 +54,8 @@ export class Store {
   readonly #buckets = new Map<string, Bucket>();
   readonly #subscribers = new Set<(event: StoreEvent) => void>();
   readonly #eventsKeptMax: number;
+  readonly #undelivered: StoreEvent[] = [];
+  #delivering = false;
   #events: StoreEvent[] = [];
   #revision: number;
   #compacted: number;
@@ -185,7 +187,17 @@ export class Store {
   #publish(event: StoreEvent): void {
     this.#events.push(event);
     if (this.#events.length > this.#eventsKeptMax * 1.25) this.#compact();
-    for (const subscriber of this.#subscribers) subscriber(event);
+    this.#undelivered.push(event);
+    if (this.#delivering) return;
+    // A subscriber may write: what that publishes waits its turn, so that everybody sees events in order of revision.
+    this.#delivering = true;
+    try {
+      for (let next = this.#undelivered.shift(); next !== undefined; next = this.#undelivered.shift()) {
+        for (const subscriber of this.#subscribers) subscriber(next);
+      }
+    } finally {
+      this.#delivering = false;
+    }
   }
 
   #compact(): void {
