@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import { buildCertificate } from '@weft/policies/identity/x509/certificate';
+import { parseCsr } from '@weft/policies/identity/x509/csr';
+import { keySigner } from '@weft/policies/identity/x509/signature';
+import { ManualClock } from '@weft/policies/kit/clock';
+import { SeededPrng } from '@weft/policies/kit/prng';
+import { IdentityManager } from './manager.ts';
+import { StateDir } from './state-dir.ts';
+
+const ID = 'spiffe://cluster.local/ns/shop/sa/cart' as SpiffeId;
+const HOUR_MS = 3_600_000;
+
+const folders: string[] = [];
+after(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function makeStateDir(path?: string): StateDir {
+  const folder = path ?? mkdtempSync(join(tmpdir(), 'weft-identity-'));
+  folders.push(folder);
+  const state = StateDir.open(folder, true);
+  assert.ok(state.ok);
+  return state.value;
+}
+
+/** A real authority, in a few lines: signs what is asked, for an hour from the clock of the test. */
+class Authority {
+  readonly keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  readonly clock: ManualClock;
+  answerAs: SpiffeId = ID;
+  failures = 0;
+  signed = 0;
+
+  constructor(clock: ManualClock) {
+    this.clock = clock;
+  }
+
+  async sign(csr: Uint8Array) {
+    if (this.failures > 0) {
+      this.failures--;
+      throw new Error('14 UNAVAILABLE');
+    }
+    const parsed = parseCsr(csr);
+    assert.ok(parsed.ok);
+    this.signed++;
+    const root = await this.certificate(this.keys.publicKey, undefined);
+    return {
+      chain: [await this.certificate(parsed.value.publicKey, this.answerAs)],
+      trustAnchors: [root],
+      authorityUnixMs: this.clock.unixMs(),
+    };
+  }
+
+  private certificate(publicKey: KeyObject, id: SpiffeId | undefined): Promise<Uint8Array> {
+    const isCa = id === undefined;
+    return buildCertificate({
+      serial: new Uint8Array([1, this.signed + 1]),
+      subject: isCa ? { commonName: 'root' } : {},
+      issuer: { commonName: 'root' },
+      notBeforeMs: this.clock.unixMs(),
+      notAfterMs: this.clock.unixMs() + HOUR_MS,
+      publicKey,
+      sans: isCa ? [] : [{ type: 'uri', value: id }],
+      isCa,
+      pathLength: undefined,
+      keyUsage: isCa ? ['keyCertSign'] : ['digitalSignature'],
+      extKeyUsage: [],
+      authorityKeyId: undefined,
+      sign: keySigner(this.keys.privateKey),
+    });
+  }
+}
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await turn();
+}
+
+function make(path?: string) {
+  const clock = new ManualClock(Math.floor(Date.now() / 1_000) * 1_000);
+  const authority = new Authority(clock);
+  const lines: string[] = [];
+  const state = makeStateDir(path);
+  const options = {
+    spiffeId: ID,
+    sign: (csr: Uint8Array) => authority.sign(csr),
+    state,
+    clock,
+    prng: new SeededPrng(1),
+    log: (line: string) => lines.push(line),
+    count: () => {},
+  };
+  return { clock, authority, lines, state, options, manager: new IdentityManager(options) };
+}
+
+describe('IdentityManager', () => {
+  test('gets a certificate, renews it between 40 % and 50 % of its life', async () => {
+    const { clock, authority, manager } = make();
+    const generations: number[] = [];
+    manager.onChange((certificate) => generations.push(certificate.generation));
+    manager.start();
+    clock.advance(0);
+    await settle();
+    assert.equal(manager.own()?.spiffeId, ID);
+    clock.advance(0.35 * HOUR_MS);
+    await settle();
+    assert.equal(authority.signed, 1);
+    clock.advance(0.16 * HOUR_MS);
+    await settle();
+    assert.equal(authority.signed, 2);
+    assert.deepEqual(generations, [1, 2]);
+    manager.close();
+  });
+
+  test('keeps the certificate that it has while the authority is away, and tries again', async () => {
+    const { clock, authority, manager, lines } = make();
+    manager.start();
+    clock.advance(0);
+    await settle();
+    authority.failures = 3;
+    clock.advance(0.5 * HOUR_MS);
+    await settle();
+    assert.equal(manager.own()?.generation, 1);
+    for (let i = 0; i < 6; i++) {
+      clock.advance(5_000);
+      await settle();
+    }
+    assert.equal(manager.own()?.generation, 2);
+    assert.equal(lines.filter((line) => line.includes('14 UNAVAILABLE')).length, 3);
+    manager.close();
+  });
+
+  test('a restarted process begins with the stored key and certificate', async () => {
+    const first = make();
+    first.manager.start();
+    first.clock.advance(0);
+    await settle();
+    first.manager.close();
+    const second = new IdentityManager(first.options);
+    assert.equal(second.own()?.serialHex, first.manager.own()?.serialHex);
+    for (const file of readdirSync(first.state.path)) {
+      assert.equal(statSync(join(first.state.path, file)).mode & 0o777, 0o600, file);
+    }
+  });
+
+  test('refuses a certificate for somebody else', async () => {
+    const { clock, authority, manager, lines } = make();
+    authority.answerAs = 'spiffe://cluster.local/ns/shop/sa/admin' as SpiffeId;
+    manager.start();
+    clock.advance(0);
+    await settle();
+    assert.equal(manager.own(), undefined);
+    assert.match(lines.join('\n'), /certificate for URI:spiffe:\/\/cluster.local\/ns\/shop\/sa\/admin/);
+    manager.close();
+  });
+});
+
+test('state on a disk is refused unless it is asked for', () => {
+  const onDisk = StateDir.open(mkdtempSync(join(process.cwd(), '.weft-state-')), false);
+  const path = readdirSync(process.cwd()).filter((name) => name.startsWith('.weft-state-'));
+  for (const name of path) rmSync(join(process.cwd(), name), { recursive: true });
+  assert.ok(!onDisk.ok);
+  assert.match(onDisk.error, /not memory-backed/);
+});
