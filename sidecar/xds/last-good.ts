@@ -53,7 +53,8 @@ export function decodeHeld(bytes: Uint8Array): ReadonlyMap<string, readonly Rece
         response.resources.map((resource) => ({
           name: resource.name,
           version: resource.version,
-          bytes: resource.resource?.value ?? new Uint8Array(),
+          // A copy: a view would keep the whole file in memory.
+          bytes: Uint8Array.from(resource.resource?.value ?? []),
         })),
       );
     } catch {
