@@ -24,8 +24,7 @@ const programs = [
   'injector/redirect/main.ts',
   'local/agent/main.ts',
   'local/agent/launch.ts',
-  'local/demo/shop.ts',
-  'local/demo/load.ts',
+  'local/demo/main.ts',
 ] as const;
 
 const data = ['local/manifests', 'local/images/images.json', 'charts', 'README.md', 'LICENSE'] as const;
