@@ -33,7 +33,7 @@ export function lowerName(name: string): string {
   if (learned < LEARNED_NAMES_MAX && name.length <= LEARNED_NAME_CHARS_MAX) {
     learned++;
     // A copy, so that the map does not keep alive the whole head that the name was cut from.
-    const copy = Buffer.from(name, 'latin1').latin1Slice();
+    const copy = Buffer.from(name, 'latin1').toString('latin1');
     lowerCase.set(copy, copy.toLowerCase());
   }
   return lower;

@@ -1,0 +1,35 @@
+/** RFC 9110 section 5.6.2: characters of methods, field names and transfer codings. */
+export const TOKEN: Uint8Array = new Uint8Array(256);
+/** What may stand in a request target: visible ASCII but `#`, which begins a fragment and is never sent. */
+export const TARGET: Uint8Array = new Uint8Array(256);
+/** RFC 9110 section 5.5: VCHAR, obs-text, SP and HTAB. */
+export const FIELD_VALUE: Uint8Array = new Uint8Array(256);
+/** RFC 3986 section 3.2.2 and 3.2.3: host and port, without userinfo. */
+export const AUTHORITY: Uint8Array = new Uint8Array(256);
+
+for (let c = 0; c < 256; c++) {
+  const letterOrDigit = (c >= 0x30 && c <= 0x39) || (c >= 0x41 && c <= 0x5a) || (c >= 0x61 && c <= 0x7a);
+  const char = String.fromCharCode(c);
+  if (letterOrDigit || "!#$%&'*+-.^_`|~".includes(char)) TOKEN[c] = 1;
+  if (c > 0x20 && c < 0x7f && char !== '#') TARGET[c] = 1;
+  if (c === 0x09 || (c >= 0x20 && c !== 0x7f)) FIELD_VALUE[c] = 1;
+  if (letterOrDigit || "-._~!$&'()*+,;=%:[]".includes(char)) AUTHORITY[c] = 1;
+}
+
+export function allOf(table: Uint8Array, text: string, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    if (table[text.charCodeAt(i)] !== 1) return false;
+  }
+  return true;
+}
+
+export function isToken(text: string): boolean {
+  return text.length > 0 && allOf(TOKEN, text, 0, text.length);
+}
+
+/** `host`, `host:port`, `[v6]:port`; the port may be empty (RFC 3986 section 3.2.3). */
+const HOST_PORT = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[^:[\]]+)(?::\d{0,5})?$/;
+
+export function isAuthority(text: string): boolean {
+  return text.length <= 300 && allOf(AUTHORITY, text, 0, text.length) && HOST_PORT.test(text);
+}

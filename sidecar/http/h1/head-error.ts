@@ -1,0 +1,67 @@
+import type { ProxyError } from '../errors.ts';
+
+export type HeadErrorKind =
+  | 'method'
+  | 'target'
+  | 'version'
+  | 'start-line'
+  | 'status'
+  | 'bare-cr'
+  | 'bare-lf'
+  | 'obs-fold'
+  | 'control-character'
+  | 'space-before-colon'
+  | 'field-name'
+  | 'head-too-large'
+  | 'target-too-long'
+  | 'too-many-fields'
+  | 'host'
+  | 'content-length'
+  | 'transfer-encoding'
+  | 'transfer-coding'
+  | 'framing-conflict'
+  | 'connect'
+  | 'chunk'
+  | 'trailers'
+  | 'interim'
+  | 'unsolicited';
+
+/** What is wrong with a message, by which rule, and what a server answers. */
+export interface HeadError {
+  readonly kind: HeadErrorKind;
+  /** For requests; a bad response is a 502. */
+  readonly status: 400 | 413 | 414 | 431 | 501 | 505;
+  /** `RFC 9112 section 5.2`. */
+  readonly section: string;
+  readonly detail: string;
+}
+
+export function headError(
+  kind: HeadErrorKind,
+  status: HeadError['status'],
+  section: string,
+  detail: string,
+): HeadError {
+  return { kind, status, section, detail };
+}
+
+export function requestError(error: HeadError): ProxyError {
+  return {
+    source: 'downstream',
+    flag: 'DPE',
+    status: error.status,
+    retry: 'no',
+    detail: `malformed request: ${error.detail} (${error.section})`,
+  };
+}
+
+/** The request may have been carried out, so that only an idempotent one may be tried again. */
+export function responseError(error: HeadError): ProxyError {
+  return {
+    source: 'upstream',
+    flag: 'UPE',
+    status: 502,
+    retry: 'idempotent',
+    detail: `malformed response: ${error.detail} (${error.section})`,
+  };
+}

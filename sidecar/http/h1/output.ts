@@ -1,0 +1,121 @@
+import type { Duplex } from 'node:stream';
+
+/** Up to this size parts are copied into one buffer: cheaper than a vectored write, and one TLS record or segment run. */
+const COPY_BYTES_MAX = 32_768;
+/** Beyond this, what is collected leaves before the end of the turn. */
+const PENDING_BYTES_MAX = 65_536;
+
+let dirty: Output[] = [];
+let spare: Output[] = [];
+let scheduled = false;
+
+function flushAll(): void {
+  scheduled = false;
+  const outputs = dirty;
+  dirty = spare;
+  spare = outputs;
+  for (const output of outputs) output.flush();
+  outputs.length = 0;
+}
+
+/**
+ * Collects what one turn of the event loop writes to a socket, and hands it over as one write when the turn ends: the
+ * head and first body bytes of a message, or several small messages, are one buffer.
+ */
+export class Output {
+  private readonly socket: Duplex;
+  private readonly onFlushed: () => void;
+  private readonly parts: (string | Buffer)[] = [];
+  private pendingBytes = 0;
+  private queued = false;
+
+  constructor(socket: Duplex, onFlushed: () => void) {
+    this.socket = socket;
+    this.onFlushed = onFlushed;
+  }
+
+  /** Octets as Latin-1. */
+  text(text: string): void {
+    const last = this.parts.length - 1;
+    const tail = this.parts[last];
+    if (typeof tail === 'string') this.parts[last] = tail + text;
+    else this.parts.push(text);
+    this.added(text.length);
+  }
+
+  data(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    this.parts.push(chunk);
+    this.added(chunk.length);
+  }
+
+  /** Asks for `onFlushed` at the end of the turn, also when nothing is written. */
+  schedule(): void {
+    if (this.queued) return;
+    this.queued = true;
+    dirty.push(this);
+    if (scheduled) return;
+    scheduled = true;
+    process.nextTick(flushAll);
+  }
+
+  /** The socket holds more than it should: produce no more until it drains. */
+  get full(): boolean {
+    return this.socket.writableNeedDrain;
+  }
+
+  discard(): void {
+    this.parts.length = 0;
+    this.pendingBytes = 0;
+  }
+
+  flush(): void {
+    this.queued = false;
+    this.writeParts();
+    this.onFlushed();
+  }
+
+  /** For what has to leave before the socket is ended. */
+  writeNow(): void {
+    this.writeParts();
+  }
+
+  private added(bytes: number): void {
+    this.pendingBytes += bytes;
+    this.schedule();
+    if (this.pendingBytes >= PENDING_BYTES_MAX) this.writeParts();
+  }
+
+  private writeParts(): void {
+    const parts = this.parts;
+    const count = parts.length;
+    if (count === 0) return;
+    const socket = this.socket;
+    const first = parts[0];
+    if (socket.destroyed || socket.writableEnded || first === undefined) {
+      this.discard();
+      return;
+    }
+    if (count === 1) {
+      if (typeof first === 'string') socket.write(first, 'latin1');
+      else socket.write(first);
+    } else if (this.pendingBytes <= COPY_BYTES_MAX) {
+      socket.write(this.joined());
+    } else {
+      socket.cork();
+      for (const part of parts) socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part);
+      socket.uncork();
+    }
+    parts.length = 0;
+    this.pendingBytes = 0;
+  }
+
+  private joined(): Buffer {
+    const all = Buffer.allocUnsafe(this.pendingBytes);
+    let at = 0;
+    for (const part of this.parts) {
+      at += typeof part === 'string' ? all.write(part, at, 'latin1') : part.copy(all, at);
+    }
+    return all;
+  }
+}

@@ -1,0 +1,155 @@
+import { Headers, lowerName } from '../headers.ts';
+import { FIELD_VALUE, TOKEN } from './chars.ts';
+import { type HeadError, headError } from './head-error.ts';
+
+const CR = 0x0d;
+const LF = 0x0a;
+const SP = 0x20;
+const HTAB = 0x09;
+const COLON = 0x3a;
+
+/** What the fields of one message say about its framing and its connection: filled while they are parsed, then read once. */
+export class FieldScan {
+  headers = new Headers();
+  hostCount = 0;
+  host = '';
+  contentLengthCount = 0;
+  contentLength = '';
+  transferEncodingCount = 0;
+  transferEncoding = '';
+  /** All Connection fields, comma separated; empty if there is none. */
+  connection = '';
+  upgrade = '';
+  expect = '';
+  te = '';
+
+  reset(): void {
+    this.headers = new Headers();
+    this.hostCount = 0;
+    this.host = '';
+    this.contentLengthCount = 0;
+    this.contentLength = '';
+    this.transferEncodingCount = 0;
+    this.transferEncoding = '';
+    this.connection = '';
+    this.upgrade = '';
+    this.expect = '';
+    this.te = '';
+  }
+
+  /** Fields that the codec deals in go to the scan, all others to the headers. */
+  add(name: string, lower: string, value: string): void {
+    switch (lower) {
+      case 'host':
+        this.hostCount++;
+        this.host = value;
+        return;
+      case 'content-length':
+        this.contentLengthCount++;
+        this.contentLength = value;
+        return;
+      case 'transfer-encoding':
+        this.transferEncoding = this.transferEncodingCount++ === 0 ? value : `${this.transferEncoding}, ${value}`;
+        return;
+      case 'connection':
+        this.connection = this.connection === '' ? value : `${this.connection}, ${value}`;
+        return;
+      case 'upgrade':
+        this.upgrade = this.upgrade === '' ? value : `${this.upgrade}, ${value}`;
+        return;
+      case 'te':
+        this.te = this.te === '' ? value : `${this.te}, ${value}`;
+        return;
+      case 'expect':
+        if (value.toLowerCase() === '100-continue') this.expect = value;
+        else this.headers.appendLowered(name, lower, value);
+        return;
+      case 'keep-alive':
+      case 'proxy-connection':
+        return;
+      default:
+        this.headers.appendLowered(name, lower, value);
+    }
+  }
+}
+
+/** The first octet that does not belong in a line, as an error. */
+export function badOctet(text: string, at: number): HeadError {
+  const code = text.charCodeAt(at);
+  if (code === LF) return headError('bare-lf', 400, 'RFC 9112 section 2.2', 'a line ends in LF without CR');
+  if (code === CR) return headError('bare-cr', 400, 'RFC 9112 section 2.2', 'a CR without LF');
+  const hex = code.toString(16).padStart(2, '0');
+  return headError('control-character', 400, 'RFC 9110 section 5.5', `octet 0x${hex} in a field value`);
+}
+
+function badName(text: string, at: number, end: number): HeadError {
+  const code = text.charCodeAt(at);
+  if (at < end && (code === LF || code === CR)) return badOctet(text, at);
+  if (at < end && (code === SP || code === HTAB)) {
+    return headError('space-before-colon', 400, 'RFC 9112 section 5.1', 'white space in or after a field name');
+  }
+  return headError('field-name', 400, 'RFC 9112 section 5', 'a field line without a valid name and colon');
+}
+
+/**
+ * Parses the field lines of `text` from `start` (the octet after the start line's CRLF) to its end. The text holds
+ * octets as Latin-1 and ends before the CRLF of its last line. Errors come in the order of the octets, so that the
+ * answer does not depend on how the bytes arrived.
+ */
+export function parseFields(text: string, start: number, fieldsMax: number, scan: FieldScan): HeadError | undefined {
+  const length = text.length;
+  let at = start;
+  let count = 0;
+  while (at < length) {
+    const first = text.charCodeAt(at);
+    if (first === SP || first === HTAB) {
+      return headError('obs-fold', 400, 'RFC 9112 section 5.2', 'a field line begins with white space (obs-fold)');
+    }
+    if (++count > fieldsMax) {
+      return headError('too-many-fields', 431, 'RFC 6585 section 5', `more than ${fieldsMax} fields`);
+    }
+    let colon = at;
+    while (colon < length && TOKEN[text.charCodeAt(colon)] === 1) colon++;
+    if (colon === at || colon === length || text.charCodeAt(colon) !== COLON) return badName(text, colon, length);
+    const name = text.slice(at, colon);
+
+    let end = colon + 1;
+    while (end < length && FIELD_VALUE[text.charCodeAt(end)] === 1) end++;
+    if (end < length && (text.charCodeAt(end) !== CR || text.charCodeAt(end + 1) !== LF)) return badOctet(text, end);
+
+    // Optional white space around the value is not part of it (RFC 9112 section 5.1).
+    let from = colon + 1;
+    let to = end;
+    while (from < to && (text.charCodeAt(from) === SP || text.charCodeAt(from) === HTAB)) from++;
+    while (to > from && (text.charCodeAt(to - 1) === SP || text.charCodeAt(to - 1) === HTAB)) to--;
+    scan.add(name, lowerName(name), text.slice(from, to));
+    at = end + 2;
+  }
+  return undefined;
+}
+
+/** True when a comma-separated list of tokens has this one, in any casing (RFC 9110 section 5.6.1). */
+export function listHas(list: string, lowerToken: string): boolean {
+  if (list.length === 0) return false;
+  const lower = list.toLowerCase();
+  if (lower === lowerToken) return true;
+  if (!lower.includes(',')) return lower.trim() === lowerToken;
+  for (const item of lower.split(',')) {
+    if (item.trim() === lowerToken) return true;
+  }
+  return false;
+}
+
+/**
+ * Drops what belongs to this connection only (RFC 9110 section 7.6.1). `Proxy-Authorization` and `Proxy-Authenticate`
+ * stay: they are meant for the proxy that the client named (RFC 9110 section 11.7), which a transparent one is not.
+ */
+export function stripConnectionFields(headers: Headers, connection: string): void {
+  if (connection === '') return;
+  const lower = connection.toLowerCase();
+  if (lower === 'keep-alive' || lower === 'close' || lower === 'upgrade') return;
+  for (const item of lower.split(',')) {
+    const name = item.trim();
+    if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade') headers.remove(name);
+  }
+}

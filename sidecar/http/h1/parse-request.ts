@@ -1,0 +1,195 @@
+import type { RequestHead } from '../exchange.ts';
+import { isAuthority, TARGET, TOKEN } from './chars.ts';
+import { CHUNKED, messageFraming } from './framing.ts';
+import { type HeadError, headError } from './head-error.ts';
+import { badOctet, FieldScan, listHas, parseFields, stripConnectionFields } from './parse-fields.ts';
+
+const METHOD_CHARS_MAX = 32;
+const ABSOLUTE = /^(https?):\/\/([^/?]*)(.*)$/i;
+const VERSION = /^HTTP\/\d\.\d$/;
+
+/** What a parsed request head is besides the head that is dispatched. One a connection, refilled by each request. */
+export class ParsedRequest {
+  readonly scan = new FieldScan();
+  head: RequestHead | undefined = undefined;
+  /** Length of the body, or CHUNKED. */
+  framing = 0;
+  /** The client wants the connection kept (RFC 9112 section 9.3). */
+  keepAlive = true;
+}
+
+/** For HTTP/1.0 requests without Host, and requests over TLS that the proxy itself terminated for the application. */
+export interface RequestDefaults {
+  readonly scheme: 'http' | 'https';
+  readonly authority: string;
+}
+
+interface Target {
+  scheme: 'http' | 'https' | '';
+  authority: string;
+  path: string;
+}
+
+/**
+ * Parses a request head (RFC 9112 sections 3 and 5, RFC 9110 section 7): `text` holds its octets as Latin-1, without
+ * the final CRLF CRLF. Pure but for `parsed`, which it fills.
+ */
+export function parseRequestHead(
+  text: string,
+  fieldsMax: number,
+  defaults: RequestDefaults,
+  parsed: ParsedRequest,
+): HeadError | undefined {
+  let lineEnd = text.indexOf('\r\n');
+  if (lineEnd === -1) lineEnd = text.length;
+
+  let space = 0;
+  while (space < lineEnd && TOKEN[text.charCodeAt(space)] === 1) space++;
+  if (space === 0 || space > METHOD_CHARS_MAX || text.charCodeAt(space) !== 0x20) return badStartLine(text, space);
+  const method = text.slice(0, space);
+
+  let targetEnd = space + 1;
+  while (targetEnd < lineEnd && TARGET[text.charCodeAt(targetEnd)] === 1) targetEnd++;
+  if (targetEnd === space + 1 || text.charCodeAt(targetEnd) !== 0x20) return badTarget(text, targetEnd);
+
+  const versionError = requestVersionError(text, targetEnd + 1, lineEnd);
+  if (versionError !== undefined) return versionError;
+  const version = text.charCodeAt(lineEnd - 1) === 0x30 ? 10 : 11;
+
+  const scan = parsed.scan;
+  scan.reset();
+  const fieldError = parseFields(text, lineEnd + 2, fieldsMax, scan);
+  if (fieldError !== undefined) return fieldError;
+  return assemble(method, text.slice(space + 1, targetEnd), version, defaults, parsed);
+}
+
+function badStartLine(text: string, at: number): HeadError {
+  const code = text.charCodeAt(at);
+  if (code === 0x0a || (code === 0x0d && text.charCodeAt(at + 1) !== 0x0a)) return badOctet(text, at);
+  return headError(
+    'method',
+    400,
+    'RFC 9112 section 3.1',
+    'the request line does not begin with a method and one space',
+  );
+}
+
+function badTarget(text: string, at: number): HeadError {
+  const code = text.charCodeAt(at);
+  if (code === 0x0a || (code === 0x0d && text.charCodeAt(at + 1) !== 0x0a)) return badOctet(text, at);
+  return headError('target', 400, 'RFC 9112 section 3.2', 'the request target has an octet that may not be in one');
+}
+
+function requestVersionError(text: string, start: number, end: number): HeadError | undefined {
+  if (end - start === 8 && text.startsWith('HTTP/1.', start)) {
+    const minor = text.charCodeAt(end - 1);
+    if (minor === 0x31 || minor === 0x30) return undefined;
+  }
+  const version = text.slice(start, end);
+  const stray = /[\r\n]/.exec(version);
+  if (stray !== null) return badOctet(text, start + stray.index);
+  if (VERSION.test(version)) {
+    return headError('version', 505, 'RFC 9110 section 2.5', 'the HTTP version is neither 1.1 nor 1.0');
+  }
+  return headError('start-line', 400, 'RFC 9112 section 3', 'the request line is not method, target and version');
+}
+
+function assemble(
+  method: string,
+  rawTarget: string,
+  version: 10 | 11,
+  defaults: RequestDefaults,
+  parsed: ParsedRequest,
+): HeadError | undefined {
+  const scan = parsed.scan;
+  if (scan.hostCount > 1) return headError('host', 400, 'RFC 9112 section 3.2', 'more than one Host');
+  if (scan.hostCount === 0 && version === 11) return headError('host', 400, 'RFC 9112 section 3.2', 'no Host');
+  if (scan.hostCount === 1 && !isAuthority(scan.host)) {
+    return headError('host', 400, 'RFC 9112 section 3.2', 'Host is not a host with an optional port');
+  }
+  const framing = messageFraming(scan, version, 0);
+  if (!framing.ok) return framing.error;
+
+  const target: Target = {
+    scheme: '',
+    authority: scan.hostCount === 1 ? scan.host : defaults.authority,
+    path: rawTarget,
+  };
+  // Origin form is what nearly every request has; the others are told apart only here.
+  if (rawTarget.charCodeAt(0) !== 0x2f || method === 'CONNECT') {
+    const targetError = resolveTarget(method, rawTarget, target);
+    if (targetError !== undefined) return targetError;
+  }
+  if (method === 'CONNECT' && (framing.value !== 0 || scan.contentLengthCount > 0)) {
+    return headError('connect', 400, 'RFC 9110 section 9.3.6', 'CONNECT with content');
+  }
+  fill(method, target, version, framing.value, defaults, parsed);
+  return undefined;
+}
+
+function fill(
+  method: string,
+  target: Target,
+  version: 10 | 11,
+  framing: number,
+  defaults: RequestDefaults,
+  parsed: ParsedRequest,
+): void {
+  const scan = parsed.scan;
+  const connection = scan.connection;
+  stripConnectionFields(scan.headers, connection);
+  if (scan.te !== '' && listHas(scan.te, 'trailers')) scan.headers.appendLowered('TE', 'te', 'trailers');
+  parsed.keepAlive =
+    version === 11 ? connection === '' || !listHas(connection, 'close') : listHas(connection, 'keep-alive');
+  parsed.framing = framing;
+  parsed.head = {
+    method,
+    scheme: target.scheme === '' ? defaults.scheme : target.scheme,
+    authority: target.authority,
+    path: target.path,
+    protocol: tunnelProtocol(method, version, framing, scan),
+    headers: scan.headers,
+    version,
+    contentLength: framing === CHUNKED ? -1 : framing,
+    // RFC 9110 section 10.1.1: not from HTTP/1.0, and only where content follows.
+    expectContinue: scan.expect !== '' && version === 11 && framing !== 0,
+  };
+}
+
+/**
+ * An Upgrade is taken only from a request without content (a proxy may ignore it, RFC 9110 section 7.8), and never to
+ * h2c, which RFC 9113 section 3.1 has withdrawn and which would hide requests from policy.
+ */
+function tunnelProtocol(method: string, version: 10 | 11, framing: number, scan: FieldScan): string | undefined {
+  if (method === 'CONNECT') return '';
+  if (scan.upgrade === '' || version === 10 || framing !== 0) return undefined;
+  if (!listHas(scan.connection, 'upgrade') || listHas(scan.upgrade, 'h2c')) return undefined;
+  return scan.upgrade;
+}
+
+/** RFC 9112 section 3.2: absolute form, authority form and asterisk form. */
+function resolveTarget(method: string, raw: string, target: Target): HeadError | undefined {
+  const section = 'RFC 9112 section 3.2';
+  if (method === 'CONNECT') {
+    if (!isAuthority(raw) || !/:\d+$/.test(raw)) {
+      return headError('target', 400, `${section}.3`, 'the target of CONNECT is not host:port');
+    }
+    target.authority = raw;
+    target.path = '';
+    return undefined;
+  }
+  if (raw === '*') {
+    if (method === 'OPTIONS') return undefined;
+    return headError('target', 400, `${section}.4`, 'the target "*" with another method than OPTIONS');
+  }
+  const [, scheme, authority = '', rest = ''] = ABSOLUTE.exec(raw) ?? [];
+  if (scheme === undefined || !isAuthority(authority)) {
+    return headError('target', 400, section, 'the target is not in origin, absolute, authority or asterisk form');
+  }
+  target.scheme = scheme.toLowerCase() === 'https' ? 'https' : 'http';
+  // The target's authority replaces that of Host (RFC 9112 section 3.2.2).
+  target.authority = authority;
+  if (rest === '' && method === 'OPTIONS') target.path = '*';
+  else target.path = rest.startsWith('/') ? rest : `/${rest}`;
+  return undefined;
+}

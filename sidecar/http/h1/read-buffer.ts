@@ -1,0 +1,82 @@
+export const EMPTY: Buffer = Buffer.alloc(0);
+const SPARE_BYTES_MIN = 1024;
+
+/**
+ * Bytes that were read and not parsed yet. In the usual case it is the chunk of the socket itself; only what is left
+ * over when more arrives is copied, into a buffer that doubles, so that a head sent octet by octet costs linear time.
+ */
+export class ReadBuffer {
+  bytes: Buffer = EMPTY;
+  at = 0;
+  end = 0;
+  private owned = false;
+
+  get length(): number {
+    return this.end - this.at;
+  }
+
+  push(chunk: Buffer): void {
+    if (this.at === this.end) {
+      this.bytes = chunk;
+      this.at = 0;
+      this.end = chunk.length;
+      this.owned = false;
+      return;
+    }
+    const held = this.end - this.at;
+    // Slices of what came before may be in the hands of a receiver: bytes are only ever added behind `end`.
+    if (!this.owned || this.end + chunk.length > this.bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(2 * (held + chunk.length) + SPARE_BYTES_MIN);
+      this.bytes.copy(grown, 0, this.at, this.end);
+      this.bytes = grown;
+      this.at = 0;
+      this.end = held;
+      this.owned = true;
+    }
+    chunk.copy(this.bytes, this.end);
+    this.end += chunk.length;
+  }
+
+  /** The next `count` bytes, or all that there are; they stay valid. */
+  take(count: number): Buffer {
+    const to = Math.min(this.end, this.at + count);
+    const taken = this.at === 0 && to === this.bytes.length ? this.bytes : this.bytes.subarray(this.at, to);
+    this.at = to;
+    if (this.at === this.end) this.clear();
+    return taken;
+  }
+
+  clear(): void {
+    this.bytes = EMPTY;
+    this.at = 0;
+    this.end = 0;
+    this.owned = false;
+  }
+}
+
+export const HEAD_INCOMPLETE = -1;
+export const HEAD_TOO_LARGE = -2;
+
+/**
+ * Where the head ends that begins at `buffer.at`: the offset of the line end before the empty line, HEAD_INCOMPLETE
+ * or HEAD_TOO_LARGE. An empty line after a bare LF ends a head too, so that the parser can refuse it at once instead
+ * of waiting for more.
+ */
+export function findHeadEnd(buffer: ReadBuffer, bytesMax: number): number {
+  const { bytes, at, end } = buffer;
+  const limit = at + bytesMax;
+  const strict = bytes.indexOf('\r\n\r\n', at, 'latin1');
+  if (strict !== -1 && strict + 4 <= end) return strict <= limit ? strict : lenientEnd(buffer, limit, HEAD_TOO_LARGE);
+  return lenientEnd(buffer, limit, end - at > bytesMax + 4 ? HEAD_TOO_LARGE : HEAD_INCOMPLETE);
+}
+
+function lenientEnd(buffer: ReadBuffer, limit: number, otherwise: number): number {
+  const { bytes, at, end } = buffer;
+  let lf = bytes.indexOf(0x0a, at);
+  while (lf !== -1 && lf < end && lf <= limit) {
+    // The bare LF is left in the text: the parser names it, or what is wrong before it.
+    if (lf === at || bytes[lf - 1] !== 0x0d) return lf + 1;
+    lf = bytes.indexOf(0x0a, lf + 1);
+  }
+  return otherwise;
+}
