@@ -5,6 +5,8 @@ import { fieldOf, type PodAddresses, resourceOf } from './fields.ts';
 export interface ObjectLookup {
   configMap(namespace: string, name: string): ConfigMap | undefined;
   secret(namespace: string, name: string): Secret | undefined;
+  /** First cluster IP of a Service. */
+  serviceIp?(namespace: string, name: string): string | undefined;
 }
 
 export type EnvResult =
@@ -38,10 +40,13 @@ function keyOf(
   reference: { readonly name: string; readonly key: string; readonly optional?: boolean },
   data: Readonly<Record<string, Buffer>> | undefined,
 ): Value {
-  if (data === undefined) return reference.optional === true ? {} : { message: `${kind} "${reference.name}" not found` };
+  if (data === undefined)
+    return reference.optional === true ? {} : { message: `${kind} "${reference.name}" not found` };
   const value = data[reference.key];
   if (value !== undefined) return { value: value.toString('utf8') };
-  return reference.optional === true ? {} : { message: `couldn't find key ${reference.key} in ${kind} ${reference.name}` };
+  return reference.optional === true
+    ? {}
+    : { message: `couldn't find key ${reference.key} in ${kind} ${reference.name}` };
 }
 
 /** The container's environment, in the order that Kubernetes gives: service variables, envFrom, then env, later ones winning. */
@@ -67,7 +72,10 @@ export function containerEnv(
     }
     if (data === undefined) {
       if (reference.optional === true) continue;
-      return { ok: false, message: `${source.configMapRef === undefined ? 'secret' : 'configmap'} "${reference.name}" not found` };
+      return {
+        ok: false,
+        message: `${source.configMapRef === undefined ? 'secret' : 'configmap'} "${reference.name}" not found`,
+      };
     }
     for (const [key, value] of Object.entries(data)) env[`${source.prefix ?? ''}${key}`] = value.toString('utf8');
   }

@@ -7,7 +7,9 @@ export interface PodAddresses {
   readonly hostIps: readonly string[];
 }
 
-export type FieldResult = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly message: string };
+export type FieldResult =
+  | { readonly ok: true; readonly value: string }
+  | { readonly ok: false; readonly message: string };
 
 const ok = (value: string | undefined): FieldResult => ({ ok: true, value: value ?? '' });
 
@@ -55,8 +57,22 @@ export function fieldOf(pod: Pod, addresses: PodAddresses, path: string): FieldR
 }
 
 const SUFFIXES: Readonly<Record<string, number>> = {
-  '': 1, n: 1e-9, u: 1e-6, m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18,
-  Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60,
+  '': 1,
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60,
 };
 
 /** A Kubernetes quantity as a number, or `undefined` if it is none. */
@@ -73,12 +89,15 @@ export function resourceOf(
   reference: { readonly resource: string; readonly containerName?: string; readonly divisor?: string },
 ): FieldResult {
   const all = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
-  const container = reference.containerName === undefined ? own : all.find((item) => item.name === reference.containerName);
+  const container =
+    reference.containerName === undefined ? own : all.find((item) => item.name === reference.containerName);
   const [side, resource] = reference.resource.split('.');
   if (container === undefined || resource === undefined || (side !== 'limits' && side !== 'requests')) {
     return { ok: false, message: `resource ${reference.resource} is not supported` };
   }
-  const written = container.resources?.[side]?.[resource] ?? (side === 'requests' ? undefined : container.resources?.limits?.[resource]);
+  const written =
+    container.resources?.[side]?.[resource] ??
+    (side === 'requests' ? undefined : container.resources?.limits?.[resource]);
   const capacity = resource === 'cpu' ? cpus().length : resource === 'memory' ? totalmem() : 0;
   const amount = written === undefined ? (side === 'limits' ? capacity : 0) : quantity(written);
   const divisor = quantity(reference.divisor ?? '1') || 1;

@@ -38,7 +38,11 @@ function isDirectory(path: string): boolean {
 
 /** An overlay of the image's root: the container sees the host's files and writes to its own tmpfs. */
 function mountRoot(plan: LaunchPlan): string {
-  const [upper, work, root] = ['upper', 'work', 'root'].map((name) => join(plan.scratch, name)) as [string, string, string];
+  const [upper, work, root] = ['upper', 'work', 'root'].map((name) => join(plan.scratch, name)) as [
+    string,
+    string,
+    string,
+  ];
   for (const path of [upper, work, root]) mkdirSync(path, { recursive: true, mode: 0o755 });
   chmodSync(upper, 0o755);
   sys.mount('overlay', root, 'overlay', 0, `lowerdir=${plan.lowerRoot},upperdir=${upper},workdir=${work}`);
@@ -71,7 +75,11 @@ function mountSystem(plan: LaunchPlan): void {
   for (const [fd, name] of ['stdin', 'stdout', 'stderr'].entries()) symlinkSync(`/proc/self/fd/${fd}`, `/dev/${name}`);
   const readOnly = plan.readOnlyRoot ? sys.MS_RDONLY : 0;
   // The host's temporary and runtime files are none of the container's business. Kubernetes images have empty ones.
-  for (const [path, mode] of [['/tmp', '1777'], ['/var/tmp', '1777'], ['/run', '755']] as const) {
+  for (const [path, mode] of [
+    ['/tmp', '1777'],
+    ['/var/tmp', '1777'],
+    ['/run', '755'],
+  ] as const) {
     if (plan.tmpfs.includes(path)) continue;
     // Mount points below /run must be made before it turns read-only.
     tmpfs(path, mode, path === '/run' ? 0 : readOnly);
@@ -153,7 +161,9 @@ function resolveProgram(name: string, env: Readonly<Record<string, string>>): st
       denied ||= error instanceof Error && 'code' in error && error.code === 'EACCES';
     }
   }
-  throw new Error(`exec: ${JSON.stringify(name)}: ${denied ? 'permission denied' : 'executable file not found in $PATH'}`);
+  throw new Error(
+    `exec: ${JSON.stringify(name)}: ${denied ? 'permission denied' : 'executable file not found in $PATH'}`,
+  );
 }
 
 function become(plan: ProcessPlan): never {

@@ -140,7 +140,10 @@ class HttpKubeClient implements KubeClient {
       const headers: http.OutgoingHttpHeaders =
         payload === undefined ? {} : { 'content-type': type, 'content-length': payload.length };
       const request = this.#open(method, path, headers, this.#agent);
-      const timer = setTimeout(() => request.destroy(new Error(`no answer in ${REQUEST_TIMEOUT_MS} ms`)), REQUEST_TIMEOUT_MS);
+      const timer = setTimeout(
+        () => request.destroy(new Error(`no answer in ${REQUEST_TIMEOUT_MS} ms`)),
+        REQUEST_TIMEOUT_MS,
+      );
       const finish = (result: ApiResult<T>): void => {
         clearTimeout(timer);
         resolve(result);

@@ -56,7 +56,8 @@ export function parseKubeconfig(source: string, directory = '.'): ConnectionResu
   if (cluster === undefined) return { ok: false, message: `cluster of context ${current} is not defined` };
   const user = entry(document['users'], text(context['user']), 'user') ?? {};
   const address = text(cluster['server']);
-  if (address === undefined || !URL.canParse(address)) return { ok: false, message: 'cluster has no usable server URL' };
+  if (address === undefined || !URL.canParse(address))
+    return { ok: false, message: 'cluster has no usable server URL' };
   try {
     const caPem = material(cluster, 'certificate-authority', directory);
     const certPem = material(user, 'client-certificate', directory);

@@ -9,7 +9,12 @@ import { findImage, loadImages, lookupNames, missingImageMessage, parseImages } 
 describe('image references', () => {
   test('tags, digests, registries and library/ are ignored unless listed', () => {
     const { table } = loadImages(undefined);
-    for (const reference of ['nginx', 'nginx:1.27', 'docker.io/library/nginx:1.27', 'registry.example:5000/nginx@sha256:ab']) {
+    for (const reference of [
+      'nginx',
+      'nginx:1.27',
+      'docker.io/library/nginx:1.27',
+      'registry.example:5000/nginx@sha256:ab',
+    ]) {
       assert.equal(findImage(table, reference)?.image, 'nginx', reference);
     }
     assert.equal(findImage(table, 'ghcr.io/weft/sidecar:0.1.0')?.image, 'weft/sidecar');
@@ -17,7 +22,15 @@ describe('image references', () => {
   });
 
   test('an entry with a tag wins over the one without', () => {
-    const parsed = parseImages({ images: [{ image: 'a:2', cmd: ['two'] }, { image: 'a', cmd: ['any'] }] }, 'x');
+    const parsed = parseImages(
+      {
+        images: [
+          { image: 'a:2', cmd: ['two'] },
+          { image: 'a', cmd: ['any'] },
+        ],
+      },
+      'x',
+    );
     assert.ok(parsed.ok);
     const table = new Map(parsed.images.map((image) => [image.image, image]));
     assert.deepEqual(findImage(table, 'a:2')?.cmd, ['two']);

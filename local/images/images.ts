@@ -37,7 +37,8 @@ function parseEntry(value: unknown, where: string): Image | string {
   if (unknown !== undefined) return `${where}.${unknown}: unknown key; known are ${[...KEYS].join(', ')}`;
   const { image, root, workingDir } = entry;
   if (typeof image !== 'string' || image === '') return `${where}.image: must be a name`;
-  if (root !== undefined && (typeof root !== 'string' || !root.startsWith('/'))) return `${where}.root: must be an absolute path`;
+  if (root !== undefined && (typeof root !== 'string' || !root.startsWith('/')))
+    return `${where}.root: must be an absolute path`;
   if (workingDir !== undefined && typeof workingDir !== 'string') return `${where}.workingDir: must be a path`;
   const [entrypoint, cmd, tmpfs] = [strings(entry['entrypoint']), strings(entry['cmd']), strings(entry['tmpfs'])];
   if (entrypoint === undefined) return `${where}.entrypoint: must be a list of strings`;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { destroyNode, meshNamespaces, NETNS_ROOT } from './node.ts';
 import { checkMeshName, RUN_ROOT } from './names.ts';
+import { destroyNode, meshNamespaces, NETNS_ROOT } from './node.ts';
 import { isAlive, killAll, type ProcessRef, processesInNamespaces } from './processes.ts';
 import { readMeshState, removeMeshState } from './state.ts';
 import { MNT_DETACH, unmount } from './syscalls.ts';

@@ -49,7 +49,9 @@ export async function createNode(names: MeshNames): Promise<CommandResult> {
   );
   if (!inside.ok) return inside;
   return ipBatch([
-    ...[names.podCidrs[0], names.serviceCidrs[0]].map((cidr) => `route replace ${cidr} via ${uplink4} dev ${names.hostLink}`),
+    ...[names.podCidrs[0], names.serviceCidrs[0]].map(
+      (cidr) => `route replace ${cidr} via ${uplink4} dev ${names.hostLink}`,
+    ),
     ...[names.podCidrs[1], names.serviceCidrs[1]].map(
       (cidr) => `route replace ${cidr} via ${uplink6} dev ${names.hostLink}`,
     ),
@@ -95,7 +97,11 @@ export async function destroyNode(mesh: string): Promise<CommandResult> {
     await runCommand('ip', ['-n', `weft-${mesh}-node`, 'link', 'del', UPLINK]);
   }
   if (namespaces.length > 0) {
-    const deleted = await runCommand('ip', ['-force', '-batch', '-'], namespaces.map((name) => `netns del ${name}\n`).join(''));
+    const deleted = await runCommand(
+      'ip',
+      ['-force', '-batch', '-'],
+      namespaces.map((name) => `netns del ${name}\n`).join(''),
+    );
     if (!deleted.ok) result = deleted;
   }
   return result;

@@ -30,7 +30,13 @@ const DATA = '..data';
 /** A relative path that stays inside the volume; names that start with `..` are the volume's own. */
 export function isSafeRelativePath(path: string): boolean {
   const parts = path.split('/');
-  return path !== '' && !path.startsWith('/') && !path.includes('\0') && !parts.includes('..') && !(parts[0] ?? '').startsWith('..');
+  return (
+    path !== '' &&
+    !path.startsWith('/') &&
+    !path.includes('\0') &&
+    !parts.includes('..') &&
+    !(parts[0] ?? '').startsWith('..')
+  );
 }
 
 function digestOf(files: readonly VolumeFile[], owner: FileOwner): string {
@@ -76,7 +82,8 @@ export function writeAtomically(directory: string, files: readonly VolumeFile[],
     const link = join(directory, name);
     if (!isLink(link)) symlinkSync(join(DATA, name), link);
   }
-  for (const name of readdirSync(directory)) if (!name.startsWith('..') && !tops.has(name)) rmSync(join(directory, name));
+  for (const name of readdirSync(directory))
+    if (!name.startsWith('..') && !tops.has(name)) rmSync(join(directory, name));
   if (former !== undefined) rmSync(join(directory, former), { recursive: true, force: true });
   return true;
 }

@@ -8,10 +8,12 @@ import type { Bind } from '../launch-plan.ts';
 import { containerUser } from '../users.ts';
 import { isSafeRelativePath, writeAtomically } from './atomic-directory.ts';
 import { renderVolume } from './render.ts';
-import { PodTokens } from './tokens.ts';
+import type { PodTokens } from './tokens.ts';
 
 export type VolumeResult = { readonly ok: true } | { readonly ok: false; readonly message: string };
-export type BindResult = { readonly ok: true; readonly binds: readonly Bind[] } | { readonly ok: false; readonly message: string };
+export type BindResult =
+  | { readonly ok: true; readonly binds: readonly Bind[] }
+  | { readonly ok: false; readonly message: string };
 
 const EMPTY_DIR_BYTES_DEFAULT = 1 << 30;
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -66,7 +68,8 @@ export class PodVolumes {
         tokenMode: owner?.mode,
       });
       if (this.#closed) return { ok: true };
-      if (files === undefined) return { ok: false, message: `volume "${volume.name}": this kind of volume is not supported here` };
+      if (files === undefined)
+        return { ok: false, message: `volume "${volume.name}": this kind of volume is not supported here` };
       if (!files.ok) return { ok: false, message: `volume "${volume.name}": ${files.message}` };
       refreshInMs = Math.min(refreshInMs, files.refreshInMs);
       const gid = pod.spec.securityContext?.fsGroup ?? 0;
@@ -107,7 +110,8 @@ export class PodVolumes {
       if (!wish.mountPath.startsWith('/')) return { ok: false, message: `mountPath ${wish.mountPath} is not absolute` };
       let source = this.#path(wish.name);
       if (wish.subPath !== undefined && wish.subPath !== '') {
-        if (!isSafeRelativePath(wish.subPath)) return { ok: false, message: `subPath ${wish.subPath} leaves the volume` };
+        if (!isSafeRelativePath(wish.subPath))
+          return { ok: false, message: `subPath ${wish.subPath} leaves the volume` };
         source = join(source, wish.subPath);
         if (volume.emptyDir !== undefined) {
           mkdirSync(source, { recursive: true });
@@ -154,7 +158,9 @@ export class PodVolumes {
  */
 function tokenOwner(pod: Pod): { readonly uid: number; readonly mode: number } | undefined {
   if (pod.spec.securityContext?.fsGroup !== undefined) return { uid: 0, mode: 0o640 };
-  const users = new Set([...(pod.spec.initContainers ?? []), ...pod.spec.containers].map((item) => containerUser(pod, item).uid));
+  const users = new Set(
+    [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map((item) => containerUser(pod, item).uid),
+  );
   const [only] = users;
   return users.size === 1 && only !== undefined ? { uid: only, mode: 0o600 } : undefined;
 }

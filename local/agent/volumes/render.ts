@@ -23,7 +23,11 @@ const TOKEN_SECONDS_DEFAULT = 3600;
 const TOKEN_SECONDS_MIN = 600;
 
 const failed = (message: string): RenderResult => ({ ok: false, message });
-const rendered = (files: readonly VolumeFile[], refreshInMs = NEVER_MS): RenderResult => ({ ok: true, files, refreshInMs });
+const rendered = (files: readonly VolumeFile[], refreshInMs = NEVER_MS): RenderResult => ({
+  ok: true,
+  files,
+  refreshInMs,
+});
 
 function pick(
   what: string,
@@ -54,7 +58,12 @@ interface MapSource {
   readonly optional?: boolean;
 }
 
-function fromObject(context: RenderContext, kind: 'configmap' | 'secret', source: MapSource, mode: number): RenderResult {
+function fromObject(
+  context: RenderContext,
+  kind: 'configmap' | 'secret',
+  source: MapSource,
+  mode: number,
+): RenderResult {
   const namespace = context.pod.metadata.namespace ?? 'default';
   const what = `${kind} "${source.name}"`;
   let data: Record<string, Buffer> | undefined;
@@ -79,7 +88,8 @@ function fromDownward(context: RenderContext, items: readonly DownwardItem[] | u
           ? resourceOf(context.pod, undefined, item.resourceFieldRef)
           : { ok: false as const, message: 'neither fieldRef nor resourceFieldRef' };
     if (!value.ok) return failed(`downwardAPI ${item.path}: ${value.message}`);
-    if (!isSafeRelativePath(item.path)) return failed(`downwardAPI: path ${JSON.stringify(item.path)} leaves the volume`);
+    if (!isSafeRelativePath(item.path))
+      return failed(`downwardAPI: path ${JSON.stringify(item.path)} leaves the volume`);
     files.push({ path: item.path, content: Buffer.from(value.value, 'utf8'), mode: item.mode ?? mode });
   }
   return rendered(files);
