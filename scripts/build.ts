@@ -94,6 +94,6 @@ for (const [name, parts] of Object.entries(images)) {
     join(context, 'package.json'),
     `${JSON.stringify({ name: `weft-${name}`, version, type: 'module' })}\n`,
   );
-  writeFileSync(join(context, 'Dockerfile'), base.replaceAll('${PROGRAM}', parts[0]?.replace(/\.ts$/, '.js') ?? ''));
+  writeFileSync(join(context, 'Dockerfile'), base.replaceAll('@PROGRAM@', parts[0]?.replace(/\.ts$/, '.js') ?? ''));
 }
 console.log(`dist/weft and dist/images/{${Object.keys(images).join(',')}} are built`);

@@ -159,9 +159,6 @@ export class XdsClient {
     const startedMs = this.options.clock.nowMs();
     for (const state of this.types.values()) state.restart();
     this.nodeSent = false;
-    const stream = this.options.open();
-    this.stream = stream;
-    stream.on('data', (response: DeltaDiscoveryResponse) => this.receive(response));
     let ended = false;
     const lost = (reason: string): void => {
       if (ended || this.closed) return;
@@ -177,6 +174,15 @@ export class XdsClient {
       this.options.log(`xds: stream lost (${reason}), next attempt in ${Math.round(delayMs)} ms`);
       this.cancelReconnect = this.options.clock.after(delayMs, () => this.connect());
     };
+    let stream: AdsStream;
+    try {
+      stream = this.options.open();
+    } catch (error) {
+      lost((error as Error).message);
+      return;
+    }
+    this.stream = stream;
+    stream.on('data', (response: DeltaDiscoveryResponse) => this.receive(response));
     stream.on('error', (error: Error) => lost(error.message));
     stream.on('end', () => lost('ended by the control plane'));
     this.flush();

@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node';
+
+/** The cluster that a command looks at, by --kubeconfig, $KUBECONFIG, .weft/kubeconfig, ~/.kube/config, or in-cluster. */
+export class Kube {
+  readonly config: KubeConfig;
+
+  private constructor(config: KubeConfig) {
+    this.config = config;
+  }
+
+  static open(path: string | undefined): Kube {
+    const config = new KubeConfig();
+    const local = join(process.cwd(), '.weft', 'kubeconfig');
+    if (path !== undefined) config.loadFromFile(path);
+    else if (process.env['KUBECONFIG'] === undefined && existsSync(local)) config.loadFromFile(local);
+    else config.loadFromDefault();
+    return new Kube(config);
+  }
+
+  get server(): string {
+    return this.config.getCurrentCluster()?.server ?? '';
+  }
+
+  /** GET of any path; undefined for 404, an error that says what and where for anything else. */
+  async get<T>(path: string, timeoutMs = 5_000): Promise<T | undefined> {
+    const url = new URL(path, this.server);
+    const options: Parameters<typeof request>[1] = { timeout: timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
+    await this.config.applyToHTTPSOptions(options);
+    return new Promise((resolve, reject) => {
+      const call = request(url, options, (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('end', () => {
+          if (response.statusCode === 404) return resolve(undefined);
+          if (response.statusCode !== 200) {
+            return reject(new Error(`${url.href} answered ${response.statusCode}: ${text.slice(0, 300).trim()}`));
+          }
+          try {
+            resolve(JSON.parse(text) as T);
+          } catch {
+            reject(new Error(`${url.href} did not answer with JSON`));
+          }
+        });
+      });
+      call.on('error', (error) => reject(new Error(`${url.host} cannot be reached: ${error.message}`)));
+      call.end();
+    });
+  }
+}
