@@ -28,17 +28,18 @@ function schemaOf(kind: KindName): StructuralSchema {
 const messagesOfCel = (kind: KindName): ReadonlySet<string> =>
   new Set([...rulesOf(schemaOf(kind))].map(({ rule }) => rule.message));
 
-/** Messages of broken rules, as the API server and as admission would give them. */
+/** Messages of broken rules, as the API server and as admission would give them; none if it breaks the schema itself. */
 function verdicts(kind: KindName, object: unknown): { cel: string[]; zod: string[]; structural: boolean } {
-  const schema = schemaOf(kind);
   const known = messagesOfCel(kind);
   const result = parseKind(kind, object);
   const errors = result.ok ? [] : result.error;
   const zod = errors.map((error) => error.message).filter((message) => known.has(message));
+  const schema = schemaOf(kind);
+  if (zod.length < errors.length) return { cel: [], zod: [], structural: false };
   const cel = [...evaluateRules(schema, withDefaults(schema, object))]
     .filter((one) => !one.holds)
     .map((one) => one.rule.message);
-  return { cel: cel.sort(), zod: zod.sort(), structural: zod.length === errors.length };
+  return { cel: cel.sort(), zod: zod.sort(), structural: true };
 }
 
 /** What the structural schema refuses never reaches CEL. */

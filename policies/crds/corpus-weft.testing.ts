@@ -197,7 +197,7 @@ const traffic: readonly Sample[] = [
     'a number in quotes',
     policy({ retries: { attempts: '3' } }),
     'spec.retries.attempts',
-    'an integer, it is "3"',
+    'a number, it is "3"',
   ),
   wrong(
     'TrafficPolicy',

@@ -71,7 +71,7 @@ const targetRef = withRules(
       check: (ref) => ref.sectionName === undefined || ref.kind === 'Service' || ref.kind === 'HTTPRoute',
     },
     {
-      cel: "has(self.namespace) ? self.kind in ['Service', 'HTTPRoute'] : true",
+      cel: "has(self.__namespace__) ? self.kind in ['Service', 'HTTPRoute'] : true",
       message: 'namespace needs kind Service or HTTPRoute; remove it',
       path: ['namespace'],
       check: (ref) => ref.namespace === undefined || ref.kind === 'Service' || ref.kind === 'HTTPRoute',

@@ -284,12 +284,19 @@ const filters: readonly Sample[] = configs.flatMap(([type, field, value], index)
   ];
 });
 
-const pathModifier = (title: string, value: object, path?: string, message = ''): Sample =>
-  filter(
-    title,
-    [{ type: 'URLRewrite', urlRewrite: { path: value } }],
-    path === undefined ? undefined : `${F}[0].urlRewrite.path.${path}`,
-    message,
+const pathModifier = (title: string, value: object, path?: string, message = ''): Sample[] =>
+  (
+    [
+      ['URLRewrite', 'urlRewrite'],
+      ['RequestRedirect', 'requestRedirect'],
+    ] as const
+  ).map(([type, field]) =>
+    filter(
+      `${type} of ${title}`,
+      [{ type, [field]: { path: value } }],
+      path === undefined ? undefined : `${F}[0].${field}.path.${path}`,
+      message,
+    ),
   );
 
 const mirror = (title: string, value: object, path?: string, message = ''): Sample =>
@@ -304,22 +311,22 @@ const cors = (title: string, value: object, path?: string, message = ''): Sample
   filter(title, [{ type: 'CORS', cors: value }], path === undefined ? undefined : `${F}[0].cors.${path}`, message);
 
 const filterDetails: readonly Sample[] = [
-  pathModifier('the whole path', { type: 'ReplaceFullPath', replaceFullPath: '/' }),
-  pathModifier('the prefix', { type: 'ReplacePrefixMatch', replacePrefixMatch: '/' }),
-  pathModifier('the whole path by nothing', { type: 'ReplaceFullPath' }, 'replaceFullPath', 'needs replaceFullPath'),
-  pathModifier(
+  ...pathModifier('the whole path', { type: 'ReplaceFullPath', replaceFullPath: '/' }),
+  ...pathModifier('the prefix', { type: 'ReplacePrefixMatch', replacePrefixMatch: '/' }),
+  ...pathModifier('the whole path by nothing', { type: 'ReplaceFullPath' }, 'replaceFullPath', 'needs replaceFullPath'),
+  ...pathModifier(
     'the prefix by nothing',
     { type: 'ReplacePrefixMatch' },
     'replacePrefixMatch',
     'needs replacePrefixMatch',
   ),
-  pathModifier(
+  ...pathModifier(
     'both, type ReplaceFullPath',
     { type: 'ReplaceFullPath', replaceFullPath: '/', replacePrefixMatch: '/' },
     'replacePrefixMatch',
     'needs type ReplacePrefixMatch',
   ),
-  pathModifier(
+  ...pathModifier(
     'both, type ReplacePrefixMatch',
     { type: 'ReplacePrefixMatch', replaceFullPath: '/', replacePrefixMatch: '/' },
     'replaceFullPath',

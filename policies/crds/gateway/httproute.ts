@@ -115,7 +115,7 @@ const onePrefixMatch = (rule: RouteRule): boolean =>
   rule.matches.length === 1 && rule.matches[0]?.path.type === 'PathPrefix';
 
 const onePrefixMatchCel =
-  "(size(self.matches) == 1 && has(self.matches[0].path) && self.matches[0].path.type == 'PathPrefix')";
+  "(size(self.matches) == 1 && self.matches.all(m, has(m.path) && m.path.type == 'PathPrefix'))";
 
 const replacesPrefixCel = (list: string, field: PathFilter): string =>
   `has(${list}.filters) && ${list}.filters.exists_one(f, has(f.${field}) && has(f.${field}.path) && f.${field}.path.type == 'ReplacePrefixMatch' && has(f.${field}.path.replacePrefixMatch))`;
