@@ -28,6 +28,10 @@ export interface InjectorConfig {
   readonly monitoringPort: number;
   /** Service through which the API server calls; the certificate is for it. */
   readonly serviceName: string;
+  /** Secret of the certificate, shared by the replicas. */
+  readonly secretName: string;
+  /** The MutatingWebhookConfiguration whose `caBundle` is kept right. */
+  readonly webhookConfiguration: string;
   readonly otlpEndpoint: string | undefined;
 }
 
@@ -103,6 +107,13 @@ export function parseConfig(env: Environment): Result<InjectorConfig, readonly s
     webhookPort: reader.port('WEFT_WEBHOOK_PORT', 15017),
     monitoringPort: reader.port('WEFT_MONITORING_PORT', 15014),
     serviceName: reader.text('WEFT_SERVICE_NAME', 'weft-injector', isDnsName, 'the name of a Service'),
+    secretName: reader.text('WEFT_CERTIFICATE_SECRET', 'weft-injector-cert', isDnsName, 'the name of a Secret'),
+    webhookConfiguration: reader.text(
+      'WEFT_WEBHOOK_CONFIGURATION',
+      'weft-injector',
+      isDnsName,
+      'the name of a MutatingWebhookConfiguration',
+    ),
     otlpEndpoint: env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'],
   };
   return reader.problems.length === 0 ? ok(config) : err(reader.problems);
