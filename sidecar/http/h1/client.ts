@@ -69,7 +69,8 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
   }
 
   get available(): number {
-    return this.closed || this.draining || this.attempt !== undefined || this.endSeen ? 0 : 1;
+    if (this.closed || this.draining || this.endSeen || this.socket.destroyed) return 0;
+    return this.attempt === undefined ? 1 : 0;
   }
 
   open(head: RequestHead, end: boolean, receiver: ResponseReceiver): Upstream {
@@ -133,7 +134,6 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
       return;
     }
     this.pump();
-    if (attempt === this.attempt && !attempt.tunnel) this.socket.destroy();
   }
 
   private onClose(): void {
@@ -197,10 +197,12 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
 
   private readHead(attempt: ClientAttempt): boolean {
     const input = this.input;
-    if (input.length === 0) return false;
-    attempt.responseBytes = input.length;
-    const end = findHeadEnd(input, this.options.headBytesMax);
-    if (end === HEAD_INCOMPLETE) return false;
+    if (input.length > 0) attempt.responseBytes = input.length;
+    const end = input.length === 0 ? HEAD_INCOMPLETE : findHeadEnd(input, this.options.headBytesMax);
+    if (end === HEAD_INCOMPLETE) {
+      if (this.endSeen) this.socket.destroy();
+      return false;
+    }
     const error = end === HEAD_TOO_LARGE ? this.tooLarge() : this.parse(end, attempt.method);
     if (error !== undefined) return this.refuse(attempt, error);
     input.take(end + 4 - input.at);
@@ -250,9 +252,11 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
   private readBody(attempt: ClientAttempt): boolean {
     const input = this.input;
     if (input.length === 0) {
-      if (!this.endSeen || this.bodyRemaining !== UNTIL_CLOSE) return false;
-      this.deliver(attempt, EMPTY, true);
-      return true;
+      if (!this.endSeen) return false;
+      // Only what is delimited by the close is complete with it (RFC 9112 section 8).
+      if (this.bodyRemaining === UNTIL_CLOSE) this.deliver(attempt, EMPTY, true);
+      else this.socket.destroy();
+      return false;
     }
     if (attempt.unconsumedBytes >= WINDOW_BYTES) return false;
     if (this.bodyRemaining === CHUNKED) return this.readChunks(attempt);
