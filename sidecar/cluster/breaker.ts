@@ -10,11 +10,13 @@ interface Outcome {
 const noCatch = { catch: (): void => {} };
 const failure = new Error('upstream failed');
 const succeeded: Outcome = {
+  // biome-ignore lint/suspicious/noThenProperty: opossum takes a thenable
   then(succeed) {
     succeed(undefined);
     return noCatch;
   },
 };
+// biome-ignore lint/suspicious/noThenProperty: opossum takes a thenable
 const failed: Outcome = { then: () => ({ catch: (fail) => fail(failure) }) };
 
 /** The one attempt that is let through while half open; it settles when the attempt does. */

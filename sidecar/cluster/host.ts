@@ -1,3 +1,4 @@
+import type { Address } from '@weft/policies/model/address';
 import type { Endpoint } from '@weft/policies/model/cluster';
 import type { UpstreamSecurity } from '../net/connection.ts';
 import type { HttpPool } from './pool.ts';
@@ -17,6 +18,8 @@ export class Host {
   /** No longer among the cluster's endpoints; what is under way is finished. */
   removed = false;
   pool: HttpPool | undefined = undefined;
+  /** For an original destination: what its IP stood for when this was looked up. */
+  address: Address | undefined = undefined;
 
   constructor(endpoint: Endpoint, security: UpstreamSecurity) {
     this.endpoint = endpoint;

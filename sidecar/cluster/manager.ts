@@ -203,8 +203,8 @@ export class ClusterManager {
       if (discovery.kind !== 'eds') continue;
       const endpoints = snapshot.get('endpoints', discovery.serviceName);
       // Pending keeps the last known.
-      if (endpoints.state === 'found') runtime.setEndpoints(endpoints.value);
-      else if (endpoints.state === 'absent') runtime.setEndpoints({ clusterName: name, endpoints: [] });
+      if (endpoints.state === 'found') runtime.offerEndpoints(endpoints.value);
+      else if (endpoints.state === 'absent') runtime.offerEndpoints({ clusterName: name, endpoints: [] });
     }
   }
 

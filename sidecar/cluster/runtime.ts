@@ -32,6 +32,8 @@ export class ClusterRuntime {
   private readonly hosts = new Map<string, Host>();
   /** Endpoints that are gone and still have something under way. */
   private readonly leaving = new Set<Host>();
+  /** The inbound side sees few destinations over and over: found again without making a key. */
+  private readonly lastByPort = new Map<number, Host>();
   private picker: Picker<Host>;
   private usable: readonly Host[] = [];
   private assignment: EndpointAssignment | undefined = undefined;
@@ -87,6 +89,14 @@ export class ClusterRuntime {
     else if (this.isOriginalDst) this.becomeReady();
   }
 
+  /** Takes over endpoints, unless they are the very ones that it has. */
+  offerEndpoints(assignment: EndpointAssignment): void {
+    const before = this.assignment;
+    if (before === assignment) return;
+    if (before !== undefined && before.endpoints.length === 0 && assignment.endpoints.length === 0) return;
+    this.setEndpoints(assignment);
+  }
+
   setEndpoints(assignment: EndpointAssignment): void {
     this.assignment = assignment;
     const seen = new Set<string>();
@@ -108,8 +118,19 @@ export class ClusterRuntime {
   }
 
   /** The endpoint that an original destination names; undefined when too many are in use. */
-  hostFor(destination: SocketAddress, address: Address | undefined): Host | undefined {
+  hostFor(ip: string, port: number, address: Address | undefined): Host | undefined {
     this.lastUsedMs = this.deps.clock.nowMs();
+    const last = this.lastByPort.get(port);
+    if (last !== undefined && !last.removed && last.address === address && last.endpoint.address.ip === ip) return last;
+    const host = this.findOrAdd({ ip, port }, address);
+    if (host !== undefined) {
+      host.address = address;
+      this.lastByPort.set(port, host);
+    }
+    return host;
+  }
+
+  private findOrAdd(destination: SocketAddress, address: Address | undefined): Host | undefined {
     const endpoint = endpointOf(destination, address);
     const security = upstreamSecurity(this.cluster, endpoint, 'http');
     const key = hostKey(endpoint, securityKey(security));
@@ -192,6 +213,7 @@ export class ClusterRuntime {
   }
 
   private dropIdleHosts(): void {
+    this.lastByPort.clear();
     for (const [key, host] of [...this.hosts]) if (host.idle) this.hosts.delete(key);
   }
 

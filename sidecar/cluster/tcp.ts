@@ -103,7 +103,7 @@ class TcpAttempt implements ClusterWaiter {
       }
       if (lookup.state === 'found') this.address = lookup.value;
     }
-    this.dial(runtime, runtime.hostFor(this.destination, this.address));
+    this.dial(runtime, runtime.hostFor(this.destination.ip, this.destination.port, this.address));
   }
 
   onClusterError(error: ProxyError): void {

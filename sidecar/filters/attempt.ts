@@ -1,0 +1,195 @@
+import type { Breaker, BreakerTicket } from '../cluster/breaker.ts';
+import type { Host } from '../cluster/host.ts';
+import type { HttpPool, LeaseWaiter } from '../cluster/pool.ts';
+import type { ClusterRuntime } from '../cluster/runtime.ts';
+import type { ProxyError } from '../http/errors.ts';
+import {
+  type ResponseHead,
+  type ResponseReceiver,
+  type Upstream,
+  type UpstreamConnection,
+  WINDOW_BYTES,
+} from '../http/exchange.ts';
+import type { Headers } from '../http/headers.ts';
+import type { RequestStream } from './stream.ts';
+import { attemptTimedOut } from './timeout/errors.ts';
+import { TimeoutEntry, type TimeoutKind, type TimeoutTarget } from './timeout/queue.ts';
+
+/** How long the rest of a response that nobody wants may take before its connection is given up. */
+const DISCARD_MS = 5_000;
+
+const answeredEarly: ProxyError = {
+  source: 'upstream',
+  flag: 'UR',
+  status: 502,
+  retry: 'no',
+  detail: 'the upstream answered before it had the whole request',
+};
+
+/**
+ * `waiting` for a connection; `open` with the stream listening; `discarding` the rest of a response that is not
+ * forwarded, which saves the connection; `closed`.
+ */
+type State = 'waiting' | 'open' | 'discarding' | 'closed';
+
+/** One attempt at one endpoint, from the pick to the end of its response. */
+export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
+  readonly host: Host;
+  /** The connection had carried requests before. */
+  reused = false;
+  upstream: Upstream | undefined = undefined;
+  private readonly stream: RequestStream;
+  private readonly pool: HttpPool;
+  private readonly breaker: Breaker | undefined;
+  private readonly ticket: BreakerTicket | undefined;
+  private readonly timeout: TimeoutEntry;
+  private state: State = 'waiting';
+  private settled = false;
+  private responseEnded = false;
+  private discardedBytes = 0;
+
+  constructor(
+    stream: RequestStream,
+    runtime: ClusterRuntime,
+    host: Host,
+    breaker: Breaker | undefined,
+    ticket: BreakerTicket | undefined,
+  ) {
+    this.stream = stream;
+    this.host = host;
+    this.pool = runtime.poolOf(host);
+    this.breaker = breaker;
+    this.ticket = ticket;
+    this.timeout = new TimeoutEntry(this, 'attempt');
+    host.active++;
+  }
+
+  start(fresh: boolean, timeoutMs: number): void {
+    if (timeoutMs > 0) this.stream.timeouts.arm(this.timeout, timeoutMs);
+    this.pool.lease(this, fresh);
+  }
+
+  onLease(connection: UpstreamConnection): void {
+    this.state = 'open';
+    this.reused = connection.requests > 0;
+    const { exchange, head } = this.stream.context;
+    const upstream = connection.open(head, exchange.endOfRequest, this);
+    this.upstream = upstream;
+    // It may have been reset before it returned.
+    if (this.state === 'open' && !exchange.endOfRequest) this.stream.body.attach(upstream);
+  }
+
+  onLeaseError(error: ProxyError): void {
+    this.settle(error.source === 'upstream' ? 'failure' : 'abandoned');
+    this.close();
+    this.stream.onAttemptFailed(this, error);
+  }
+
+  onEndpointGone(): void {
+    this.settle('abandoned');
+    this.close();
+    this.stream.onEndpointGone();
+  }
+
+  onInterim(head: ResponseHead): void {
+    if (this.state === 'open') this.stream.onInterim(head);
+  }
+
+  onHead(head: ResponseHead, end: boolean): void {
+    if (this.state !== 'open') {
+      if (end) this.close();
+      return;
+    }
+    this.timeout.disarm();
+    this.settle(head.status >= 500 ? 'failure' : 'success');
+    this.stream.onResponse(this, head, end);
+    if (end) this.endResponse();
+  }
+
+  onData(chunk: Buffer, end: boolean): void {
+    if (this.state === 'discarding') {
+      this.discardedBytes += chunk.length;
+      if (end) this.close();
+      else if (this.discardedBytes > WINDOW_BYTES) this.abandon(attemptTimedOut);
+      else this.upstream?.consumed(chunk.length);
+    } else if (this.state === 'open') {
+      this.stream.onResponseData(this, chunk, end);
+      if (end) this.endResponse();
+    }
+  }
+
+  onTrailers(trailers: Headers): void {
+    if (this.state === 'open') this.stream.onResponseTrailers(trailers);
+    this.endResponse();
+  }
+
+  onReset(error: ProxyError): void {
+    const listening = this.state === 'open';
+    this.settle(error.source === 'downstream' ? 'abandoned' : 'failure');
+    this.close();
+    if (listening) this.stream.onAttemptFailed(this, error);
+  }
+
+  onWritable(): void {
+    if (this.state === 'open') this.stream.onUpstreamWritable();
+  }
+
+  onTimeout(kind: TimeoutKind): void {
+    if (kind === 'attempt' && this.state !== 'discarding') {
+      this.settle('failure');
+      this.abandon(attemptTimedOut);
+      this.stream.onAttemptFailed(this, attemptTimedOut);
+    } else {
+      this.abandon(attemptTimedOut);
+    }
+  }
+
+  /** All of the request has come in. */
+  requestEnded(): void {
+    if (this.responseEnded) this.close();
+  }
+
+  /** The response is not wanted; a short rest of it is read, so that the connection can be used again. */
+  discard(contentLength: number): void {
+    if (this.state === 'closed') return;
+    if (contentLength > WINDOW_BYTES || !this.stream.body.ended) {
+      this.abandon(attemptTimedOut);
+      return;
+    }
+    this.state = 'discarding';
+    this.stream.body.detach();
+    this.stream.timeouts.arm(this.timeout, DISCARD_MS);
+  }
+
+  /** Gives the attempt up. `error` says why to the connection. */
+  abandon(error: ProxyError): void {
+    if (this.state === 'closed') return;
+    const { state, upstream } = this;
+    this.settle('abandoned');
+    this.close();
+    if (state === 'waiting') this.pool.cancel(this);
+    else upstream?.reset(error);
+  }
+
+  /** A tunnel may stay half open; elsewhere an upstream that has answered need not take the rest of the request. */
+  private endResponse(): void {
+    if (this.state === 'closed') return;
+    this.responseEnded = true;
+    if (this.state === 'discarding' || this.stream.body.ended) this.close();
+    else if (!this.stream.tunnel) this.abandon(answeredEarly);
+  }
+
+  /** Told to the breaker once, at the first thing that is known of the outcome. */
+  private settle(outcome: 'success' | 'failure' | 'abandoned'): void {
+    if (this.settled) return;
+    this.settled = true;
+    if (this.ticket !== undefined) this.breaker?.settle(this.ticket, outcome);
+  }
+
+  private close(): void {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    this.timeout.disarm();
+    this.host.active--;
+  }
+}

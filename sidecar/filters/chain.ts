@@ -1,0 +1,83 @@
+import type { Clock } from '@weft/policies/kit/clock';
+import type { Prng } from '@weft/policies/kit/prng';
+import {
+  type Direction,
+  type HttpConnectionManager,
+  ORIGINAL_DESTINATION,
+  type WorkloadSettings,
+} from '@weft/policies/model/listener';
+import type { RouteConfiguration } from '@weft/policies/model/route';
+import type { SnapshotSource } from '@weft/policies/model/snapshot';
+import type { ClusterManager } from '../cluster/manager.ts';
+import type { Dispatch } from '../http/exchange.ts';
+import type { CertificateSource } from '../identity/source.ts';
+import type { Recorder } from '../telemetry/record.ts';
+import type { RequestFilter } from './filter.ts';
+import { HeadersFilter } from './headers/filter.ts';
+import { RbacFilter } from './rbac/filter.ts';
+import { RequestStats } from './stats/record.ts';
+import { RequestStream } from './stream.ts';
+import { Timeouts } from './timeout/queue.ts';
+import { TraceFilter } from './trace/filter.ts';
+
+export interface DispatchDeps {
+  readonly hcm: HttpConnectionManager;
+  readonly direction: Direction;
+  readonly settings: WorkloadSettings | undefined;
+  readonly source: SnapshotSource;
+  readonly clusters: ClusterManager;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  /** How long a request waits for configuration that the control plane has not answered yet. */
+  readonly onDemandWaitMsMax: number;
+  readonly identity: CertificateSource;
+}
+
+/** Where the routes of a chain come from. */
+export type RouteOrigin =
+  | { readonly kind: 'inline'; readonly config: RouteConfiguration }
+  | { readonly kind: 'named'; readonly name: string }
+  | { readonly kind: 'original-destination' };
+
+/** What all requests of one HTTP connection manager share. */
+export interface Chain {
+  readonly deps: DispatchDeps;
+  readonly filters: readonly RequestFilter[];
+  readonly routes: RouteOrigin;
+  readonly timeouts: Timeouts;
+  readonly stats: RequestStats;
+}
+
+function routeOrigin(hcm: HttpConnectionManager): RouteOrigin {
+  if (hcm.route.kind === 'inline') return { kind: 'inline', config: hcm.route.config };
+  if (hcm.route.name === ORIGINAL_DESTINATION) return { kind: 'original-destination' };
+  return { kind: 'named', name: hcm.route.name };
+}
+
+/**
+ * In this order: forwarded headers are settled before anything reads them, a refused request is traced too, and no
+ * route is looked for before a request is authorised.
+ */
+function createFilters(deps: DispatchDeps): RequestFilter[] {
+  const filters: RequestFilter[] = [
+    new HeadersFilter(deps.direction, deps.hcm.trustedHops, deps.identity),
+    new TraceFilter(deps.settings?.tracing, deps.prng),
+  ];
+  for (const filter of deps.hcm.filters) {
+    if (filter.kind === 'rbac') filters.push(new RbacFilter(filter.name, filter.rbac, deps.recorder));
+  }
+  return filters;
+}
+
+/** Handles the requests of one HTTP connection manager; made once for each. */
+export function createDispatch(deps: DispatchDeps): Dispatch {
+  const chain: Chain = {
+    deps,
+    filters: createFilters(deps),
+    routes: routeOrigin(deps.hcm),
+    timeouts: new Timeouts(deps.clock),
+    stats: new RequestStats(deps),
+  };
+  return (exchange) => new RequestStream(chain, exchange).start();
+}

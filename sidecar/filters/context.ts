@@ -1,0 +1,75 @@
+import type { ServiceAddress } from '@weft/policies/model/address';
+import { addressText, type Host } from '../cluster/host.ts';
+import type { ClusterRuntime } from '../cluster/runtime.ts';
+import type { ResponseFlag } from '../http/errors.ts';
+import type { Downstream, DownstreamConnection, RequestHead } from '../http/exchange.ts';
+
+/** What is the same for all requests of a connection. */
+export interface ConnectionFacts {
+  readonly remote: string;
+  readonly destination: string;
+  readonly peerIdentity: string;
+}
+
+const facts = new WeakMap<DownstreamConnection, ConnectionFacts>();
+
+export function connectionFacts(connection: DownstreamConnection): ConnectionFacts {
+  let known = facts.get(connection);
+  if (known === undefined) {
+    known = {
+      remote: addressText(connection.remoteIp, connection.remotePort),
+      destination: addressText(connection.destinationIp, connection.destinationPort),
+      peerIdentity: connection.peer?.spiffeId ?? '',
+    };
+    facts.set(connection, known);
+  }
+  return known;
+}
+
+/** Everything that is known of one request. All fields are there from the start, so that all requests share one shape. */
+export class RequestContext {
+  readonly exchange: Downstream;
+  readonly head: RequestHead;
+  readonly connection: DownstreamConnection;
+  readonly facts: ConnectionFacts;
+  readonly startMs: number;
+  readonly startUnixMs: number;
+  /** As the client sent them, canonical; the head's own may be rewritten for the upstream. */
+  readonly authority: string;
+  path: string;
+  readonly grpc: boolean;
+
+  requestId = '';
+  traceId = '';
+  spanId = '';
+  parentSpanId = '';
+  sampled = false;
+
+  rule = '';
+  route = '';
+  /** The Service that the original destination stands for. */
+  service: ServiceAddress | undefined = undefined;
+  runtime: ClusterRuntime | undefined = undefined;
+  clusterName = '';
+  host: Host | undefined = undefined;
+  attempts = 0;
+  upstreamMs = 0;
+
+  status = 0;
+  grpcStatus = -1;
+  flag: ResponseFlag | '' = '';
+  detail = '';
+
+  constructor(exchange: Downstream, startMs: number, startUnixMs: number) {
+    const { head, connection } = exchange;
+    this.exchange = exchange;
+    this.head = head;
+    this.connection = connection;
+    this.facts = connectionFacts(connection);
+    this.startMs = startMs;
+    this.startUnixMs = startUnixMs;
+    this.authority = head.authority;
+    this.path = head.path;
+    this.grpc = head.headers.get('content-type')?.startsWith('application/grpc') ?? false;
+  }
+}

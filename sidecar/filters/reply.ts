@@ -1,0 +1,51 @@
+import { STATUS_CODES } from 'node:http';
+import { Headers } from '../http/headers.ts';
+import type { RequestContext } from './context.ts';
+
+/** gRPC's own mapping of HTTP statuses to its codes (grpc/doc/http-grpc-status-mapping). */
+function grpcStatusOf(status: number): number {
+  switch (status) {
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
+}
+
+/** gRPC over HTTP/2, section Responses: the message is percent-encoded. */
+function grpcMessage(text: string): string {
+  return encodeURIComponent(text).replaceAll('%20', ' ');
+}
+
+/** A response of our own. A gRPC client gets its status in trailers-only form, since it reads no other. */
+export function reply(context: RequestContext, status: number, body: string, location: string | undefined): void {
+  const { exchange, head } = context;
+  const headers = new Headers();
+  if (context.grpc && status >= 400) {
+    context.status = 200;
+    context.grpcStatus = grpcStatusOf(status);
+    headers.append('content-type', 'application/grpc');
+    headers.append('grpc-status', String(context.grpcStatus));
+    headers.append('grpc-message', grpcMessage(body));
+    exchange.respond({ status: 200, reason: 'OK', headers, contentLength: 0 }, true);
+    return;
+  }
+  context.status = status;
+  if (location !== undefined) headers.append('Location', location);
+  const bytes = Buffer.from(body);
+  if (bytes.length > 0) headers.append('Content-Type', 'text/plain');
+  const noBody = bytes.length === 0 || head.method === 'HEAD';
+  exchange.respond({ status, reason: STATUS_CODES[status] ?? '', headers, contentLength: bytes.length }, noBody);
+  if (!noBody) exchange.write(bytes, true);
+}

@@ -1,0 +1,92 @@
+import type { Downstream, Upstream } from '../../http/exchange.ts';
+import type { Headers } from '../../http/headers.ts';
+
+/** A request body is replayed only while all of it is held, and no more than this is held. */
+export const BODY_REPLAY_BYTES_MAX = 65_536;
+
+/**
+ * The body of a request on its way to whichever attempt is under way. Until there is one it is held, and the client's
+ * credits are not returned, which bounds what comes. After that it is kept for a replay as long as it is small.
+ */
+export class RequestBody {
+  /** All of it has come in. */
+  ended: boolean;
+  /** Everything that came so far is still held, so that another attempt can begin from the start. */
+  replayable = true;
+  private readonly exchange: Downstream;
+  private held: Buffer[] | undefined = undefined;
+  private heldBytes = 0;
+  private trailers: Headers | undefined = undefined;
+  private upstream: Upstream | undefined = undefined;
+  /** Came in while no attempt could take it; credits not returned yet. */
+  private unreturnedBytes = 0;
+
+  constructor(exchange: Downstream) {
+    this.exchange = exchange;
+    this.ended = exchange.endOfRequest;
+  }
+
+  onData(chunk: Buffer, end: boolean): void {
+    if (end) this.ended = true;
+    if (this.replayable) this.hold(chunk);
+    if (this.upstream === undefined) {
+      this.unreturnedBytes += chunk.length;
+      return;
+    }
+    if (this.upstream.write(chunk, end)) this.exchange.consumed(chunk.length);
+    else this.unreturnedBytes += chunk.length;
+    this.dropWhatIsTooLarge();
+  }
+
+  onTrailers(trailers: Headers): void {
+    this.ended = true;
+    this.trailers = trailers;
+    this.upstream?.trailers(trailers);
+  }
+
+  /** Sends what is held and from then on everything that comes. Not for a request without body. */
+  attach(upstream: Upstream): void {
+    this.upstream = upstream;
+    const held = this.held;
+    let writable = true;
+    if (held !== undefined) {
+      const endAt = this.ended && this.trailers === undefined ? held.length - 1 : -1;
+      for (let i = 0; i < held.length; i++) {
+        const chunk = held[i];
+        if (chunk !== undefined) writable = upstream.write(chunk, i === endAt);
+      }
+    }
+    if (this.trailers !== undefined) upstream.trailers(this.trailers);
+    if (writable) this.onWritable();
+    this.dropWhatIsTooLarge();
+  }
+
+  /** The attempt is over; what comes is held until the next one. */
+  detach(): void {
+    this.upstream = undefined;
+  }
+
+  /** The upstream takes more. */
+  onWritable(): void {
+    const bytes = this.unreturnedBytes;
+    this.unreturnedBytes = 0;
+    if (bytes > 0) this.exchange.consumed(bytes);
+  }
+
+  /** There will be no other attempt. */
+  release(): void {
+    this.replayable = false;
+    this.held = undefined;
+  }
+
+  private hold(chunk: Buffer): void {
+    this.held ??= [];
+    this.held.push(chunk);
+    this.heldBytes += chunk.length;
+  }
+
+  /** Only once an attempt has it: what was not sent yet is never dropped. */
+  private dropWhatIsTooLarge(): void {
+    if (this.heldBytes > BODY_REPLAY_BYTES_MAX) this.release();
+  }
+}

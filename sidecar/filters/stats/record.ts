@@ -1,0 +1,133 @@
+import type { Address } from '@weft/policies/model/address';
+import type { Direction, WorkloadSettings } from '@weft/policies/model/listener';
+import type { SnapshotSource } from '@weft/policies/model/snapshot';
+import type { CertificateSource } from '../../identity/source.ts';
+import type { Recorder, RequestRecord } from '../../telemetry/record.ts';
+import type { RequestContext } from '../context.ts';
+
+export interface StatsDeps {
+  readonly direction: Direction;
+  readonly settings: WorkloadSettings | undefined;
+  readonly source: SnapshotSource;
+  readonly recorder: Recorder;
+  readonly identity: CertificateSource;
+}
+
+export function emptyRecord(direction: Direction): RequestRecord {
+  return {
+    direction,
+    protocol: 'http',
+    startUnixMs: 0,
+    durationMs: 0,
+    upstreamMs: 0,
+    method: '',
+    authority: '',
+    path: '',
+    status: 0,
+    grpcStatus: -1,
+    flag: '',
+    detail: '',
+    route: '',
+    cluster: '',
+    upstream: '',
+    attempts: 0,
+    sourceIdentity: '',
+    sourceWorkload: '',
+    destinationIdentity: '',
+    destinationWorkload: '',
+    destinationService: '',
+    remote: '',
+    destination: '',
+    bytesReceived: 0,
+    bytesSent: 0,
+    rule: '',
+    mtls: false,
+    requestId: '',
+    traceId: '',
+    spanId: '',
+    parentSpanId: '',
+    sampled: false,
+  };
+}
+
+const labels = new WeakMap<object, string>();
+
+/** `<namespace>/<name>`, made once for each object that carries them. */
+function label(owner: object, namespace: string, name: string): string {
+  let text = labels.get(owner);
+  if (text === undefined) {
+    text = `${namespace}/${name}`;
+    labels.set(owner, text);
+  }
+  return text;
+}
+
+function workloadLabel(address: Address | undefined): string {
+  return address?.kind === 'workload' ? label(address, address.namespace, address.workloadName) : '';
+}
+
+/** Writes the record of each finished request; one record object is used over and over. */
+export class RequestStats {
+  private readonly deps: StatsDeps;
+  private readonly scratch: RequestRecord;
+
+  constructor(deps: StatsDeps) {
+    this.deps = deps;
+    this.scratch = emptyRecord(deps.direction);
+  }
+
+  finish(context: RequestContext, nowMs: number): void {
+    const record = this.scratch;
+    const { exchange } = context;
+    record.protocol = context.grpc ? 'grpc' : 'http';
+    record.startUnixMs = context.startUnixMs;
+    record.durationMs = nowMs - context.startMs;
+    record.upstreamMs = context.upstreamMs;
+    record.method = context.head.method;
+    record.authority = context.authority;
+    record.path = context.path;
+    record.status = context.status;
+    record.grpcStatus = context.grpcStatus;
+    record.flag = context.flag;
+    record.detail = context.detail;
+    record.route = context.route;
+    record.cluster = context.clusterName;
+    record.upstream = context.host?.label ?? '';
+    record.attempts = context.attempts;
+    record.remote = context.facts.remote;
+    record.destination = context.facts.destination;
+    record.bytesReceived = exchange.bytesReceived;
+    record.bytesSent = exchange.bytesSent;
+    record.rule = context.rule;
+    record.requestId = context.requestId;
+    record.traceId = context.traceId;
+    record.spanId = context.spanId;
+    record.parentSpanId = context.parentSpanId;
+    record.sampled = context.sampled;
+    if (this.deps.direction === 'outbound') this.outboundPeers(context, record);
+    else this.inboundPeers(context, record);
+    this.deps.recorder.record(record);
+  }
+
+  private outboundPeers(context: RequestContext, record: RequestRecord): void {
+    const { host, runtime } = context;
+    const service = runtime?.cluster.service ?? context.service;
+    const mesh = host?.security.kind === 'mesh';
+    record.sourceIdentity = this.deps.identity.own()?.spiffeId ?? '';
+    record.sourceWorkload = this.deps.settings?.workloadName ?? '';
+    record.destinationIdentity = mesh ? (host.endpoint.spiffeId ?? '') : '';
+    record.destinationWorkload = host?.endpoint.workload ?? '';
+    record.destinationService = service === undefined ? '' : label(service, service.namespace, service.name);
+    record.mtls = mesh;
+  }
+
+  private inboundPeers(context: RequestContext, record: RequestRecord): void {
+    const peer = this.deps.source.lookup('address', context.connection.remoteIp);
+    record.sourceIdentity = context.facts.peerIdentity;
+    record.sourceWorkload = peer.state === 'found' ? workloadLabel(peer.value) : '';
+    record.destinationIdentity = this.deps.identity.own()?.spiffeId ?? '';
+    record.destinationWorkload = this.deps.settings?.workloadName ?? '';
+    record.destinationService = this.deps.settings?.serviceName ?? '';
+    record.mtls = context.connection.peer !== undefined;
+  }
+}

@@ -1,0 +1,35 @@
+import type { ProxyError } from '../../http/errors.ts';
+
+/** One object for each kind: a timeout says nothing that would differ between requests. */
+export const requestTimedOut: ProxyError = {
+  source: 'upstream',
+  flag: 'UT',
+  status: 504,
+  retry: 'no',
+  detail: 'upstream request timeout',
+};
+
+export const attemptTimedOut: ProxyError = {
+  source: 'upstream',
+  flag: 'UT',
+  status: 504,
+  retry: 'idempotent',
+  detail: 'upstream request timeout of one attempt',
+};
+
+/** The client's fault while its request is incomplete (408), else the upstream's. */
+export const requestIdle: ProxyError = {
+  source: 'downstream',
+  flag: 'SI',
+  status: 408,
+  retry: 'no',
+  detail: 'request body stalled for longer than the idle timeout',
+};
+
+export const streamIdle: ProxyError = {
+  source: 'upstream',
+  flag: 'SI',
+  status: 504,
+  retry: 'no',
+  detail: 'nothing was sent for longer than the idle timeout',
+};

@@ -1,0 +1,117 @@
+import type { Cancel, Clock } from '@weft/policies/kit/clock';
+
+export type TimeoutKind = 'request' | 'attempt' | 'idle' | 'discard';
+
+export interface TimeoutTarget {
+  onTimeout(kind: TimeoutKind): void;
+}
+
+/** A place in a queue of timeouts; part of whatever it guards, so that arming it allocates nothing. */
+export class TimeoutEntry {
+  readonly target: TimeoutTarget;
+  readonly kind: TimeoutKind;
+  deadlineMs = 0;
+  queue: TimeoutQueue | undefined = undefined;
+  previous: TimeoutEntry | undefined = undefined;
+  next: TimeoutEntry | undefined = undefined;
+
+  constructor(target: TimeoutTarget, kind: TimeoutKind) {
+    this.target = target;
+    this.kind = kind;
+  }
+
+  disarm(): void {
+    this.queue?.remove(this);
+  }
+}
+
+/**
+ * Timeouts of one length: whatever is armed last expires last, so that a list kept in order and one timer of the clock
+ * do for any number of requests.
+ */
+export class TimeoutQueue {
+  private readonly clock: Clock;
+  private readonly delayMs: number;
+  private readonly fire: () => void;
+  private first: TimeoutEntry | undefined = undefined;
+  private last: TimeoutEntry | undefined = undefined;
+  private cancelTimer: Cancel | undefined = undefined;
+
+  constructor(clock: Clock, delayMs: number) {
+    this.clock = clock;
+    this.delayMs = delayMs;
+    this.fire = () => this.expire();
+  }
+
+  /** Arms, or starts anew. */
+  arm(entry: TimeoutEntry): void {
+    if (entry.queue === this) this.unlink(entry);
+    else entry.disarm();
+    entry.queue = this;
+    entry.deadlineMs = this.clock.nowMs() + this.delayMs;
+    entry.previous = this.last;
+    if (this.last === undefined) this.first = entry;
+    else this.last.next = entry;
+    this.last = entry;
+    this.cancelTimer ??= this.clock.after(this.delayMs, this.fire);
+  }
+
+  remove(entry: TimeoutEntry): void {
+    this.unlink(entry);
+    if (this.first !== undefined) return;
+    this.cancelTimer?.();
+    this.cancelTimer = undefined;
+  }
+
+  private unlink(entry: TimeoutEntry): void {
+    if (entry.previous === undefined) this.first = entry.next;
+    else entry.previous.next = entry.next;
+    if (entry.next === undefined) this.last = entry.previous;
+    else entry.next.previous = entry.previous;
+    entry.previous = undefined;
+    entry.next = undefined;
+    entry.queue = undefined;
+  }
+
+  private expire(): void {
+    this.cancelTimer = undefined;
+    const nowMs = this.clock.nowMs();
+    while (this.first !== undefined && this.first.deadlineMs <= nowMs) {
+      const entry = this.first;
+      this.unlink(entry);
+      entry.target.onTimeout(entry.kind);
+    }
+    if (this.first !== undefined) {
+      // Timers of Node may fire a fraction early.
+      this.cancelTimer ??= this.clock.after(Math.max(1, this.first.deadlineMs - nowMs), this.fire);
+    }
+  }
+}
+
+/** Lengths come from configuration and are few; those beyond are forgotten oldest first, while their entries live on. */
+const LENGTHS_MAX = 256;
+
+/** All timeouts of one chain, by length. */
+export class Timeouts {
+  private readonly clock: Clock;
+  private readonly queues = new Map<number, TimeoutQueue>();
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  arm(entry: TimeoutEntry, delayMs: number): void {
+    let queue = this.queues.get(delayMs);
+    if (queue === undefined) {
+      if (this.queues.size >= LENGTHS_MAX) {
+        for (const oldest of this.queues.keys()) {
+          this.queues.delete(oldest);
+          break;
+        }
+      }
+      queue = new TimeoutQueue(this.clock, delayMs);
+      this.queues.set(delayMs, queue);
+    }
+    queue.arm(entry);
+  }
+}
