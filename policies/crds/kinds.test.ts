@@ -68,6 +68,21 @@ describe('parseKind', () => {
     for (const value of [undefined, null, 3, 'x', [], true]) assert.ok(!parseKind('Mesh', value).ok);
   });
 
+  test('runs no rule on what breaks its schema', () => {
+    const result = parseKind('TrafficPolicy', {
+      metadata: { name: 'a', namespace: 'b' },
+      spec: {
+        targetRefs: [{ kind: 'Service', name: 'cart' }],
+        timeouts: { request: 'soon', backendRequest: 'later', connect: 'now' },
+      },
+    });
+    assert.ok(!result.ok);
+    assert.deepEqual(
+      result.error.map((one) => one.path),
+      ['spec.timeouts.request', 'spec.timeouts.backendRequest', 'spec.timeouts.connect'],
+    );
+  });
+
   test('reports many errors, but not endlessly many', () => {
     const rules = Array.from({ length: 64 }, () => ({ from: [{ principals: ['x'], namespaces: ['?'] }] }));
     const result = parseKind('AuthorizationPolicy', { metadata: { name: 'a', namespace: 'b' }, spec: { rules } });

@@ -56,6 +56,8 @@ export function withRules<S extends z.ZodType>(schema: S, rules: readonly Rule<z
   const earlier = schema.meta()?.[celKey];
   const cel = [...(Array.isArray(earlier) ? earlier : []), ...celRulesOf(rules)];
   const checked = schema.superRefine((value, context) => {
+    // A text that breaks its pattern is still handed on. Like CEL, rules run on what keeps the schema, and on nothing else.
+    if (context.issues.some((issue) => issue.code !== 'custom')) return;
     for (const rule of rules) {
       if (rule.check(value)) continue;
       context.addIssue({ code: 'custom', message: rule.message, path: [...(rule.path ?? [])], input: value });
