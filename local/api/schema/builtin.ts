@@ -27,6 +27,13 @@ function nodeOf(type: string): SchemaNode {
   return scalars[type] ?? builtinType(type);
 }
 
+/** Go clients send empty lists as nothing, and reported state may be partial: only what a user has to say is required. */
+const reported = /Status|Condition|ContainerState|NodeSystemInfo|ContainerImage|ObjectReference|ManagedFields/;
+
+function isEnforced(type: string, field: Shape[string] | undefined): boolean {
+  return !reported.test(type) && typeof field === 'string' && !field.startsWith('[]') && !field.startsWith('{}') && field !== 'V1ObjectMeta';
+}
+
 export function builtinType(name: string): SchemaNode {
   const known = nodes.get(name);
   if (known !== undefined) return known;
@@ -39,7 +46,7 @@ export function builtinType(name: string): SchemaNode {
     type: 'object',
     typeName: name,
     properties,
-    required: Array.isArray(required) ? required : [],
+    required: Array.isArray(required) ? required.filter((field) => isEnforced(name, shape[field])) : [],
   };
   // Registered before its fields are read: JSONSchemaProps contains itself.
   nodes.set(name, node);
