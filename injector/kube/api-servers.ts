@@ -21,7 +21,7 @@ export async function readApiServers(core: CoreV1Api, discovery: DiscoveryV1Api)
     if (slice.addressType === 'FQDN') continue;
     for (const { port } of slice.ports ?? [])
       if (port !== undefined)
-        for (const address of slice.endpoints.flatMap((endpoint) => endpoint.addresses))
+        for (const address of (slice.endpoints ?? []).flatMap((endpoint) => endpoint.addresses))
           found.add(formatEndpoint(address, port));
   }
   return [...found].toSorted();
