@@ -1,0 +1,207 @@
+import { isMessage } from '@bufbuild/protobuf';
+import type { Cluster, ClusterLimits, ErrorRateBreaker } from '../model/cluster.ts';
+import { IDENTITY_SECRET, TRUST_SECRET } from '../model/tls.ts';
+import { HTTP_OPTIONS, MESH_TLS_NAME } from './cluster-encode.ts';
+import type { At } from './decoding.ts';
+import { decodeEndpoints } from './endpoints.ts';
+import type { CircuitBreakers } from './gen/envoy/config/cluster/v3/circuit_breaker_pb.ts';
+import {
+  type Cluster as ClusterMessage,
+  Cluster_DiscoveryType as Discovery,
+  Cluster_LbPolicy as LbPolicy,
+} from './gen/envoy/config/cluster/v3/cluster_pb.ts';
+import type { ClusterLoadAssignment } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts';
+import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
+import { checkHttp1Options } from './http-connection-manager-decode.ts';
+import { decodeUpstreamSocket } from './tls-decode.ts';
+import { DURATION_MS_MAX, decodeDuration, decodeHostAddress, type StructReader, weftMetadata } from './values.ts';
+
+/** Envoy's defaults. */
+const CONNECT_TIMEOUT_DEFAULT_MS = 5_000;
+const IDLE_TIMEOUT_DEFAULT_MS = 3_600_000;
+const DNS_REFRESH_DEFAULT_MS = 5_000;
+
+export function decodeCluster(message: ClusterMessage, at: At): Cluster {
+  if (message.name === '') at.field('name').fail('is required', undefined);
+  const settings = weftMetadata(message.metadata, at);
+  const errorRate = decodeErrorRate(settings.object('error_rate'));
+  const service = decodeService(settings.object('service'));
+  settings.end();
+  return {
+    name: message.name,
+    discovery: decodeDiscovery(message, at),
+    connectTimeoutMs: decodeDuration(message.connectTimeout, CONNECT_TIMEOUT_DEFAULT_MS, at.field('connect_timeout')),
+    ...decodeHttpOptions(message, at),
+    balancer: decodeBalancer(message, at),
+    limits: decodeLimits(message.circuitBreakers, at.field('circuit_breakers').field('thresholds')),
+    errorRate,
+    tls: decodeUpstreamSocket(message.transportSocket, at.field('transport_socket')),
+    meshTls: decodeMeshTls(message, at.field('transport_socket_matches')),
+    service,
+  };
+}
+
+function decodeDiscovery(message: ClusterMessage, at: At): Cluster['discovery'] {
+  const type = message.clusterDiscoveryType.case === 'type' ? message.clusterDiscoveryType.value : Discovery.STATIC;
+  const here = at.field('load_assignment');
+  const inline = type === Discovery.STATIC || type === Discovery.STRICT_DNS;
+  if (message.loadAssignment !== undefined && !inline) here.fail('is for STATIC and STRICT_DNS', undefined);
+  if (message.edsClusterConfig !== undefined && type !== Discovery.EDS) {
+    at.field('eds_cluster_config').fail('is for EDS', undefined);
+  }
+  switch (type) {
+    case Discovery.EDS: {
+      const source = message.edsClusterConfig?.edsConfig?.configSourceSpecifier.case;
+      if (source === undefined) at.field('eds_cluster_config').field('eds_config').fail('is required: ads', undefined);
+      const serviceName = message.edsClusterConfig?.serviceName ?? '';
+      return { kind: 'eds', serviceName: serviceName === '' ? message.name : serviceName };
+    }
+    case Discovery.STATIC: {
+      const { loadAssignment } = message;
+      const assignment =
+        loadAssignment === undefined ? here.fail('is required', undefined) : decodeEndpoints(loadAssignment, here);
+      return { kind: 'static', assignment: assignment ?? { clusterName: '', endpoints: [] } };
+    }
+    case Discovery.STRICT_DNS: {
+      const rate = at.field('dns_refresh_rate');
+      const refreshMs = decodeDuration(message.dnsRefreshRate, DNS_REFRESH_DEFAULT_MS, rate);
+      if (refreshMs < 1) rate.fail('has to be at least 1 ms', undefined);
+      return { kind: 'strict-dns', hosts: decodeHosts(message.loadAssignment, here), refreshMs };
+    }
+    case Discovery.ORIGINAL_DST:
+      return { kind: 'original-dst' };
+    default:
+      return at.field('type').fail(`discovery type ${type} is not supported by Weft`, { kind: 'original-dst' });
+  }
+}
+
+/** Names are resolved to endpoints that are all alike: what tells endpoints apart is refused. */
+function decodeHosts(assignment: ClusterLoadAssignment | undefined, at: At): { host: string; port: number }[] {
+  if (assignment === undefined) return at.fail('is required', []);
+  return assignment.endpoints.flatMap((group, g) => {
+    const here = at.field('endpoints').index(g);
+    if (group.priority !== 0) here.field('priority').fail('is not supported by Weft for STRICT_DNS', undefined);
+    return group.lbEndpoints.map((endpoint, i) => {
+      const place = here.field('lb_endpoints').index(i);
+      if (endpoint.metadata !== undefined || endpoint.healthStatus !== 0 || (endpoint.loadBalancingWeight ?? 1) !== 1) {
+        place.fail(
+          'metadata, health_status and load_balancing_weight are not supported by Weft for STRICT_DNS',
+          undefined,
+        );
+      }
+      const host = endpoint.hostIdentifier.case === 'endpoint' ? endpoint.hostIdentifier.value.address : undefined;
+      return decodeHostAddress(host, place.field('endpoint').field('address'));
+    });
+  });
+}
+
+const balancers = new Map<LbPolicy, Cluster['balancer']>([
+  [LbPolicy.LEAST_REQUEST, 'least-request'],
+  [LbPolicy.ROUND_ROBIN, 'round-robin'],
+  [LbPolicy.RANDOM, 'random'],
+]);
+
+function decodeBalancer({ clusterDiscoveryType: type, lbPolicy }: ClusterMessage, at: At): Cluster['balancer'] {
+  const here = at.field('lb_policy');
+  // The connection names its one endpoint: there is nothing to choose.
+  if (type.case === 'type' && type.value === Discovery.ORIGINAL_DST) {
+    if (lbPolicy !== LbPolicy.CLUSTER_PROVIDED) here.fail('has to be CLUSTER_PROVIDED for ORIGINAL_DST', undefined);
+    return 'least-request';
+  }
+  return balancers.get(lbPolicy) ?? here.fail(`policy ${lbPolicy} is not supported by Weft`, 'least-request');
+}
+
+/** Absent values are Envoy's defaults; without a budget, retries are limited by number. */
+function decodeLimits(breakers: CircuitBreakers | undefined, at: At): ClusterLimits {
+  const all = breakers?.thresholds ?? [];
+  if (all.length > 1) at.fail('more than one for the default priority', undefined);
+  const [thresholds] = all;
+  const budget = thresholds?.retryBudget;
+  const percent = budget?.budgetPercent?.value ?? 20;
+  if (!(percent >= 0 && percent <= 100)) {
+    at.index(0).field('retry_budget').field('budget_percent').fail('has to be from 0 to 100', undefined);
+  }
+  return {
+    connectionsMax: thresholds?.maxConnections ?? 1_024,
+    pendingRequestsMax: thresholds?.maxPendingRequests ?? 1_024,
+    requestsMax: thresholds?.maxRequests ?? 1_024,
+    retriesMax: thresholds?.maxRetries ?? 3,
+    retryBudget: budget && { percent, concurrencyMin: budget.minRetryConcurrency ?? 3 },
+  };
+}
+
+function decodeHttpOptions(
+  message: ClusterMessage,
+  at: At,
+): Pick<Cluster, 'idleTimeoutMs' | 'requestsPerConnectionMax' | 'protocol'> {
+  const place = at.field('typed_extension_protocol_options');
+  for (const key of Object.keys(message.typedExtensionProtocolOptions)) {
+    if (key !== HTTP_OPTIONS) place.key(key).fail('is not supported by Weft', undefined);
+  }
+  const any = message.typedExtensionProtocolOptions[HTTP_OPTIONS];
+  const here = place.key(HTTP_OPTIONS);
+  const options = any === undefined ? undefined : at.decoding.unpack(any);
+  if (!isMessage(options, HttpProtocolOptionsSchema)) {
+    if (options !== undefined) here.fail(`${options.$typeName} is not ${HTTP_OPTIONS}`, undefined);
+    return { idleTimeoutMs: IDLE_TIMEOUT_DEFAULT_MS, requestsPerConnectionMax: 0, protocol: 'http1' };
+  }
+  const common = options.commonHttpProtocolOptions;
+  const commonAt = here.field('common_http_protocol_options');
+  if (common?.maxHeadersCount !== undefined) commonAt.field('max_headers_count').fail(unsupported, undefined);
+  const explicit = here.field('explicit_http_config');
+  const upstream = options.upstreamProtocolOptions;
+  const config = upstream.case === 'explicitHttpConfig' ? upstream.value.protocolConfig : undefined;
+  if (config === undefined && upstream.case === undefined) explicit.fail('is required', undefined);
+  if (config?.case === 'httpProtocolOptions') checkHttp1Options(config.value, explicit.field('http_protocol_options'));
+  if (config?.case === 'http2ProtocolOptions' && config.value.maxConcurrentStreams !== undefined) {
+    explicit.field('http2_protocol_options').field('max_concurrent_streams').fail(unsupported, undefined);
+  }
+  return {
+    idleTimeoutMs: decodeDuration(common?.idleTimeout, IDLE_TIMEOUT_DEFAULT_MS, commonAt.field('idle_timeout')),
+    requestsPerConnectionMax: common?.maxRequestsPerConnection ?? 0,
+    protocol: config?.case === 'http2ProtocolOptions' ? 'http2' : 'http1',
+  };
+}
+
+const unsupported = 'is not supported by Weft towards an upstream';
+
+/** Only the pair of matches that means mesh TLS is understood: mTLS where the endpoint says so, else plaintext. */
+function decodeMeshTls(message: ClusterMessage, at: At): boolean {
+  const matches = message.transportSocketMatches;
+  if (matches.length === 0) return false;
+  const [mesh, plain] = matches;
+  if (message.transportSocket !== undefined) at.fail('transport_socket is set as well', undefined);
+  const tls = decodeUpstreamSocket(mesh?.transportSocket, at.index(0).field('transport_socket'));
+  const fallback = decodeUpstreamSocket(plain?.transportSocket, at.index(1).field('transport_socket'));
+  const understood =
+    matches.length === 2 &&
+    mesh?.name === MESH_TLS_NAME &&
+    mesh.match?.['weft.dev/tls'] === 'mtls' &&
+    Object.keys(mesh.match).length === 1 &&
+    Object.keys(plain?.match ?? {}).length === 0 &&
+    tls?.certificate?.kind === 'secret' &&
+    tls.certificate.name === IDENTITY_SECRET &&
+    tls.validation?.trust.kind === 'secret' &&
+    tls.validation.trust.name === TRUST_SECRET &&
+    fallback === undefined;
+  return understood || at.fail('is supported by Weft only as mesh TLS with plaintext as the fallback', false);
+}
+
+function decodeErrorRate(reader: StructReader | undefined): ErrorRateBreaker | undefined {
+  if (reader === undefined) return undefined;
+  const breaker = {
+    thresholdPercent: reader.number('threshold_percent', 0, 100),
+    volumeMin: reader.number('volume_min', 0, Number.MAX_SAFE_INTEGER),
+    windowMs: reader.number('window_ms', 1, DURATION_MS_MAX),
+    openMs: reader.number('open_ms', 1, DURATION_MS_MAX),
+  };
+  reader.end();
+  return breaker;
+}
+
+function decodeService(reader: StructReader | undefined): Cluster['service'] {
+  if (reader === undefined) return undefined;
+  const service = { namespace: reader.string('namespace'), name: reader.string('name') };
+  reader.end();
+  return service;
+}

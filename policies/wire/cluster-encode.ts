@@ -1,0 +1,166 @@
+import { create, type JsonObject, type MessageInitShape } from '@bufbuild/protobuf';
+import { anyPack } from '@bufbuild/protobuf/wkt';
+import type { Cluster, ClusterLimits } from '../model/cluster.ts';
+import { IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '../model/tls.ts';
+import { encodeEndpoints, MESH_TLS_MATCH } from './endpoints.ts';
+import type { CircuitBreakersSchema } from './gen/envoy/config/cluster/v3/circuit_breaker_pb.ts';
+import {
+  type Cluster_TransportSocketMatchSchema,
+  type ClusterSchema,
+  Cluster_DiscoveryType as Discovery,
+  Cluster_LbPolicy as LbPolicy,
+} from './gen/envoy/config/cluster/v3/cluster_pb.ts';
+import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
+import { encodeHttp1Options } from './http-connection-manager-encode.ts';
+import { adsSource, encodeRawBuffer, encodeUpstreamTls } from './tls-encode.ts';
+import { encodeDuration, encodeMetadata, WEFT_METADATA } from './values.ts';
+
+type ClusterInit = MessageInitShape<typeof ClusterSchema>;
+
+/** Key of the HTTP options in `typed_extension_protocol_options`. */
+export const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+const balancers = {
+  'least-request': LbPolicy.LEAST_REQUEST,
+  'round-robin': LbPolicy.ROUND_ROBIN,
+  random: LbPolicy.RANDOM,
+} as const;
+
+export function encodeCluster(cluster: Cluster): ClusterInit {
+  return {
+    name: cluster.name,
+    ...encodeDiscovery(cluster),
+    lbPolicy: cluster.discovery.kind === 'original-dst' ? LbPolicy.CLUSTER_PROVIDED : balancers[cluster.balancer],
+    connectTimeout: encodeDuration(cluster.connectTimeoutMs),
+    circuitBreakers: encodeLimits(cluster.limits),
+    typedExtensionProtocolOptions: {
+      [HTTP_OPTIONS]: anyPack(HttpProtocolOptionsSchema, create(HttpProtocolOptionsSchema, encodeHttpOptions(cluster))),
+    },
+    ...encodeTls(cluster),
+    metadata: encodeMetadata({ [WEFT_METADATA]: encodeSettings(cluster) }),
+  };
+}
+
+function encodeDiscovery({
+  name,
+  discovery,
+}: Cluster): Pick<ClusterInit, 'clusterDiscoveryType' | 'edsClusterConfig' | 'loadAssignment' | 'dnsRefreshRate'> {
+  switch (discovery.kind) {
+    case 'eds':
+      return {
+        clusterDiscoveryType: { case: 'type', value: Discovery.EDS },
+        edsClusterConfig: { edsConfig: adsSource(), serviceName: discovery.serviceName },
+      };
+    case 'static':
+      return {
+        clusterDiscoveryType: { case: 'type', value: Discovery.STATIC },
+        loadAssignment: encodeEndpoints(discovery.assignment),
+      };
+    case 'strict-dns':
+      return {
+        clusterDiscoveryType: { case: 'type', value: Discovery.STRICT_DNS },
+        dnsRefreshRate: encodeDuration(discovery.refreshMs),
+        loadAssignment: {
+          clusterName: name,
+          endpoints: [
+            {
+              lbEndpoints: discovery.hosts.map(({ host, port }) => ({
+                hostIdentifier: {
+                  case: 'endpoint',
+                  value: {
+                    address: {
+                      address: {
+                        case: 'socketAddress',
+                        value: { address: host, portSpecifier: { case: 'portValue', value: port } },
+                      },
+                    },
+                  },
+                },
+              })),
+            },
+          ],
+        },
+      };
+    case 'original-dst':
+      return { clusterDiscoveryType: { case: 'type', value: Discovery.ORIGINAL_DST } };
+  }
+}
+
+const encodeLimits = (limits: ClusterLimits): MessageInitShape<typeof CircuitBreakersSchema> => ({
+  thresholds: [
+    {
+      maxConnections: limits.connectionsMax,
+      maxPendingRequests: limits.pendingRequestsMax,
+      maxRequests: limits.requestsMax,
+      maxRetries: limits.retriesMax,
+      ...(limits.retryBudget === undefined
+        ? {}
+        : {
+            retryBudget: {
+              budgetPercent: { value: limits.retryBudget.percent },
+              minRetryConcurrency: limits.retryBudget.concurrencyMin,
+            },
+          }),
+    },
+  ],
+});
+
+const encodeHttpOptions = (cluster: Cluster): MessageInitShape<typeof HttpProtocolOptionsSchema> => ({
+  commonHttpProtocolOptions: {
+    idleTimeout: encodeDuration(cluster.idleTimeoutMs),
+    maxRequestsPerConnection: cluster.requestsPerConnectionMax,
+  },
+  upstreamProtocolOptions: {
+    case: 'explicitHttpConfig',
+    value: {
+      protocolConfig:
+        cluster.protocol === 'http1'
+          ? { case: 'httpProtocolOptions', value: encodeHttp1Options() }
+          : { case: 'http2ProtocolOptions', value: {} },
+    },
+  },
+});
+
+/** A cluster with TLS of its own has it for every endpoint; mesh TLS chooses by endpoint. */
+function encodeTls(
+  cluster: Cluster,
+): Pick<ClusterInit, 'transportSocket'> & Pick<ClusterInit, 'transportSocketMatches'> {
+  if (cluster.tls !== undefined) return { transportSocket: encodeUpstreamTls(cluster.tls) };
+  return cluster.meshTls ? { transportSocketMatches: encodeMeshTls(cluster.protocol) } : {};
+}
+
+/** The name of the match is how decoding knows it. */
+export const MESH_TLS_NAME = 'weft.dev/mesh-tls';
+
+const encodeMeshTls = (
+  protocol: Cluster['protocol'],
+): MessageInitShape<typeof Cluster_TransportSocketMatchSchema>[] => [
+  {
+    name: MESH_TLS_NAME,
+    match: { ...MESH_TLS_MATCH },
+    transportSocket: encodeUpstreamTls({
+      certificate: { kind: 'secret', name: IDENTITY_SECRET },
+      validation: { trust: { kind: 'secret', name: TRUST_SECRET }, subjectAltNames: [] },
+      alpn: [MESH_ALPN[protocol]],
+      sni: '',
+      parameters: { versionMin: 'TLSv1.3', versionMax: 'TLSv1.3' },
+    }),
+  },
+  { name: 'plaintext', match: {}, transportSocket: encodeRawBuffer() },
+];
+
+function encodeSettings({ errorRate, service }: Cluster): JsonObject {
+  return {
+    ...(errorRate === undefined
+      ? {}
+      : {
+          error_rate: {
+            threshold_percent: errorRate.thresholdPercent,
+            volume_min: errorRate.volumeMin,
+            window_ms: errorRate.windowMs,
+            open_ms: errorRate.openMs,
+          },
+        }),
+    ...(service === undefined ? {} : { service: { namespace: service.namespace, name: service.name } }),
+  };
+}

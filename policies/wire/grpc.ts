@@ -1,0 +1,67 @@
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import {
+  DeltaDiscoveryRequestSchema,
+  DeltaDiscoveryResponseSchema,
+  DiscoveryRequestSchema,
+  DiscoveryResponseSchema,
+} from './gen/envoy/service/discovery/v3/discovery_pb.ts';
+import { SignRequestSchema, SignResponseSchema } from './gen/weft/ca/v1/certificates_pb.ts';
+
+/** What @grpc/grpc-js takes as a method definition, by structure: the contract does not depend on it. */
+export interface MethodDefinition<Request, Response> {
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+  readonly requestSerialize: (value: Request) => Buffer;
+  readonly requestDeserialize: (bytes: Buffer) => Request;
+  readonly responseSerialize: (value: Response) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => Response;
+}
+
+const serialize =
+  <Desc extends DescMessage>(schema: Desc) =>
+  (message: MessageShape<Desc>): Buffer => {
+    const bytes = toBinary(schema, message);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };
+
+const deserialize =
+  <Desc extends DescMessage>(schema: Desc) =>
+  (bytes: Buffer): MessageShape<Desc> =>
+    fromBinary(schema, bytes);
+
+const method = <Request extends DescMessage, Response extends DescMessage>(
+  path: string,
+  streams: boolean,
+  request: Request,
+  response: Response,
+): MethodDefinition<MessageShape<Request>, MessageShape<Response>> => ({
+  path,
+  requestStream: streams,
+  responseStream: streams,
+  requestSerialize: serialize(request),
+  requestDeserialize: deserialize(request),
+  responseSerialize: serialize(response),
+  responseDeserialize: deserialize(response),
+});
+
+/** Aggregated Discovery Service: every resource type on one stream. */
+export const aggregatedDiscovery = {
+  StreamAggregatedResources: method(
+    '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
+    true,
+    DiscoveryRequestSchema,
+    DiscoveryResponseSchema,
+  ),
+  DeltaAggregatedResources: method(
+    '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+    true,
+    DeltaDiscoveryRequestSchema,
+    DeltaDiscoveryResponseSchema,
+  ),
+} as const;
+
+/** The certificate authority. */
+export const certificates = {
+  Sign: method('/weft.ca.v1.Certificates/Sign', false, SignRequestSchema, SignResponseSchema),
+} as const;

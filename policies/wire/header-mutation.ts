@@ -1,0 +1,91 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { HeaderMutation, HeaderValue } from '../model/route.ts';
+import type { At } from './decoding.ts';
+import {
+  HeaderValueOption_HeaderAppendAction as Append,
+  type HeaderValueOption,
+  type HeaderValueOptionSchema,
+} from './gen/envoy/config/core/v3/base_pb.ts';
+
+type OptionInit = MessageInitShape<typeof HeaderValueOptionSchema>;
+
+/** The four fields that routes and weighted clusters have alike. */
+interface MutationFields {
+  readonly requestHeadersToAdd: HeaderValueOption[];
+  readonly requestHeadersToRemove: string[];
+  readonly responseHeadersToAdd: HeaderValueOption[];
+  readonly responseHeadersToRemove: string[];
+}
+
+/** In Envoy `%` begins a command operator, and `%%` is a percent sign. */
+const option = (appendAction: Append, { name, value }: HeaderValue): OptionInit => ({
+  header: { key: name, value: value.replaceAll('%', '%%') },
+  appendAction,
+  keepEmptyValue: value === '',
+});
+
+const toAdd = ({ set, add }: HeaderMutation): OptionInit[] => [
+  ...set.map((header) => option(Append.OVERWRITE_IF_EXISTS_OR_ADD, header)),
+  ...add.map((header) => option(Append.APPEND_IF_EXISTS_OR_ADD, header)),
+];
+
+export const encodeHeaderMutations = (request: HeaderMutation, response: HeaderMutation) => ({
+  requestHeadersToAdd: toAdd(request),
+  requestHeadersToRemove: [...request.remove],
+  responseHeadersToAdd: toAdd(response),
+  responseHeadersToRemove: [...response.remove],
+});
+
+export function decodeHeaderMutations(
+  fields: MutationFields,
+  at: At,
+): { readonly requestHeaders: HeaderMutation; readonly responseHeaders: HeaderMutation } {
+  return {
+    requestHeaders: decodeMutation(
+      fields.requestHeadersToAdd,
+      fields.requestHeadersToRemove,
+      at.field('request_headers_to_add'),
+    ),
+    responseHeaders: decodeMutation(
+      fields.responseHeadersToAdd,
+      fields.responseHeadersToRemove,
+      at.field('response_headers_to_add'),
+    ),
+  };
+}
+
+function decodeMutation(options: readonly HeaderValueOption[], remove: readonly string[], at: At): HeaderMutation {
+  const set: HeaderValue[] = [];
+  const add: HeaderValue[] = [];
+  for (const [i, { header, appendAction, keepEmptyValue }] of options.entries()) {
+    const here = at.index(i);
+    if (header === undefined || header.key === '') {
+      here.field('header').fail('name is required', undefined);
+      continue;
+    }
+    const name = header.key;
+    const value = decodeFormat(header.value, here.field('header').field('value'));
+    if (value === '' && !keepEmptyValue) {
+      here.field('header').field('value').fail('an empty value needs keep_empty_value', undefined);
+    }
+    if (appendAction === Append.APPEND_IF_EXISTS_OR_ADD) {
+      add.push({ name, value });
+    } else if (appendAction === Append.OVERWRITE_IF_EXISTS_OR_ADD) {
+      // Weft sets before it adds; only this order would come out differently.
+      if (add.some((earlier) => earlier.name.toLowerCase() === name.toLowerCase())) {
+        here.fail(`"${name}" is appended before it is overwritten`, undefined);
+      }
+      set.push({ name, value });
+    } else {
+      here.field('append_action').fail(`action ${appendAction} is not supported by Weft`, undefined);
+    }
+  }
+  return { set, add, remove: remove.map((name) => name.toLowerCase()) };
+}
+
+function decodeFormat(text: string, at: At): string {
+  if (/%/.test(text.replaceAll('%%', ''))) {
+    return at.fail('command operators (%...%) are not supported by Weft; write %% for a percent sign', '');
+  }
+  return text.replaceAll('%%', '%');
+}

@@ -1,0 +1,157 @@
+import { isMessage } from '@bufbuild/protobuf';
+import {
+  type AccessLog,
+  defaultHttpLimits,
+  type HttpConnectionManager,
+  type HttpFilter,
+  type HttpLimits,
+} from '../model/listener.ts';
+import { decodeRbac } from './authorization.ts';
+import type { At } from './decoding.ts';
+import type { AccessLog as AccessLogMessage } from './gen/envoy/config/accesslog/v3/accesslog_pb.ts';
+import type { Http1ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
+import { FileAccessLogSchema } from './gen/envoy/extensions/access_loggers/file/v3/file_pb.ts';
+import {
+  StderrAccessLogSchema,
+  StdoutAccessLogSchema,
+} from './gen/envoy/extensions/access_loggers/stream/v3/stream_pb.ts';
+import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
+import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
+import {
+  HttpConnectionManager_CodecType as CodecType,
+  type HttpFilter as HttpFilterMessage,
+  type HttpConnectionManager as ManagerMessage,
+  HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
+} from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
+import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
+import { decodeRouteConfiguration } from './route-decode.ts';
+import { decodeDuration } from './values.ts';
+
+const codecs = new Map<CodecType, HttpConnectionManager['codec']>([
+  [CodecType.AUTO, 'auto'],
+  [CodecType.HTTP1, 'http1'],
+  [CodecType.HTTP2, 'http2'],
+]);
+
+export function decodeHttpConnectionManager(message: ManagerMessage, at: At): HttpConnectionManager {
+  checkBehaviour(message, at);
+  return {
+    kind: 'http',
+    statPrefix: message.statPrefix === '' ? at.field('stat_prefix').fail('is required', '') : message.statPrefix,
+    codec: codecs.get(message.codecType) ?? at.field('codec_type').fail('has to be AUTO, HTTP1 or HTTP2', 'auto'),
+    route: decodeRouteSource(message, at),
+    filters: decodeHttpFilters(message.httpFilters, at.field('http_filters')),
+    limits: decodeLimits(message, at),
+    serverHeader: 'passthrough',
+    trustedHops: message.xffNumTrustedHops,
+    accessLogs: message.accessLog.map((log, i) => decodeAccessLog(log, at.field('access_log').index(i))),
+  };
+}
+
+/** Settings whose one value is how Weft works; another one is refused rather than passed over. */
+function checkBehaviour(message: ManagerMessage, at: At): void {
+  if (message.serverHeaderTransformation === ServerHeader.APPEND_IF_ABSENT) {
+    at.field('server_header_transformation').fail('Weft leaves the Server header alone: PASS_THROUGH', undefined);
+  }
+  if (message.useRemoteAddress === false) {
+    at.field('use_remote_address').fail('Weft believes forwarded headers only of xff_num_trusted_hops', undefined);
+  }
+  if (message.normalizePath === false) {
+    at.field('normalize_path').fail('Weft matches normalised paths only', undefined);
+  }
+  checkHttp1Options(message.httpProtocolOptions, at.field('http_protocol_options'));
+}
+
+export function checkHttp1Options(options: Http1ProtocolOptions | undefined, at: At): void {
+  const format = options?.headerKeyFormat?.headerFormat;
+  if (format?.case !== 'statefulFormatter') return;
+  const here = at.field('header_key_format').field('stateful_formatter').field('typed_config');
+  const any = format.value.typedConfig;
+  if (any === undefined) {
+    here.fail('is required', undefined);
+    return;
+  }
+  const formatter = at.decoding.unpack(any);
+  if (formatter !== undefined && !isMessage(formatter, PreserveCaseFormatterConfigSchema)) {
+    here.fail('Weft preserves the case of header names, nothing else', undefined);
+  }
+}
+
+function decodeRouteSource({ routeSpecifier }: ManagerMessage, at: At): HttpConnectionManager['route'] {
+  if (routeSpecifier.case === 'routeConfig') {
+    return { kind: 'inline', config: decodeRouteConfiguration(routeSpecifier.value, at.field('route_config')) };
+  }
+  if (routeSpecifier.case === undefined) at.fail('route_config or rds is required', undefined);
+  if (routeSpecifier.case !== 'rds') return { kind: 'rds', name: '' };
+  const { configSource, routeConfigName } = routeSpecifier.value;
+  const here = at.field('rds');
+  if (configSource?.configSourceSpecifier.case === undefined) {
+    here.field('config_source').fail('is required: ads', undefined);
+  }
+  if (routeConfigName === '') here.field('route_config_name').fail('is required', undefined);
+  return { kind: 'rds', name: routeConfigName };
+}
+
+function decodeHttpFilters(messages: readonly HttpFilterMessage[], at: At): readonly HttpFilter[] {
+  const filters: HttpFilter[] = [];
+  for (const [i, { name, configType, isOptional }] of messages.entries()) {
+    const here = at.index(i);
+    if (configType.case !== 'typedConfig') {
+      here.field('typed_config').fail('is required', undefined);
+      continue;
+    }
+    const config = at.decoding.unpack(configType.value);
+    if (isMessage(config, RBACSchema)) {
+      filters.push({ kind: 'rbac', name, rbac: decodeRbac(config.rules, here.field('typed_config').field('rules')) });
+    } else if (isMessage(config, RouterSchema)) {
+      if (i !== messages.length - 1) here.fail('the router has to be the last filter', undefined);
+      filters.push({ kind: 'router' });
+    } else if (config !== undefined) {
+      here.field('typed_config').fail(`${config.$typeName} is not an HTTP filter`, undefined);
+    } else if (isOptional) {
+      at.decoding.unknownFields++;
+    }
+  }
+  if (filters.at(-1)?.kind !== 'router') at.fail('the last filter has to be the router', undefined);
+  return filters;
+}
+
+function decodeLimits(message: ManagerMessage, at: At): HttpLimits {
+  const defaults = defaultHttpLimits;
+  const common = message.commonHttpProtocolOptions;
+  const commonAt = at.field('common_http_protocol_options');
+  const time = (
+    name: 'streamIdleTimeout' | 'requestTimeout' | 'requestHeadersTimeout',
+    absentMs: number,
+    field: string,
+  ) => decodeDuration(message[name], absentMs, at.field(field));
+  const headKb = message.maxRequestHeadersKb;
+  if (headKb !== undefined && (headKb < 1 || headKb > 8192)) {
+    at.field('max_request_headers_kb').fail('has to be from 1 to 8192', undefined);
+  }
+  if (common?.maxHeadersCount === 0) commonAt.field('max_headers_count').fail('has to be at least 1', undefined);
+  return {
+    headBytesMax: headKb === undefined ? defaults.headBytesMax : headKb * 1024,
+    headersCountMax: common?.maxHeadersCount ?? defaults.headersCountMax,
+    requestTimeoutMs: time('requestTimeout', defaults.requestTimeoutMs, 'request_timeout'),
+    headTimeoutMs: time('requestHeadersTimeout', defaults.headTimeoutMs, 'request_headers_timeout'),
+    streamIdleTimeoutMs: time('streamIdleTimeout', defaults.streamIdleTimeoutMs, 'stream_idle_timeout'),
+    idleTimeoutMs: decodeDuration(common?.idleTimeout, defaults.idleTimeoutMs, commonAt.field('idle_timeout')),
+    requestsPerConnectionMax: common?.maxRequestsPerConnection ?? defaults.requestsPerConnectionMax,
+    concurrentStreamsMax: message.http2ProtocolOptions?.maxConcurrentStreams ?? defaults.concurrentStreamsMax,
+  };
+}
+
+export function decodeAccessLog(log: AccessLogMessage, at: At): AccessLog {
+  const config = log.configType.case === 'typedConfig' ? at.decoding.unpack(log.configType.value) : undefined;
+  if (isMessage(config, StdoutAccessLogSchema)) return { kind: 'stdout', path: '' };
+  if (isMessage(config, StderrAccessLogSchema)) return { kind: 'stderr', path: '' };
+  if (isMessage(config, FileAccessLogSchema)) {
+    if (config.path === '') at.field('typed_config').field('path').fail('is required', undefined);
+    return { kind: 'file', path: config.path };
+  }
+  if (config !== undefined || log.configType.case === undefined) {
+    at.field('typed_config').fail('has to be an access log to stdout, stderr or a file', undefined);
+  }
+  return { kind: 'stdout', path: '' };
+}

@@ -1,0 +1,99 @@
+import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
+import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
+import type { AccessLog, HttpConnectionManager, HttpFilter } from '../model/listener.ts';
+import { encodeRbac } from './authorization.ts';
+import type { AccessLogSchema } from './gen/envoy/config/accesslog/v3/accesslog_pb.ts';
+import type { Http1ProtocolOptionsSchema } from './gen/envoy/config/core/v3/protocol_pb.ts';
+import { FileAccessLogSchema } from './gen/envoy/extensions/access_loggers/file/v3/file_pb.ts';
+import {
+  StderrAccessLogSchema,
+  StdoutAccessLogSchema,
+} from './gen/envoy/extensions/access_loggers/stream/v3/stream_pb.ts';
+import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
+import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
+import {
+  HttpConnectionManager_CodecType as CodecType,
+  type HttpConnectionManagerSchema,
+  type HttpFilterSchema,
+  HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
+} from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
+import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
+import { encodeRouteConfiguration } from './route-encode.ts';
+import { adsSource } from './tls-encode.ts';
+import { encodeDuration } from './values.ts';
+
+type ManagerInit = MessageInitShape<typeof HttpConnectionManagerSchema>;
+
+export const typedConfig = <Desc extends DescMessage>(
+  schema: Desc,
+  init?: MessageInitShape<Desc>,
+): { case: 'typedConfig'; value: Any } => ({
+  case: 'typedConfig',
+  value: anyPack(schema, create(schema, init)),
+});
+
+const codecs = { auto: CodecType.AUTO, http1: CodecType.HTTP1, http2: CodecType.HTTP2 } as const;
+
+export function encodeHttpConnectionManager(manager: HttpConnectionManager): ManagerInit {
+  const { limits, route } = manager;
+  return {
+    codecType: codecs[manager.codec],
+    statPrefix: manager.statPrefix,
+    routeSpecifier:
+      route.kind === 'inline'
+        ? { case: 'routeConfig', value: encodeRouteConfiguration(route.config) }
+        : { case: 'rds', value: { configSource: adsSource(), routeConfigName: route.name } },
+    httpFilters: manager.filters.map(encodeHttpFilter),
+    commonHttpProtocolOptions: {
+      idleTimeout: encodeDuration(limits.idleTimeoutMs),
+      maxHeadersCount: limits.headersCountMax,
+      maxRequestsPerConnection: limits.requestsPerConnectionMax,
+    },
+    httpProtocolOptions: encodeHttp1Options(),
+    http2ProtocolOptions: { maxConcurrentStreams: limits.concurrentStreamsMax },
+    maxRequestHeadersKb: Math.ceil(limits.headBytesMax / 1024),
+    streamIdleTimeout: encodeDuration(limits.streamIdleTimeoutMs),
+    requestTimeout: encodeDuration(limits.requestTimeoutMs),
+    requestHeadersTimeout: encodeDuration(limits.headTimeoutMs),
+    serverHeaderTransformation: ServerHeader.PASS_THROUGH,
+    // Only with it does Envoy count trusted hops from the connection's own address.
+    useRemoteAddress: true,
+    xffNumTrustedHops: manager.trustedHops,
+    normalizePath: true,
+    accessLog: manager.accessLogs.map(encodeAccessLog),
+  };
+}
+
+/** What Weft does always: header names keep the case that they came with, and trailers are forwarded. */
+export const encodeHttp1Options = (): MessageInitShape<typeof Http1ProtocolOptionsSchema> => ({
+  headerKeyFormat: {
+    headerFormat: {
+      case: 'statefulFormatter',
+      value: {
+        name: 'preserve_case',
+        typedConfig: typedConfig(PreserveCaseFormatterConfigSchema).value,
+      },
+    },
+  },
+  enableTrailers: true,
+});
+
+function encodeHttpFilter(filter: HttpFilter): MessageInitShape<typeof HttpFilterSchema> {
+  switch (filter.kind) {
+    case 'rbac':
+      return { name: filter.name, configType: typedConfig(RBACSchema, { rules: encodeRbac(filter.rbac) }) };
+    case 'router':
+      return { name: 'envoy.filters.http.router', configType: typedConfig(RouterSchema) };
+  }
+}
+
+export function encodeAccessLog(log: AccessLog): MessageInitShape<typeof AccessLogSchema> {
+  switch (log.kind) {
+    case 'stdout':
+      return { name: 'envoy.access_loggers.stdout', configType: typedConfig(StdoutAccessLogSchema) };
+    case 'stderr':
+      return { name: 'envoy.access_loggers.stderr', configType: typedConfig(StderrAccessLogSchema) };
+    case 'file':
+      return { name: 'envoy.access_loggers.file', configType: typedConfig(FileAccessLogSchema, { path: log.path }) };
+  }
+}

@@ -1,0 +1,41 @@
+import { createRegistry } from '@bufbuild/protobuf';
+import { FileAccessLogSchema } from './gen/envoy/extensions/access_loggers/file/v3/file_pb.ts';
+import {
+  StderrAccessLogSchema,
+  StdoutAccessLogSchema,
+} from './gen/envoy/extensions/access_loggers/stream/v3/stream_pb.ts';
+import { RBACSchema as HttpRbacSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
+import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
+import { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts';
+import { OriginalDstSchema } from './gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts';
+import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
+import { HttpConnectionManagerSchema } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
+import { RBACSchema as NetworkRbacSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts';
+import { TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
+import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
+import { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
+import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
+
+/** Every extension that Weft takes in a `typed_config`; the place where it stands decides whether it belongs there. */
+export const registry = createRegistry(
+  OriginalDstSchema,
+  TlsInspectorSchema,
+  HttpInspectorSchema,
+  HttpConnectionManagerSchema,
+  NetworkRbacSchema,
+  TcpProxySchema,
+  HttpRbacSchema,
+  RouterSchema,
+  StdoutAccessLogSchema,
+  StderrAccessLogSchema,
+  FileAccessLogSchema,
+  PreserveCaseFormatterConfigSchema,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+  RawBufferSchema,
+  HttpProtocolOptionsSchema,
+);

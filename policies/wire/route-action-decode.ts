@@ -1,0 +1,118 @@
+import {
+  type ForwardAction,
+  noMutation,
+  type PathRewrite,
+  type RetryCondition,
+  type RetryPolicy,
+  type WeightedCluster,
+} from '../model/route.ts';
+import type { At } from './decoding.ts';
+import {
+  RouteAction_ClusterNotFoundResponseCode as ClusterNotFound,
+  type RetryPolicy as RetryPolicyMessage,
+  type RouteAction as RouteActionMessage,
+} from './gen/envoy/config/route/v3/route_components_pb.ts';
+import { decodeHeaderMutations } from './header-mutation.ts';
+import { INVALID_BACKEND, WHOLE_PATH } from './route-action-encode.ts';
+import { decodeDuration } from './values.ts';
+
+/** Envoy's default for a route that says nothing. */
+const TIMEOUT_DEFAULT_MS = 15_000;
+
+export function decodeForward(action: RouteActionMessage, nonIdempotent: boolean, at: At): ForwardAction {
+  if (action.clusterNotFoundResponseCode === ClusterNotFound.NOT_FOUND) {
+    at.field('cluster_not_found_response_code').fail('Weft answers 500 or 503', undefined);
+  }
+  const idle = at.field('idle_timeout');
+  const idleTimeoutMs = decodeDuration(action.idleTimeout, 0, idle);
+  if (action.idleTimeout !== undefined && idleTimeoutMs === 0) {
+    idle.fail('a route cannot switch off the idle timeout of its listener', undefined);
+  }
+  const host = action.hostRewriteSpecifier;
+  return {
+    kind: 'forward',
+    clusters: decodeClusters(action, at),
+    timeoutMs: decodeDuration(action.timeout, TIMEOUT_DEFAULT_MS, at.field('timeout')),
+    idleTimeoutMs,
+    retry: action.retryPolicy && decodeRetry(action.retryPolicy, nonIdempotent, at.field('retry_policy')),
+    hostRewrite: host.case === 'hostRewriteLiteral' ? host.value : undefined,
+    pathRewrite: decodePathRewrite(action, at),
+  };
+}
+
+const clusterName = (name: string): string => (name === INVALID_BACKEND ? '' : name);
+
+function decodeClusters({ clusterSpecifier }: RouteActionMessage, at: At): readonly WeightedCluster[] {
+  switch (clusterSpecifier.case) {
+    case 'cluster': {
+      if (clusterSpecifier.value === '') at.field('cluster').fail('name is required', undefined);
+      const name = clusterName(clusterSpecifier.value);
+      return [{ name, weight: 1, requestHeaders: noMutation, responseHeaders: noMutation }];
+    }
+    case 'weightedClusters': {
+      const here = at.field('weighted_clusters').field('clusters');
+      const { clusters } = clusterSpecifier.value;
+      if (clusters.length === 0) here.fail('at least one is required', undefined);
+      return clusters.map((cluster, i): WeightedCluster => {
+        if (cluster.name === '') here.index(i).field('name').fail('name is required', undefined);
+        const name = clusterName(cluster.name);
+        return { name, weight: cluster.weight ?? 0, ...decodeHeaderMutations(cluster, here.index(i)) };
+      });
+    }
+    case undefined:
+      return at.fail('cluster or weighted_clusters is required', []);
+    default:
+      return [];
+  }
+}
+
+function decodePathRewrite(action: RouteActionMessage, at: At): PathRewrite | undefined {
+  const { prefixRewrite, regexRewrite } = action;
+  if (prefixRewrite !== '' && regexRewrite !== undefined) {
+    at.field('regex_rewrite').fail('prefix_rewrite is set as well', undefined);
+  }
+  if (prefixRewrite !== '') return { kind: 'prefix', value: prefixRewrite };
+  if (regexRewrite === undefined) return undefined;
+  const value = regexRewrite.substitution.replaceAll('\\\\', '');
+  if (regexRewrite.pattern?.regex !== WHOLE_PATH || value.includes('\\')) {
+    const what = `only the pattern "${WHOLE_PATH}" with a substitution without groups is supported by Weft`;
+    return at.field('regex_rewrite').fail(what, undefined);
+  }
+  return { kind: 'full', value: regexRewrite.substitution.replaceAll('\\\\', '\\') };
+}
+
+const conditions: readonly RetryCondition[] = [
+  '5xx',
+  'gateway-error',
+  'connect-failure',
+  'reset',
+  'retriable-4xx',
+  'refused-stream',
+  'retriable-status-codes',
+];
+
+function decodeRetry(policy: RetryPolicyMessage, nonIdempotent: boolean, at: At): RetryPolicy {
+  const on: RetryCondition[] = [];
+  for (const text of policy.retryOn.split(',')) {
+    const name = text.trim();
+    const condition = conditions.find((known) => known === name);
+    if (condition !== undefined) on.push(condition);
+    else if (name !== '') at.field('retry_on').fail(`condition "${name}" is not supported by Weft`, undefined);
+  }
+  const backOff = policy.retryBackOff;
+  const here = at.field('retry_back_off');
+  // Envoy's defaults: 25 ms, and ten times the base.
+  const backoffBaseMs = decodeDuration(backOff?.baseInterval, 25, here.field('base_interval'));
+  const backoffMaxMs = decodeDuration(backOff?.maxInterval, backoffBaseMs * 10, here.field('max_interval'));
+  if (backoffBaseMs === 0) here.field('base_interval').fail('has to be more than 0', undefined);
+  if (backoffMaxMs < backoffBaseMs) here.field('max_interval').fail('is less than base_interval', undefined);
+  return {
+    on,
+    retriesMax: policy.numRetries ?? 1,
+    perTryTimeoutMs: decodeDuration(policy.perTryTimeout, 0, at.field('per_try_timeout')),
+    statusCodes: [...policy.retriableStatusCodes],
+    backoffBaseMs,
+    backoffMaxMs,
+    nonIdempotent,
+  };
+}

@@ -1,0 +1,79 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ForwardAction, PathRewrite, RetryPolicy, WeightedCluster } from '../model/route.ts';
+import {
+  RouteAction_ClusterNotFoundResponseCode as ClusterNotFound,
+  type RetryPolicySchema,
+  type RouteActionSchema,
+} from './gen/envoy/config/route/v3/route_components_pb.ts';
+import { encodeHeaderMutations } from './header-mutation.ts';
+import { encodeDuration } from './values.ts';
+
+/** A cluster that never exists: where Envoy insists on a name, a backend that is invalid has this one. */
+export const INVALID_BACKEND = 'weft.dev/invalid-backend';
+/** The whole path, which Envoy replaces only by a pattern. */
+export const WHOLE_PATH = '^/.*$';
+
+type ActionInit = MessageInitShape<typeof RouteActionSchema>;
+
+/** Weights that are all zero, which Envoy refuses, go out as one invalid backend: both answer 500. */
+export function encodeForward(action: ForwardAction): ActionInit {
+  return {
+    clusterSpecifier: encodeClusters(action.clusters),
+    clusterNotFoundResponseCode: ClusterNotFound.INTERNAL_SERVER_ERROR,
+    timeout: encodeDuration(action.timeoutMs),
+    ...(action.idleTimeoutMs === 0 ? {} : { idleTimeout: encodeDuration(action.idleTimeoutMs) }),
+    ...(action.retry === undefined ? {} : { retryPolicy: encodeRetry(action.retry) }),
+    ...(action.hostRewrite === undefined
+      ? {}
+      : { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: action.hostRewrite } }),
+    ...encodePathRewrite(action.pathRewrite),
+  };
+}
+
+function encodeClusters(clusters: readonly WeightedCluster[]): NonNullable<ActionInit['clusterSpecifier']> {
+  const [only] = clusters;
+  if (only === undefined || clusters.every(({ weight }) => weight === 0)) {
+    return { case: 'cluster', value: INVALID_BACKEND };
+  }
+  const plain = [only.requestHeaders, only.responseHeaders].every(
+    ({ set, add, remove }) => set.length + add.length + remove.length === 0,
+  );
+  if (clusters.length === 1 && only.weight === 1 && plain) {
+    return { case: 'cluster', value: only.name === '' ? INVALID_BACKEND : only.name };
+  }
+  return {
+    case: 'weightedClusters',
+    value: {
+      clusters: clusters.map(({ name, weight, requestHeaders, responseHeaders }) => ({
+        name: name === '' ? INVALID_BACKEND : name,
+        weight,
+        ...encodeHeaderMutations(requestHeaders, responseHeaders),
+      })),
+    },
+  };
+}
+
+function encodePathRewrite(rewrite: PathRewrite | undefined): Pick<ActionInit, 'prefixRewrite' | 'regexRewrite'> {
+  switch (rewrite?.kind) {
+    case undefined:
+      return {};
+    case 'prefix':
+      // Empty means "no rewrite" to Envoy; the path that is left without its prefix begins at the root.
+      return { prefixRewrite: rewrite.value === '' ? '/' : rewrite.value };
+    case 'full':
+      // A backslash in a substitution begins a reference to a group.
+      return { regexRewrite: { pattern: { regex: WHOLE_PATH }, substitution: rewrite.value.replaceAll('\\', '\\\\') } };
+  }
+}
+
+const encodeRetry = (retry: RetryPolicy): MessageInitShape<typeof RetryPolicySchema> => ({
+  retryOn: retry.on.join(','),
+  numRetries: retry.retriesMax,
+  ...(retry.perTryTimeoutMs === 0 ? {} : { perTryTimeout: encodeDuration(retry.perTryTimeoutMs) }),
+  retriableStatusCodes: [...retry.statusCodes],
+  // Envoy asks for a base above zero and a maximum that is not below it.
+  retryBackOff: {
+    baseInterval: encodeDuration(Math.max(1, retry.backoffBaseMs)),
+    maxInterval: encodeDuration(Math.max(1, retry.backoffBaseMs, retry.backoffMaxMs)),
+  },
+});

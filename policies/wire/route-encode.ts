@@ -1,0 +1,93 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { DirectResponseAction, RedirectAction, Route, RouteConfiguration, RouteMatch } from '../model/route.ts';
+import {
+  RedirectAction_RedirectResponseCode as Code,
+  type DirectResponseActionSchema,
+  type RedirectActionSchema,
+  type RouteMatchSchema,
+  type RouteSchema,
+} from './gen/envoy/config/route/v3/route_components_pb.ts';
+import type { RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.ts';
+import { encodeHeaderMutations } from './header-mutation.ts';
+import { encodeHeaderMatch, encodeQueryParameterMatch } from './match.ts';
+import { encodeForward } from './route-action-encode.ts';
+import { encodeMetadata, WEFT_METADATA } from './values.ts';
+
+export const encodeRouteConfiguration = (
+  config: RouteConfiguration,
+): MessageInitShape<typeof RouteConfigurationSchema> => ({
+  name: config.name,
+  virtualHosts: config.virtualHosts.map(({ name, domains, routes }) => ({
+    name,
+    domains: [...domains],
+    routes: routes.map(encodeRoute),
+  })),
+});
+
+function encodeRoute(route: Route): MessageInitShape<typeof RouteSchema> {
+  const nonIdempotent = route.action.kind === 'forward' && route.action.retry?.nonIdempotent === true;
+  return {
+    name: route.name,
+    match: encodeRouteMatch(route.match),
+    action: encodeAction(route.action),
+    metadata: encodeMetadata({ [WEFT_METADATA]: nonIdempotent ? { retry_non_idempotent: true } : {} }),
+    ...encodeHeaderMutations(route.requestHeaders, route.responseHeaders),
+  };
+}
+
+function encodeAction(action: Route['action']): NonNullable<MessageInitShape<typeof RouteSchema>['action']> {
+  switch (action.kind) {
+    case 'forward':
+      return { case: 'route', value: encodeForward(action) };
+    case 'redirect':
+      return { case: 'redirect', value: encodeRedirect(action) };
+    case 'direct':
+      return { case: 'directResponse', value: encodeDirectResponse(action) };
+  }
+}
+
+function encodeRouteMatch(match: RouteMatch): MessageInitShape<typeof RouteMatchSchema> {
+  const { kind, value } = match.path;
+  return {
+    pathSpecifier:
+      kind === 'regex'
+        ? { case: 'safeRegex', value: { regex: value } }
+        : { case: kind === 'exact' ? 'path' : kind, value },
+    ...(match.caseSensitive ? {} : { caseSensitive: false }),
+    headers: match.headers.map(encodeHeaderMatch),
+    queryParameters: match.queryParameters.map(encodeQueryParameterMatch),
+  };
+}
+
+const codes = {
+  301: Code.MOVED_PERMANENTLY,
+  302: Code.FOUND,
+  303: Code.SEE_OTHER,
+  307: Code.TEMPORARY_REDIRECT,
+  308: Code.PERMANENT_REDIRECT,
+} as const;
+
+const encodeRedirect = (redirect: RedirectAction): MessageInitShape<typeof RedirectActionSchema> => ({
+  responseCode: codes[redirect.status],
+  hostRedirect: redirect.host ?? '',
+  portRedirect: redirect.port ?? 0,
+  ...(redirect.scheme === undefined
+    ? {}
+    : { schemeRewriteSpecifier: { case: 'schemeRedirect', value: redirect.scheme } }),
+  ...(redirect.path === undefined
+    ? {}
+    : {
+        pathRewriteSpecifier: {
+          case: redirect.path.kind === 'full' ? 'pathRedirect' : 'prefixRewrite',
+          value: redirect.path.value,
+        },
+      }),
+});
+
+const encodeDirectResponse = ({
+  status,
+  body,
+}: DirectResponseAction): MessageInitShape<typeof DirectResponseActionSchema> => ({
+  status,
+  ...(body === '' ? {} : { body: { specifier: { case: 'inlineString', value: body } } }),
+});

@@ -1,0 +1,121 @@
+/**
+ * Every field of Envoy's API that Weft acts on, by message. A field that is set and not here is an error with its path;
+ * so is what a future version of the API adds, once its `.proto` is compiled in.
+ */
+const fields: Readonly<Record<string, string>> = {
+  'envoy.config.listener.v3.Listener':
+    'name address additional_addresses filter_chains default_filter_chain metadata listener_filters listener_filters_timeout continue_on_listener_filters_timeout traffic_direction',
+  'envoy.config.listener.v3.AdditionalAddress': 'address',
+  'envoy.config.listener.v3.ListenerFilter': 'name typed_config',
+  'envoy.config.listener.v3.FilterChain': 'name filter_chain_match filters transport_socket',
+  'envoy.config.listener.v3.FilterChainMatch':
+    'destination_port prefix_ranges server_names transport_protocol application_protocols',
+  'envoy.config.listener.v3.Filter': 'name typed_config',
+  'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': '',
+  'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': '',
+  'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': '',
+  'envoy.config.core.v3.Address': 'socket_address',
+  'envoy.config.core.v3.SocketAddress': 'address port_value ipv4_compat',
+  'envoy.config.core.v3.CidrRange': 'address_prefix prefix_len',
+  'envoy.config.core.v3.Metadata': 'filter_metadata',
+  'envoy.config.core.v3.TransportSocket': 'name typed_config',
+  'envoy.config.core.v3.TypedExtensionConfig': 'name typed_config',
+  'envoy.config.core.v3.ConfigSource': 'ads resource_api_version',
+  'envoy.config.core.v3.AggregatedConfigSource': '',
+  'envoy.config.core.v3.DataSource': 'filename inline_bytes inline_string',
+  'envoy.config.core.v3.HeaderValueOption': 'header append_action keep_empty_value',
+  'envoy.config.core.v3.HeaderValue': 'key value',
+  'envoy.config.core.v3.HttpProtocolOptions': 'idle_timeout max_headers_count max_requests_per_connection',
+  'envoy.config.core.v3.Http1ProtocolOptions': 'header_key_format enable_trailers',
+  'envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat': 'stateful_formatter',
+  'envoy.config.core.v3.Http2ProtocolOptions': 'max_concurrent_streams',
+  'envoy.config.core.v3.Locality': 'zone',
+  'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig': '',
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager':
+    'codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options http2_protocol_options max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout server_header_transformation use_remote_address xff_num_trusted_hops access_log normalize_path',
+  'envoy.extensions.filters.network.http_connection_manager.v3.Rds': 'config_source route_config_name',
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter': 'name typed_config is_optional',
+  'envoy.extensions.filters.http.router.v3.Router': '',
+  'envoy.extensions.filters.http.rbac.v3.RBAC': 'rules',
+  'envoy.extensions.filters.network.rbac.v3.RBAC': 'rules stat_prefix',
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy':
+    'stat_prefix cluster weighted_clusters idle_timeout access_log',
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster': 'clusters',
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight': 'name weight',
+  'envoy.config.accesslog.v3.AccessLog': 'name typed_config',
+  'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': '',
+  'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': '',
+  'envoy.extensions.access_loggers.file.v3.FileAccessLog': 'path',
+  'envoy.config.rbac.v3.RBAC': 'action policies',
+  'envoy.config.rbac.v3.Policy': 'permissions principals',
+  'envoy.config.rbac.v3.Permission': 'and_rules or_rules not_rule any header url_path destination_ip destination_port',
+  'envoy.config.rbac.v3.Permission.Set': 'rules',
+  'envoy.config.rbac.v3.Principal': 'and_ids or_ids not_id any authenticated direct_remote_ip header',
+  'envoy.config.rbac.v3.Principal.Set': 'ids',
+  'envoy.config.rbac.v3.Principal.Authenticated': 'principal_name',
+  'envoy.type.matcher.v3.PathMatcher': 'path',
+  'envoy.type.matcher.v3.StringMatcher': 'exact prefix suffix contains safe_regex ignore_case',
+  'envoy.type.matcher.v3.RegexMatcher': 'google_re2 regex',
+  'envoy.type.matcher.v3.RegexMatcher.GoogleRE2': '',
+  'envoy.type.matcher.v3.RegexMatchAndSubstitute': 'pattern substitution',
+  'envoy.type.v3.Percent': 'value',
+  'envoy.config.route.v3.RouteConfiguration': 'name virtual_hosts',
+  'envoy.config.route.v3.VirtualHost': 'name domains routes',
+  'envoy.config.route.v3.Route':
+    'name match route redirect direct_response metadata request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove',
+  'envoy.config.route.v3.RouteMatch':
+    'prefix path path_separated_prefix safe_regex case_sensitive headers query_parameters',
+  'envoy.config.route.v3.HeaderMatcher': 'name present_match string_match invert_match',
+  'envoy.config.route.v3.QueryParameterMatcher': 'name string_match present_match',
+  'envoy.config.route.v3.RouteAction':
+    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal prefix_rewrite regex_rewrite',
+  'envoy.config.route.v3.WeightedCluster': 'clusters',
+  'envoy.config.route.v3.WeightedCluster.ClusterWeight':
+    'name weight request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove',
+  'envoy.config.route.v3.RetryPolicy': 'retry_on num_retries per_try_timeout retriable_status_codes retry_back_off',
+  'envoy.config.route.v3.RetryPolicy.RetryBackOff': 'base_interval max_interval',
+  'envoy.config.route.v3.RedirectAction':
+    'https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite response_code',
+  'envoy.config.route.v3.DirectResponseAction': 'status body',
+  'envoy.config.cluster.v3.Cluster':
+    'name type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate metadata transport_socket transport_socket_matches',
+  'envoy.config.cluster.v3.Cluster.EdsClusterConfig': 'eds_config service_name',
+  'envoy.config.cluster.v3.Cluster.TransportSocketMatch': 'name match transport_socket',
+  'envoy.config.cluster.v3.CircuitBreakers': 'thresholds',
+  // Without `priority`: DEFAULT is its zero, and HIGH is refused.
+  'envoy.config.cluster.v3.CircuitBreakers.Thresholds':
+    'max_connections max_pending_requests max_requests max_retries retry_budget',
+  'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget': 'budget_percent min_retry_concurrency',
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': 'common_http_protocol_options explicit_http_config',
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig':
+    'http_protocol_options http2_protocol_options',
+  'envoy.config.endpoint.v3.ClusterLoadAssignment': 'cluster_name endpoints',
+  'envoy.config.endpoint.v3.LocalityLbEndpoints': 'locality lb_endpoints load_balancing_weight priority',
+  'envoy.config.endpoint.v3.LbEndpoint': 'endpoint health_status metadata load_balancing_weight',
+  'envoy.config.endpoint.v3.Endpoint': 'address',
+  'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': '',
+  'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext': 'common_tls_context require_client_certificate',
+  'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext': 'common_tls_context sni',
+  'envoy.extensions.transport_sockets.tls.v3.CommonTlsContext':
+    'tls_params tls_certificates tls_certificate_sds_secret_configs validation_context validation_context_sds_secret_config combined_validation_context alpn_protocols',
+  'envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext':
+    'default_validation_context validation_context_sds_secret_config',
+  'envoy.extensions.transport_sockets.tls.v3.TlsParameters':
+    'tls_minimum_protocol_version tls_maximum_protocol_version',
+  'envoy.extensions.transport_sockets.tls.v3.TlsCertificate': 'certificate_chain private_key',
+  'envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext': 'trusted_ca match_typed_subject_alt_names',
+  'envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher': 'san_type matcher',
+  'envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig': 'name sds_config',
+  'envoy.config.bootstrap.v3.Bootstrap': 'node static_resources admin',
+  'envoy.config.bootstrap.v3.Bootstrap.StaticResources': 'listeners clusters',
+  'envoy.config.bootstrap.v3.Admin': 'address',
+  'envoy.config.core.v3.Node': 'id cluster metadata',
+  'weft.v1.Address': 'service workload',
+  'weft.v1.Service': 'namespace name ports',
+  'weft.v1.ServicePort': 'port protocol route_configuration cluster',
+  'weft.v1.Workload': 'namespace name spiffe_id workload_name zone mtls service ports terminating',
+};
+
+export const supportedFields: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  Object.entries(fields).map(([message, names]) => [message, new Set(names.split(' ').filter((name) => name !== ''))]),
+);

@@ -1,0 +1,171 @@
+import { isMessage } from '@bufbuild/protobuf';
+import type {
+  CertificateRef,
+  DownstreamTls,
+  PeerValidation,
+  PemSource,
+  SanMatcher,
+  TlsParameters,
+  UpstreamTls,
+} from '../model/tls.ts';
+import type { At } from './decoding.ts';
+import type { DataSource, TransportSocket } from './gen/envoy/config/core/v3/base_pb.ts';
+import { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
+import {
+  SubjectAltNameMatcher_SanType as SanType,
+  type SubjectAltNameMatcher,
+  type TlsParameters as TlsParametersMessage,
+  TlsParameters_TlsProtocol as TlsProtocol,
+} from './gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts';
+import {
+  type CommonTlsContext,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
+import { decodeStringMatch } from './match.ts';
+
+/** Undefined: plaintext. */
+export function decodeDownstreamSocket(socket: TransportSocket | undefined, at: At): DownstreamTls | undefined {
+  const config = socket?.configType;
+  if (config?.case !== 'typedConfig') return undefined;
+  const here = at.field('typed_config');
+  const message = at.decoding.unpack(config.value);
+  if (message === undefined || isMessage(message, RawBufferSchema)) return undefined;
+  if (!isMessage(message, DownstreamTlsContextSchema)) return wrongSocket(message.$typeName, here);
+  const common = decodeCommon(message.commonTlsContext, here.field('common_tls_context'));
+  if (common.certificate === undefined) {
+    return here.field('common_tls_context').fail('a certificate is required', undefined);
+  }
+  const { certificate } = common;
+  const requireClientCertificate = message.requireClientCertificate ?? false;
+  if (requireClientCertificate && common.validation === undefined) {
+    here.field('require_client_certificate').fail('there is no validation context to check it with', undefined);
+  }
+  return { ...common, certificate, requireClientCertificate };
+}
+
+/** Undefined: plaintext. */
+export function decodeUpstreamSocket(socket: TransportSocket | undefined, at: At): UpstreamTls | undefined {
+  const config = socket?.configType;
+  if (config?.case !== 'typedConfig') return undefined;
+  const here = at.field('typed_config');
+  const message = at.decoding.unpack(config.value);
+  if (message === undefined || isMessage(message, RawBufferSchema)) return undefined;
+  if (!isMessage(message, UpstreamTlsContextSchema)) return wrongSocket(message.$typeName, here);
+  return { ...decodeCommon(message.commonTlsContext, here.field('common_tls_context')), sni: message.sni };
+}
+
+const wrongSocket = (typeName: string, at: At): undefined =>
+  at.fail(`${typeName} is no transport socket for this place`, undefined);
+
+function decodeCommon(common: CommonTlsContext | undefined, at: At): Omit<UpstreamTls, 'sni'> {
+  return {
+    certificate: decodeCertificate(common, at),
+    validation: decodeValidation(common, at),
+    alpn: [...(common?.alpnProtocols ?? [])],
+    parameters: decodeParameters(common?.tlsParams, at.field('tls_params')),
+  };
+}
+
+function decodeCertificate(common: CommonTlsContext | undefined, at: At): CertificateRef | undefined {
+  const inline = common?.tlsCertificates ?? [];
+  const secrets = common?.tlsCertificateSdsSecretConfigs ?? [];
+  if (inline.length + secrets.length > 1) {
+    return at.fail('one certificate is supported by Weft, not more', undefined);
+  }
+  const [certificate] = inline;
+  const [secret] = secrets;
+  if (secret !== undefined) {
+    const here = at.field('tls_certificate_sds_secret_configs').index(0).field('name');
+    return { kind: 'secret', name: secret.name === '' ? here.fail('name is required', '') : secret.name };
+  }
+  if (certificate === undefined) return undefined;
+  const here = at.field('tls_certificates').index(0);
+  return {
+    kind: 'inline',
+    certificateChain: decodePem(certificate.certificateChain, here.field('certificate_chain')),
+    privateKey: decodePem(certificate.privateKey, here.field('private_key')),
+  };
+}
+
+function decodeValidation(common: CommonTlsContext | undefined, at: At): PeerValidation | undefined {
+  const context = common?.validationContextType;
+  switch (context?.case) {
+    case 'validationContext': {
+      const here = at.field('validation_context');
+      const names = context.value.matchTypedSubjectAltNames;
+      return {
+        trust: { kind: 'inline', ca: decodePem(context.value.trustedCa, here.field('trusted_ca')) },
+        subjectAltNames: names.map((san, i) => decodeSan(san, here.field('match_typed_subject_alt_names').index(i))),
+      };
+    }
+    case 'validationContextSdsSecretConfig': {
+      const here = at.field('validation_context_sds_secret_config').field('name');
+      const name = context.value.name === '' ? here.fail('name is required', '') : context.value.name;
+      return { trust: { kind: 'secret', name }, subjectAltNames: [] };
+    }
+    case 'combinedValidationContext': {
+      const here = at.field('combined_validation_context');
+      const name = context.value.validationContextSdsSecretConfig?.name ?? '';
+      if (name === '') here.field('validation_context_sds_secret_config').fail('a secret is required', undefined);
+      const own = context.value.defaultValidationContext;
+      const defaults = here.field('default_validation_context');
+      if (own?.trustedCa !== undefined) defaults.field('trusted_ca').fail('the secret has it already', undefined);
+      return {
+        trust: { kind: 'secret', name },
+        subjectAltNames: (own?.matchTypedSubjectAltNames ?? []).map((san, i) =>
+          decodeSan(san, defaults.field('match_typed_subject_alt_names').index(i)),
+        ),
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function decodePem(source: DataSource | undefined, at: At): PemSource {
+  switch (source?.specifier.case) {
+    case 'filename':
+      return { kind: 'file', path: source.specifier.value };
+    case 'inlineString':
+      return { kind: 'pem', pem: source.specifier.value };
+    case 'inlineBytes':
+      return { kind: 'pem', pem: Buffer.from(source.specifier.value).toString('utf8') };
+    default:
+      return at.fail('filename, inline_string or inline_bytes is required', { kind: 'pem', pem: '' });
+  }
+}
+
+const sanTypes = new Map<SanType, SanMatcher['type']>([
+  [SanType.EMAIL, 'email'],
+  [SanType.DNS, 'dns'],
+  [SanType.URI, 'uri'],
+  [SanType.IP_ADDRESS, 'ip'],
+]);
+
+function decodeSan(san: SubjectAltNameMatcher, at: At): SanMatcher {
+  const match = decodeStringMatch(san.matcher, at.field('matcher'));
+  if (match.kind !== 'regex' && match.ignoreCase) {
+    at.field('matcher').field('ignore_case').fail('is not supported by Weft for certificates', undefined);
+  }
+  return {
+    type: sanTypes.get(san.sanType) ?? at.field('san_type').fail('is required: EMAIL, DNS, URI or IP_ADDRESS', 'uri'),
+    match: { kind: match.kind, value: match.value },
+  };
+}
+
+/** TLS_AUTO: 1.2 to 1.3. */
+function decodeParameters(parameters: TlsParametersMessage | undefined, at: At): TlsParameters {
+  const version = (protocol: TlsProtocol | undefined, auto: 'TLSv1.2' | 'TLSv1.3', here: At) => {
+    if (protocol === undefined || protocol === TlsProtocol.TLS_AUTO) return auto;
+    if (protocol === TlsProtocol.TLSv1_2) return 'TLSv1.2' as const;
+    if (protocol === TlsProtocol.TLSv1_3) return 'TLSv1.3' as const;
+    return here.fail('Weft speaks TLSv1_2 and TLSv1_3', auto);
+  };
+  const minimum = at.field('tls_minimum_protocol_version');
+  const versionMin = version(parameters?.tlsMinimumProtocolVersion, 'TLSv1.2', minimum);
+  const maximum = at.field('tls_maximum_protocol_version');
+  const versionMax = version(parameters?.tlsMaximumProtocolVersion, 'TLSv1.3', maximum);
+  if (versionMin > versionMax) maximum.fail('is less than tls_minimum_protocol_version', undefined);
+  return { versionMin, versionMax };
+}

@@ -1,0 +1,128 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { anyPack } from '@bufbuild/protobuf/wkt';
+import type {
+  CertificateRef,
+  DownstreamTls,
+  PeerValidation,
+  PemSource,
+  SanMatcher,
+  TlsParameters,
+  UpstreamTls,
+} from '../model/tls.ts';
+import type { DataSourceSchema, TransportSocketSchema } from './gen/envoy/config/core/v3/base_pb.ts';
+import { ApiVersion, type ConfigSourceSchema } from './gen/envoy/config/core/v3/config_source_pb.ts';
+import { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
+import {
+  SubjectAltNameMatcher_SanType as SanType,
+  type SubjectAltNameMatcherSchema,
+  TlsParameters_TlsProtocol as TlsProtocol,
+} from './gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts';
+import type { SdsSecretConfigSchema } from './gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
+import {
+  type CommonTlsContextSchema,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
+
+type SocketInit = MessageInitShape<typeof TransportSocketSchema>;
+type CommonInit = MessageInitShape<typeof CommonTlsContextSchema>;
+
+/** Everything dynamic comes over the one ADS stream. */
+export const adsSource = (): MessageInitShape<typeof ConfigSourceSchema> => ({
+  configSourceSpecifier: { case: 'ads', value: {} },
+  resourceApiVersion: ApiVersion.V3,
+});
+
+export const encodeDownstreamTls = (tls: DownstreamTls): SocketInit => ({
+  name: 'envoy.transport_sockets.tls',
+  configType: {
+    case: 'typedConfig',
+    value: anyPack(
+      DownstreamTlsContextSchema,
+      create(DownstreamTlsContextSchema, {
+        commonTlsContext: encodeCommon(tls.certificate, tls.validation, tls.alpn, tls.parameters),
+        requireClientCertificate: tls.requireClientCertificate,
+      }),
+    ),
+  },
+});
+
+export const encodeUpstreamTls = (tls: UpstreamTls): SocketInit => ({
+  name: 'envoy.transport_sockets.tls',
+  configType: {
+    case: 'typedConfig',
+    value: anyPack(
+      UpstreamTlsContextSchema,
+      create(UpstreamTlsContextSchema, {
+        commonTlsContext: encodeCommon(tls.certificate, tls.validation, tls.alpn, tls.parameters),
+        sni: tls.sni,
+      }),
+    ),
+  },
+});
+
+export const encodeRawBuffer = (): SocketInit => ({
+  name: 'envoy.transport_sockets.raw_buffer',
+  configType: { case: 'typedConfig', value: anyPack(RawBufferSchema, create(RawBufferSchema)) },
+});
+
+const encodeCommon = (
+  certificate: CertificateRef | undefined,
+  validation: PeerValidation | undefined,
+  alpn: readonly string[],
+  parameters: TlsParameters,
+): CommonInit => ({
+  tlsParams: {
+    tlsMinimumProtocolVersion: versions[parameters.versionMin],
+    tlsMaximumProtocolVersion: versions[parameters.versionMax],
+  },
+  ...(certificate === undefined ? {} : encodeCertificate(certificate)),
+  ...(validation === undefined ? {} : { validationContextType: encodeValidation(validation) }),
+  alpnProtocols: [...alpn],
+});
+
+const versions = { 'TLSv1.2': TlsProtocol.TLSv1_2, 'TLSv1.3': TlsProtocol.TLSv1_3 } as const;
+
+function encodeCertificate(
+  ref: CertificateRef,
+): Pick<CommonInit, 'tlsCertificates'> | Pick<CommonInit, 'tlsCertificateSdsSecretConfigs'> {
+  if (ref.kind === 'secret') return { tlsCertificateSdsSecretConfigs: [sdsSecret(ref.name)] };
+  return {
+    tlsCertificates: [{ certificateChain: encodePem(ref.certificateChain), privateKey: encodePem(ref.privateKey) }],
+  };
+}
+
+function encodeValidation({
+  trust,
+  subjectAltNames,
+}: PeerValidation): NonNullable<CommonInit['validationContextType']> {
+  const matchTypedSubjectAltNames = subjectAltNames.map(encodeSan);
+  if (trust.kind === 'inline') {
+    return { case: 'validationContext', value: { trustedCa: encodePem(trust.ca), matchTypedSubjectAltNames } };
+  }
+  const secret = sdsSecret(trust.name);
+  if (subjectAltNames.length === 0) return { case: 'validationContextSdsSecretConfig', value: secret };
+  return {
+    case: 'combinedValidationContext',
+    value: { defaultValidationContext: { matchTypedSubjectAltNames }, validationContextSdsSecretConfig: secret },
+  };
+}
+
+const sdsSecret = (name: string): MessageInitShape<typeof SdsSecretConfigSchema> => ({ name, sdsConfig: adsSource() });
+
+const encodePem = (source: PemSource): MessageInitShape<typeof DataSourceSchema> => ({
+  specifier:
+    source.kind === 'file' ? { case: 'filename', value: source.path } : { case: 'inlineString', value: source.pem },
+});
+
+const sanTypes = { email: SanType.EMAIL, dns: SanType.DNS, uri: SanType.URI, ip: SanType.IP_ADDRESS } as const;
+
+const encodeSan = ({ type, match }: SanMatcher): MessageInitShape<typeof SubjectAltNameMatcherSchema> => ({
+  sanType: sanTypes[type],
+  matcher: {
+    matchPattern:
+      match.kind === 'regex'
+        ? { case: 'safeRegex', value: { regex: match.value } }
+        : { case: match.kind, value: match.value },
+  },
+});
