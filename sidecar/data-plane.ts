@@ -1,0 +1,78 @@
+import { lookup } from 'node:dns';
+import type { Clock } from '@weft/policies/kit/clock';
+import type { Prng } from '@weft/policies/kit/prng';
+import type { SnapshotSource } from '@weft/policies/model/snapshot';
+import { ClusterManager } from './cluster/manager.ts';
+import type { ResolveHost } from './cluster/strict-dns.ts';
+import { createDispatch } from './filters/chain.ts';
+import { evaluateNetwork } from './filters/rbac/engine.ts';
+import { connectHttp1 } from './http/h1/client.ts';
+import type { CertificateSource } from './identity/source.ts';
+import { createListenerManager, type ListenerManager } from './listener/manager.ts';
+import { createDial } from './net/dial.ts';
+import type { Recorder } from './telemetry/record.ts';
+
+/** How long a request waits for configuration that is not known yet. */
+const ON_DEMAND_WAIT_MS_MAX = 5_000;
+
+export interface DataPlaneOptions {
+  readonly source: SnapshotSource;
+  readonly listenerNames: readonly string[];
+  readonly certificates: CertificateSource;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly prng: Prng;
+}
+
+export interface DataPlane {
+  readonly listeners: ListenerManager;
+  readonly clusters: ClusterManager;
+}
+
+/** getaddrinfo, as every program of the pod resolves names; both families. */
+const resolveHost: ResolveHost = (host, done) => {
+  lookup(host, { all: true, verbatim: true }, (error, addresses) => {
+    done(error === null ? { ips: addresses.map(({ address }) => address) } : { error: error.message });
+  });
+};
+
+/** Wires the parts that a request passes; one for each data thread. */
+export function createDataPlane(options: DataPlaneOptions): DataPlane {
+  const { source, certificates, recorder, clock, prng } = options;
+  const dial = createDial({ certificates, clock, recorder });
+  const clusters = new ClusterManager({
+    source,
+    dial,
+    connectHttp: (transport) => connectHttp1(transport, { clock, recorder }),
+    identity: certificates,
+    recorder,
+    clock,
+    prng,
+    onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
+    resolveHost,
+  });
+  const listeners = createListenerManager({
+    source,
+    listenerNames: options.listenerNames,
+    certificates,
+    recorder,
+    clock,
+    onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
+    tcpUpstreams: clusters.forTcp,
+    evaluateNetwork,
+    createDispatch: (hcm, listener) =>
+      createDispatch({
+        hcm,
+        direction: listener.direction,
+        settings: listener.settings,
+        source,
+        clusters,
+        recorder,
+        clock,
+        prng,
+        onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
+        identity: certificates,
+      }),
+  });
+  return { listeners, clusters };
+}

@@ -1,0 +1,58 @@
+import type { WorkloadSettings } from '@weft/policies/model/listener';
+import { AccessLog } from './access-log.ts';
+import { Metrics } from './metrics.ts';
+import { SidecarRecorder } from './recorder.ts';
+import { SpanRing } from './span-ring.ts';
+import { streamOutput } from './stdout.ts';
+import { Tracing } from './tracing.ts';
+
+const SPANS_HELD_MAX = 2_048;
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** Metrics, access log and spans of one process. */
+export interface Telemetry {
+  readonly metrics: Metrics;
+  readonly recorder: SidecarRecorder;
+  gauge(name: string, help: string, read: () => number): void;
+  /** Follows the mesh's settings; called with each snapshot, cheap when nothing changed. */
+  configure(settings: WorkloadSettings | undefined, attributes: Readonly<Record<string, string>>): void;
+  close(): Promise<void>;
+}
+
+export function createTelemetry(log: (line: string) => void): Telemetry {
+  const metrics = new Metrics();
+  const accessLog = new AccessLog(streamOutput(undefined), (event) => metrics.count(event));
+  const ring = new SpanRing(SPANS_HELD_MAX);
+  const recorder = new SidecarRecorder(metrics, accessLog, ring);
+  let tracing: Tracing | undefined;
+  let tracingKey = '';
+  metrics.gauge('weft_spans_overwritten', 'Spans that gave way before they were exported.', () => ring.overwritten);
+  return {
+    metrics,
+    recorder,
+    gauge: (name, help, read) => metrics.gauge(name, help, read),
+    configure(settings, attributes) {
+      accessLog.enabled = settings?.accessLog ?? false;
+      const wanted = settings?.tracing;
+      const key = wanted === undefined ? '' : `${wanted.otlpProtocol} ${wanted.otlpEndpoint}`;
+      if (key === tracingKey) return;
+      tracingKey = key;
+      tracing?.close().catch((error: unknown) => log(`tracing: ${(error as Error).message}`));
+      tracing =
+        wanted === undefined || settings === undefined
+          ? undefined
+          : Tracing.start({
+              settings: wanted,
+              serviceName: settings.serviceName === '' ? settings.workloadName : settings.serviceName,
+              ring,
+              log,
+              attributes,
+            });
+    },
+    async close() {
+      accessLog.flush();
+      const late = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());
+      await Promise.race([tracing?.close(), late]);
+    },
+  };
+}
