@@ -12,7 +12,7 @@ export interface ExchangeOwner {
   /** The receiver has returned credit. */
   onConsumed(exchange: ServerExchange, bytes: number): void;
   /** Asked once, when the final head is written: false if the connection has to close after this response. */
-  keepsAlive(exchange: ServerExchange): boolean;
+  keepsAlive(exchange: ServerExchange, delimited: boolean): boolean;
   onTunnel(exchange: ServerExchange): void;
   /** Bytes went out, or the response is complete. */
   onProgress(exchange: ServerExchange): void;
@@ -164,8 +164,7 @@ export class ServerExchange implements Downstream {
     } else {
       this.framing = UNTIL_CLOSE;
     }
-    const keep = this.owner.keepsAlive(this) && this.framing !== UNTIL_CLOSE;
-    if (!keep) return `${text}Connection: close\r\n`;
+    if (!this.owner.keepsAlive(this, this.framing !== UNTIL_CLOSE)) return `${text}Connection: close\r\n`;
     return this.head.version === 10 ? `${text}Connection: keep-alive\r\n` : text;
   }
 

@@ -129,8 +129,9 @@ class ServerConnection implements ExchangeOwner, Timed, Http1ServerConnection {
     if (exchange.unconsumedBytes < WINDOW_BYTES) this.pump();
   }
 
-  keepsAlive(exchange: ServerExchange): boolean {
-    this.closeAfter = !this.parsed.keepAlive || this.draining || this.endSeen || !this.requestCanEnd(exchange);
+  keepsAlive(exchange: ServerExchange, delimited: boolean): boolean {
+    this.closeAfter =
+      !delimited || !this.parsed.keepAlive || this.draining || this.endSeen || !this.requestCanEnd(exchange);
     if (this.limits.requestsPerConnectionMax > 0 && this.requests >= this.limits.requestsPerConnectionMax) {
       this.closeAfter = true;
     }
