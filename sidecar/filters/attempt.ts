@@ -157,7 +157,6 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
       return;
     }
     this.state = 'discarding';
-    this.stream.body.detach();
     this.stream.timeouts.arm(this.timeout, DISCARD_MS);
   }
 

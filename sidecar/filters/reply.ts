@@ -49,3 +49,11 @@ export function reply(context: RequestContext, status: number, body: string, loc
   exchange.respond({ status, reason: STATUS_CODES[status] ?? '', headers, contentLength: bytes.length }, noBody);
   if (!noBody) exchange.write(bytes, true);
 }
+
+/** Of a gRPC response: in its head when there is no body, else in its trailers. */
+export function readGrpcStatus(context: RequestContext, headers: Headers): void {
+  const text = headers.get('grpc-status');
+  if (text === undefined) return;
+  const code = Number(text);
+  context.grpcStatus = Number.isInteger(code) && code >= 0 ? code : 2;
+}

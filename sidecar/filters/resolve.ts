@@ -5,6 +5,7 @@ import type { ProxyError } from '../http/errors.ts';
 import { type RouteTable, routeTable } from '../route/table.ts';
 import type { Chain } from './chain.ts';
 import type { RequestContext } from './context.ts';
+import { noRoute } from './errors.ts';
 
 /** Who needs routes. Exactly one of the first three is called, possibly before `resolveRoutes` returns. */
 export interface RoutesWaiter {
@@ -81,7 +82,8 @@ function resolveNamed(
   }
 }
 
-function awaitConfiguration(
+/** Resumes when a resource is no longer pending; otherwise the request is unresolved. */
+export function awaitConfiguration(
   chain: Chain,
   kind: ResourceKind,
   name: string,
@@ -107,8 +109,4 @@ function awaitConfiguration(
   if (waits) return;
   recorder.count('on-demand.overflow');
   waiter.onUnresolved(noCluster(`too many requests wait for configuration, ${kind} ${name} among it`));
-}
-
-export function noRoute(detail: string): ProxyError {
-  return { source: 'internal', flag: 'NR', status: 404, retry: 'no', detail };
 }

@@ -1,7 +1,5 @@
 import type { Cancel } from '@weft/policies/kit/clock';
-import type { ForwardAction, HeaderMutation, RetryPolicy } from '@weft/policies/model/route';
-import { noCluster } from '../cluster/destination.ts';
-import type { Host } from '../cluster/host.ts';
+import type { ForwardAction, WeightedCluster } from '@weft/policies/model/route';
 import { overflow } from '../cluster/limits.ts';
 import type { ClusterWaiter } from '../cluster/manager.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
@@ -9,23 +7,22 @@ import { noHealthyUpstream } from '../cluster/tcp.ts';
 import type { ProxyError } from '../http/errors.ts';
 import type { Downstream, RequestReceiver, ResponseHead } from '../http/exchange.ts';
 import type { Headers } from '../http/headers.ts';
-import { applyMutation } from '../route/mutation.ts';
 import { canonicalTarget } from '../route/path.ts';
-import { redirectLocation, rewriteTarget } from '../route/rewrite.ts';
+import { redirectLocation } from '../route/rewrite.ts';
 import type { CompiledRoute, RouteTable } from '../route/table.ts';
 import { Attempt } from './attempt.ts';
 import type { Chain } from './chain.ts';
 import { RequestContext } from './context.ts';
-import { reply } from './reply.ts';
-import { noRoute, type RoutesWaiter, resolveRoutes } from './resolve.ts';
-import { backoffMs } from './retry/backoff.ts';
+import { peerIsPending, pickHost } from './endpoint.ts';
+import { exchangeEnded, noBackend, noRoute } from './errors.ts';
+import { isTunnelAccepted, rewriteRequest, rewriteResponse } from './forward.ts';
+import { readGrpcStatus, reply } from './reply.ts';
+import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
 import { RequestBody } from './retry/body.ts';
-import { defaultRetryPolicy, wantsRetryOfError, wantsRetryOfStatus } from './retry/policy.ts';
+import { defaultRetryPolicy } from './retry/policy.ts';
+import { Retries } from './retry/retries.ts';
 import { requestIdle, requestTimedOut, streamIdle } from './timeout/errors.ts';
 import { TimeoutEntry, type TimeoutKind, type Timeouts, type TimeoutTarget } from './timeout/queue.ts';
-
-/** A connection that goes stale while idle is replaced once without asking a policy. */
-const FREE_RETRIES_MAX = 1;
 
 /**
  * One request from its head to its record: filters, route, cluster, attempts, response. Here is the one place that
@@ -36,23 +33,18 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   readonly body: RequestBody;
   readonly timeouts: Timeouts;
   /** CONNECT or Upgrade: both directions live their own lives, and no deadline ends them. */
-  readonly tunnel: boolean;
+  tunnel: boolean;
   /** The response was handed over completely, or the exchange was given up: nothing may be called on it any more. */
   over = false;
   private readonly chain: Chain;
   private readonly requestTimeout: TimeoutEntry;
   private readonly idleTimeout: TimeoutEntry;
   private idleTimeoutMs: number;
-  private action: ForwardAction | undefined = undefined;
-  private routeResponseHeaders: HeaderMutation | undefined = undefined;
-  private clusterResponseHeaders: HeaderMutation | undefined = undefined;
-  private retryPolicy: RetryPolicy | undefined = undefined;
+  private route: CompiledRoute | undefined = undefined;
+  private routeCluster: WeightedCluster | undefined = undefined;
+  private readonly retries: Retries;
   private runtime: ClusterRuntime | undefined = undefined;
   private attempt: Attempt | undefined = undefined;
-  private retries = 0;
-  private freeRetries = 0;
-  /** A place among the cluster's retries is taken. */
-  private retrying = false;
   private cancelBackoff: Cancel | undefined = undefined;
   private responded = false;
   private deadlineMs = 0;
@@ -65,6 +57,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.timeouts = chain.timeouts;
     this.context = new RequestContext(exchange, clock.nowMs(), clock.unixMs());
     this.body = new RequestBody(exchange);
+    this.retries = new Retries(exchange.head.method, this.body, chain.deps.recorder, chain.deps.prng);
     this.tunnel = exchange.head.protocol !== undefined;
     this.requestTimeout = new TimeoutEntry(this, 'request');
     this.idleTimeout = new TimeoutEntry(this, 'idle');
@@ -118,7 +111,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onClusterOnly(name: string): void {
     if (this.over) return;
-    if (this.chain.deps.direction === 'outbound') this.retryPolicy = defaultRetryPolicy;
+    if (this.chain.deps.direction === 'outbound') this.retries.policy = defaultRetryPolicy;
     this.context.clusterName = name;
     this.chain.deps.clusters.acquire(name, this.deadlineMs, this);
   }
@@ -133,18 +126,13 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { route } = found;
     const cluster = found.clusters?.pick(this.chain.deps.prng);
     if (cluster === undefined || cluster.name === '') {
-      // Gateway API, HTTPRouteRule.backendRefs: a backend that cannot be resolved answers 500.
-      this.fail({ ...noCluster(`route ${route.name} has no valid backend`), status: 500 });
+      this.fail(noBackend(route.name));
       return;
     }
-    this.action = action;
-    this.retryPolicy = action.retry;
-    this.routeResponseHeaders = route.responseHeaders;
-    this.clusterResponseHeaders = cluster.responseHeaders;
-    applyMutation(head.headers, route.requestHeaders);
-    applyMutation(head.headers, cluster.requestHeaders);
-    if (action.pathRewrite !== undefined) head.path = rewriteTarget(head.path, action.pathRewrite, route.match.path);
-    if (action.hostRewrite !== undefined) head.authority = action.hostRewrite;
+    this.route = found;
+    this.routeCluster = cluster;
+    this.retries.policy = action.retry;
+    rewriteRequest(head, found, action, cluster);
     if (action.timeoutMs > 0 && !this.tunnel) this.timeouts.arm(this.requestTimeout, action.timeoutMs);
     if (action.idleTimeoutMs > 0) {
       this.idleTimeoutMs = action.idleTimeoutMs;
@@ -164,32 +152,17 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     }
     this.runtime = runtime;
     this.context.runtime = runtime;
-    if (runtime.isOriginalDst && runtime.cluster.meshTls) this.awaitPeer(runtime);
-    else this.startAttempt(runtime, false);
+    if (!peerIsPending(this.chain, this.context, runtime)) {
+      this.startAttempt(runtime, false);
+      return;
+    }
+    awaitConfiguration(this.chain, 'address', this.context.connection.destinationIp, this.deadlineMs, this, () => {
+      this.startAttempt(runtime, false);
+    });
   }
 
   onClusterError(error: ProxyError): void {
     if (!this.over) this.fail(error);
-  }
-
-  /** Whether the peer at the original destination takes mesh TLS, and as whom, has to be known first. */
-  private awaitPeer(runtime: ClusterRuntime): void {
-    const { source, clock } = this.chain.deps;
-    const ip = this.context.connection.destinationIp;
-    if (source.lookup('address', ip).state !== 'pending') {
-      this.startAttempt(runtime, false);
-      return;
-    }
-    const leftMs = this.deadlineMs - clock.nowMs();
-    const late = noCluster(`what ${ip} stands for was not known in time`);
-    const waits =
-      leftMs > 0 &&
-      source.wait('address', ip, leftMs, (lookup) => {
-        if (this.over) return;
-        if (lookup.state === 'pending') this.fail(late);
-        else this.startAttempt(runtime, false);
-      });
-    if (!waits) this.fail(late);
   }
 
   private startAttempt(runtime: ClusterRuntime, fresh: boolean): void {
@@ -199,7 +172,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       this.fail(overflow(`circuit breaker of cluster ${runtime.cluster.name} is open`));
       return;
     }
-    const host = this.pick(runtime, this.retries > 0 ? this.context.host : undefined);
+    const host = pickHost(this.chain, this.context, runtime, this.retries.made > 0 ? this.context.host : undefined);
     if (host === undefined) {
       if (breaker !== undefined && ticket !== undefined) breaker.settle(ticket, 'abandoned');
       this.fail(noHealthyUpstream(runtime.cluster.name));
@@ -209,15 +182,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.attempt = attempt;
     this.context.host = host;
     this.context.attempts++;
-    attempt.start(fresh, this.tunnel ? 0 : (this.retryPolicy?.perTryTimeoutMs ?? 0));
-  }
-
-  private pick(runtime: ClusterRuntime, exclude: Host | undefined): Host | undefined {
-    if (!runtime.isOriginalDst) return runtime.pick(exclude);
-    const { destinationIp, destinationPort } = this.context.connection;
-    if (!runtime.cluster.meshTls) return runtime.hostFor(destinationIp, destinationPort, undefined);
-    const lookup = this.chain.deps.source.lookup('address', destinationIp);
-    return runtime.hostFor(destinationIp, destinationPort, lookup.state === 'found' ? lookup.value : undefined);
+    attempt.start(fresh, this.tunnel ? 0 : (this.retries.policy?.perTryTimeoutMs ?? 0));
   }
 
   onEndpointGone(): void {
@@ -237,66 +202,25 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       return;
     }
     const { runtime } = this;
-    if (
-      runtime !== undefined &&
-      error.retry === 'reusedOnly' &&
-      attempt.reused &&
-      this.freeRetries < FREE_RETRIES_MAX &&
-      this.body.replayable
-    ) {
-      this.freeRetries++;
-      this.chain.deps.recorder.count('retry.stale-connection');
-      this.startAttempt(runtime, true);
-      return;
+    if (runtime !== undefined && !this.tunnel) {
+      if (this.retries.isFree(error, attempt.reused)) {
+        this.startAttempt(runtime, true);
+        return;
+      }
+      const delayMs = this.retries.afterError(error, runtime);
+      if (delayMs >= 0) {
+        this.retryAfter(delayMs, runtime);
+        return;
+      }
     }
-    const policy = this.retryPolicy;
-    if (policy !== undefined && wantsRetryOfError(policy, this.context.head.method, error) && this.retry(policy))
-      return;
-    this.endRetry();
     this.fail(error);
   }
 
-  /** True: another attempt will be made. False leaves the reason in the context. */
-  private retry(policy: RetryPolicy): boolean {
-    const { runtime, context } = this;
-    const { recorder, clock, prng } = this.chain.deps;
-    this.endRetry();
-    if (runtime === undefined || this.tunnel) return false;
-    if (!this.body.replayable) {
-      recorder.count('retry.body-not-held');
-      return false;
-    }
-    if (this.retries >= policy.retriesMax) {
-      if (policy.retriesMax > 0) this.exhausted('retry.exhausted', 'retries exhausted');
-      return false;
-    }
-    if (runtime.breaker?.admits === false) return false;
-    if (!runtime.limits.beginRetry()) {
-      this.exhausted('retry.budget-exceeded', 'retry budget exhausted');
-      return false;
-    }
-    this.retrying = true;
-    recorder.count('retry.attempt');
-    const delayMs = backoffMs(this.retries, policy.backoffBaseMs, policy.backoffMaxMs, prng);
-    this.retries++;
-    context.flag = '';
-    this.cancelBackoff = clock.after(delayMs, () => {
+  private retryAfter(delayMs: number, runtime: ClusterRuntime): void {
+    this.cancelBackoff = this.chain.deps.clock.after(delayMs, () => {
       this.cancelBackoff = undefined;
       if (!this.over) this.startAttempt(runtime, false);
     });
-    return true;
-  }
-
-  private exhausted(event: string, detail: string): void {
-    this.chain.deps.recorder.count(event);
-    this.context.flag = 'URX';
-    this.context.detail = detail;
-  }
-
-  private endRetry(): void {
-    if (!this.retrying) return;
-    this.retrying = false;
-    this.runtime?.limits.endRetry();
   }
 
   // Response.
@@ -309,20 +233,27 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (this.over) return;
     const { context } = this;
     context.upstreamMs = this.chain.deps.clock.nowMs() - context.startMs;
-    const policy = this.retryPolicy;
-    if (policy !== undefined && wantsRetryOfStatus(policy, context.head.method, head.status) && this.retry(policy)) {
+    const { runtime } = this;
+    const delayMs = runtime === undefined || this.tunnel ? -1 : this.retries.afterStatus(head.status, runtime);
+    if (runtime !== undefined && delayMs >= 0) {
       this.attempt = undefined;
       this.body.detach();
       if (!end) attempt.discard(head.contentLength);
+      this.retryAfter(delayMs, runtime);
       return;
     }
-    this.endRetry();
+    if (this.tunnel && !isTunnelAccepted(context.head.method, head.status)) this.tunnel = false;
+    if (this.retries.refused !== '') {
+      context.flag = 'URX';
+      context.detail = this.retries.refused;
+    }
     this.body.release();
-    if (this.routeResponseHeaders !== undefined) applyMutation(head.headers, this.routeResponseHeaders);
-    if (this.clusterResponseHeaders !== undefined) applyMutation(head.headers, this.clusterResponseHeaders);
+    if (this.route !== undefined && this.routeCluster !== undefined) {
+      rewriteResponse(head, this.route, this.routeCluster);
+    }
     for (const filter of this.chain.filters) filter.onResponse?.(context, head);
     context.status = head.status;
-    if (context.grpc) this.readGrpcStatus(head.headers);
+    if (context.grpc) readGrpcStatus(context, head.headers);
     this.responded = true;
     if (end) this.finishUpstream();
     else this.touch();
@@ -341,20 +272,13 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onResponseTrailers(trailers: Headers): void {
     if (this.over) return;
-    if (this.context.grpc) this.readGrpcStatus(trailers);
+    if (this.context.grpc) readGrpcStatus(this.context, trailers);
     this.finishUpstream();
     this.context.exchange.trailers(trailers);
   }
 
   onUpstreamWritable(): void {
     if (!this.over) this.body.onWritable();
-  }
-
-  private readGrpcStatus(headers: Headers): void {
-    const text = headers.get('grpc-status');
-    if (text === undefined) return;
-    const code = Number(text);
-    this.context.grpcStatus = Number.isInteger(code) && code >= 0 ? code : 2;
   }
 
   // The client's side.
@@ -392,7 +316,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   }
 
   onDone(): void {
-    this.stop(requestTimedOut);
+    this.stop(exchangeEnded);
     this.chain.stats.finish(this.context, this.chain.deps.clock.nowMs());
   }
 
@@ -416,12 +340,9 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   /** The one place where an error becomes what the client and the record see. */
   private fail(error: ProxyError): void {
     const { context } = this;
-    if (context.flag === 'URX') {
-      context.detail = `${context.detail}; last: ${error.detail}`;
-    } else {
-      context.flag = error.flag;
-      context.detail = error.detail;
-    }
+    const exhausted = this.retries.refused !== '' && !this.responded;
+    context.flag = exhausted ? 'URX' : error.flag;
+    context.detail = exhausted ? `${this.retries.refused}; last: ${error.detail}` : error.detail;
     if (this.responded) {
       this.stop(error);
       context.exchange.reset(error);
@@ -430,12 +351,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     }
   }
 
-  private answer(
-    status: number,
-    text: string,
-    location: string | undefined,
-    error: ProxyError = requestTimedOut,
-  ): void {
+  private answer(status: number, text: string, location: string | undefined, error: ProxyError = exchangeEnded): void {
     this.responded = true;
     this.stop(error);
     reply(this.context, status, text, location);
@@ -444,16 +360,18 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   /** The response is complete; a tunnel may still send. */
   private finishUpstream(): void {
     this.requestTimeout.disarm();
-    this.endRetry();
     this.endRequest();
-    if (!this.tunnel) this.idleTimeout.disarm();
+    if (this.tunnel) return;
+    this.idleTimeout.disarm();
+    this.attempt = undefined;
+    this.body.detach();
   }
 
   private endRequest(): void {
+    this.retries.release();
     const { runtime } = this;
-    if (runtime === undefined) return;
     this.runtime = undefined;
-    runtime.limits.endRequest();
+    runtime?.limits.endRequest();
   }
 
   /** Lets go of everything that is held upstream. */
@@ -463,7 +381,6 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.requestTimeout.disarm();
     this.idleTimeout.disarm();
     this.cancelBackoff?.();
-    this.endRetry();
     this.endRequest();
     this.body.detach();
     this.body.release();
