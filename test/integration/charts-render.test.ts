@@ -1,0 +1,237 @@
+/** The charts: helm takes them, bad values are refused, and what they render to is sound and asks for little. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { parseAllDocuments } from 'yaml';
+import { findTool } from '../support/tools.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const chart = join(root, 'charts', 'weft');
+const goldens = ['default', 'full', 'small'].map((name) => `charts/weft/testdata/${name}.yaml`);
+const rendered = [...goldens, 'local/manifests/weft.yaml'];
+const timeoutMs = 240_000;
+
+type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
+
+interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly [field: string]: Value | object | undefined;
+}
+
+function objectsIn(file: string): KubernetesObject[] {
+  return parseAllDocuments(readFileSync(join(root, file), 'utf8')).flatMap((document) => {
+    const value: KubernetesObject | null = document.toJS();
+    return value === null ? [] : [value];
+  });
+}
+
+/** The value at a path of keys and indices; undefined when there is none. */
+function at(value: unknown, ...path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) => (inner === undefined || inner === null ? undefined : Reflect.get(Object(inner), key)),
+    value,
+  );
+}
+
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const ofKind = (objects: readonly KubernetesObject[], ...kinds: string[]): KubernetesObject[] =>
+  objects.filter((one) => kinds.includes(one.kind));
+
+function objectNamed(objects: readonly KubernetesObject[], kind: string, name: string): KubernetesObject {
+  const found = objects.find((one) => one.kind === kind && one.metadata.name === name);
+  assert.ok(found !== undefined, `no ${kind} ${name}`);
+  return found;
+}
+
+describe('helm', () => {
+  let helm = '';
+  before(async () => {
+    helm = await findTool('helm');
+  });
+
+  const run = (...args: string[]) => spawnSync(helm, args, { encoding: 'utf8', timeout: timeoutMs });
+
+  for (const name of ['weft', 'weft-crds']) {
+    test(`lints ${name}`, () => {
+      const { status, stdout, stderr } = run('lint', '--strict', join(root, 'charts', name));
+      assert.equal(status, 0, stdout + stderr);
+    });
+  }
+
+  test('renders the CRDs of weft-crds', () => {
+    const { status, stdout } = run('template', 'weft-crds', join(root, 'charts', 'weft-crds'));
+    assert.equal(status, 0);
+    assert.deepEqual([...stdout.matchAll(/^ {2}name: (.+)$/gm)].map((match) => match[1]).sort(), [
+      'authorizationpolicies.weft.dev',
+      'meshes.weft.dev',
+      'trafficpolicies.weft.dev',
+    ]);
+  });
+
+  const bad: readonly (readonly [string, RegExp])[] = [
+    ['image.registry=registry.example.com', /registry/],
+    ['controlPlane.replicas=-1', /replicas/],
+    ['injector.failurePolicy=Maybe', /failurePolicy/],
+    ['controlPlane.replica=3', /replica/],
+    ['trustDomain=Not A Domain', /trustDomain/],
+  ];
+  for (const [value, message] of bad) {
+    test(`refuses ${value}`, () => {
+      const { status, stderr } = run('template', 'weft', chart, '--set', value);
+      assert.notEqual(status, 0);
+      assert.match(stderr, message);
+    });
+  }
+});
+
+/** What a rule grants, as `group/resource` and verbs. */
+function* grants(role: KubernetesObject): Generator<{ resource: string; verbs: unknown[]; names: unknown[] }> {
+  for (const rule of list(role['rules'])) {
+    for (const group of list(at(rule, 'apiGroups'))) {
+      for (const resource of list(at(rule, 'resources'))) {
+        const names = list(at(rule, 'resourceNames'));
+        yield { resource: `${String(group)}/${String(resource)}`, verbs: list(at(rule, 'verbs')), names };
+      }
+    }
+  }
+}
+
+for (const file of rendered) {
+  describe(file, () => {
+    const objects = objectsIn(file);
+
+    test('has each object once', () => {
+      const keys = objects.map(
+        (one) => `${one.apiVersion} ${one.kind} ${one.metadata.namespace ?? ''}/${one.metadata.name}`,
+      );
+      assert.equal(new Set(keys).size, keys.length);
+      assert.ok(keys.length >= 15);
+    });
+
+    test('grants nothing by wildcard, and Secrets by name alone', () => {
+      for (const role of ofKind(objects, 'Role', 'ClusterRole')) {
+        for (const { resource, verbs, names } of grants(role)) {
+          assert.ok(!resource.includes('*') && !verbs.includes('*'), `${role.metadata.name}: ${resource}`);
+          if (resource !== '/secrets') continue;
+          assert.equal(role.kind, 'Role', 'Secrets of all namespaces');
+          if (verbs.join() !== 'create') assert.equal(names.length, 1, `${role.metadata.name}: any Secret`);
+        }
+      }
+    });
+
+    test('keeps the key of the certificate authority from the injector', () => {
+      const roles = ofKind(objects, 'Role', 'ClusterRole').filter((one) =>
+        one.metadata.name.startsWith('weft-injector'),
+      );
+      assert.ok(roles.length >= 2);
+      for (const role of roles) {
+        for (const { resource, names } of grants(role)) {
+          if (resource === '/secrets') assert.ok(!names.includes('weft-ca'));
+        }
+      }
+    });
+
+    test('binds roles and accounts that exist', () => {
+      for (const binding of ofKind(objects, 'RoleBinding', 'ClusterRoleBinding')) {
+        objectNamed(objects, String(at(binding, 'roleRef', 'kind')), String(at(binding, 'roleRef', 'name')));
+        for (const subject of list(binding['subjects'])) {
+          objectNamed(objects, 'ServiceAccount', String(at(subject, 'name')));
+        }
+      }
+    });
+
+    test('hardens every pod', () => {
+      const deployments = ofKind(objects, 'Deployment');
+      assert.deepEqual(deployments.map((one) => one.metadata.name).sort(), ['weft-control-plane', 'weft-injector']);
+      for (const deployment of deployments) {
+        const pod = at(deployment, 'spec', 'template', 'spec');
+        assert.equal(at(pod, 'securityContext', 'runAsNonRoot'), true);
+        assert.equal(at(pod, 'securityContext', 'runAsUser'), 65532);
+        assert.equal(at(pod, 'securityContext', 'seccompProfile', 'type'), 'RuntimeDefault');
+        for (const container of list(at(pod, 'containers'))) {
+          assert.deepEqual(at(container, 'securityContext'), {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          });
+          assert.ok(at(container, 'resources', 'limits', 'memory') ?? at(container, 'resources', 'requests', 'memory'));
+          for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'])
+            assert.ok(at(container, probe), probe);
+        }
+        assert.equal(at(deployment, 'spec', 'template', 'metadata', 'labels', 'weft.dev/inject'), 'disabled');
+      }
+    });
+
+    test('joins Services to ports of their pods, and webhooks to Services', () => {
+      for (const service of ofKind(objects, 'Service')) {
+        const deployment = objectNamed(objects, 'Deployment', service.metadata.name);
+        const labels = at(deployment, 'spec', 'template', 'metadata', 'labels');
+        for (const [key, value] of Object.entries(at(service, 'spec', 'selector') ?? {})) {
+          assert.equal(at(labels, key), value);
+        }
+        const names = list(at(deployment, 'spec', 'template', 'spec', 'containers', 0, 'ports')).map((one) =>
+          at(one, 'name'),
+        );
+        for (const port of list(at(service, 'spec', 'ports'))) assert.ok(names.includes(at(port, 'targetPort')));
+      }
+      for (const configuration of ofKind(objects, 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration')) {
+        for (const webhook of list(configuration['webhooks'])) {
+          const client = at(webhook, 'clientConfig', 'service');
+          const service = objectNamed(objects, 'Service', String(at(client, 'name')));
+          const ports = list(at(service, 'spec', 'ports')).map((one) => at(one, 'port'));
+          assert.ok(ports.includes(at(client, 'port')));
+          assert.equal(at(client, 'namespace'), service.metadata.namespace);
+          assert.equal(at(webhook, 'clientConfig', 'caBundle'), undefined);
+        }
+      }
+    });
+
+    test('never injects the mesh itself', () => {
+      const webhooks = list(objectNamed(objects, 'MutatingWebhookConfiguration', 'weft-injector')['webhooks']);
+      assert.equal(webhooks.length, 2);
+      for (const webhook of webhooks) {
+        const excluded = list(at(webhook, 'namespaceSelector', 'matchExpressions')).find(
+          (one) => at(one, 'key') === 'kubernetes.io/metadata.name',
+        );
+        assert.equal(at(excluded, 'operator'), 'NotIn');
+        for (const name of ['weft-system', 'kube-system']) assert.ok(list(at(excluded, 'values')).includes(name));
+      }
+    });
+  });
+}
+
+describe('values reach their place', () => {
+  const full = objectsIn('charts/weft/testdata/full.yaml');
+  const container = (name: string) =>
+    at(objectNamed(full, 'Deployment', name), 'spec', 'template', 'spec', 'containers', 0);
+  const env = (name: string): ReadonlyMap<unknown, unknown> =>
+    new Map(list(at(container(name), 'env')).map((one) => [at(one, 'name'), at(one, 'value')]));
+
+  test('images', () => {
+    assert.equal(at(container('weft-control-plane'), 'image'), 'registry.example.com/mesh/weft/control-plane:1.2.3');
+    assert.equal(env('weft-injector').get('WEFT_SIDECAR_IMAGE'), 'registry.example.com/mesh/weft/sidecar:1.2.3');
+    assert.equal(env('weft-injector').get('WEFT_INIT_IMAGE'), 'registry.example.com/mesh/weft/injector:1.2.3');
+  });
+
+  test('domains', () => {
+    for (const name of ['weft-control-plane', 'weft-injector']) {
+      assert.equal(env(name).get('WEFT_TRUST_DOMAIN'), 'prod.example.com');
+      assert.equal(env(name).get('WEFT_CLUSTER_DOMAIN'), 'k8s.example.com');
+    }
+    assert.equal(env('weft-injector').get('WEFT_CONTROL_PLANE'), 'weft-control-plane.weft-system.svc:15012');
+  });
+
+  test('the Mesh', () => {
+    assert.deepEqual(at(objectNamed(full, 'Mesh', 'default'), 'spec', 'mtls'), { mode: 'STRICT' });
+    assert.ok(!objectsIn('charts/weft/testdata/default.yaml').some((one) => one.kind === 'Mesh'));
+  });
+
+  test('small leaves out what is optional', () => {
+    const kinds = new Set(objectsIn('charts/weft/testdata/small.yaml').map((one) => one.kind));
+    assert.ok(!kinds.has('PodDisruptionBudget') && !kinds.has('ValidatingWebhookConfiguration'));
+  });
+});
