@@ -147,14 +147,14 @@ const targets: readonly Sample[] = [
 ];
 
 const traffic: readonly Sample[] = [
-  right('TrafficPolicy', 'the demo', policy({ retries: { attempts: 5, on: ['5xx'], budget: { percent: 100 } } })),
+  right('TrafficPolicy', 'the demo', policy({ retries: { attempts: 5, retryOn: ['5xx'], budget: { percent: 100 } } })),
   right(
     'TrafficPolicy',
     'everything',
     policy({
       retries: {
         attempts: 10,
-        on: ['5xx', 'reset'],
+        retryOn: ['5xx', 'reset'],
         perTryTimeout: '250ms',
         backoff: { baseInterval: '10ms', maxInterval: '1s' },
         methods: ['GET', 'POST'],
@@ -204,15 +204,15 @@ const traffic: readonly Sample[] = [
   wrong(
     'TrafficPolicy',
     'a condition twice',
-    policy({ retries: { on: ['5xx', '5xx'] } }),
-    'spec.retries.on[1]',
+    policy({ retries: { retryOn: ['5xx', '5xx'] } }),
+    'spec.retries.retryOn[1]',
     'repeats "5xx"',
   ),
   wrong(
     'TrafficPolicy',
     'an unknown condition',
-    policy({ retries: { on: ['4xx'] } }),
-    'spec.retries.on[0]',
+    policy({ retries: { retryOn: ['4xx'] } }),
+    'spec.retries.retryOn[0]',
     'one of 5xx',
   ),
   wrong(

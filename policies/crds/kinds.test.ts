@@ -36,7 +36,7 @@ describe('parseKind', () => {
       targetRefs: [{ group: '', kind: 'Service', name: 'cart' }],
       retries: {
         attempts: 2,
-        on: ['gateway-error', 'connect-failure', 'reset', 'refused-stream'],
+        retryOn: ['gateway-error', 'connect-failure', 'reset', 'refused-stream'],
         backoff: { baseInterval: '25ms', maxInterval: '250ms' },
         retryNonIdempotent: false,
       },

@@ -51,7 +51,7 @@ export const meshSpec = z
     accessLog: z
       .strictObject({
         mode: z
-          .enum(['Off', 'Errors', 'All'])
+          .enum(['None', 'Errors', 'All'])
           .default('Errors')
           .describe('Which requests the sidecars log. Errors: status 5xx, reset, or refused by a policy.'),
         format: z.enum(['Json', 'Text']).default('Json').describe('One JSON object a line, or one line of text.'),
