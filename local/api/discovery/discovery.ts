@@ -24,7 +24,10 @@ export function apiGroup(registry: Registry, name: string): JsonObject | undefin
 }
 
 export function apiGroupList(registry: Registry): JsonObject {
-  const groups = registry.groups().flatMap(({ group }) => apiGroup(registry, group) ?? []);
+  const groups = registry
+    .groups()
+    .map(({ group }) => apiGroup(registry, group))
+    .filter((group) => group !== undefined);
   return { kind: 'APIGroupList', apiVersion: 'v1', groups };
 }
 
