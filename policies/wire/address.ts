@@ -70,6 +70,6 @@ const decodePorts = (ports: readonly ServicePortMessage[], at: At): readonly Ser
       (name) => protocols[name] === protocol,
     );
     // A protocol of a later version: looking at the first bytes is always right.
-    if (known === undefined) at.decoding.unknownFields++;
+    if (known === undefined) here.field('protocol').skip(`protocol ${protocol}`);
     return { port, protocol: known ?? 'detect', routeConfiguration, cluster };
   });

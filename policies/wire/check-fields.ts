@@ -11,7 +11,7 @@ import { supportedFields } from './supported-fields.ts';
  */
 export function checkFields(message: ReflectMessage, at: At): void {
   const supported = supportedFields.get(message.desc.typeName);
-  at.decoding.unknownFields += message.getUnknown()?.length ?? 0;
+  at.skip('a field number', message.getUnknown()?.length ?? 0);
   for (const field of message.sortedFields) {
     if (!message.isSet(field)) continue;
     const here = at.field(field.name);

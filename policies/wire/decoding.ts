@@ -16,7 +16,13 @@ export class Decoding {
   readonly errors: WireError[] = [];
   /** Fields with a number that our copy of the API does not know, and optional extensions that Weft does not have. */
   unknownFields = 0;
+  /** A file that a person wrote: what is not understood is an error there, not something of a later version. */
+  readonly strict: boolean;
   private readonly unpacked = new Map<Any, Message | undefined>();
+
+  constructor(strict = false) {
+    this.strict = strict;
+  }
 
   at(path: string): At {
     return new At(path, this);
@@ -67,5 +73,12 @@ export class At {
   fail<T>(message: string, fallback: T): T {
     this.decoding.fail(this.path, message);
     return fallback;
+  }
+
+  /** Passes over what is not understood, and counts it; in a strict run it is an error. */
+  skip(what: string, count = 1): void {
+    if (count === 0) return;
+    if (this.decoding.strict) this.fail(`${what} is not known to Weft`, undefined);
+    else this.decoding.unknownFields += count;
   }
 }

@@ -109,7 +109,7 @@ function decodeHttpFilters(messages: readonly HttpFilterMessage[], at: At): read
     } else if (config !== undefined) {
       here.field('typed_config').fail(`${config.$typeName} is not an HTTP filter`, undefined);
     } else if (isOptional) {
-      at.decoding.unknownFields++;
+      here.skip(`optional filter "${name}"`);
     }
   }
   if (filters.at(-1)?.kind !== 'router') at.fail('the last filter has to be the router', undefined);

@@ -147,7 +147,9 @@ export class StructReader {
   }
 
   end(): void {
-    this.at.decoding.unknownFields += Object.keys(this.value).filter((key) => !this.asked.has(key)).length;
+    for (const key of Object.keys(this.value)) {
+      if (!this.asked.has(key)) this.at.field(key).skip('setting');
+    }
   }
 
   private read<T>(key: string, absent: T, parse: (value: unknown) => T | undefined, what: string): T {

@@ -1,0 +1,44 @@
+import type { JsonValue } from '@bufbuild/protobuf';
+import { reflect } from '@bufbuild/protobuf/reflect';
+import { err, ok, type Result } from '../kit/result.ts';
+import type { SocketAddress } from '../model/address.ts';
+import type { Cluster } from '../model/cluster.ts';
+import type { Listener } from '../model/listener.ts';
+import { checkFields } from './check-fields.ts';
+import { decodeCluster } from './cluster-decode.ts';
+import { Decoding, type WireError } from './decoding.ts';
+import { BootstrapSchema } from './gen/envoy/config/bootstrap/v3/bootstrap_pb.ts';
+import { messageFromJson } from './json.ts';
+import { decodeListener } from './listener-decode.ts';
+import { decodeSocketAddress } from './values.ts';
+
+/** What an Envoy v3 bootstrap says, as far as one object tells; names are not resolved yet. */
+export interface BootstrapConfig {
+  readonly node: { readonly id: string; readonly cluster: string };
+  readonly admin: SocketAddress | undefined;
+  readonly listeners: readonly Listener[];
+  readonly clusters: readonly Cluster[];
+}
+
+/** Strict: whatever is not supported or not known is an error with its path. */
+export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readonly WireError[]> {
+  const decoding = new Decoding(true);
+  const at = decoding.at('');
+  const message = messageFromJson(BootstrapSchema, json, at);
+  if (message === undefined) return err(decoding.errors);
+  checkFields(reflect(BootstrapSchema, message), at);
+  const { node, admin, staticResources } = message;
+  const resources = at.field('static_resources');
+  const config = {
+    node: { id: node?.id ?? '', cluster: node?.cluster ?? '' },
+    admin:
+      admin?.address === undefined ? undefined : decodeSocketAddress(admin.address, at.field('admin').field('address')),
+    listeners: (staticResources?.listeners ?? []).map((listener, i) =>
+      decodeListener(listener, resources.field('listeners').index(i)),
+    ),
+    clusters: (staticResources?.clusters ?? []).map((cluster, i) =>
+      decodeCluster(cluster, resources.field('clusters').index(i)),
+    ),
+  };
+  return decoding.errors.length > 0 ? err(decoding.errors) : ok(config);
+}
