@@ -30,6 +30,8 @@ const pools: Readonly<Record<string, readonly unknown[]>> = {
     '/a%20b',
   ],
   group: ['', 'weft.dev', 'gateway.networking.k8s.io'],
+  ipBlocks: ['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::1'],
+  notIpBlocks: ['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::1'],
   numerator: [0, 1, 50, 101],
 };
 

@@ -11,7 +11,10 @@ type Check = (schema: StructuralSchema, at: string) => string | undefined;
 
 const types = new Set(['object', 'array', 'string', 'integer', 'number', 'boolean']);
 
-/** kubectl reads YAML 1.1, where `on: x` sets a field named true (YAML 1.1, tag:yaml.org,2002:bool). */
+/**
+ * kubectl reads YAML 1.1, where `on: x` sets a field named true (YAML 1.1, tag:yaml.org,2002:bool). Conditions have
+ * such values by convention of the API, but nobody writes them by hand.
+ */
 const yamlBoolean = /^(y|yes|n|no|true|false|on|off)$/i;
 
 /** KEP-1111 and the API server's validation of CustomResourceDefinition. */
@@ -46,10 +49,12 @@ const checks: Readonly<Record<string, Check>> = {
   // RE2 knows neither look-around nor back-references, and takes no lone surrogates.
   'patterns mean the same in RE2': (schema) =>
     /\(\?[=!<]|\\[1-9]/.test(schema.pattern ?? '') ? schema.pattern : undefined,
-  'no field or value is a boolean to YAML 1.1': (schema) =>
-    [...Object.keys(schema.properties ?? {}), ...(schema.enum ?? [])]
-      .map(String)
-      .find((word) => yamlBoolean.test(word)),
+  'no field or value is a boolean to YAML 1.1': (schema, at) =>
+    at.endsWith('conditions[].status')
+      ? undefined
+      : [...Object.keys(schema.properties ?? {}), ...(schema.enum ?? [])]
+          .map(String)
+          .find((word) => yamlBoolean.test(word)),
   'messages of rules are one line of at most 2048 characters': (schema) =>
     schema[celKey]?.find((rule) => rule.message.includes('\n') || rule.message.length > 2048)?.message,
   'rules that belong to a field name one that exists': (schema) =>
