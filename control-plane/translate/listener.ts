@@ -54,7 +54,7 @@ export function workloadSettings(context: TranslateContext, pod: Pod): WorkloadS
             otlpProtocol: mesh.tracing.protocol,
             samplingPercent: mesh.tracing.samplingPercent,
           },
-    accessLog: mesh?.accessLog.mode !== 'Off',
+    accessLog: mesh?.accessLog.mode !== 'None',
     workloadName: pod.workload,
     serviceName: canonical?.metadata.name ?? pod.workload,
   };

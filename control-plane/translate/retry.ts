@@ -50,7 +50,7 @@ function policyRetry(policy: MergedPolicy): RetryPolicy {
   if (retries === undefined) return defaultRetry;
   if (retries.attempts === 0) return none;
   return {
-    on: retries.on,
+    on: retries.retryOn,
     retriesMax: retries.attempts,
     perTryTimeoutMs: 0,
     statusCodes: [],

@@ -1,0 +1,45 @@
+/** Where the root lives, so that it is made once and shared by all replicas. */
+import type { TrustDomain } from '@weft/policies/identity/spiffe-id';
+import type { Clock } from '@weft/policies/kit/clock';
+import { err, type Result } from '@weft/policies/kit/result';
+import { Authority, createRoot, type RootMaterial } from './authority.ts';
+
+export interface RootStore {
+  load(): Promise<Result<RootMaterial | undefined, string>>;
+  /** `exists` when somebody else was faster. */
+  create(material: RootMaterial): Promise<Result<'created' | 'exists', string>>;
+}
+
+/** The root that is there, or a new one; of replicas that start together all take that of the fastest. */
+export async function openAuthority(
+  store: RootStore,
+  trustDomain: TrustDomain,
+  clock: Clock,
+): Promise<Result<Authority, string>> {
+  const found = await store.load();
+  if (!found.ok) return found;
+  if (found.value !== undefined) return Authority.load(found.value, clock);
+  const made = await createRoot(trustDomain, clock.unixMs());
+  const created = await store.create(made);
+  if (!created.ok) return created;
+  if (created.value === 'created') return Authority.load(made, clock);
+  const theirs = await store.load();
+  if (!theirs.ok) return theirs;
+  if (theirs.value === undefined) return err('the root certificate was created by another replica and is gone again');
+  return Authority.load(theirs.value, clock);
+}
+
+/** For runs without Kubernetes that need not outlive their process. */
+export class MemoryRootStore implements RootStore {
+  private material: RootMaterial | undefined;
+
+  async load(): Promise<Result<RootMaterial | undefined, string>> {
+    return { ok: true, value: this.material };
+  }
+
+  async create(material: RootMaterial): Promise<Result<'created' | 'exists', string>> {
+    if (this.material !== undefined) return { ok: true, value: 'exists' };
+    this.material = material;
+    return { ok: true, value: 'created' };
+  }
+}

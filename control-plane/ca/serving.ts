@@ -1,0 +1,69 @@
+/** The control plane's own serving certificate: made by its CA, renewed at half its life without a restart. */
+import { generateKeyPairSync } from 'node:crypto';
+import { encodePem } from '@weft/policies/identity/x509/pem';
+import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import { Secret } from '@weft/policies/kit/secret';
+import type { Authority } from './authority.ts';
+
+export interface ServingIdentity {
+  readonly certificatePem: string;
+  readonly privateKeyPem: Secret<string>;
+  readonly notAfterMs: number;
+}
+
+const servingTtlMs = 24 * 3_600_000;
+
+export class ServingCertificate {
+  private readonly authority: Authority;
+  private readonly dnsNames: readonly string[];
+  private readonly clock: Clock;
+  private readonly listeners = new Set<(identity: ServingIdentity) => void>();
+  private timer: Cancel | undefined;
+  private identity: ServingIdentity;
+
+  private constructor(authority: Authority, dnsNames: readonly string[], clock: Clock, first: ServingIdentity) {
+    this.authority = authority;
+    this.dnsNames = dnsNames;
+    this.clock = clock;
+    this.identity = first;
+    this.plan();
+  }
+
+  static async create(authority: Authority, dnsNames: readonly string[], clock: Clock): Promise<ServingCertificate> {
+    return new ServingCertificate(authority, dnsNames, clock, await issue(authority, dnsNames));
+  }
+
+  get current(): ServingIdentity {
+    return this.identity;
+  }
+
+  onChange(listener: (identity: ServingIdentity) => void): void {
+    this.listeners.add(listener);
+  }
+
+  async renew(): Promise<void> {
+    this.identity = await issue(this.authority, this.dnsNames);
+    for (const listener of this.listeners) listener(this.identity);
+    this.plan();
+  }
+
+  stop(): void {
+    this.timer?.();
+  }
+
+  private plan(): void {
+    this.timer?.();
+    const leftMs = this.identity.notAfterMs - this.clock.unixMs();
+    this.timer = this.clock.after(Math.max(leftMs / 2, 1_000), () => void this.renew());
+  }
+}
+
+async function issue(authority: Authority, dnsNames: readonly string[]): Promise<ServingIdentity> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const leaf = await authority.signServer(publicKey, dnsNames, servingTtlMs);
+  return {
+    certificatePem: leaf.chain.map((der) => encodePem('CERTIFICATE', der)).join(''),
+    privateKeyPem: new Secret(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()),
+    notAfterMs: leaf.notAfterMs,
+  };
+}

@@ -1,0 +1,45 @@
+/** The control plane's program. */
+import { parseConfig, usage } from './config.ts';
+import { createLog, errorText } from './log.ts';
+import { runStatic } from './static/run.ts';
+
+async function main(): Promise<number | undefined> {
+  const config = parseConfig(process.argv.slice(2), process.env);
+  if (!config.ok) {
+    process.stderr.write(`weft-control-plane: ${config.error}\n\n${usage}`);
+    return 2;
+  }
+  if (config.value === 'help') {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const log = createLog((line) => process.stdout.write(line));
+  const { static: source } = config.value;
+  // Kubernetes' client takes 50 MB; a static run does without it.
+  const started =
+    source === undefined
+      ? await (await import('./kube/run.ts')).runInCluster(config.value, log)
+      : await runStatic(config.value, source, log);
+  if (!started.ok) {
+    process.stderr.write(`weft-control-plane: ${started.error}\n`);
+    return 1;
+  }
+  const { xdsPort, monitoringPort, stop } = started.value;
+  log.info('serving', { xdsPort, monitoringPort, trustDomain: config.value.trustDomain });
+  const end = (signal: string): void => {
+    log.info('stopping', { signal });
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error('stop failed', { error: errorText(error) });
+        process.exit(1);
+      },
+    );
+  };
+  process.once('SIGTERM', () => end('SIGTERM'));
+  process.once('SIGINT', () => end('SIGINT'));
+  return undefined;
+}
+
+const code = await main();
+if (code !== undefined) process.exitCode = code;

@@ -1,0 +1,59 @@
+/** The control plane without its edges: state in, resources out. Sources feed it, streams hang off it. */
+import type { TrustDomain } from '@weft/policies/identity/spiffe-id';
+import type { Clock } from '@weft/policies/kit/clock';
+import type { MeshObject, ObjectKind } from './index/objects.ts';
+import { ClusterState } from './index/state.ts';
+import { isTouched, type Touched } from './index/touched.ts';
+import type { TranslateContext } from './translate/context.ts';
+import { ResourceCache } from './xds/cache.ts';
+import { DrainTracker } from './xds/drain.ts';
+import { defaultXdsLimits, XdsHub, type XdsLimits } from './xds/hub.ts';
+import { TranslatedSource } from './xds/source.ts';
+
+export interface MeshOptions {
+  readonly meshNamespace: string;
+  readonly trustDomain: TrustDomain;
+  readonly clock: Clock;
+  readonly limits?: XdsLimits;
+}
+
+export class MeshControl {
+  readonly state: ClusterState;
+  readonly context: TranslateContext;
+  readonly hub: XdsHub;
+  readonly drain: DrainTracker;
+  private readonly listeners = new Set<(touched: Touched) => void>();
+
+  constructor({ meshNamespace, trustDomain, clock, limits = defaultXdsLimits }: MeshOptions) {
+    this.state = new ClusterState(meshNamespace);
+    this.drain = new DrainTracker(this.state);
+    this.context = { state: this.state, trustDomain, isDrained: (key) => this.drain.isDrained(key) };
+    this.hub = new XdsHub(new ResourceCache(new TranslatedSource(this.context)), clock, limits);
+    this.drain.attach(this.hub);
+  }
+
+  apply(object: MeshObject): void {
+    this.changed(this.state.apply(object));
+  }
+
+  delete(kind: ObjectKind, key: string): void {
+    this.changed(this.state.delete(kind, key));
+  }
+
+  onChange(listener: (touched: Touched) => void): void {
+    this.listeners.add(listener);
+  }
+
+  stop(): void {
+    this.drain.stop();
+    this.hub.stop();
+  }
+
+  private changed(touched: Touched): void {
+    if (isTouched(touched)) {
+      this.hub.change(touched);
+      this.drain.observe(touched);
+    }
+    for (const listener of this.listeners) listener(touched);
+  }
+}

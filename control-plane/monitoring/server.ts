@@ -1,0 +1,62 @@
+/** Plain HTTP on 15014: for Prometheus, the kubelet and `weft status`. */
+import { createServer, type Server } from 'node:http';
+import type { ListenAddress } from '../config.ts';
+
+export interface MonitoringRoutes {
+  readonly metrics: () => string;
+  /** What is still missing; undefined when ready. */
+  readonly missing: () => string | undefined;
+  readonly sync: () => unknown;
+}
+
+export interface MonitoringServer {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+const timeoutMs = 5_000;
+
+export async function startMonitoring(address: ListenAddress, routes: MonitoringRoutes): Promise<MonitoringServer> {
+  const server = createServer({ requestTimeout: timeoutMs, headersTimeout: timeoutMs }, (request, response) => {
+    const send = (status: number, body: string, type = 'text/plain; charset=utf-8'): void => {
+      response.writeHead(status, { 'content-type': type });
+      response.end(body);
+    };
+    if (request.method !== 'GET' && request.method !== 'HEAD') return send(405, 'GET only\n');
+    switch (request.url?.split('?')[0]) {
+      case '/metrics':
+        return send(200, routes.metrics(), 'text/plain; version=0.0.4; charset=utf-8');
+      case '/healthz':
+      case '/healthz/live':
+        return send(200, 'ok\n');
+      case '/readyz':
+      case '/healthz/ready': {
+        const missing = routes.missing();
+        return missing === undefined ? send(200, 'ok\n') : send(503, `${missing}\n`);
+      }
+      case '/debug/sync':
+        return send(200, `${JSON.stringify(routes.sync())}\n`, 'application/json');
+      default:
+        return send(404, 'paths: /metrics, /healthz, /readyz, /debug/sync\n');
+    }
+  });
+  const port = await listen(server, address);
+  return {
+    port,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function listen(server: Server, address: ListenAddress): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => {
+      const bound = server.address();
+      resolve(typeof bound === 'object' && bound !== null ? bound.port : address.port);
+    });
+  });
+}

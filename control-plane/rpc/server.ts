@@ -1,0 +1,56 @@
+/** The gRPC server of port 15012: discovery and certificates. */
+import { Server, type ServerCredentials } from '@grpc/grpc-js';
+import { type CertificatesParts, certificatesHandlers } from './certificates.ts';
+import { type DiscoveryParts, discoveryHandlers } from './discovery.ts';
+import { certificatesService, discoveryService } from './methods.ts';
+
+export interface RpcServerOptions {
+  readonly address: string;
+  readonly credentials: ServerCredentials;
+  readonly requestBytesMax: number;
+  /** Streams end after this time and come back with a fresh credential, spread over the replicas. */
+  readonly connectionAgeMsMax: number;
+}
+
+export interface RpcServer {
+  readonly port: number;
+  /** Lets calls in flight end for `graceMs`, then cuts them. */
+  stop(graceMs: number): Promise<void>;
+}
+
+const keepaliveMs = 30_000;
+const keepaliveTimeoutMs = 10_000;
+const ageGraceMs = 5_000;
+
+export async function startRpcServer(
+  options: RpcServerOptions,
+  discovery: DiscoveryParts,
+  certificates: CertificatesParts,
+): Promise<RpcServer> {
+  const server = new Server({
+    'grpc.max_receive_message_length': options.requestBytesMax,
+    'grpc.max_send_message_length': -1,
+    'grpc.keepalive_time_ms': keepaliveMs,
+    'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+    'grpc.max_connection_age_ms': options.connectionAgeMsMax,
+    'grpc.max_connection_age_grace_ms': ageGraceMs,
+  });
+  server.addService(discoveryService, discoveryHandlers(discovery));
+  server.addService(certificatesService, certificatesHandlers(certificates));
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(options.address, options.credentials, (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  return {
+    port,
+    stop: (graceMs) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => server.forceShutdown(), graceMs);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
+  };
+}

@@ -1,0 +1,92 @@
+/** The parts that every control plane has, with or without Kubernetes: port 15012 and monitoring. */
+import { acceptedDurationMs } from '@weft/policies/crds/duration';
+import { systemClock } from '@weft/policies/kit/clock';
+import { ok } from '@weft/policies/kit/result';
+import { Authenticator, type TokenVerifier } from './auth/caller.ts';
+import { CachedTokenVerifier } from './auth/token-cache.ts';
+import { awaitWorkload } from './auth/workload.ts';
+import type { Authority } from './ca/authority.ts';
+import { ServingCertificate } from './ca/serving.ts';
+import { type Config, formatAddress } from './config.ts';
+import type { Log } from './log.ts';
+import type { MeshControl } from './mesh.ts';
+import { meshFamilies } from './monitoring/families.ts';
+import { type MetricFamily, renderMetrics } from './monitoring/metrics.ts';
+import { startMonitoring } from './monitoring/server.ts';
+import { syncReport } from './monitoring/sync.ts';
+import type { CertificateCounters } from './rpc/certificates.ts';
+import { MeshServerCredentials } from './rpc/credentials.ts';
+import { startRpcServer } from './rpc/server.ts';
+
+const certificateTtlMs = 3_600_000;
+const connectionAgeMsMax = 30 * 60_000;
+const stopGraceMs = 3_000;
+
+export interface ServeParts {
+  readonly config: Config;
+  readonly mesh: MeshControl;
+  readonly authority: Authority;
+  readonly tokens: TokenVerifier;
+  readonly log: Log;
+  /** What is still missing before traffic may come; undefined when ready. */
+  readonly missing: () => string | undefined;
+  readonly moreMetrics: () => readonly MetricFamily[];
+}
+
+export interface Serving {
+  readonly xdsPort: number;
+  readonly monitoringPort: number;
+  readonly certificate: ServingCertificate;
+  stop(): Promise<void>;
+}
+
+/** Names under which the control plane is reached; `localhost` is for static runs and port forwards. */
+export function servingNames(config: Config): string[] {
+  const service = `weft-control-plane.${config.meshNamespace}`;
+  return [`${service}.svc`, `${service}.svc.${config.clusterDomain}`, service, 'weft-control-plane', 'localhost'];
+}
+
+export async function serve(parts: ServeParts): Promise<Serving> {
+  const { config, mesh, authority, log } = parts;
+  const clock = systemClock;
+  const certificate = await ServingCertificate.create(authority, servingNames(config), clock);
+  const authenticator = new Authenticator(new CachedTokenVerifier(parts.tokens, clock), config.trustDomain, clock);
+  const counters: CertificateCounters = { signed: 0, refused: 0 };
+  const rpc = await startRpcServer(
+    {
+      address: formatAddress(config.xds),
+      credentials: new MeshServerCredentials(certificate, authority.trustBundlePem),
+      requestBytesMax: mesh.hub.limits.requestBytesMax,
+      connectionAgeMsMax,
+    },
+    { hub: mesh.hub, state: mesh.state, authenticator, log: (event, fields) => log.warn(event, fields) },
+    {
+      authority,
+      authenticator,
+      clock,
+      ttlMs: () => {
+        const ttl = mesh.state.mesh?.spec.certificates.ttl;
+        return ttl === undefined ? certificateTtlMs : acceptedDurationMs(ttl);
+      },
+      checkPod: async (caller) =>
+        caller.via === 'token' ? awaitWorkload(mesh.state, clock, caller, '') : ok(undefined),
+      audit: (event, fields) => log.info(event, fields),
+      counters,
+    },
+  );
+  const monitoring = await startMonitoring(config.monitoring, {
+    metrics: () => renderMetrics([...meshFamilies(mesh, counters), ...parts.moreMetrics()]),
+    missing: parts.missing,
+    sync: () => syncReport(mesh.hub),
+  });
+  return {
+    xdsPort: rpc.port,
+    monitoringPort: monitoring.port,
+    certificate,
+    stop: async () => {
+      certificate.stop();
+      await Promise.all([rpc.stop(stopGraceMs), monitoring.stop()]);
+      mesh.stop();
+    },
+  };
+}

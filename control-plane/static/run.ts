@@ -1,0 +1,52 @@
+/** The control plane without Kubernetes: objects and tokens from files. */
+import { readFile } from 'node:fs/promises';
+import { systemClock } from '@weft/policies/kit/clock';
+import { err, ok, type Result } from '@weft/policies/kit/result';
+import { MemoryRootStore, openAuthority } from '../ca/root-store.ts';
+import type { Config, StaticSource } from '../config.ts';
+import { errorText, type Log } from '../log.ts';
+import { MeshControl } from '../mesh.ts';
+import { type Serving, serve } from '../serve.ts';
+import { FileRootStore } from './root-files.ts';
+import { StaticObjects } from './source.ts';
+import { StaticTokenVerifier } from './tokens.ts';
+
+export async function runStatic(config: Config, source: StaticSource, log: Log): Promise<Result<Serving, string>> {
+  const { meshNamespace, trustDomain } = config;
+  const mesh = new MeshControl({ meshNamespace, trustDomain, clock: systemClock });
+  const objects = new StaticObjects(source.objectsFile, mesh, log);
+  const loaded = await objects.load();
+  if (!loaded.ok) return loaded;
+  const tokens = await loadTokens(source.tokensFile);
+  if (!tokens.ok) return tokens;
+  const store = source.caDir === undefined ? new MemoryRootStore() : new FileRootStore(source.caDir);
+  const authority = await openAuthority(store, trustDomain, systemClock);
+  if (!authority.ok) return authority;
+  const serving = await serve({
+    config,
+    mesh,
+    authority: authority.value,
+    tokens: tokens.value,
+    log,
+    missing: () => undefined,
+    moreMetrics: () => [],
+  });
+  objects.watch();
+  return ok({
+    ...serving,
+    stop: async () => {
+      objects.stop();
+      await serving.stop();
+    },
+  });
+}
+
+async function loadTokens(file: string | undefined): Promise<Result<StaticTokenVerifier, string>> {
+  if (file === undefined) return StaticTokenVerifier.parse('tokens: []', systemClock);
+  try {
+    const parsed = StaticTokenVerifier.parse(await readFile(file, 'utf8'), systemClock);
+    return parsed.ok ? parsed : err(`${file}: ${parsed.error}`);
+  } catch (error) {
+    return err(`${file}: ${errorText(error)}`);
+  }
+}

@@ -1,0 +1,33 @@
+/** Resources that change together, so that an event finds its subscribers without looking at all of them. */
+import { unreachable } from '@weft/policies/kit/result';
+import type { ResourceKind } from '@weft/policies/model/snapshot';
+import type { Touched } from '../index/touched.ts';
+import { parseOutboundName } from '../translate/names.ts';
+
+export function groupOf(kind: ResourceKind, name: string, podKey: string): string {
+  switch (kind) {
+    case 'address':
+      return `address ${name}`;
+    case 'listener':
+      return `pod ${podKey}`;
+    case 'route':
+    case 'cluster':
+      return serviceGroup('service', name);
+    case 'endpoints':
+      return serviceGroup('endpoints', name);
+    default:
+      return unreachable(kind);
+  }
+}
+
+function serviceGroup(prefix: 'service' | 'endpoints', name: string): string {
+  const ref = parseOutboundName(name);
+  return ref === undefined ? 'fixed' : `${prefix} ${ref.namespace}/${ref.service}`;
+}
+
+export function* groupsOf(touched: Touched): Generator<string> {
+  for (const ip of touched.addresses) yield `address ${ip}`;
+  for (const pod of touched.pods) yield `pod ${pod}`;
+  for (const service of touched.services) yield `service ${service}`;
+  for (const service of touched.endpoints) yield `endpoints ${service}`;
+}

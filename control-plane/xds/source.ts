@@ -1,0 +1,75 @@
+/** Resources for the cache: translated from the state of the cluster and encoded. */
+import { create, toBinary } from '@bufbuild/protobuf';
+import { AnySchema } from '@bufbuild/protobuf/wkt';
+import { unreachable } from '@weft/policies/kit/result';
+import type { ResourceKind } from '@weft/policies/model/snapshot';
+import { ResourceSchema } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
+import { encodeResource, resourceVersion, type EncodedResource as WireResource } from '@weft/policies/wire/resource';
+import type { TranslateContext } from '../translate/context.ts';
+import { INBOUND, OUTBOUND, outboundName, PASSTHROUGH } from '../translate/names.ts';
+import { scopeOf, type TranslatedResource, translateResource } from '../translate/resource.ts';
+import type { EncodedResource, ResourceSource, XdsClient } from './cache.ts';
+
+export class TranslatedSource implements ResourceSource {
+  private readonly context: TranslateContext;
+
+  constructor(context: TranslateContext) {
+    this.context = context;
+  }
+
+  scope(kind: ResourceKind, client: XdsClient): string {
+    return scopeOf(this.context, kind, client);
+  }
+
+  encode(kind: ResourceKind, name: string, client: XdsClient): EncodedResource | undefined {
+    const translated = translateResource(this.context, kind, name, client);
+    if (translated === undefined) return undefined;
+    const wire = encodeTranslated(translated, name);
+    const version = resourceVersion(wire.bytes);
+    const any = create(AnySchema, { typeUrl: wire.typeUrl, value: Uint8Array.from(wire.bytes) });
+    return {
+      version,
+      any: toBinary(AnySchema, any),
+      resource: toBinary(ResourceSchema, create(ResourceSchema, { name, version, resource: any })),
+    };
+  }
+
+  names(kind: ResourceKind): readonly string[] {
+    switch (kind) {
+      case 'listener':
+        return [INBOUND, OUTBOUND];
+      case 'cluster':
+        return [INBOUND, PASSTHROUGH, ...this.servicePorts()];
+      case 'route':
+      case 'endpoints':
+        return this.servicePorts();
+      case 'address':
+        return [];
+      default:
+        return unreachable(kind);
+    }
+  }
+
+  private servicePorts(): string[] {
+    return [...this.context.state.services.values()].flatMap(({ metadata, ports }) =>
+      ports.map(({ port }) => outboundName({ namespace: metadata.namespace, service: metadata.name, port })),
+    );
+  }
+}
+
+function encodeTranslated(resource: TranslatedResource, name: string): WireResource {
+  switch (resource.kind) {
+    case 'address':
+      return encodeResource('address', name, resource.value);
+    case 'listener':
+      return encodeResource('listener', name, resource.value);
+    case 'route':
+      return encodeResource('route', name, resource.value);
+    case 'cluster':
+      return encodeResource('cluster', name, resource.value);
+    case 'endpoints':
+      return encodeResource('endpoints', name, resource.value);
+    default:
+      return unreachable(resource);
+  }
+}

@@ -1,0 +1,75 @@
+import type { ResourceKind } from '@weft/policies/model/snapshot';
+import type { CacheEntry } from './cache.ts';
+
+/** What a subscriber was told last: nothing yet, that there is no such resource, or a version. */
+export type Told =
+  | { readonly state: 'nothing' }
+  | { readonly state: 'absent' }
+  | { readonly state: 'version'; readonly version: string };
+
+export interface Nack {
+  readonly version: string;
+  readonly message: string;
+}
+
+/** One name on one stream, and how far it has come. */
+export class Subscription {
+  readonly kind: ResourceKind;
+  readonly name: string;
+  readonly group: string;
+  readonly wildcard: boolean;
+  dirty = true;
+  told: Told = { state: 'nothing' };
+  acked: { readonly version: string; readonly sequence: number } | undefined;
+  nack: Nack | undefined;
+
+  constructor(kind: ResourceKind, name: string, group: string, wildcard: boolean) {
+    this.kind = kind;
+    this.name = name;
+    this.group = group;
+    this.wildcard = wildcard;
+  }
+
+  /** True when the subscriber has not been told of what is in the cache. */
+  differs(entry: CacheEntry | undefined): boolean {
+    if (entry === undefined) return this.told.state !== 'absent';
+    return this.told.state !== 'version' || this.told.version !== entry.version;
+  }
+
+  tell(entry: CacheEntry | undefined): void {
+    this.told = entry === undefined ? { state: 'absent' } : { state: 'version', version: entry.version };
+    this.dirty = false;
+  }
+
+  /** True when the subscriber has applied this content or a later one of the same resource. */
+  holds(entry: CacheEntry | undefined): boolean {
+    if (entry === undefined) return this.told.state === 'absent';
+    if (this.acked === undefined) return false;
+    return this.acked.version === entry.version || this.acked.sequence >= entry.sequence;
+  }
+}
+
+/** A part of a response that waits for its ACK. */
+export interface SentItem {
+  readonly subscription: Subscription;
+  readonly version: string;
+  readonly sequence: number;
+}
+
+/**
+ * An ACK, or a NACK that names what it refuses: what it does not name was applied. A NACK that names none of the
+ * items refuses them all.
+ */
+export function settle(items: readonly SentItem[], refusal: string | undefined): void {
+  const named = refusal === undefined ? [] : items.filter((item) => refusal.includes(item.subscription.name));
+  const refused = new Set(refusal === undefined ? [] : named.length > 0 ? named : items);
+  for (const item of items) {
+    const { subscription, version, sequence } = item;
+    if (refused.has(item) && refusal !== undefined) {
+      subscription.nack = { version, message: refusal };
+    } else {
+      subscription.acked = { version, sequence };
+      if (subscription.nack !== undefined && subscription.nack.version !== version) subscription.nack = undefined;
+    }
+  }
+}
