@@ -178,4 +178,34 @@ describe('any pod', () => {
       }),
     );
   });
+
+  test('asked again after another webhook added a container, only that one is taken care of', () => {
+    fc.assert(
+      fc.property(anyPod, probe, (pod, added) => {
+        const between = injected(pod);
+        between.spec?.containers.push({ name: 'late-comer', image: 'late', readinessProbe: added });
+        const again = planInjection(between, ENABLED, CONFIG);
+        const toCompletion = pod.spec?.restartPolicy === 'Never' || pod.spec?.restartPolicy === 'OnFailure';
+        if (added.exec !== undefined && toCompletion) return assert.equal(again.kind, 'skip');
+        assert.ok(again.kind === 'patch', JSON.stringify(again));
+        const after = applyPatch(between, again.patch);
+        const late = after.spec?.containers.at(-1);
+        assert.equal(late?.lifecycle?.preStop?.httpGet?.path, toCompletion ? undefined : '/drain/wait');
+        const env = after.spec?.initContainers?.[1]?.env?.find((each) => each.name === 'WEFT_PROBES');
+        const keys = Object.keys(JSON.parse(env?.value ?? ''));
+        assert.equal(keys.includes('late-comer/readyz'), added.exec === undefined);
+        const before = injected(pod).spec?.initContainers?.[1]?.env?.find((each) => each.name === 'WEFT_PROBES');
+        for (const key of Object.keys(JSON.parse(before?.value ?? ''))) assert.ok(keys.includes(key));
+        assert.deepEqual(after.spec?.containers.slice(0, -1), between.spec?.containers.slice(0, -1));
+        assert.equal(planInjection(after, ENABLED, CONFIG).kind, 'skip');
+      }),
+    );
+  });
+
+  test('a container with the user of the sidecar is refused also when it comes later', () => {
+    const between = injected({ spec: { containers: [{ name: 'a', image: 'a' }] } });
+    between.spec?.containers.push({ name: 'late', image: 'late', securityContext: { runAsUser: 1337 } });
+    const again = planInjection(between, ENABLED, CONFIG);
+    assert.equal(again.kind === 'deny' && again.reason, 'proxy-user');
+  });
 });

@@ -11,10 +11,10 @@ import {
   SKIP_REASONS,
   type SkipReason,
 } from './pod/decide.ts';
-import { PORT, PROBES_ANNOTATION, STATUS_ANNOTATION, VOLUME } from './pod/names.ts';
+import { PORT, PROBES_ANNOTATION, PROBES_ENV, PROXY_CONTAINER, STATUS_ANNOTATION, VOLUME } from './pod/names.ts';
 import { parseOverrides } from './pod/overrides.ts';
 import { type PatchOperation, pointer, setMembers } from './pod/patch.ts';
-import { rewriteProbes } from './pod/probes.ts';
+import { type RewrittenProbes, rewriteProbes } from './pod/probes.ts';
 import { rewriteScrape } from './pod/scrape.ts';
 
 /** A pod in; a patch, a reason to leave it alone, or a refusal out. Pure. */
@@ -73,23 +73,72 @@ function statusAnnotation(config: PodConfig, initContainers: readonly V1Containe
   });
 }
 
+function parseMap(text: string | undefined): Readonly<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(text ?? '{}');
+    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? { ...parsed } : {};
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * The API server asks again when another webhook changed the pod after us (`reinvocationPolicy: IfNeeded`). The sidecar stays as it is; containers that came
+ * meanwhile get their probes rewritten and their preStop.
+ */
+function complete(pod: V1Pod, spec: V1PodSpec): InjectionPlan {
+  const conflict = findConflict(pod, true);
+  if (conflict !== undefined) return conflict;
+  const skip = { kind: 'skip', reason: 'already-injected', message: SKIP_REASONS['already-injected'] } as const;
+  const annotations = pod.metadata?.annotations;
+  const index = spec.initContainers?.findIndex((container) => container.name === PROXY_CONTAINER) ?? -1;
+  const env = spec.initContainers?.[index]?.env ?? [];
+  const at = env.findIndex((each) => each.name === PROBES_ENV);
+  if (annotations?.[STATUS_ANNOTATION] === undefined || at < 0) return skip;
+  const probes = rewriteAllProbes(spec);
+  const patch = [...probes.patch, ...waitBeforeStop(spec)];
+  if (patch.length === 0) return skip;
+  const originals = { ...parseMap(env[at]?.value), ...probes.originals };
+  const asWritten = { ...parseMap(annotations[PROBES_ANNOTATION]), ...probes.asWritten };
+  if (probes.patch.length > 0)
+    patch.push(
+      {
+        op: 'replace',
+        path: pointer('spec', 'initContainers', index, 'env', at, 'value'),
+        value: JSON.stringify(originals),
+      },
+      ...setMembers(pointer('metadata', 'annotations'), annotations, {
+        [PROBES_ANNOTATION]: JSON.stringify(asWritten),
+      }),
+    );
+  return { kind: 'patch', patch, warnings: probes.warnings };
+}
+
+function rewriteAllProbes(spec: V1PodSpec): RewrittenProbes {
+  const parts = [
+    rewriteProbes('containers', spec.containers),
+    rewriteProbes('initContainers', spec.initContainers ?? []),
+  ];
+  return {
+    patch: parts.flatMap((part) => part.patch),
+    originals: Object.assign({}, ...parts.map((part) => part.originals)),
+    asWritten: Object.assign({}, ...parts.map((part) => part.asWritten)),
+    warnings: parts.flatMap((part) => part.warnings),
+  };
+}
+
 function inject(pod: V1Pod, spec: V1PodSpec, config: PodConfig): InjectionPlan {
   const annotations = pod.metadata?.annotations ?? {};
   const overrides = parseOverrides(annotations);
   if (!overrides.ok) return deny('bad-annotation', overrides.error);
   const volumes = addVolumes(spec);
   if (!Array.isArray(volumes)) return volumes;
-  const probes = [
-    rewriteProbes('containers', spec.containers),
-    rewriteProbes('initContainers', spec.initContainers ?? []),
-  ];
+  const probes = rewriteAllProbes(spec);
   const scrape = rewriteScrape(annotations, spec);
-  const originals = Object.assign({}, ...probes.map((each) => each.originals));
-  const asWritten = Object.assign({}, ...probes.map((each) => each.asWritten));
   const proxy = proxyContainer({
     config,
     overrides: overrides.value,
-    probes: originals,
+    probes: probes.originals,
     scrape: scrape.target,
     graceSeconds: spec.terminationGracePeriodSeconds,
   });
@@ -98,26 +147,29 @@ function inject(pod: V1Pod, spec: V1PodSpec, config: PodConfig): InjectionPlan {
     kind: 'patch',
     // Probes are named by index, so that they go before the init containers move.
     patch: [
-      ...probes.flatMap((each) => each.patch),
+      ...probes.patch,
       ...waitBeforeStop(spec),
       ...prefixInitContainers(spec, added),
       ...volumes,
       ...(pod.metadata === undefined ? [{ op: 'add', path: '/metadata', value: {} } as const] : []),
       ...setMembers(pointer('metadata', 'annotations'), pod.metadata?.annotations, {
         [STATUS_ANNOTATION]: statusAnnotation(config, added),
-        ...(Object.keys(asWritten).length === 0 ? {} : { [PROBES_ANNOTATION]: JSON.stringify(asWritten) }),
+        ...(Object.keys(probes.asWritten).length === 0
+          ? {}
+          : { [PROBES_ANNOTATION]: JSON.stringify(probes.asWritten) }),
         ...scrape.annotations,
       }),
     ],
-    warnings: [...probes.flatMap((each) => each.warnings), ...scrape.warnings],
+    warnings: [...probes.warnings, ...scrape.warnings],
   };
 }
 
 export function planInjection(pod: V1Pod, namespace: NamespaceInfo, config: PodConfig): InjectionPlan {
   const decision = decide(pod, namespace, config);
+  if (decision === 'already-injected') return complete(pod, pod.spec ?? { containers: [] });
   if (typeof decision === 'string') return { kind: 'skip', reason: decision, message: SKIP_REASONS[decision] };
   if (decision !== undefined) return decision;
-  const conflict = findConflict(pod);
+  const conflict = findConflict(pod, false);
   if (conflict !== undefined) return conflict;
   return inject(pod, pod.spec ?? { containers: [] }, config);
 }

@@ -1,7 +1,7 @@
 import type { V1Container, V1EnvVar, V1Volume } from '@kubernetes/client-node';
 import type { PodConfig } from '../config.ts';
 import { INIT_ENV } from '../redirect/environment.ts';
-import { INIT_CONTAINER, PORT, PROXY_CONTAINER, PROXY_UID, TOKEN_AUDIENCE, VOLUME } from './names.ts';
+import { INIT_CONTAINER, PORT, PROBES_ENV, PROXY_CONTAINER, PROXY_UID, TOKEN_AUDIENCE, VOLUME } from './names.ts';
 import type { Overrides } from './overrides.ts';
 import type { OriginalProbes } from './probes.ts';
 import type { ScrapeTarget } from './scrape.ts';
@@ -86,7 +86,7 @@ export function proxyContainer(input: ProxyInput): V1Container {
       literal('WEFT_CONTROL_PLANE', config.controlPlane),
       literal('WEFT_TRUST_DOMAIN', config.trustDomain),
       literal('WEFT_CLUSTER_DOMAIN', config.clusterDomain),
-      literal('WEFT_PROBES', JSON.stringify(input.probes)),
+      literal(PROBES_ENV, JSON.stringify(input.probes)),
       literal('WEFT_SCRAPE', input.scrape === undefined ? '' : JSON.stringify(input.scrape)),
       literal('WEFT_GRACE_SECONDS', String(input.graceSeconds ?? GRACE_SECONDS_DEFAULT)),
       literal('WEFT_LOG_LEVEL', overrides.logLevel),

@@ -102,8 +102,11 @@ function checkContainer(container: V1Container): Denial | undefined {
       );
 }
 
-/** What would go wrong with a sidecar beside it. */
-export function findConflict(pod: V1Pod): Denial | undefined {
+const isOurs = (container: V1Container): boolean =>
+  container.name === PROXY_CONTAINER || container.name === INIT_CONTAINER;
+
+/** What would go wrong with a sidecar beside it. In an injected pod the init containers of our name are ours. */
+export function findConflict(pod: V1Pod, injected: boolean): Denial | undefined {
   const field = usesProxyUser(pod.spec?.securityContext);
   if (field !== undefined)
     return deny(
@@ -111,7 +114,7 @@ export function findConflict(pod: V1Pod): Denial | undefined {
       `the pod has securityContext.${field} ${PROXY_UID}, which is the sidecar's: its connections would pass the mesh by. Choose another number.`,
     );
   const containers: readonly V1Container[] = [
-    ...(pod.spec?.initContainers ?? []),
+    ...(pod.spec?.initContainers ?? []).filter((container) => !injected || !isOurs(container)),
     ...(pod.spec?.containers ?? []),
     ...(pod.spec?.ephemeralContainers ?? []),
   ];

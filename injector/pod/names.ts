@@ -10,6 +10,8 @@ export const INJECT_KEY = 'weft.dev/inject';
 export const REVISION_KEY = 'weft.dev/rev';
 export const ANNOTATION_PREFIX = 'proxy.weft.dev/';
 export const STATUS_ANNOTATION = 'proxy.weft.dev/status';
+/** The environment variable of the sidecar with the probes it runs. */
+export const PROBES_ENV = 'WEFT_PROBES';
 export const PROBES_ANNOTATION = 'proxy.weft.dev/original-probes';
 
 export const VOLUME = { trust: 'weft-trust', token: 'weft-token', state: 'weft-state' } as const;

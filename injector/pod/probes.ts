@@ -1,5 +1,5 @@
 import type { V1Container, V1Probe } from '@kubernetes/client-node';
-import { PORT } from './names.ts';
+import { PORT, PROXY_CONTAINER } from './names.ts';
 import { type PatchOperation, pointer } from './patch.ts';
 
 /**
@@ -12,6 +12,9 @@ const PROBES = [
   { field: 'readinessProbe', path: 'readyz' },
   { field: 'startupProbe', path: 'startupz' },
 ] as const;
+
+/** Below it the sidecar answers for the application; a probe that points there was rewritten before. */
+const PROBE_PATH = '/app-health/';
 
 /** What the sidecar runs in the kubelet's place; ports are numbers by now. */
 export interface OriginalProbe {
@@ -51,6 +54,7 @@ function original(container: V1Container, probe: V1Probe): OriginalProbe | 'not 
   const timeoutSeconds = probe.timeoutSeconds ?? 1;
   const { httpGet, tcpSocket, grpc } = probe;
   if (httpGet !== undefined) {
+    if (httpGet.port === PORT.health && httpGet.path?.startsWith(PROBE_PATH) === true) return 'not needed';
     const port = resolvePort(container, httpGet.port);
     if (port === undefined) return 'unknown port';
     return {
@@ -95,7 +99,8 @@ export function rewriteProbes(
   const warnings: string[] = [];
   containers.forEach((container, index) => {
     // Only init containers that stay (native sidecars) may have probes.
-    if (list === 'initContainers' && container.restartPolicy !== 'Always') return;
+    if (list === 'initContainers' && (container.restartPolicy !== 'Always' || container.name === PROXY_CONTAINER))
+      return;
     for (const { field, path } of PROBES) {
       const probe = container[field];
       if (probe === undefined || probe === null) continue;
@@ -110,7 +115,7 @@ export function rewriteProbes(
       const key = `${container.name}/${path}`;
       originals[key] = found;
       asWritten[key] = probe;
-      const httpGet = { path: `/app-health/${key}`, port: PORT.health, scheme: 'HTTP' };
+      const httpGet = { path: `${PROBE_PATH}${key}`, port: PORT.health, scheme: 'HTTP' };
       patch.push({
         op: 'replace',
         path: pointer('spec', list, index, field),
