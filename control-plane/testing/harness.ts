@@ -1,0 +1,145 @@
+/** A control plane on loopback with real TLS and real gRPC, and clients of it, for tests. */
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { create } from '@bufbuild/protobuf';
+import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { formatSpiffeId, parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
+import { buildCsr } from '@weft/policies/identity/x509/csr';
+import { encodePem } from '@weft/policies/identity/x509/pem';
+import { keySigner } from '@weft/policies/identity/x509/signature';
+import { systemClock } from '@weft/policies/kit/clock';
+import {
+  type SignRequest,
+  SignRequestSchema,
+  type SignResponse,
+} from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
+import { certificates } from '@weft/policies/wire/grpc';
+import { Authority, createRoot } from '../ca/authority.ts';
+import { parseConfig } from '../config.ts';
+import { MeshControl } from '../mesh.ts';
+import { type Serving, serve } from '../serve.ts';
+import { parseObjects } from '../static/objects.ts';
+import { StaticTokenVerifier } from '../static/tokens.ts';
+import { defaultXdsLimits, type XdsLimits } from '../xds/hub.ts';
+
+export const trustDomain = (): TrustDomain => {
+  const parsed = parseTrustDomain('cluster.local');
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value;
+};
+
+export interface Harness {
+  readonly mesh: MeshControl;
+  readonly authority: Authority;
+  readonly serving: Serving;
+  readonly address: string;
+  readonly auditLines: readonly string[];
+  apply(yaml: string): void;
+  stop(): Promise<void>;
+}
+
+export async function startHarness(options: {
+  readonly objects: string;
+  readonly tokens: string;
+  readonly limits?: Partial<XdsLimits>;
+}): Promise<Harness> {
+  const config = parseConfig(['--xds', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'], {});
+  if (!config.ok || config.value === 'help') throw new Error('config');
+  const domain = trustDomain();
+  const limits = { ...defaultXdsLimits, ...options.limits };
+  const mesh = new MeshControl({ meshNamespace: 'weft-system', trustDomain: domain, clock: systemClock, limits });
+  const apply = (yaml: string): void => {
+    const objects = parseObjects(yaml);
+    if (!objects.ok) throw new Error(objects.error);
+    for (const object of objects.value) mesh.apply(object);
+  };
+  apply(options.objects);
+  const tokens = StaticTokenVerifier.parse(options.tokens, systemClock);
+  if (!tokens.ok) throw new Error(tokens.error);
+  const authority = Authority.load(await createRoot(domain, Date.now()), systemClock);
+  if (!authority.ok) throw new Error(authority.error);
+  const auditLines: string[] = [];
+  const write = (message: string, fields: unknown): void =>
+    void auditLines.push(`${message} ${JSON.stringify(fields)}`);
+  const serving = await serve({
+    config: config.value,
+    mesh,
+    authority: authority.value,
+    tokens: tokens.value,
+    log: { info: write, warn: write, error: write },
+    missing: () => undefined,
+    moreMetrics: () => [],
+  });
+  return {
+    mesh,
+    authority: authority.value,
+    serving,
+    address: `127.0.0.1:${serving.xdsPort}`,
+    auditLines,
+    apply,
+    stop: () => serving.stop(),
+  };
+}
+
+export interface ClientIdentity {
+  readonly token?: string;
+  readonly certificate?: { readonly chainPem: string; readonly key: KeyObject };
+}
+
+export function rpcClient(
+  harness: Harness,
+  identity: ClientIdentity,
+): { readonly client: Client; readonly metadata: Metadata } {
+  const { certificate, token } = identity;
+  const channel = credentials.createSsl(
+    Buffer.from(harness.authority.trustBundlePem),
+    certificate === undefined ? null : Buffer.from(certificate.key.export({ type: 'pkcs8', format: 'pem' })),
+    certificate === undefined ? null : Buffer.from(certificate.chainPem),
+  );
+  const client = new Client(harness.address, channel, {
+    'grpc.ssl_target_name_override': 'weft-control-plane.weft-system.svc',
+    'grpc.enable_retries': 0,
+  });
+  const metadata = new Metadata();
+  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+  return { client, metadata };
+}
+
+export type SignOutcome =
+  | { readonly ok: true; readonly response: SignResponse; readonly key: KeyObject; readonly chainPem: string }
+  | { readonly ok: false; readonly code: string; readonly details: string };
+
+/** Makes a key and a request for a service account, and has it signed. */
+export async function signFor(
+  harness: Harness,
+  identity: ClientIdentity,
+  wanted: { readonly namespace: string; readonly serviceAccount: string },
+  csrBytes?: Uint8Array,
+): Promise<SignOutcome> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spiffeId = formatSpiffeId({ trustDomain: trustDomain(), ...wanted });
+  const csr = csrBytes ?? (await buildCsr({ spiffeId, publicKey, sign: keySigner(privateKey) }));
+  const { client, metadata } = rpcClient(harness, identity);
+  const request: SignRequest = create(SignRequestSchema, { csr: Uint8Array.from(csr) });
+  const { path, requestSerialize, responseDeserialize } = certificates.Sign;
+  try {
+    return await new Promise<SignOutcome>((resolve) => {
+      client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        { deadline: Date.now() + 10_000 },
+        (error: ServiceError | null, response?: SignResponse) => {
+          if (error !== null) resolve({ ok: false, code: status[error.code], details: error.details });
+          else if (response !== undefined) {
+            const chainPem = response.certificateChain.map((der) => encodePem('CERTIFICATE', der)).join('');
+            resolve({ ok: true, response, key: privateKey, chainPem });
+          }
+        },
+      );
+    });
+  } finally {
+    client.close();
+  }
+}
