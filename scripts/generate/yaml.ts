@@ -1,7 +1,11 @@
 import { parseAllDocuments, stringify } from 'yaml';
 
-/** Long lines stay whole: a folded CEL expression cannot be searched for. */
-export const toYaml = (value: unknown): string => stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+/**
+ * Printed for YAML 1.1, which kubectl and helm read: there a bare `on` or `y` is a boolean, and is quoted.
+ * Long lines stay whole: a folded CEL expression cannot be searched for.
+ */
+export const toYaml = (value: unknown): string =>
+  stringify(value, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false });
 
 export const toYamlStream = (values: readonly unknown[]): string =>
   values.map((value) => `---\n${toYaml(value)}`).join('');
