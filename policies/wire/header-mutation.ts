@@ -65,7 +65,7 @@ function decodeMutation(options: readonly HeaderValueOption[], remove: readonly 
     }
     const name = header.key;
     const value = decodeFormat(header.value, here.field('header').field('value'));
-    if (value === '' && !keepEmptyValue) {
+    if (header.value === '' && !keepEmptyValue) {
       here.field('header').field('value').fail('an empty value needs keep_empty_value', undefined);
     }
     if (appendAction === Append.APPEND_IF_EXISTS_OR_ADD) {

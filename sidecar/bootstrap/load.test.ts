@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { clientBootstrap } from '@weft/test/support/bootstrap/client.yaml';
+import { serverBootstrap } from '@weft/test/support/bootstrap/server.yaml';
+import { stringify } from 'yaml';
+import { loadBootstrap } from './load.ts';
+
+const files = { certificateFile: 'c.pem', keyFile: 'c.key', trustFile: 'ca.pem' };
+const client = clientBootstrap({
+  ...files,
+  listenIp: '::1',
+  listenPort: 1,
+  upstreamIp: '127.0.0.1',
+  upstreamPort: 2,
+  serverId: 'spiffe://cluster.local/ns/shop/sa/server',
+  adminPort: 3,
+});
+const server = serverBootstrap({
+  ...files,
+  listenIp: '127.0.0.1',
+  listenPort: 2,
+  applicationIp: '127.0.0.1',
+  applicationPort: 4,
+  trustDomain: 'cluster.local',
+  clientId: 'spiffe://cluster.local/ns/shop/sa/client',
+});
+
+function pathsOf(text: string): readonly string[] {
+  const loaded = loadBootstrap(text);
+  assert.ok(!loaded.ok, 'was accepted');
+  return loaded.error.map(({ path }) => path);
+}
+
+describe('the example pair', () => {
+  test('client: mutual TLS to the server', () => {
+    const loaded = loadBootstrap(client);
+    assert.ok(loaded.ok, JSON.stringify(loaded));
+    const { listeners, snapshot, admin, node } = loaded.value;
+    assert.deepEqual(node, { id: 'client', cluster: 'weft' });
+    assert.deepEqual(admin, { ip: '127.0.0.1', port: 3 });
+    assert.deepEqual(listeners[0]?.addresses, [{ ip: '::1', port: 1 }]);
+    const cluster = snapshot.lookup('cluster', 'server');
+    assert.ok(cluster.state === 'found');
+    assert.deepEqual(cluster.value.tls?.alpn, ['weft-http/1.1']);
+    assert.deepEqual(cluster.value.tls?.validation, {
+      trust: { kind: 'inline', ca: { kind: 'file', path: 'ca.pem' } },
+      subjectAltNames: [{ type: 'uri', match: { kind: 'exact', value: 'spiffe://cluster.local/ns/shop/sa/server' } }],
+    });
+    const endpoints = snapshot.current().get('endpoints', 'server');
+    assert.ok(endpoints.state === 'found');
+    assert.deepEqual(endpoints.value.endpoints[0]?.address, { ip: '127.0.0.1', port: 2 });
+  });
+
+  test('server: client certificate and authorization', () => {
+    const loaded = loadBootstrap(server);
+    assert.ok(loaded.ok, JSON.stringify(loaded));
+    const chain = loaded.value.listeners[0]?.filterChains[0];
+    assert.equal(chain?.tls?.requireClientCertificate, true);
+    assert.ok(chain.terminal.kind === 'http');
+    assert.deepEqual(
+      chain.terminal.filters.map((filter) => (filter.kind === 'rbac' ? filter.rbac.policies[0]?.name : filter.kind)),
+      ['shop/allow-client/0', 'router'],
+    );
+  });
+
+  test('what is not there is absent, never pending', () => {
+    const loaded = loadBootstrap(client);
+    assert.ok(loaded.ok);
+    const { snapshot } = loaded.value;
+    assert.deepEqual(snapshot.lookup('cluster', 'other'), { state: 'absent' });
+    const told: string[] = [];
+    assert.equal(
+      snapshot.wait('address', '10.0.0.1', 1_000, ({ state }) => told.push(state)),
+      true,
+    );
+    assert.deepEqual(told, ['absent']);
+  });
+});
+
+describe('errors name their path', () => {
+  const hcm = 'static_resources.listeners[0].filter_chains[0].filters[0].typed_config';
+  const cases: [string, string, string, string][] = [
+    ['unknown key', 'stat_prefix: outbound', 'stat_prefixx: outbound', `${hcm}.stat_prefixx`],
+    ['unsupported field', 'codec_type: AUTO', 'via: proxy', `${hcm}.via`],
+    [
+      'wrong type',
+      'port_value: 2 ',
+      'port_value: many ',
+      'static_resources.clusters[0].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value',
+    ],
+    ['wrong duration', 'timeout: 10s', 'timeout: 10', `${hcm}.route_config.virtual_hosts[0].routes[0].route.timeout`],
+    ['wrong enum', 'codec_type: AUTO', 'codec_type: HTTP7', `${hcm}.codec_type`],
+    [
+      'both of a choice',
+      'match: { prefix: / }',
+      'match: { prefix: /, path: /x }',
+      `${hcm}.route_config.virtual_hosts[0].routes[0].match.path`,
+    ],
+    [
+      'unknown extension',
+      'filters.http.router.v3.Router',
+      'filters.http.lua.v3.Lua',
+      `${hcm}.http_filters[0].typed_config`,
+    ],
+    [
+      'missing cluster',
+      'cluster: server\n',
+      'cluster: other\n',
+      `${hcm}.route_config.virtual_hosts[0].routes[0].route`,
+    ],
+    ['unsupported top level', 'node: { id: client, cluster: weft }', 'layered_runtime: {}', 'layered_runtime'],
+    ['a list that is none', 'domains: ["*"]', 'domains: "*"', `${hcm}.route_config.virtual_hosts[0].domains`],
+    ['EDS', 'type: STATIC', 'type: EDS', 'static_resources.clusters[0].load_assignment'],
+  ];
+  for (const [what, from, to, path] of cases) {
+    test(what, () => {
+      assert.ok(client.includes(from), from);
+      assert.equal(pathsOf(client.replace(from, to))[0], path);
+    });
+  }
+
+  test('all of them at once', () => {
+    const text = client.replace('stat_prefix: outbound', 'a: 1').replace('type: STATIC', 'type: NONE');
+    assert.deepEqual(pathsOf(text), [`${hcm}.a`, 'static_resources.clusters[0].type']);
+  });
+
+  test('what needs a control plane', () => {
+    const rds = client.replace(
+      /route_config:[\s\S]*?http_filters:/,
+      'rds: { route_config_name: r, config_source: { ads: {} } }\n                http_filters:',
+    );
+    assert.deepEqual(pathsOf(rds), [`${hcm}.rds`]);
+    const sds = server.replace(
+      /tls_certificates:[\s\S]*?validation_context:/,
+      'tls_certificate_sds_secret_configs: [{ name: weft.dev/identity }]\n                validation_context:',
+    );
+    assert.deepEqual(pathsOf(sds), [
+      'static_resources.listeners[0].filter_chains[0].transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs[0]',
+    ]);
+  });
+
+  test('not YAML, too long, too deep, growing by aliases, empty', () => {
+    const bomb = `a: &a [1,1,1,1,1,1,1,1,1,1]\n${'bcdefghi'
+      .split('')
+      .map((key, i) => `${key}: &${key} [${Array(10).fill(`*${'abcdefgh'[i]}`).join(',')}]`)
+      .join('\n')}`;
+    let deep: unknown = { any: true };
+    for (let i = 0; i < 300; i++) deep = { not_rule: deep };
+    const nested = server.replace('{ any: true }', JSON.stringify(deep));
+    for (const text of ['{', 'a: 1\na: 2', bomb, nested, '', '[]', `# ${'x'.repeat(5_000_000)}`, '{}']) {
+      assert.equal(loadBootstrap(text).ok, false, text.slice(0, 20));
+    }
+  });
+});
+
+test('JSON and YAML, snake case and camel case are read alike', () => {
+  const bootstrap = {
+    staticResources: {
+      listeners: [
+        {
+          address: { socketAddress: { address: '127.0.0.1', portValue: 1 } },
+          filterChains: [
+            {
+              filters: [
+                {
+                  name: 'tcp',
+                  typedConfig: {
+                    '@type': 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+                    statPrefix: 't',
+                    cluster: 'c',
+                  },
+                },
+              ],
+            },
+          ],
+        },
+      ],
+      clusters: [{ name: 'c', type: 'ORIGINAL_DST', lbPolicy: 'CLUSTER_PROVIDED' }],
+    },
+  };
+  const snake = JSON.stringify(bootstrap).replaceAll(/"[a-z][A-Za-z]+":/g, (key) =>
+    key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+  );
+  const loaded = loadBootstrap(stringify(bootstrap));
+  assert.ok(loaded.ok, JSON.stringify(loaded));
+  assert.equal(loaded.value.listeners[0]?.name, 'listener-0');
+  for (const text of [JSON.stringify(bootstrap), snake]) {
+    const other = loadBootstrap(text);
+    assert.ok(other.ok, JSON.stringify(other));
+    assert.deepEqual(other.value.listeners, loaded.value.listeners);
+  }
+});
