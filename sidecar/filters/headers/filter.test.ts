@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseSpiffeId } from '@weft/policies/identity/spiffe-id';
+import type { Direction } from '@weft/policies/model/listener';
+import { testConnection } from '../../http/h1/testing.ts';
+import { Headers } from '../../http/headers.ts';
+import { RequestContext } from '../context.ts';
+import { requestHead, TestDownstream, TestIdentity } from '../testing.ts';
+import { HeadersFilter } from './filter.ts';
+
+const forged = [
+  'X-Forwarded-Client-Cert',
+  'URI=spiffe://cluster.local/ns/x/sa/admin',
+  'X-Forwarded-For',
+  '1.1.1.1',
+  'Forwarded',
+  'for=1.1.1.1',
+  'X-Real-IP',
+  '1.1.1.1',
+];
+
+function pass(direction: Direction, trustedHops: number, mesh: boolean): Headers {
+  const id = parseSpiffeId('spiffe://cluster.local/ns/shop/sa/web');
+  assert.ok(id.ok);
+  const peer = mesh ? { spiffeId: id.value, subjectAltNames: [], fingerprint: 'AB', notAfterUnixMs: 0 } : undefined;
+  const exchange = new TestDownstream(requestHead({ headers: Headers.from(forged) }), true, {
+    ...testConnection,
+    peer,
+  });
+  const context = new RequestContext(exchange, 0, 0);
+  new HeadersFilter(direction, trustedHops, new TestIdentity()).onRequest(context);
+  return context.head.headers;
+}
+
+test('outside: nothing is believed, the connection says who it is', () => {
+  const headers = pass('inbound', 0, false);
+  assert.equal(headers.has('x-forwarded-client-cert'), false);
+  assert.equal(headers.has('forwarded'), false);
+  assert.equal(headers.has('x-real-ip'), false);
+  assert.deepEqual(headers.getAll('x-forwarded-for'), ['192.0.2.1']);
+  assert.equal(headers.get('x-forwarded-proto'), 'http');
+});
+
+test('a mesh peer is believed, except about its identity', () => {
+  const headers = pass('inbound', 0, true);
+  assert.deepEqual(headers.getAll('x-forwarded-client-cert'), ['Hash=ab;URI=spiffe://cluster.local/ns/shop/sa/web']);
+  assert.equal(headers.get('x-forwarded-for'), '1.1.1.1');
+});
+
+test('a trusted proxy in front is believed, and appended', () => {
+  const headers = pass('inbound', 1, false);
+  assert.equal(headers.get('x-forwarded-for'), '1.1.1.1, 192.0.2.1');
+  assert.equal(headers.has('x-forwarded-client-cert'), false);
+});
+
+test('an application may pass on addresses, but claims no identity', () => {
+  const headers = pass('outbound', 0, false);
+  assert.equal(headers.has('x-forwarded-client-cert'), false);
+  assert.equal(headers.get('x-forwarded-for'), '1.1.1.1');
+});

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseSpiffeId } from '@weft/policies/identity/spiffe-id';
+import type { Permission, Principal, Rbac } from '@weft/policies/model/authorization';
+import { TestRecorder } from '../../http/h1/testing.ts';
+import { requestHead, routes, testHcm, testRoute, World } from '../testing.ts';
+import { RbacEngine, type Subject } from './engine.ts';
+import { ConnectionAuthorizer } from './filter.ts';
+
+function peer(id: string) {
+  const parsed = parseSpiffeId(id);
+  assert.ok(parsed.ok);
+  return { spiffeId: parsed.value, subjectAltNames: [id], fingerprint: 'AB', notAfterUnixMs: 0 };
+}
+
+const frontend = peer('spiffe://cluster.local/ns/shop/sa/frontend');
+const exact = (value: string) => ({ kind: 'exact', value, ignoreCase: false }) as const;
+const anybody: Principal = { kind: 'any' };
+const path = (value: string): Permission => ({ kind: 'path', match: { kind: 'prefix', value, ignoreCase: false } });
+
+function rbac(action: Rbac['action'], permission: Permission, principal: Principal): Rbac {
+  return { action, policies: [{ name: 'shop/policy/0', permissions: [permission], principals: [principal] }] };
+}
+
+function subject(target: string | undefined, overrides: Partial<Subject['connection']> = {}): Subject {
+  return {
+    head: target === undefined ? undefined : requestHead({ path: target }),
+    connection: { remoteIp: '10.0.0.9', destinationIp: '10.0.0.1', destinationPort: 80, peer: undefined, ...overrides },
+  };
+}
+
+describe('decisions', () => {
+  test('ALLOW without a match denies, and names the filter', () => {
+    const engine = new RbacEngine('allow', rbac('allow', path('/public'), anybody));
+    assert.deepEqual(engine.decide(subject('/public/x')), { kind: 'allow', rule: 'shop/policy/0' });
+    assert.equal(engine.decide(subject('/private')).kind, 'deny');
+    assert.equal(new RbacEngine('empty', { action: 'allow', policies: [] }).decide(subject('/')).kind, 'deny');
+    assert.equal(new RbacEngine('empty', { action: 'deny', policies: [] }).decide(subject('/')).kind, 'none');
+  });
+
+  test('only a verified mesh peer is authenticated', () => {
+    const match = exact('spiffe://cluster.local/ns/shop/sa/frontend');
+    const engine = new RbacEngine('allow', rbac('allow', { kind: 'any' }, { kind: 'authenticated', match }));
+    assert.equal(engine.decide(subject('/', { peer: frontend })).kind, 'allow');
+    assert.equal(engine.decide(subject('/')).kind, 'deny');
+    assert.equal(
+      engine.decide(subject('/', { peer: peer('spiffe://cluster.local/ns/shop/sa/frontend2') })).kind,
+      'deny',
+    );
+    const any = new RbacEngine('any', rbac('allow', { kind: 'any' }, { kind: 'authenticated', match: undefined }));
+    assert.equal(any.decide(subject('/', { peer: { ...frontend, spiffeId: undefined } })).kind, 'deny');
+  });
+
+  test('addresses and ports, in both families', () => {
+    const rule = (ip: string, prefixBits: number) =>
+      new RbacEngine(
+        'deny',
+        rbac('deny', { kind: 'destinationPort', port: 80 }, { kind: 'sourceIp', range: { ip, prefixBits } }),
+      );
+    assert.equal(rule('10.0.0.0', 8).decide(subject('/')).kind, 'deny');
+    assert.equal(rule('10.1.0.0', 16).decide(subject('/')).kind, 'none');
+    assert.equal(rule('fd00::', 8).decide(subject('/', { remoteIp: 'fd77::1' })).kind, 'deny');
+    assert.equal(rule('0.0.0.0', 0).decide(subject('/', { remoteIp: 'fd77::1' })).kind, 'none');
+  });
+
+  test('and, or, not', () => {
+    const permission: Permission = {
+      kind: 'and',
+      rules: [
+        { kind: 'not', rule: path('/open') },
+        { kind: 'or', rules: [path('/a'), path('/b')] },
+      ],
+    };
+    const engine = new RbacEngine('deny', rbac('deny', permission, anybody));
+    assert.equal(engine.decide(subject('/a')).kind, 'deny');
+    assert.equal(engine.decide(subject('/open')).kind, 'none');
+    assert.equal(engine.decide(subject('/c')).kind, 'none');
+  });
+});
+
+describe('what cannot be decided is refused', () => {
+  test('a path that can be read in two ways, where a rule is about paths', () => {
+    for (const action of ['allow', 'deny'] as const) {
+      const engine = new RbacEngine('x', rbac(action, path('/public'), anybody));
+      for (const target of ['/public/../admin', '/public%2F..%2Fadmin', '/public\\..\\admin', '/public%00']) {
+        assert.equal(engine.decide(subject(target)).kind, 'deny', `${action} ${target}`);
+      }
+      assert.equal(engine.decide(subject('/public?x=../%2F')).kind, action);
+    }
+    assert.equal(new RbacEngine('d', rbac('deny', path('/admin'), anybody)).decide(subject('//admin')).kind, 'deny');
+    const portOnly = rbac('deny', { kind: 'destinationPort', port: 81 }, anybody);
+    assert.equal(new RbacEngine('p', portOnly).decide(subject('/a/../b')).kind, 'none');
+  });
+
+  test('a rule that does not compile', () => {
+    const broken: Permission = { kind: 'path', match: { kind: 'regex', value: '(a)\\1' } };
+    assert.equal(new RbacEngine('d', rbac('deny', broken, anybody)).decide(subject('/x')).kind, 'deny');
+    assert.equal(new RbacEngine('l', rbac('log', broken, anybody)).decide(subject('/x')).kind, 'none');
+  });
+
+  test('on opaque TCP a policy about requests allows nothing and denies without regard to it', () => {
+    const permission: Permission = { kind: 'not', rule: path('/admin') };
+    const recorder = new TestRecorder();
+    const connection = subject(undefined, { peer: frontend }).connection;
+    const allow = new ConnectionAuthorizer([rbac('allow', permission, anybody)], recorder);
+    assert.equal(allow.authorize(connection).error?.flag, 'UAEX');
+    const deny = new ConnectionAuthorizer([rbac('deny', path('/admin'), anybody)], recorder);
+    assert.equal(deny.authorize(connection).rule, 'shop/policy/0');
+    const open = new ConnectionAuthorizer([rbac('allow', { kind: 'destinationPort', port: 80 }, anybody)], recorder);
+    assert.equal(open.authorize(connection).error, undefined);
+  });
+});
+
+test('a denied request gets 403 with the policy, in the record too; an audited one passes', () => {
+  const world = new World();
+  const config = routes('r', testRoute({ kind: 'direct', status: 200, body: 'in' }));
+  const filters = [
+    { kind: 'rbac', name: 'audit', rbac: rbac('log', path('/new'), anybody) },
+    { kind: 'rbac', name: 'deny', rbac: rbac('deny', path('/admin'), anybody) },
+    { kind: 'router' },
+  ] as const;
+  const dispatch = world.dispatch(testHcm({ kind: 'inline', config }, { filters }), 'inbound');
+  const denied = world.send(dispatch, { path: '/%61dmin/x' });
+  assert.equal(denied.status, 403);
+  assert.match(denied.body, /denied by shop\/policy\/0/);
+  assert.equal(world.recorder.records[0]?.flag, 'UAEX');
+  assert.equal(world.recorder.records[0]?.rule, 'shop/policy/0');
+  assert.equal(world.send(dispatch, { path: '/new' }).status, 200);
+  assert.equal(world.count('rbac.audit'), 1);
+});

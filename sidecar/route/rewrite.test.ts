@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { SeededPrng } from '@weft/policies/kit/prng';
+import { noMutation } from '@weft/policies/model/route';
+import fc from 'fast-check';
+import { requestHead } from '../filters/testing.ts';
+import { Headers } from '../http/headers.ts';
+import { applyMutation } from './mutation.ts';
+import { canonicalTarget, hasEmptySegment, isAmbiguous } from './path.ts';
+import { compilePattern } from './pattern.ts';
+import { redirectLocation, rewriteTarget } from './rewrite.ts';
+import { WeightedChoice } from './weight.ts';
+
+describe('Gateway API, HTTPPathModifier', () => {
+  const cases: readonly [string, string, string, string][] = [
+    ['/foo/bar', '/foo', '/xyz', '/xyz/bar'],
+    ['/foo/bar', '/foo', '/xyz/', '/xyz/bar'],
+    ['/foo/bar', '/foo/', '/xyz', '/xyz/bar'],
+    ['/foo/bar', '/foo/', '/xyz/', '/xyz/bar'],
+    ['/foo', '/foo', '/xyz', '/xyz'],
+    ['/foo/', '/foo', '/xyz', '/xyz/'],
+    ['/foo/bar', '/foo', '', '/bar'],
+    ['/foo/', '/foo', '', '/'],
+    ['/foo', '/foo', '', '/'],
+    ['/foo/', '/foo', '/', '/'],
+    ['/foo', '/foo', '/', '/'],
+    ['/foo/bar?q=/foo', '/foo', '/xyz', '/xyz/bar?q=/foo'],
+  ];
+  for (const [path, prefix, value, expected] of cases) {
+    test(`${path}, ${prefix} to "${value}": ${expected}`, () => {
+      assert.equal(
+        rewriteTarget(path, { kind: 'prefix', value }, { kind: 'pathSeparatedPrefix', value: prefix }),
+        expected,
+      );
+    });
+  }
+  test('full path keeps the query; the root prefix is one as well', () => {
+    assert.equal(rewriteTarget('/a?b', { kind: 'full', value: '/c' }, { kind: 'prefix', value: '/' }), '/c?b');
+    assert.equal(rewriteTarget('/a?b', { kind: 'prefix', value: '/x' }, { kind: 'prefix', value: '/' }), '/x/a?b');
+  });
+});
+
+describe('Gateway API, HTTPRequestRedirectFilter', () => {
+  const none = {
+    kind: 'redirect',
+    status: 302,
+    scheme: undefined,
+    host: undefined,
+    port: undefined,
+    path: undefined,
+  } as const;
+  const match = { kind: 'pathSeparatedPrefix', value: '/a' } as const;
+  const head = requestHead({ authority: 'shop.example:8080', path: '/a/b?c' });
+  const at = (action: Partial<Parameters<typeof redirectLocation>[0]>, port: number) =>
+    redirectLocation({ ...none, ...action }, match, head, port);
+  test('port, scheme and path', () => {
+    assert.equal(at({}, 8080), 'http://shop.example:8080/a/b?c');
+    assert.equal(at({}, 80), 'http://shop.example/a/b?c');
+    assert.equal(at({ scheme: 'https' }, 8080), 'https://shop.example/a/b?c');
+    assert.equal(at({ scheme: 'https', port: 8443 }, 80), 'https://shop.example:8443/a/b?c');
+    assert.equal(at({ scheme: 'https', port: 443 }, 80), 'https://shop.example/a/b?c');
+    assert.equal(at({ port: 80 }, 8080), 'http://shop.example/a/b?c');
+    assert.equal(at({ host: 'other', path: { kind: 'prefix', value: '/x' } }, 80), 'http://other/x/b?c');
+  });
+});
+
+describe('paths', () => {
+  test('canonical form decodes what is unreserved, in the path only (RFC 3986 section 6.2.2)', () => {
+    assert.equal(canonicalTarget('/%61%2d%7Eb?%61'), '/a-~b?%61');
+    assert.equal(canonicalTarget('/%2fx%c3%a9'), '/%2Fx%C3%A9');
+    assert.equal(canonicalTarget('/100%'), '/100%');
+    assert.equal(canonicalTarget('/%2e%2E/x'), '/../x');
+    assert.equal(canonicalTarget('/%%36%31'), '/%61');
+  });
+  test('once canonical, always canonical', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        const once = canonicalTarget(`/${text.replaceAll('%', '')}%${text}`);
+        assert.equal(isAmbiguous(once) || canonicalTarget(once) === once, true);
+      }),
+    );
+  });
+  test('what can be read in more than one way', () => {
+    for (const path of [
+      '/a/../b',
+      '/..',
+      '/.',
+      '/a/./b',
+      '/a%2Fb',
+      '/a%5Cb',
+      '/a\\b',
+      '/a%00',
+      '/a#b',
+      '/a%zz',
+      '/a/..;x/b',
+    ]) {
+      assert.equal(isAmbiguous(path), true, path);
+    }
+    for (const path of ['/', '/a/b', '/a..b', '/.well-known/x', '/a/...', '/%C3%A9', '/a;b=c']) {
+      assert.equal(isAmbiguous(path), false, path);
+    }
+    assert.equal(hasEmptySegment('/a//b'), true);
+  });
+});
+
+describe('patterns', () => {
+  test('are refused when they cannot be evaluated in linear time', () => {
+    for (const pattern of ['(a)\\1', '(?=a)b', '(?<!a)b', '(', 'a'.repeat(2_000)]) {
+      assert.equal(compilePattern(pattern).ok, false, pattern);
+    }
+  });
+  test('stay linear on input made to backtrack', () => {
+    for (const pattern of ['(a+)+b', '.*a.*a.*a.*b', '(a|aa)+b', '(.*)*b']) {
+      const compiled = compilePattern(pattern);
+      assert.ok(compiled.ok, pattern);
+      const startMs = performance.now();
+      assert.equal(compiled.value.test('a'.repeat(20_000)), false);
+      // The backtracking engine would need minutes at the least.
+      assert.ok(performance.now() - startMs < 2_000, pattern);
+    }
+  });
+});
+
+describe('weights', () => {
+  const cluster = (name: string, weight: number) => ({
+    name,
+    weight,
+    requestHeaders: noMutation,
+    responseHeaders: noMutation,
+  });
+  test('are kept to, and 0 is never picked', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 100 }), { minLength: 1, maxLength: 6 }),
+        fc.integer(),
+        (weights, seed) => {
+          const prng = new SeededPrng(seed);
+          const choice = new WeightedChoice(weights.map((weight, index) => cluster(String(index), weight)));
+          const total = weights.reduce((sum, weight) => sum + weight, 0);
+          const counts = weights.map(() => 0);
+          const rounds = 4_000;
+          for (let i = 0; i < rounds; i++) {
+            const picked = choice.pick(prng);
+            if (total === 0) assert.equal(picked, undefined);
+            else counts[Number(picked?.name)] = (counts[Number(picked?.name)] ?? 0) + 1;
+          }
+          weights.forEach((weight, index) => {
+            if (weight === 0) assert.equal(counts[index], 0);
+            else assert.ok(Math.abs((counts[index] ?? 0) / rounds - weight / total) < 0.06);
+          });
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+});
+
+test('header mutation: set replaces all of a name, add keeps, remove comes last', () => {
+  const name = fc.constantFrom('A', 'a', 'B', 'C');
+  const value = fc.string({ maxLength: 3 });
+  const fields = fc.array(fc.record({ name, value }), { maxLength: 6 });
+  fc.assert(
+    fc.property(fields, fields, fields, fc.array(fc.constantFrom('a', 'b')), (before, set, add, remove) => {
+      const headers = new Headers();
+      for (const field of before) headers.append(field.name, field.value);
+      applyMutation(headers, { set, add, remove });
+      for (const lower of ['a', 'b', 'c']) {
+        const of = (list: readonly { name: string; value: string }[]) =>
+          list.filter((field) => field.name.toLowerCase() === lower).map((field) => field.value);
+        const lastSet = of(set).at(-1);
+        const expected = [...(lastSet === undefined ? of(before) : [lastSet]), ...of(add)];
+        assert.deepEqual(
+          headers.getAll(lower),
+          remove.includes(lower === 'a' ? 'a' : 'b') && lower !== 'c' ? [] : expected,
+        );
+      }
+    }),
+  );
+});

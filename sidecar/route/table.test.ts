@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { HeaderMatch, QueryParameterMatch } from '@weft/policies/model/match';
+import type { RouteMatch } from '@weft/policies/model/route';
+import { forwardTo, requestHead } from '../filters/testing.ts';
+import { Headers } from '../http/headers.ts';
+import { RouteTable } from './table.ts';
+
+function matches(match: Partial<RouteMatch>, path: string, fields: readonly string[] = [], method = 'GET'): boolean {
+  const route = { ...forwardTo('c'), match: { ...forwardTo('c').match, ...match } };
+  const table = new RouteTable({ name: 'r', virtualHosts: [{ name: 'v', domains: ['*'], routes: [route] }] });
+  return table.find(requestHead({ path, method, headers: Headers.from(fields) })) !== undefined;
+}
+
+describe('Gateway API, HTTPPathMatch', () => {
+  const cases: readonly [RouteMatch['path']['kind'], string, string, boolean][] = [
+    ['exact', '/abc', '/abc', true],
+    ['exact', '/abc', '/abc?x=1', true],
+    ['exact', '/abc', '/abc/', false],
+    ['exact', '/abc', '/ABC', false],
+    ['prefix', '/', '/anything', true],
+    ['prefix', '/abc', '/abcd', true],
+    ['pathSeparatedPrefix', '/abc', '/abc', true],
+    ['pathSeparatedPrefix', '/abc', '/abc/', true],
+    ['pathSeparatedPrefix', '/abc', '/abc/def', true],
+    ['pathSeparatedPrefix', '/abc', '/abcd', false],
+    ['pathSeparatedPrefix', '/abc/', '/abc', true],
+    ['pathSeparatedPrefix', '/abc/', '/abc/def', true],
+    ['pathSeparatedPrefix', '/abc', '/abc?d=/e', true],
+    ['pathSeparatedPrefix', '/abc', '/ab?/abc', false],
+    ['regex', '/a[0-9]+', '/a12', true],
+    ['regex', '/a[0-9]+', '/a12?q', true],
+    ['regex', '/a[0-9]+', '/xa12', false],
+    ['regex', '/a|/b', '/bc', false],
+  ];
+  for (const [kind, value, path, expected] of cases) {
+    test(`${kind} ${value} ${expected ? 'takes' : 'does not take'} ${path}`, () => {
+      assert.equal(matches({ path: { kind, value } }, path), expected);
+    });
+  }
+
+  test('without regard to case when asked', () => {
+    assert.equal(matches({ path: { kind: 'exact', value: '/AbC' }, caseSensitive: false }, '/aBc'), true);
+  });
+});
+
+describe('Gateway API, HTTPHeaderMatch', () => {
+  const header = (name: string, value: HeaderMatch['value'], invert = false): Partial<RouteMatch> => ({
+    headers: [{ name, value, invert }],
+  });
+  const exact = (value: string) => ({ kind: 'exact', value, ignoreCase: false }) as const;
+
+  test('names without case, values with it; several fields are one value', () => {
+    assert.equal(matches(header('version', exact('two')), '/', ['Version', 'two']), true);
+    assert.equal(matches(header('version', exact('two')), '/', ['Version', 'TWO']), false);
+    assert.equal(matches(header('version', exact('two')), '/'), false);
+    assert.equal(matches(header('a', exact('1, 2')), '/', ['A', '1', 'a', '2']), true);
+    assert.equal(matches(header('a', { kind: 'regex', value: 'v\\d' }), '/', ['A', 'v1']), true);
+    assert.equal(matches(header('a', { kind: 'present' }, true), '/', ['A', 'v1']), false);
+    assert.equal(matches(header('a', exact('x'), true), '/'), true);
+  });
+
+  test('method', () => {
+    assert.equal(matches(header(':method', exact('POST')), '/', [], 'POST'), true);
+    assert.equal(matches(header(':method', exact('POST')), '/', [], 'post'), false);
+  });
+});
+
+describe('Gateway API, HTTPQueryParamMatch', () => {
+  const query = (name: string, value: string | undefined): Partial<RouteMatch> => {
+    const match: QueryParameterMatch['value'] =
+      value === undefined ? { kind: 'present' } : { kind: 'exact', value, ignoreCase: false };
+    return { queryParameters: [{ name, value: match }] };
+  };
+  const cases: readonly [string, string | undefined, string, boolean][] = [
+    ['animal', 'whale', '/?animal=whale', true],
+    ['animal', 'whale', '/?x=1&animal=whale', true],
+    ['animal', 'whale', '/?animal=dolphin&animal=whale', false],
+    ['animal', 'whale', '/?ANIMAL=whale', false],
+    ['animal', 'blue whale', '/?animal=blue%20whale', true],
+    ['animal', 'blue whale', '/?animal=blue+whale', true],
+    ['an&mal', 'a=b', '/?an%26mal=a%3Db', true],
+    ['animal', '100%', '/?animal=100%', true],
+    ['animal', undefined, '/?animal', true],
+    ['animal', '', '/?animal=', true],
+    ['animal', undefined, '/animal=1', false],
+  ];
+  for (const [name, value, path, expected] of cases) {
+    test(`${name}=${value} ${expected ? 'takes' : 'does not take'} ${path}`, () => {
+      assert.equal(matches(query(name, value), path), expected);
+    });
+  }
+});
+
+describe('virtual hosts', () => {
+  const hosts = ['shop.example', '*.example', '*.deep.example', '*', 'ported.example:8443', '[::1]'];
+  const table = new RouteTable({
+    name: 'r',
+    virtualHosts: hosts.map((domain) => ({
+      name: domain,
+      domains: [domain],
+      routes: [{ ...forwardTo('c'), name: domain }],
+    })),
+  });
+  const cases: readonly [string, string][] = [
+    ['shop.example', 'shop.example'],
+    ['SHOP.example:8080', 'shop.example'],
+    ['a.example', '*.example'],
+    ['a.b.example:1', '*.example'],
+    ['a.deep.example', '*.deep.example'],
+    ['example', '*'],
+    ['.example', '*'],
+    ['ported.example:8443', 'ported.example:8443'],
+    ['ported.example', '*.example'],
+    ['[::1]:80', '[::1]'],
+    ['', '*'],
+  ];
+  for (const [authority, expected] of cases) {
+    test(`${authority} belongs to ${expected}`, () => {
+      assert.equal(table.find(requestHead({ authority }))?.route.name, expected);
+    });
+  }
+});
+
+test('the first route that matches wins, and an unusable one never does', () => {
+  const bad = {
+    ...forwardTo('a'),
+    match: { ...forwardTo('a').match, path: { kind: 'regex' as const, value: '(a)\\1' } },
+  };
+  const table = new RouteTable({
+    name: 'r',
+    virtualHosts: [{ name: 'v', domains: ['*'], routes: [bad, { ...forwardTo('b'), name: 'b' }, forwardTo('c')] }],
+  });
+  assert.equal(table.find(requestHead())?.route.name, 'b');
+  assert.equal(table.broken.length, 1);
+});
