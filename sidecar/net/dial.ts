@@ -1,0 +1,241 @@
+import { connect as connectTcp, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import type { Clock } from '@weft/policies/kit/clock';
+import { err, ok, type Result } from '@weft/policies/kit/result';
+import type { SocketAddress } from '@weft/policies/model/address';
+import type { ProxyError } from '../http/errors.ts';
+import type { CertificateSource } from '../identity/source.ts';
+import type { Recorder } from '../telemetry/record.ts';
+import { socketIp } from './addresses.ts';
+import type { Dial, DialRequest, PeerCertificateInfo, UpstreamSecurity, UpstreamTransport } from './connection.ts';
+import { hostPort } from './connection-record.ts';
+import { type PeerCertificate, peerOf, refusePeer } from './peer.ts';
+import { type ActiveContext, TlsContexts } from './tls-contexts.ts';
+
+export interface DialDeps {
+  readonly certificates: CertificateSource;
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+}
+
+/** Sessions for resumption: one for each peer that was verified; the oldest goes first. */
+const SESSIONS_MAX = 1_024;
+
+interface ResumableSession {
+  readonly session: Buffer;
+  /** Who was verified when it was made: a resumed handshake shows no certificate, but proves the same key. */
+  readonly peer: PeerCertificateInfo;
+}
+
+type DialResult = { readonly transport: UpstreamTransport } | { readonly error: ProxyError };
+
+export function createDial(deps: DialDeps): Dial {
+  const dialer = new Dialer(deps);
+  return (request, done) => new Dialling(dialer, request, done);
+}
+
+class Dialer {
+  readonly contexts: TlsContexts;
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+  private readonly sessions = new Map<string, ResumableSession>();
+
+  constructor(deps: DialDeps) {
+    this.contexts = new TlsContexts(deps.certificates);
+    this.clock = deps.clock;
+    this.recorder = deps.recorder;
+  }
+
+  /** A session whose peer's certificate is still valid. */
+  session(key: string): ResumableSession | undefined {
+    const found = this.sessions.get(key);
+    if (found === undefined || found.peer.notAfterUnixMs > this.clock.unixMs()) return found;
+    this.sessions.delete(key);
+    return undefined;
+  }
+
+  /** RFC 8446 appendix C.4: a ticket is used once; the next handshake brings new ones. */
+  take(key: string): ResumableSession | undefined {
+    const found = this.session(key);
+    this.sessions.delete(key);
+    return found;
+  }
+
+  keep(key: string, session: ResumableSession): void {
+    this.sessions.delete(key);
+    if (this.sessions.size >= SESSIONS_MAX) {
+      for (const oldest of this.sessions.keys()) {
+        this.sessions.delete(oldest);
+        break;
+      }
+    }
+    this.sessions.set(key, session);
+  }
+}
+
+class Dialling {
+  private readonly dialer: Dialer;
+  private readonly address: SocketAddress;
+  private readonly security: UpstreamSecurity;
+  private readonly done: (result: DialResult) => void;
+  private readonly timeoutMs: number;
+  private readonly stopTimer: () => void;
+  private socket: Socket | undefined = undefined;
+  private over = false;
+  private resumed: ResumableSession | undefined = undefined;
+  private sessionKey = '';
+
+  constructor(dialer: Dialer, request: DialRequest, done: (result: DialResult) => void) {
+    this.dialer = dialer;
+    this.address = request.endpoint.address;
+    this.security = request.security;
+    this.timeoutMs = request.timeoutMs;
+    this.done = done;
+    this.stopTimer = dialer.clock.after(request.timeoutMs, () => this.onTimeout());
+    this.start();
+  }
+
+  cancel(): void {
+    if (this.over) return;
+    this.over = true;
+    this.stopTimer();
+    this.socket?.destroy();
+  }
+
+  private start(): void {
+    const { ip, port } = this.address;
+    const security = this.security;
+    if (security.kind === 'plaintext') {
+      const socket = connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true });
+      this.watch(socket);
+      socket.once('connect', () => this.succeed(socket, '', undefined));
+      return;
+    }
+    const options = this.tlsOptions(security);
+    if (!options.ok) {
+      // Never from within the call: the caller does not hold the result yet.
+      process.nextTick(() => this.fail(options.error, 'no'));
+      return;
+    }
+    // The type of ConnectionOptions lacks what node:net takes of the same object.
+    const connection = { ...options.value, host: ip, port, allowHalfOpen: true, noDelay: true };
+    const socket = connectTls(connection);
+    this.watch(socket);
+    socket.once('connect', () => socket.setNoDelay(true));
+    socket.once('secureConnect', () => this.onSecure(socket, security));
+  }
+
+  private tlsOptions(security: Exclude<UpstreamSecurity, { kind: 'plaintext' }>): Result<ConnectionOptions, string> {
+    const mesh = security.kind === 'mesh';
+    const active: Result<ActiveContext, string> = mesh
+      ? this.dialer.contexts.own()
+      : this.dialer.contexts.for(security.tls);
+    if (!active.ok) return active;
+    if (mesh) {
+      this.sessionKey = `${active.value.generation} ${security.spiffeId} ${hostPort(this.address.ip, this.address.port)}`;
+      this.resumed = this.dialer.take(this.sessionKey);
+    }
+    const sni = mesh ? '' : security.tls.sni;
+    return ok({
+      secureContext: active.value.context,
+      ALPNProtocols: [...(mesh ? security.alpn : security.tls.alpn)],
+      rejectUnauthorized: mesh || security.tls.validation !== undefined,
+      // The chain is verified by the runtime; whom it names is decided below, for resumed sessions too.
+      checkServerIdentity: () => undefined,
+      ...(sni === '' ? {} : { servername: sni }),
+      ...(this.resumed === undefined ? {} : { session: this.resumed.session }),
+    });
+  }
+
+  private watch(socket: Socket): void {
+    this.socket = socket;
+    socket.on('error', (error: NodeJS.ErrnoException) => this.fail(causeOf(error), 'yes'));
+    socket.on('close', () => this.fail('closed by the peer', 'yes'));
+  }
+
+  private onSecure(socket: TLSSocket, security: Exclude<UpstreamSecurity, { kind: 'plaintext' }>): void {
+    const peer = this.identify(socket, security);
+    if (!peer.ok) {
+      this.dialer.recorder.count('dial.identity_mismatch');
+      this.fail(peer.error, 'no');
+      return;
+    }
+    if (security.kind === 'mesh' && !security.alpn.includes(socket.alpnProtocol || '')) {
+      this.fail(`the peer chose none of the protocols [${security.alpn.join(', ')}]`, 'no');
+      return;
+    }
+    const verified = peer.value;
+    if (security.kind === 'mesh' && verified !== undefined) {
+      const key = this.sessionKey;
+      socket.on('session', (session: Buffer) => this.dialer.keep(key, { session, peer: verified }));
+    }
+    this.succeed(socket, socket.alpnProtocol || '', verified);
+  }
+
+  /** Who the peer is, if it may be: exactly the expected SPIFFE ID in the mesh, the configured names elsewhere. */
+  private identify(
+    socket: TLSSocket,
+    security: Exclude<UpstreamSecurity, { kind: 'plaintext' }>,
+  ): Result<PeerCertificateInfo | undefined, string> {
+    if (security.kind === 'mesh' && socket.isSessionReused() && this.resumed !== undefined) {
+      return ok(this.resumed.peer);
+    }
+    const peer = peerOf(socket, this.dialer.clock.unixMs());
+    if (!peer.ok) return peer;
+    if (security.kind === 'mesh') return checkSpiffeId(peer.value, security.spiffeId);
+    // Nothing is known of a peer that nothing verified.
+    if (security.tls.validation === undefined) return ok(undefined);
+    const refused = refusePeer(peer.value, security.tls.validation.subjectAltNames);
+    return refused === undefined ? ok(peer.value?.info) : err(refused);
+  }
+
+  private succeed(socket: Socket, alpn: string, peer: PeerCertificateInfo | undefined): void {
+    if (this.over) return;
+    this.over = true;
+    this.stopTimer();
+    this.done({ transport: { socket, alpn, peer, localIp: socketIp(socket.localAddress) } });
+  }
+
+  private onTimeout(): void {
+    this.dialer.recorder.count('dial.timeout');
+    this.fail(`not established within ${this.timeoutMs} ms`, 'yes');
+  }
+
+  private fail(cause: string, retry: 'yes' | 'no'): void {
+    if (this.over) return;
+    this.over = true;
+    this.stopTimer();
+    this.socket?.destroy();
+    const detail = `connection to ${hostPort(this.address.ip, this.address.port)} failed: ${cause}`;
+    this.done({ error: { source: 'upstream', flag: 'UF', status: 503, retry, detail } });
+  }
+}
+
+function checkSpiffeId(
+  peer: PeerCertificate | undefined,
+  expected: string,
+): Result<PeerCertificateInfo | undefined, string> {
+  const actual = peer?.info.spiffeId;
+  if (peer !== undefined && actual === expected) return ok(peer.info);
+  return err(`the peer's identity is ${actual ?? 'no SPIFFE ID'}, expected ${expected}`);
+}
+
+const CAUSES = new Map<string, string>([
+  ['ECONNREFUSED', 'connection refused'],
+  ['ECONNRESET', 'connection reset by the peer'],
+  ['EHOSTUNREACH', 'no route to the host'],
+  ['ENETUNREACH', 'network unreachable'],
+  ['ETIMEDOUT', 'timed out'],
+  ['EADDRNOTAVAIL', 'no local port or address left'],
+  ['EMFILE', 'too many open files'],
+]);
+
+function causeOf(error: NodeJS.ErrnoException): string {
+  const code = error.code ?? '';
+  const known = CAUSES.get(code);
+  if (known !== undefined) return known;
+  // OpenSSL's text holds the alert, but begins with thread and error numbers.
+  const reason: unknown = Reflect.get(error, 'reason');
+  if (typeof reason === 'string') return `TLS: ${reason}`;
+  return code === '' ? error.message : `${error.message} (${code})`;
+}

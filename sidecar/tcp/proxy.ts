@@ -1,0 +1,150 @@
+import type { Duplex } from 'node:stream';
+import type { Clock } from '@weft/policies/kit/clock';
+import { type Prng, systemPrng } from '@weft/policies/kit/prng';
+import type { SocketAddress } from '@weft/policies/model/address';
+import type { Endpoint } from '@weft/policies/model/cluster';
+import type { Direction, TcpProxy } from '@weft/policies/model/listener';
+import type { ProxyError } from '../http/errors.ts';
+import type { DownstreamConnection } from '../http/exchange.ts';
+import type { UpstreamTransport } from '../net/connection.ts';
+import { connectionRecord, hostPort } from '../net/connection-record.ts';
+import { deadlinesOf } from '../net/deadlines.ts';
+import type { Recorder, RequestRecord } from '../telemetry/record.ts';
+import { Relay } from './relay.ts';
+
+/** An upstream connection for opaque bytes; `release` is called when it has ended. */
+export interface TcpUpstream {
+  readonly transport: UpstreamTransport;
+  readonly endpoint: Endpoint;
+  readonly cluster: string;
+  release(): void;
+}
+
+/** Port to the clusters. */
+export interface TcpUpstreams {
+  connect(
+    cluster: string,
+    destination: SocketAddress,
+    done: (result: TcpUpstream | { readonly error: ProxyError }) => void,
+  ): { cancel(): void };
+}
+
+export interface TcpProxyOptions {
+  readonly proxy: Pick<TcpProxy, 'clusters' | 'idleTimeoutMs'>;
+  readonly upstreams: TcpUpstreams;
+  readonly destination: SocketAddress;
+  readonly direction: Direction;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly prng?: Prng;
+  /** For labels: `<namespace>/<service>`, or empty. */
+  readonly destinationService: string;
+  /** Rule that let the connection in, or empty. */
+  readonly rule: string;
+  readonly firstBytes: Buffer | undefined;
+}
+
+export interface TcpSession {
+  destroy(): void;
+}
+
+function pickCluster(clusters: TcpProxy['clusters'], prng: Prng): string {
+  let total = 0;
+  for (const cluster of clusters) total += cluster.weight;
+  let at = prng.next() * total;
+  for (const cluster of clusters) {
+    at -= cluster.weight;
+    if (at < 0) return cluster.name;
+  }
+  return clusters[0]?.name ?? '';
+}
+
+/** Carries the bytes of a connection to a cluster, untouched, and records it when it has ended. */
+export function proxyTcp(socket: Duplex, connection: DownstreamConnection, options: TcpProxyOptions): TcpSession {
+  return new ProxiedConnection(socket, connection, options);
+}
+
+class ProxiedConnection implements TcpSession {
+  private readonly socket: Duplex;
+  private readonly options: TcpProxyOptions;
+  private readonly record: RequestRecord;
+  private readonly startMs: number;
+  private relay: Relay | undefined = undefined;
+  private connecting: { cancel(): void } | undefined = undefined;
+  private over = false;
+
+  constructor(socket: Duplex, connection: DownstreamConnection, options: TcpProxyOptions) {
+    this.socket = socket;
+    this.options = options;
+    const { clock, direction, recorder } = options;
+    this.startMs = clock.nowMs();
+    this.record = connectionRecord(direction, 'tcp', connection, clock.unixMs());
+    this.record.destinationService = options.destinationService;
+    this.record.rule = options.rule;
+    this.record.cluster = pickCluster(options.proxy.clusters, options.prng ?? systemPrng);
+    socket.on('close', () => this.onClosedEarly());
+    this.record.attempts = 1;
+    this.connecting = options.upstreams.connect(this.record.cluster, options.destination, (result) => {
+      this.connecting = undefined;
+      if ('error' in result) this.finish(result.error);
+      else if (this.over) {
+        result.transport.socket.destroy();
+        result.release();
+      } else this.begin(result);
+    });
+    if (this.over) recorder.count('tcp.connect_failed');
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  private begin(upstream: TcpUpstream): void {
+    const { options, record } = this;
+    record.cluster = upstream.cluster;
+    record.upstream = hostPort(upstream.endpoint.address.ip, upstream.endpoint.address.port);
+    record.destinationWorkload = upstream.endpoint.workload;
+    record.destinationIdentity = upstream.transport.peer?.spiffeId ?? '';
+    record.upstreamMs = options.clock.nowMs() - this.startMs;
+    if (upstream.transport.peer !== undefined) record.mtls = true;
+    this.relay = new Relay(this.socket, upstream.transport.socket, {
+      firstBytes: options.firstBytes,
+      idleTimeoutMs: options.proxy.idleTimeoutMs,
+      clock: options.clock,
+      deadlines: deadlinesOf(options.clock),
+      onEnd: (error) => {
+        upstream.release();
+        this.finish(error);
+      },
+    });
+  }
+
+  private onClosedEarly(): void {
+    if (this.relay !== undefined || this.over) return;
+    this.connecting?.cancel();
+    this.finish({
+      source: 'downstream',
+      flag: 'DC',
+      status: 0,
+      retry: 'no',
+      detail: 'the client closed the connection before the upstream was connected',
+    });
+  }
+
+  private finish(error: ProxyError | undefined): void {
+    if (this.over) return;
+    this.over = true;
+    const { record, relay, options } = this;
+    record.durationMs = options.clock.nowMs() - this.startMs;
+    if (relay !== undefined) {
+      record.bytesReceived = relay.bytesReceived;
+      record.bytesSent = relay.bytesSent;
+    }
+    if (error !== undefined) {
+      record.flag = error.flag;
+      record.detail = error.detail;
+    }
+    if (relay === undefined) this.socket.destroy();
+    options.recorder.record(record);
+  }
+}
