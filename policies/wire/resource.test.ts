@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
+import { arbitraryResources } from './arbitrary-resources.testing.ts';
 import { decodeResource, encodeResource, resourceVersion } from './resource.ts';
-import { arbitraryResources } from './testing/arbitrary-resources.ts';
 import { resourceKinds, typeUrls } from './type-urls.ts';
 
 const nameOf = (value: ResourceMap[ResourceKind]): string =>

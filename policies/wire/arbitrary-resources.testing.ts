@@ -1,14 +1,14 @@
 import fc from 'fast-check';
-import { formatSpiffeId, type TrustDomain } from '../../identity/spiffe-id.ts';
-import type { Address, AppProtocol, CidrRange, ServicePort, SocketAddress } from '../../model/address.ts';
-import type { Permission, Principal, Rbac } from '../../model/authorization.ts';
-import type { Cluster, Endpoint, EndpointAssignment } from '../../model/cluster.ts';
-import type { FilterChain, HttpConnectionManager, Listener } from '../../model/listener.ts';
-import type { HeaderMatch, QueryParameterMatch, StringMatch } from '../../model/match.ts';
-import type { ForwardAction, HeaderMutation, Route, RouteConfiguration } from '../../model/route.ts';
-import type { ResourceKind, ResourceMap } from '../../model/snapshot.ts';
-import type { CertificateRef, DownstreamTls, PeerValidation, PemSource, UpstreamTls } from '../../model/tls.ts';
-import { canonicalIp } from '../values.ts';
+import { formatSpiffeId, type TrustDomain } from '../identity/spiffe-id.ts';
+import type { Address, AppProtocol, CidrRange, ServicePort, SocketAddress } from '../model/address.ts';
+import type { Permission, Principal, Rbac } from '../model/authorization.ts';
+import type { Cluster, Endpoint, EndpointAssignment } from '../model/cluster.ts';
+import type { FilterChain, HttpConnectionManager, Listener } from '../model/listener.ts';
+import type { HeaderMatch, QueryParameterMatch, StringMatch } from '../model/match.ts';
+import type { ForwardAction, HeaderMutation, Route, RouteConfiguration } from '../model/route.ts';
+import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
+import type { CertificateRef, DownstreamTls, PeerValidation, PemSource, UpstreamTls } from '../model/tls.ts';
+import { canonicalIp } from './values.ts';
 
 /** Any value of the model that the wire can carry, for property tests of what encodes or consumes it. */
 
