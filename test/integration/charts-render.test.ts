@@ -192,7 +192,7 @@ for (const file of rendered) {
 
     test('never injects the mesh itself', () => {
       const webhooks = list(objectNamed(objects, 'MutatingWebhookConfiguration', 'weft-injector')['webhooks']);
-      assert.equal(webhooks.length, 2);
+      assert.equal(webhooks.length, 4);
       for (const webhook of webhooks) {
         const excluded = list(at(webhook, 'namespaceSelector', 'matchExpressions')).find(
           (one) => at(one, 'key') === 'kubernetes.io/metadata.name',
@@ -203,6 +203,69 @@ for (const file of rendered) {
     });
   });
 }
+
+type Labels = Readonly<Record<string, string>>;
+
+/** LabelSelectorRequirement of the Kubernetes API. */
+function selects(selector: unknown, labels: Labels): boolean {
+  return list(at(selector, 'matchExpressions')).every((one) => {
+    const value = labels[String(at(one, 'key'))];
+    const named = value !== undefined && list(at(one, 'values')).includes(value);
+    switch (at(one, 'operator')) {
+      case 'In':
+        return named;
+      case 'NotIn':
+        return !named;
+      case 'DoesNotExist':
+        return value === undefined;
+      default:
+        return assert.fail(`operator ${String(at(one, 'operator'))}`);
+    }
+  });
+}
+
+describe('which pods reach the injector', () => {
+  const inject = 'weft.dev/inject';
+  const rev = 'weft.dev/rev';
+  const on: Labels = { [inject]: 'enabled' };
+  const off: Labels = { [inject]: 'disabled' };
+  const canary: Labels = { [rev]: 'canary' };
+
+  /** Namespace, pod, and who is asked: the default revision or canary. */
+  const table: readonly (readonly [Labels, Labels, 'default' | 'canary' | 'nobody'])[] = [
+    [{}, {}, 'nobody'],
+    [on, {}, 'default'],
+    [on, off, 'nobody'],
+    [on, on, 'default'],
+    [{}, on, 'default'],
+    [off, {}, 'nobody'],
+    [off, on, 'default'],
+    [{ ...on, ...canary }, {}, 'canary'],
+    [{ ...on, ...canary }, on, 'canary'],
+    [{ ...on, ...canary }, { [rev]: 'default' }, 'default'],
+    [on, canary, 'canary'],
+    [on, { ...on, ...canary }, 'canary'],
+    [{}, { ...on, ...canary }, 'canary'],
+    [canary, on, 'canary'],
+    [canary, {}, 'nobody'],
+    [{ ...on, 'kubernetes.io/metadata.name': 'kube-system' }, on, 'nobody'],
+    [{ ...on, 'kubernetes.io/metadata.name': 'weft-system' }, {}, 'nobody'],
+    // A word that is neither is for the injector to refuse.
+    [on, { [inject]: 'yes' }, 'default'],
+  ];
+
+  const calls = (file: string, namespace: Labels, pod: Labels): number =>
+    list(objectNamed(objectsIn(file), 'MutatingWebhookConfiguration', 'weft-injector')['webhooks']).filter(
+      (one) => selects(at(one, 'namespaceSelector'), namespace) && selects(at(one, 'objectSelector'), pod),
+    ).length;
+
+  for (const [namespace, pod, who] of table) {
+    test(`namespace ${JSON.stringify(namespace)}, pod ${JSON.stringify(pod)}: ${who}, once`, () => {
+      assert.equal(calls('charts/weft/testdata/default.yaml', namespace, pod), who === 'default' ? 1 : 0);
+      assert.equal(calls('charts/weft/testdata/full.yaml', namespace, pod), who === 'canary' ? 1 : 0);
+    });
+  }
+});
 
 describe('values reach their place', () => {
   const full = objectsIn('charts/weft/testdata/full.yaml');

@@ -118,12 +118,21 @@ livenessProbe:
   failureThreshold: 3
 {{- end }}
 
-{{/* Namespaces that the injector leaves alone. */}}
-{{- define "weft.excludedNamespaces" -}}
-{{- concat (list .Release.Namespace "kube-system") .Values.injector.excludedNamespaces | uniq | toJson -}}
+{{/* Selects what asks for injection ("In"), or what says nothing of the kind ("NotIn"). */}}
+{{- define "weft.asked" -}}
+- key: weft.dev/inject
+  operator: {{ . }}
+  values: {{ if eq . "In" }}[enabled]{{ else }}[enabled, disabled]{{ end }}
 {{- end }}
 
-{{/* What both webhooks of the injector have in common. */}}
+{{/* Leaves out the namespaces that are never injected. */}}
+{{- define "weft.otherNamespaces" -}}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values: {{ concat (list .Release.Namespace "kube-system") .Values.injector.excludedNamespaces | uniq | toJson }}
+{{- end }}
+
+{{/* What the webhooks of the injector have in common. */}}
 {{- define "weft.injectorWebhook" -}}
 admissionReviewVersions: [v1]
 clientConfig:
