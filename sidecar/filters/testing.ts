@@ -474,6 +474,8 @@ export class World {
   readonly recorder = new TestRecorder();
   readonly servers = new Map<string, TestServer>();
   readonly dials: DialRequest[] = [];
+  /** What names resolve to. */
+  readonly names = new Map<string, readonly string[]>();
   readonly clusters: ClusterManager;
   private readonly sockets = new Map<object, TestServer>();
 
@@ -492,7 +494,12 @@ export class World {
       clock: this.clock,
       prng: this.prng,
       onDemandWaitMsMax: overrides.onDemandWaitMsMax ?? 1_000,
-      resolveHost: (_host, done) => done({ error: 'no names here' }),
+      resolveHost: (host, done) => {
+        this.clock.after(1, () => {
+          const ips = this.names.get(host);
+          done(ips === undefined ? { error: `no address of ${host}` } : { ips });
+        });
+      },
     });
   }
 
