@@ -41,9 +41,9 @@ export async function createNode(names: MeshNames): Promise<CommandResult> {
       `link set ${BRIDGE} up`,
       `route add default via ${host4} dev ${UPLINK}`,
       `route add default via ${host6} dev ${UPLINK}`,
-      // Service addresses without a rule must fail at once instead of circling between host and node.
-      `route add unreachable ${names.serviceCidrs[0]} metric 4096`,
-      `route add unreachable ${names.serviceCidrs[1]} metric 4096`,
+      // The node itself needs some route for service addresses, or its connections fail before they are translated.
+      `route add ${names.serviceCidrs[0]} dev ${BRIDGE}`,
+      `route add ${names.serviceCidrs[1]} dev ${BRIDGE}`,
     ],
     ns,
   );
