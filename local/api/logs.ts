@@ -1,8 +1,8 @@
 import { createReadStream, existsSync, readdirSync, statSync, watch } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
 import { createInterface } from 'node:readline';
+import { PassThrough, type Readable } from 'node:stream';
 
 /** Container logs. The node agent writes CRI lines (`<RFC3339Nano> stdout|stderr F <text>`) where this reads them. */
 export interface LogRequest {
@@ -29,8 +29,13 @@ export interface LogsBackend {
   open(request: LogRequest): LogAnswer;
 }
 
-export const containerLogDirectory = (dataDir: string, namespace: string, pod: string, uid: string, container: string): string =>
-  join(dataDir, 'logs', `${namespace}_${pod}_${uid}`, container);
+export const containerLogDirectory = (
+  dataDir: string,
+  namespace: string,
+  pod: string,
+  uid: string,
+  container: string,
+): string => join(dataDir, 'logs', `${namespace}_${pod}_${uid}`, container);
 
 /** Files are `<restartCount>.log`: the newest is current, the one before it `--previous`. */
 function logFile(directory: string, previous: boolean): string | undefined {
@@ -59,7 +64,13 @@ const pollMs = 250;
 export function fileLogs(dataDir: string): LogsBackend {
   return {
     open: (request) => {
-      const directory = containerLogDirectory(dataDir, request.namespace, request.pod, request.podUid, request.container);
+      const directory = containerLogDirectory(
+        dataDir,
+        request.namespace,
+        request.pod,
+        request.podUid,
+        request.container,
+      );
       const file = logFile(directory, request.previous);
       if (file === undefined) {
         const which = request.previous ? 'previous terminated container' : 'container';
@@ -91,7 +102,10 @@ async function send(file: string, request: LogRequest, out: PassThrough): Promis
   if (size > 0) {
     // Only a tail is held in memory; everything else streams.
     const tail: string[] = [];
-    const lines = createInterface({ input: createReadStream(file, { end: size - 1 }), crlfDelay: Number.POSITIVE_INFINITY });
+    const lines = createInterface({
+      input: createReadStream(file, { end: size - 1 }),
+      crlfDelay: Number.POSITIVE_INFINITY,
+    });
     for await (const line of lines) {
       if (out.destroyed || bytesLeft <= 0) break;
       if (request.tailLines === undefined) await write(line);

@@ -87,7 +87,9 @@ export const forbidden = (resource: GroupResource, name: string, why: string): S
   new StatusError(
     403,
     'Forbidden',
-    name === '' ? `${qualified(resource)} is forbidden: ${why}` : `${qualified(resource)} "${name}" is forbidden: ${why}`,
+    name === ''
+      ? `${qualified(resource)} is forbidden: ${why}`
+      : `${qualified(resource)} "${name}" is forbidden: ${why}`,
     detailsOf(resource, name),
   );
 
@@ -118,10 +120,17 @@ export const tooManyRequests = (message: string): StatusError =>
 export const expired = (message: string): StatusError => new StatusError(410, 'Expired', message);
 
 export function invalid(group: string, kind: string, name: string, causes: readonly Cause[]): StatusError {
-  const lines = [...new Set(causes.map((cause) => (cause.field === '' ? cause.message : `${cause.field}: ${cause.message}`)))];
+  const lines = [
+    ...new Set(causes.map((cause) => (cause.field === '' ? cause.message : `${cause.field}: ${cause.message}`))),
+  ];
   const text = lines.length === 1 ? (lines[0] ?? '') : `[${lines.join(', ')}]`;
   const qualifiedKind = group === '' ? kind : `${kind}.${group}`;
-  return new StatusError(422, 'Invalid', `${qualifiedKind} "${name}" is invalid: ${text}`, { name, group, kind, causes });
+  return new StatusError(422, 'Invalid', `${qualifiedKind} "${name}" is invalid: ${text}`, {
+    name,
+    group,
+    kind,
+    causes,
+  });
 }
 
 /** field.Error constructors of Kubernetes' validation, as kubectl prints them. */

@@ -1,6 +1,6 @@
 import { asObjects, asString, at, ensure, type JsonObject, setDefault } from '../json.ts';
-import { nameOf } from '../object.ts';
 import { randomSuffix } from '../kinds/names.ts';
+import { nameOf } from '../object.ts';
 import { forbidden } from '../status.ts';
 import type { Store } from '../store/store.ts';
 
@@ -16,7 +16,11 @@ export function admitPod(store: Store, pod: JsonObject, namespace: string): void
   spec['serviceAccount'] = account;
   const stored = store.get('/serviceaccounts', namespace, account);
   if (stored === undefined) {
-    throw forbidden(pods, nameOf(pod), `error looking up service account ${namespace}/${account}: serviceaccount "${account}" not found`);
+    throw forbidden(
+      pods,
+      nameOf(pod),
+      `error looking up service account ${namespace}/${account}: serviceaccount "${account}" not found`,
+    );
   }
   const automount = spec['automountServiceAccountToken'] ?? stored.object['automountServiceAccountToken'];
   if (automount !== false) mountToken(spec);

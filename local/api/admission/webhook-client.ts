@@ -1,6 +1,16 @@
 import { request } from 'node:https';
 import { isIP } from 'node:net';
-import { asNumber, asObject, asObjects, asString, asStrings, at, isObject, type JsonObject, parseJson } from '../json.ts';
+import {
+  asNumber,
+  asObject,
+  asObjects,
+  asString,
+  asStrings,
+  at,
+  isObject,
+  type JsonObject,
+  parseJson,
+} from '../json.ts';
 import type { Store } from '../store/store.ts';
 
 /** One HTTPS call to a webhook, by URL or by Service: a Service is dialled at a ready endpoint and verified as `<service>.<namespace>.svc`. */
@@ -28,7 +38,9 @@ function serviceTarget(store: Store, service: JsonObject, timeoutSeconds: number
   const candidates: { host: string; port: number }[] = [];
   for (const slice of store.list('discovery.k8s.io/endpointslices', namespace)) {
     if (at(slice.object, 'metadata', 'labels', 'kubernetes.io/service-name') !== name) continue;
-    const targetPort = asNumber(asObjects(slice.object['ports']).find((item) => asString(item['name']) === portName)?.['port']);
+    const targetPort = asNumber(
+      asObjects(slice.object['ports']).find((item) => asString(item['name']) === portName)?.['port'],
+    );
     if (targetPort === undefined) continue;
     for (const endpoint of asObjects(slice.object['endpoints'])) {
       if (at(endpoint, 'conditions', 'ready') === false) continue;
@@ -68,7 +80,11 @@ function post(target: Target, caBundle: string, body: string, timeoutSeconds: nu
         path: `${target.path}${separator}timeout=${timeoutSeconds}s`,
         method: 'POST',
         servername: isIP(target.serverName) === 0 ? target.serverName : '',
-        headers: { host: target.serverName, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+        headers: {
+          host: target.serverName,
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+        },
         ...(caBundle === '' ? {} : { ca: Buffer.from(caBundle, 'base64').toString('utf8') }),
         agent: false,
       },
@@ -84,7 +100,10 @@ function post(target: Target, caBundle: string, body: string, timeoutSeconds: nu
         response.on('end', () => {
           clearTimeout(timer);
           const text = Buffer.concat(chunks).toString('utf8');
-          if (response.statusCode !== 200) reject(new Error(`an error on the server (${text.slice(0, 200)}) has prevented the request from succeeding`));
+          if (response.statusCode !== 200)
+            reject(
+              new Error(`an error on the server (${text.slice(0, 200)}) has prevented the request from succeeding`),
+            );
           else resolve(readReview(text));
         });
       },

@@ -1,13 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import type { User } from '../auth/user.ts';
-import { asNumber, asObject, asObjects, asString, asStrings, at, equal, type Json, type JsonObject } from '../json.ts';
+import {
+  asNumber,
+  asObject,
+  asObjects,
+  asString,
+  asStrings,
+  at,
+  equal,
+  type Json,
+  type JsonObject,
+  parseJson,
+} from '../json.ts';
 import type { ResourceType } from '../kinds/resource.ts';
 import type { Counters } from '../metrics.ts';
 import { labelsOf } from '../object.ts';
 import { applyJsonPatch } from '../patch/json-patch.ts';
 import type { Call } from '../rest/context.ts';
 import { evaluateCondition } from '../schema/cel-conditions.ts';
-import { parseJson } from '../json.ts';
 import { internalError, StatusError } from '../status.ts';
 import { labelSelectorOf, matchesLabels } from '../store/selectors.ts';
 import type { Store } from '../store/store.ts';
@@ -43,9 +53,15 @@ export class Admission {
   }
 
   #hooks(plural: string): Hook[] {
-    return this.#store.list(`${group}/${plural}`).flatMap((stored) =>
-      asObjects(stored.object['webhooks']).map((spec) => ({ configuration: stored.name, name: asString(spec['name']), spec })),
-    );
+    return this.#store
+      .list(`${group}/${plural}`)
+      .flatMap((stored) =>
+        asObjects(stored.object['webhooks']).map((spec) => ({
+          configuration: stored.name,
+          name: asString(spec['name']),
+          spec,
+        })),
+      );
   }
 
   /** The object as the mutating webhooks leave it. */
@@ -70,7 +86,8 @@ export class Admission {
   }
 
   async #run(hook: Hook, input: AdmissionInput): Promise<JsonObject | undefined> {
-    if (input.type.group === group || !matchesRules(hook.spec, input) || !this.#matchesSelectors(hook.spec, input)) return undefined;
+    if (input.type.group === group || !matchesRules(hook.spec, input) || !this.#matchesSelectors(hook.spec, input))
+      return undefined;
     const uid = randomUUID();
     const request = requestOf(input, uid);
     const ignore = hook.spec['failurePolicy'] === 'Ignore';
@@ -104,7 +121,8 @@ export class Admission {
     this.#counters.add('apiserver_webhook_calls_total', { name: hook.name, outcome: 'allowed' });
     const patch = asString(response['patch']);
     if (patch === '' || input.object === undefined) return undefined;
-    if (response['patchType'] !== 'JSONPatch') throw new Error(`patchType ${JSON.stringify(response['patchType'])} is not JSONPatch`);
+    if (response['patchType'] !== 'JSONPatch')
+      throw new Error(`patchType ${JSON.stringify(response['patchType'])} is not JSONPatch`);
     const patched = applyJsonPatch(input.object, parseJson(Buffer.from(patch, 'base64').toString('utf8')));
     if (patched instanceof Error) throw patched;
     return patched;
@@ -171,7 +189,11 @@ export function userInfo(user: User): JsonObject {
     groups: [...user.groups],
     ...(Object.keys(user.extra).length === 0
       ? {}
-      : { extra: Object.fromEntries(Object.entries(user.extra).map(([key, values]): [string, Json] => [key, [...values]])) }),
+      : {
+          extra: Object.fromEntries(
+            Object.entries(user.extra).map(([key, values]): [string, Json] => [key, [...values]]),
+          ),
+        }),
   };
 }
 
@@ -198,7 +220,9 @@ function requestOf(input: AdmissionInput, uid: string): JsonObject {
 }
 
 function optionsOf(input: AdmissionInput): JsonObject {
-  const kind = { CREATE: 'CreateOptions', UPDATE: 'UpdateOptions', DELETE: 'DeleteOptions', CONNECT: 'ConnectOptions' }[input.operation];
+  const kind = { CREATE: 'CreateOptions', UPDATE: 'UpdateOptions', DELETE: 'DeleteOptions', CONNECT: 'ConnectOptions' }[
+    input.operation
+  ];
   return {
     apiVersion: 'meta.k8s.io/v1',
     kind,
@@ -218,5 +242,10 @@ function denied(name: string, status: JsonObject): StatusError {
     field: asString(cause['field']),
   }));
   const details = causes.length > 0 ? { causes } : undefined;
-  return new StatusError(code < 400 ? 403 : code, reason || 'Forbidden', `admission webhook "${name}" denied the request${why}`, details);
+  return new StatusError(
+    code < 400 ? 403 : code,
+    reason || 'Forbidden',
+    `admission webhook "${name}" denied the request${why}`,
+    details,
+  );
 }

@@ -63,7 +63,12 @@ export function openPki(options: PkiOptions): Pki {
   const tokenKey = loadKey(join(directory, 'sa.key'));
   const caPem = loadCa(directory, caKey, now());
   const issuer = { commonName: caName, key: caKey };
-  const issue = (commonName: string, organizations: readonly string[], usage: 'server' | 'client', names: readonly string[]) => {
+  const issue = (
+    commonName: string,
+    organizations: readonly string[],
+    usage: 'server' | 'client',
+    names: readonly string[],
+  ) => {
     const key = newKey();
     const certificate = issueCertificate({
       commonName,

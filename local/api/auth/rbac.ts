@@ -53,7 +53,8 @@ export function ruleAllows(rule: PolicyRule, attributes: Attributes): boolean {
   if (!has(rule.verbs, attributes.verb)) return false;
   if (attributes.resource === '') {
     return rule.nonResourceURLs.some(
-      (url) => url === '*' || url === attributes.path || (url.endsWith('*') && attributes.path.startsWith(url.slice(0, -1))),
+      (url) =>
+        url === '*' || url === attributes.path || (url.endsWith('*') && attributes.path.startsWith(url.slice(0, -1))),
     );
   }
   return (
@@ -151,10 +152,22 @@ function isSubject(subject: JsonObject, user: User, namespace: string): boolean 
 function single(rule: PolicyRule): PolicyRule[] {
   const names = rule.resourceNames.length === 0 ? [[]] : rule.resourceNames.map((name) => [name]);
   return rule.verbs.flatMap((verb) => [
-    ...rule.nonResourceURLs.map((url) => ({ verbs: [verb], apiGroups: [], resources: [], resourceNames: [], nonResourceURLs: [url] })),
+    ...rule.nonResourceURLs.map((url) => ({
+      verbs: [verb],
+      apiGroups: [],
+      resources: [],
+      resourceNames: [],
+      nonResourceURLs: [url],
+    })),
     ...rule.apiGroups.flatMap((apiGroup) =>
       rule.resources.flatMap((resource) =>
-        names.map((resourceNames) => ({ verbs: [verb], apiGroups: [apiGroup], resources: [resource], resourceNames, nonResourceURLs: [] })),
+        names.map((resourceNames) => ({
+          verbs: [verb],
+          apiGroups: [apiGroup],
+          resources: [resource],
+          resourceNames,
+          nonResourceURLs: [],
+        })),
       ),
     ),
   ]);
@@ -164,7 +177,9 @@ function covers(owned: PolicyRule, need: PolicyRule): boolean {
   if (!has(owned.verbs, need.verbs[0] ?? '')) return false;
   const url = need.nonResourceURLs[0];
   if (url !== undefined) {
-    return owned.nonResourceURLs.some((own) => own === '*' || own === url || (own.endsWith('*') && url.startsWith(own.slice(0, -1))));
+    return owned.nonResourceURLs.some(
+      (own) => own === '*' || own === url || (own.endsWith('*') && url.startsWith(own.slice(0, -1))),
+    );
   }
   const [resource = '', subresource = ''] = (need.resources[0] ?? '').split('/');
   return (

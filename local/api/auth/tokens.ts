@@ -95,16 +95,21 @@ export class TokenIssuer {
     const header = decodePart(parts[0]);
     const claims = decodePart(parts[1]);
     if (parts.length !== 3 || header === undefined || claims === undefined) return { refused: 'token is malformed' };
-    if (header['alg'] !== 'ES256' || header['kid'] !== this.#keyId) return { refused: 'token is signed by an unknown key' };
+    if (header['alg'] !== 'ES256' || header['kid'] !== this.#keyId)
+      return { refused: 'token is signed by an unknown key' };
     const key = { key: this.#publicKey, dsaEncoding: 'ieee-p1363' as const };
     const signature = Buffer.from(parts[2] ?? '', 'base64url');
-    if (!verify('sha256', Buffer.from(`${parts[0]}.${parts[1]}`), key, signature)) return { refused: 'signature is invalid' };
+    if (!verify('sha256', Buffer.from(`${parts[0]}.${parts[1]}`), key, signature))
+      return { refused: 'signature is invalid' };
     if (claims['iss'] !== this.#options.issuer) return { refused: 'token has another issuer' };
     const nowSeconds = this.#options.now() / 1000;
     if ((asNumber(claims['exp']) ?? 0) <= nowSeconds) return { refused: 'token has expired' };
     if ((asNumber(claims['nbf']) ?? 0) > nowSeconds + clockSkewSeconds) return { refused: 'token is not valid yet' };
     const audiences = asStrings(claims['aud']).filter((audience) => wanted.includes(audience));
-    if (audiences.length === 0) return { refused: `token audiences ${JSON.stringify(claims['aud'])} is invalid for the target audiences ${JSON.stringify(wanted)}` };
+    if (audiences.length === 0)
+      return {
+        refused: `token audiences ${JSON.stringify(claims['aud'])} is invalid for the target audiences ${JSON.stringify(wanted)}`,
+      };
     const user = this.#boundUser(claims);
     return 'refused' in user ? user : { user, audiences };
   }

@@ -63,7 +63,10 @@ function ipBytes(ip: string): string {
   const left = words(head);
   const right = tail === undefined ? [] : words(tail);
   const all = [...left, ...Array.from({ length: 8 - left.length - right.length }, () => '0'), ...right];
-  return all.map((word) => Number.parseInt(word, 16)).map((n) => String.fromCharCode(n >> 8, n & 0xff)).join('');
+  return all
+    .map((word) => Number.parseInt(word, 16))
+    .map((n) => String.fromCharCode(n >> 8, n & 0xff))
+    .join('');
 }
 
 function extension(id: string, critical: boolean, value: Node): Node {
@@ -86,7 +89,9 @@ function extensionsOf(request: CertificateRequest): Node[] {
   }
   const names = [...new Set(request.names ?? [])];
   if (names.length > 0) {
-    const general = names.map((name) => (isIP(name) === 0 ? context(2, false, name) : context(7, false, ipBytes(name))));
+    const general = names.map((name) =>
+      isIP(name) === 0 ? context(2, false, name) : context(7, false, ipBytes(name)),
+    );
     extensions.push(extension(oids.subjectAltName, false, sequence(...general)));
   }
   return extensions;

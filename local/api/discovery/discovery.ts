@@ -40,7 +40,9 @@ function resourceEntry(type: ResourceType): JsonObject {
     verbs: [...type.verbs],
     ...(type.shortNames.length > 0 ? { shortNames: [...type.shortNames] } : {}),
     ...(type.categories.length > 0 ? { categories: [...type.categories] } : {}),
-    ...(type.verbs.includes('list') ? { storageVersionHash: Buffer.from(type.storage).toString('base64').slice(0, 12) } : {}),
+    ...(type.verbs.includes('list')
+      ? { storageVersionHash: Buffer.from(type.storage).toString('base64').slice(0, 12) }
+      : {}),
   };
 }
 
@@ -73,7 +75,9 @@ export function resourceList(registry: Registry, group: string, version: string)
       namespaced: type.namespaced,
       kind: item.kind,
       verbs: [...item.verbs],
-      ...(item.group === type.group && item.version === type.version ? {} : { group: item.group, version: item.version }),
+      ...(item.group === type.group && item.version === type.version
+        ? {}
+        : { group: item.group, version: item.version }),
     })),
   ]);
   return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: groupVersion({ group, version }), resources };

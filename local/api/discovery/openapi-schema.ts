@@ -11,7 +11,9 @@ export class SchemaWriter {
 
   static nameOf(type: ResourceType): string {
     const group = type.group === '' ? 'core' : type.group.split('.').reverse().join('.');
-    return type.custom ? `${group}.${type.version}.${type.kind}` : `io.k8s.api.${type.group.split('.')[0] || 'core'}.${type.version}.${type.kind}`;
+    return type.custom
+      ? `${group}.${type.version}.${type.kind}`
+      : `io.k8s.api.${type.group.split('.')[0] || 'core'}.${type.version}.${type.kind}`;
   }
 
   addKind(type: ResourceType): void {
@@ -55,7 +57,8 @@ export class SchemaWriter {
     }
     if (node.nullable) out['nullable'] = true;
     if (node.properties !== undefined) out['properties'] = this.#properties(node);
-    if (node.additional !== undefined) out['additionalProperties'] = node.additional === true ? true : this.write(node.additional);
+    if (node.additional !== undefined)
+      out['additionalProperties'] = node.additional === true ? true : this.write(node.additional);
     if (node.items !== undefined) out['items'] = this.write(node.items);
     if (node.required.length > 0) out['required'] = [...node.required];
     if (node.enumeration !== undefined) out['enum'] = clone([...node.enumeration]);
@@ -65,7 +68,10 @@ export class SchemaWriter {
     if (node.embeddedResource) out['x-kubernetes-embedded-resource'] = true;
     for (const [name, value] of Object.entries(node.limits)) if (value !== undefined) out[name] = value;
     if (node.rules.length > 0) {
-      out['x-kubernetes-validations'] = node.rules.map((rule) => ({ rule: rule.rule, ...(rule.message === '' ? {} : { message: rule.message }) }));
+      out['x-kubernetes-validations'] = node.rules.map((rule) => ({
+        rule: rule.rule,
+        ...(rule.message === '' ? {} : { message: rule.message }),
+      }));
     }
     return out;
   }

@@ -5,10 +5,15 @@ import type { ResourceType } from '../kinds/resource.ts';
 import { SchemaWriter } from './openapi-schema.ts';
 
 /** OpenAPI v3, one document per group and version: what `kubectl explain`, `apply` and field validation read. */
-const pathOf = ({ group, version }: { group: string; version: string }): string => (group === '' ? `api/${version}` : `apis/${group}/${version}`);
+const pathOf = ({ group, version }: { group: string; version: string }): string =>
+  group === '' ? `api/${version}` : `apis/${group}/${version}`;
 
 export function openApiV3Index(registry: Registry): JsonObject {
-  const hash = createHash('sha256').update(`${process.pid}-${registry.generation}`).digest('hex').slice(0, 32).toUpperCase();
+  const hash = createHash('sha256')
+    .update(`${process.pid}-${registry.generation}`)
+    .digest('hex')
+    .slice(0, 32)
+    .toUpperCase();
   const paths: JsonObject = {};
   for (const { group, versions } of registry.groups()) {
     for (const version of versions) {
@@ -51,16 +56,37 @@ function build(types: readonly ResourceType[]): JsonObject {
       parameters: [pathParameter('name'), ...(type.namespaced ? [pathParameter('namespace')] : [])],
     };
   }
-  return { openapi: '3.0.0', info: { title: 'Kubernetes', version: 'v1.34.0' }, paths, components: { schemas: writer.schemas } };
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version: 'v1.34.0' },
+    paths,
+    components: { schemas: writer.schemas },
+  };
 }
 
-const pathParameter = (name: string): JsonObject => ({ name, in: 'path', required: true, schema: { type: 'string', uniqueItems: true } });
-const queryParameter = (name: string, type = 'string'): JsonObject => ({ name, in: 'query', schema: { type, uniqueItems: true } });
+const pathParameter = (name: string): JsonObject => ({
+  name,
+  in: 'path',
+  required: true,
+  schema: { type: 'string', uniqueItems: true },
+});
+const queryParameter = (name: string, type = 'string'): JsonObject => ({
+  name,
+  in: 'query',
+  schema: { type, uniqueItems: true },
+});
 const writeParameters = [queryParameter('dryRun'), queryParameter('fieldManager'), queryParameter('fieldValidation')];
 
-function operation(type: ResourceType, action: string, parameters: readonly JsonObject[], bodyTypes: readonly string[]): JsonObject {
+function operation(
+  type: ResourceType,
+  action: string,
+  parameters: readonly JsonObject[],
+  bodyTypes: readonly string[],
+): JsonObject {
   const schema = { $ref: `#/components/schemas/${SchemaWriter.nameOf(type)}` };
-  const content = Object.fromEntries(bodyTypes.map((mediaType) => [mediaType, { schema: mediaType.includes('patch') ? { type: 'object' } : schema }]));
+  const content = Object.fromEntries(
+    bodyTypes.map((mediaType) => [mediaType, { schema: mediaType.includes('patch') ? { type: 'object' } : schema }]),
+  );
   return {
     operationId: `${action}${type.version}${type.kind}`,
     parameters: [...parameters],
@@ -73,7 +99,9 @@ function operation(type: ResourceType, action: string, parameters: readonly Json
 
 function collectionOperations(type: ResourceType): JsonObject {
   return {
-    ...(type.verbs.includes('list') ? { get: operation(type, 'list', [queryParameter('labelSelector'), queryParameter('fieldSelector')], []) } : {}),
+    ...(type.verbs.includes('list')
+      ? { get: operation(type, 'list', [queryParameter('labelSelector'), queryParameter('fieldSelector')], []) }
+      : {}),
     post: operation(type, 'post', writeParameters, ['*/*']),
   };
 }
@@ -88,4 +116,3 @@ function itemOperations(type: ResourceType): JsonObject {
     delete: operation(type, 'delete', [queryParameter('dryRun')], ['*/*']),
   };
 }
-

@@ -35,7 +35,9 @@ export function parseBody(bytes: Buffer, mediaType: string): Json {
     }
     return parseJson(text);
   } catch (error) {
-    throw badRequest(`error decoding the body: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+    throw badRequest(
+      `error decoding the body: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
+    );
   }
 }
 

@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { authenticate, impersonated } from '../auth/authenticate.ts';
 import type { Attributes } from '../auth/rbac.ts';
 import type { User } from '../auth/user.ts';
+import { aggregated, apiGroup, apiGroupList, apiVersions, resourceList, versionInfo } from '../discovery/discovery.ts';
 import { openApiV2 } from '../discovery/openapi-v2.ts';
 import { openApiV3, openApiV3Index } from '../discovery/openapi-v3.ts';
-import { aggregated, apiGroup, apiGroupList, apiVersions, resourceList, versionInfo } from '../discovery/discovery.ts';
 import type { ApiContext } from '../rest/context.ts';
 import { badRequest, forbidden, internalError, pathNotFound, StatusError, unauthorized } from '../status.ts';
 import { negotiate } from './negotiate.ts';
-import { type RequestInfo, readRequest, type ResourcePath } from './request-info.ts';
+import { type RequestInfo, type ResourcePath, readRequest } from './request-info.ts';
 import { readCall, serveResource } from './resources.ts';
 import { sendError, sendJson, sendText } from './respond.ts';
 
@@ -19,13 +19,21 @@ export async function handle(context: ApiContext, request: IncomingMessage, resp
     if (info === undefined) throw badRequest('the request target is no path');
     await serve(context, info, request, response);
   } catch (error) {
-    const status = error instanceof StatusError ? error : internalError(error instanceof Error ? error.message : String(error));
-    if (!(error instanceof StatusError)) console.error(`api: ${request.method} ${info?.path ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    const status =
+      error instanceof StatusError ? error : internalError(error instanceof Error ? error.message : String(error));
+    if (!(error instanceof StatusError))
+      console.error(
+        `api: ${request.method} ${info?.path ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
     if (response.headersSent) response.destroy();
     else sendError(response, status);
   } finally {
     const at = info?.resource;
-    const labels = { verb: at?.verb ?? (request.method ?? '').toLowerCase(), resource: at?.plural ?? '', code: String(response.statusCode) };
+    const labels = {
+      verb: at?.verb ?? (request.method ?? '').toLowerCase(),
+      resource: at?.plural ?? '',
+      code: String(response.statusCode),
+    };
     context.counters.add('apiserver_request_total', labels);
   }
 }
@@ -33,9 +41,15 @@ export async function handle(context: ApiContext, request: IncomingMessage, resp
 /** What may be asked by nobody in particular. */
 const open = new Set(['/healthz', '/livez', '/readyz', '/version']);
 
-async function serve(context: ApiContext, info: RequestInfo, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  context: ApiContext,
+  info: RequestInfo,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const path = info.path.length > 1 ? info.path.replace(/\/$/, '') : info.path;
-  if (info.method === 'GET' && (open.has(path) || /^\/(healthz|livez|readyz)\//.test(path))) return servePublic(path, response);
+  if (info.method === 'GET' && (open.has(path) || /^\/(healthz|livez|readyz)\//.test(path)))
+    return servePublic(path, response);
   const caller = authenticate(request, context.tokens);
   const user = actAs(context, caller, request);
   const attributes = attributesOf(info, path);
@@ -58,7 +72,15 @@ function actAs(context: ApiContext, caller: User, request: IncomingMessage): Use
   const wanted = impersonated(request);
   if (wanted === undefined) return caller;
   const may = (resource: string, name: string, namespace = ''): void => {
-    const attributes: Attributes = { verb: 'impersonate', group: '', resource, subresource: '', name, namespace, path: '' };
+    const attributes: Attributes = {
+      verb: 'impersonate',
+      group: '',
+      resource,
+      subresource: '',
+      name,
+      namespace,
+      path: '',
+    };
     if (!context.authorizer.authorize(caller, attributes).allowed) throw refusal(caller, attributes);
   };
   const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(wanted.name);
@@ -81,15 +103,29 @@ function attributesOf(info: RequestInfo, path: string): Attributes {
 
 function refusal(user: User, wanted: Attributes): StatusError {
   if (wanted.resource === '') {
-    return new StatusError(403, 'Forbidden', `forbidden: User "${user.name}" cannot ${wanted.verb} path "${wanted.path}"`, {});
+    return new StatusError(
+      403,
+      'Forbidden',
+      `forbidden: User "${user.name}" cannot ${wanted.verb} path "${wanted.path}"`,
+      {},
+    );
   }
   const resource = wanted.subresource === '' ? wanted.resource : `${wanted.resource}/${wanted.subresource}`;
-  const where = wanted.namespace === '' || wanted.resource === 'namespaces' ? 'at the cluster scope' : `in the namespace "${wanted.namespace}"`;
+  const where =
+    wanted.namespace === '' || wanted.resource === 'namespaces'
+      ? 'at the cluster scope'
+      : `in the namespace "${wanted.namespace}"`;
   const why = `User "${user.name}" cannot ${wanted.verb} resource "${resource}" in API group "${wanted.group}" ${where}`;
   return forbidden({ group: wanted.group, plural: wanted.resource }, wanted.name, why);
 }
 
-function serveDocument(context: ApiContext, path: string, info: RequestInfo, request: IncomingMessage, response: ServerResponse): void {
+function serveDocument(
+  context: ApiContext,
+  path: string,
+  info: RequestInfo,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   if (info.method !== 'GET' && info.method !== 'HEAD') throw pathNotFound();
   const { registry, tokens } = context;
   if (path === '/api' || path === '/apis') return serveRoot(context, path, info, request, response);
@@ -102,9 +138,15 @@ function serveDocument(context: ApiContext, path: string, info: RequestInfo, req
   if (root === 'openapi') return serveOpenApiV3(context, path, response);
   if (root === 'api' && version === undefined) return sendFound(response, resourceList(registry, '', group));
   if (root === 'apis') {
-    return sendFound(response, version === undefined ? apiGroupWithKind(context, group) : resourceList(registry, group, version));
+    return sendFound(
+      response,
+      version === undefined ? apiGroupWithKind(context, group) : resourceList(registry, group, version),
+    );
   }
-  if (path === '/') return sendJson(response, 200, { paths: ['/api', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'] });
+  if (path === '/')
+    return sendJson(response, 200, {
+      paths: ['/api', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'],
+    });
   throw pathNotFound();
 }
 
@@ -118,7 +160,13 @@ function sendFound(response: ServerResponse, body: ReturnType<typeof apiGroup>):
   sendJson(response, 200, body);
 }
 
-function serveRoot(context: ApiContext, path: string, info: RequestInfo, request: IncomingMessage, response: ServerResponse): void {
+function serveRoot(
+  context: ApiContext,
+  path: string,
+  info: RequestInfo,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   const isCore = path === '/api';
   if (negotiate(request.headers.accept, info.query).form.kind === 'discovery') {
     const body = JSON.stringify(aggregated(context.registry, isCore));
@@ -130,7 +178,8 @@ function serveRoot(context: ApiContext, path: string, info: RequestInfo, request
 
 function serveMetrics(context: ApiContext, response: ServerResponse): void {
   context.counters.set('apiserver_storage_revision', context.store.revision);
-  for (const resource of context.store.resources()) context.counters.set('apiserver_storage_objects', context.store.count(resource), { resource });
+  for (const resource of context.store.resources())
+    context.counters.set('apiserver_storage_objects', context.store.count(resource), { resource });
   sendText(response, 200, context.counters.text(), 'text/plain; version=0.0.4; charset=utf-8');
 }
 

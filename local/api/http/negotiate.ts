@@ -1,5 +1,5 @@
-import type { IncludeObject } from '../table/table.ts';
 import { notAcceptable } from '../status.ts';
+import type { IncludeObject } from '../table/table.ts';
 
 /** The form in which an answer is wanted (`Accept: application/json;as=Table;v=v1;g=meta.k8s.io,application/json`). */
 export type Form =
@@ -40,7 +40,8 @@ export function negotiate(header: string | undefined, query: URLSearchParams): N
       const include = asked === 'None' || asked === 'Object' ? asked : 'Metadata';
       return { form: { kind: 'table', include }, yaml };
     }
-    if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return { form: { kind: 'metadata' }, yaml };
+    if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList')
+      return { form: { kind: 'metadata' }, yaml };
     if (as === 'APIGroupDiscoveryList' && parameters.get('v') === 'v2') return { form: { kind: 'discovery' }, yaml };
   }
   throw notAcceptable();

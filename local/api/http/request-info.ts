@@ -24,11 +24,19 @@ export function readRequest(method: string, target: string): RequestInfo | undef
   let segments: string[];
   try {
     url = new URL(`https://api.invalid${target.replace(/^\/+/, '/')}`);
-    segments = url.pathname.split('/').filter((part) => part !== '').map(decodeURIComponent);
+    segments = url.pathname
+      .split('/')
+      .filter((part) => part !== '')
+      .map(decodeURIComponent);
   } catch {
     return undefined;
   }
-  return { method, path: url.pathname, query: url.searchParams, resource: readResource(method, segments, url.searchParams) };
+  return {
+    method,
+    path: url.pathname,
+    query: url.searchParams,
+    resource: readResource(method, segments, url.searchParams),
+  };
 }
 
 /** Subresources of namespaces themselves; anything else after a namespace's name is a resource in it. */
@@ -58,7 +66,15 @@ function readResource(method: string, segments: readonly string[], query: URLSea
   const [plural, name = '', subresource = ''] = rest;
   if (plural === undefined) return undefined;
   const isWatch = forcedWatch || query.get('watch') === 'true' || query.get('watch') === '1';
-  return { verb: verbOf(method, name, isWatch && subresource === ''), group, version, namespace, plural, name, subresource };
+  return {
+    verb: verbOf(method, name, isWatch && subresource === ''),
+    group,
+    version,
+    namespace,
+    plural,
+    name,
+    subresource,
+  };
 }
 
 function verbOf(method: string, name: string, isWatch: boolean): string {

@@ -7,6 +7,7 @@ import type { ApiContext, Call } from '../rest/context.ts';
 import { create } from '../rest/create.ts';
 import { decode } from '../rest/decode.ts';
 import { detailsOf, readDeleteOptions, remove } from '../rest/delete.ts';
+import { finalizeNamespace } from '../rest/finalize.ts';
 import { list, readSelection } from '../rest/list.ts';
 import { patch } from '../rest/patch.ts';
 import { bind, evict, requestToken, sendLog } from '../rest/pod-subresources.ts';
@@ -15,7 +16,6 @@ import { readScale, writeScale } from '../rest/scale.ts';
 import { update } from '../rest/update.ts';
 import { watch } from '../rest/watch.ts';
 import { badRequest, methodNotAllowed, notFound, pathNotFound } from '../status.ts';
-import { finalizeNamespace } from '../rest/finalize.ts';
 import { readObject, readOptionalObject } from './body.ts';
 import { negotiate } from './negotiate.ts';
 import type { RequestInfo, ResourcePath } from './request-info.ts';
@@ -36,12 +36,17 @@ export function readCall(info: RequestInfo, user: User, request: IncomingMessage
   const { query } = info;
   const validation = query.get('fieldValidation');
   const dryRun = query.getAll('dryRun');
-  if (dryRun.some((value) => value !== 'All')) throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`);
+  if (dryRun.some((value) => value !== 'All'))
+    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`);
   const agent = (request.headers['user-agent'] ?? '').split('/')[0]?.slice(0, 128) ?? '';
   return {
     user,
     dryRun: dryRun.length > 0,
-    fieldManager: query.get('fieldManager') ?? (info.method === 'PATCH' && request.headers['content-type']?.includes('apply') === true ? '' : agent || 'unknown'),
+    fieldManager:
+      query.get('fieldManager') ??
+      (info.method === 'PATCH' && request.headers['content-type']?.includes('apply') === true
+        ? ''
+        : agent || 'unknown'),
     fieldValidation: validation === 'Strict' || validation === 'Ignore' ? validation : 'Warn',
     force: query.get('force') === 'true',
     warnings: [],
@@ -82,7 +87,14 @@ function serveGet(wanted: ResourceRequest): void {
   const { context, type, at, response, request, info } = wanted;
   const stored = context.store.get(type.storage, nsOf(wanted), at.name);
   if (stored === undefined) throw notFound(type, at.name);
-  sendObject(response, type, type.fromStorage(stored.object), 200, negotiate(request.headers.accept, info.query), context.now());
+  sendObject(
+    response,
+    type,
+    type.fromStorage(stored.object),
+    200,
+    negotiate(request.headers.accept, info.query),
+    context.now(),
+  );
 }
 
 function serveList(wanted: ResourceRequest): void {
@@ -103,7 +115,8 @@ async function serveCreate(wanted: ResourceRequest): Promise<void> {
   const { context, type, call, request, response, info } = wanted;
   if (wanted.at.name !== '') throw methodNotAllowed();
   const body = await readObject(request, context.limits.bodyBytesMax);
-  const answer = type.verbs.length === 1 ? review(context, type, decode(type, body, call), nsOf(wanted), call) : undefined;
+  const answer =
+    type.verbs.length === 1 ? review(context, type, decode(type, body, call), nsOf(wanted), call) : undefined;
   const object = answer ?? (await create(context, type, nsOf(wanted), body, call));
   setWarnings(response, call.warnings);
   sendObject(response, type, object, 201, negotiate(request.headers.accept, info.query), context.now());
@@ -132,8 +145,22 @@ async function serveDelete(wanted: ResourceRequest): Promise<void> {
   setWarnings(response, call.warnings);
   const waits = !deleted.gone && finalizersOf(deleted.object).length === 0;
   // A pod that stops and a namespace that empties are shown as they are; what is gone is a Status.
-  if (waits || type.storage === '/pods') return sendObject(response, type, deleted.object, 200, negotiate(request.headers.accept, info.query), context.now());
-  sendJson(response, 200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details: detailsOf(type, deleted.object) });
+  if (waits || type.storage === '/pods')
+    return sendObject(
+      response,
+      type,
+      deleted.object,
+      200,
+      negotiate(request.headers.accept, info.query),
+      context.now(),
+    );
+  sendJson(response, 200, {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: detailsOf(type, deleted.object),
+  });
 }
 
 /** Delete options come in the body too, but dry run is always also in the query of kubectl and client-go. */
@@ -185,9 +212,17 @@ async function serveSubresource(wanted: ResourceRequest): Promise<void> {
     case 'pods/log':
       return sendLog(context, type, namespace, at.name, info.query, response);
     case 'pods/binding':
-      return sendJson(response, 201, await bind(context, type, namespace, at.name, await readObject(request, bytesMax), call));
+      return sendJson(
+        response,
+        201,
+        await bind(context, type, namespace, at.name, await readObject(request, bytesMax), call),
+      );
     case 'pods/eviction':
-      return sendJson(response, 201, await evict(context, type, namespace, at.name, await readObject(request, bytesMax), call));
+      return sendJson(
+        response,
+        201,
+        await evict(context, type, namespace, at.name, await readObject(request, bytesMax), call),
+      );
     case 'serviceaccounts/token':
       return sendJson(response, 201, requestToken(context, namespace, at.name, await readObject(request, bytesMax)));
     case 'namespaces/finalize':

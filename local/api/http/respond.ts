@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http';
 import { stringify } from 'yaml';
 import type { JsonObject } from '../json.ts';
 import { groupVersion, type ResourceType } from '../kinds/resource.ts';
-import { listMeta, type Page } from '../rest/list.ts';
 import { metaOf } from '../object.ts';
+import { listMeta, type Page } from '../rest/list.ts';
 import type { StatusError } from '../status.ts';
 import { partialMetadata, tableOf } from '../table/table.ts';
 import type { Negotiated } from './negotiate.ts';
@@ -27,7 +27,13 @@ export function sendText(response: ServerResponse, code: number, text: string | 
 /** RFC 7234 section 5.5: the text of a warning is quoted. */
 export function setWarnings(response: ServerResponse, warnings: readonly string[]): void {
   if (warnings.length === 0 || response.headersSent) return;
-  const lines = [...new Set(warnings)].map((text) => `299 - "${text.replace(/[\r\n]+/g, ' ').replace(/(["\\])/g, '\\$1').slice(0, 4096)}"`);
+  const lines = [...new Set(warnings)].map(
+    (text) =>
+      `299 - "${text
+        .replace(/[\r\n]+/g, ' ')
+        .replace(/(["\\])/g, '\\$1')
+        .slice(0, 4096)}"`,
+  );
   response.setHeader('warning', lines);
 }
 
@@ -38,14 +44,27 @@ export function sendError(response: ServerResponse, error: StatusError): void {
   sendJson(response, error.code, error.toJson());
 }
 
-export function sendObject(response: ServerResponse, type: ResourceType, object: JsonObject, code: number, as: Negotiated, nowMs: number): void {
+export function sendObject(
+  response: ServerResponse,
+  type: ResourceType,
+  object: JsonObject,
+  code: number,
+  as: Negotiated,
+  nowMs: number,
+): void {
   sendJson(response, code, shaped(type, object, as, nowMs), as.yaml);
 }
 
 function shaped(type: ResourceType, object: JsonObject, as: Negotiated, nowMs: number): JsonObject {
   switch (as.form.kind) {
     case 'table':
-      return tableOf(type, [object], { resourceVersion: metaOf(object)['resourceVersion'] ?? '' }, as.form.include, nowMs);
+      return tableOf(
+        type,
+        [object],
+        { resourceVersion: metaOf(object)['resourceVersion'] ?? '' },
+        as.form.include,
+        nowMs,
+      );
     case 'metadata':
       return partialMetadata(object);
     default:
@@ -53,7 +72,13 @@ function shaped(type: ResourceType, object: JsonObject, as: Negotiated, nowMs: n
   }
 }
 
-export function sendPage(response: ServerResponse, type: ResourceType, page: Page, as: Negotiated, nowMs: number): void {
+export function sendPage(
+  response: ServerResponse,
+  type: ResourceType,
+  page: Page,
+  as: Negotiated,
+  nowMs: number,
+): void {
   const metadata = listMeta(page);
   switch (as.form.kind) {
     case 'table':
@@ -66,12 +91,21 @@ export function sendPage(response: ServerResponse, type: ResourceType, page: Pag
         items: page.objects.map(partialMetadata),
       });
     default:
-      return sendJson(response, 200, { kind: type.listKind, apiVersion: groupVersion(type), metadata, items: [...page.objects] }, as.yaml);
+      return sendJson(
+        response,
+        200,
+        { kind: type.listKind, apiVersion: groupVersion(type), metadata, items: [...page.objects] },
+        as.yaml,
+      );
   }
 }
 
 /** What a watch sends for an object: its columns only with the first row (API concepts, "Receiving resources as Tables"). */
-export function presenter(type: ResourceType, as: Negotiated, now: () => number): (object: JsonObject, isFirst: boolean) => JsonObject {
+export function presenter(
+  type: ResourceType,
+  as: Negotiated,
+  now: () => number,
+): (object: JsonObject, isFirst: boolean) => JsonObject {
   const form = as.form;
   switch (form.kind) {
     case 'table':

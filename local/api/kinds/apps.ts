@@ -1,11 +1,21 @@
-import { asObject, asObjects, asString, at, ensure, equal, type Json, type JsonObject, setDefault, stringMap } from '../json.ts';
+import {
+  asObject,
+  asObjects,
+  asString,
+  at,
+  ensure,
+  equal,
+  type Json,
+  type JsonObject,
+  setDefault,
+  stringMap,
+} from '../json.ts';
 import { type Cause, invalidValue, required } from '../status.ts';
-import { isDns1123Subdomain, labelProblem, validateLabels } from './names.ts';
-import { immutable } from './names.ts';
+import { labelSelectorOf, matchesLabels } from '../store/selectors.ts';
+import { immutable, isDns1123Subdomain, labelProblem, validateLabels } from './names.ts';
 import { validatePodSpec } from './pod.ts';
 import { defaultPodTemplate } from './pod-defaults.ts';
 import { noStrategy, type Strategy } from './resource.ts';
-import { labelSelectorOf, matchesLabels } from '../store/selectors.ts';
 
 function validateWorkload(object: JsonObject, selectorRequired: boolean): Cause[] {
   const spec = asObject(object['spec']) ?? {};
@@ -20,7 +30,9 @@ function validateWorkload(object: JsonObject, selectorRequired: boolean): Cause[
     else if (selector.length === 0) {
       causes.push(invalidValue('spec.selector', {}, 'empty selector is invalid for deployment'));
     } else if (!matchesLabels(selector, templateLabels)) {
-      causes.push(invalidValue('spec.template.metadata.labels', templateLabels, '`selector` does not match template `labels`'));
+      causes.push(
+        invalidValue('spec.template.metadata.labels', templateLabels, '`selector` does not match template `labels`'),
+      );
     }
   }
   const replicas = spec['replicas'];
@@ -172,7 +184,8 @@ export const endpointSliceStrategy: Strategy = {
   validate: (object) => {
     const type = asString(object['addressType']);
     if (type === '') return [required('addressType')];
-    if (!['IPv4', 'IPv6', 'FQDN'].includes(type)) return [invalidValue('addressType', type, 'must be IPv4, IPv6 or FQDN')];
+    if (!['IPv4', 'IPv6', 'FQDN'].includes(type))
+      return [invalidValue('addressType', type, 'must be IPv4, IPv6 or FQDN')];
     return asObjects(object['endpoints']).flatMap((endpoint, index) =>
       Array.isArray(endpoint['addresses']) && endpoint['addresses'].length > 0
         ? []
@@ -219,7 +232,11 @@ function validateKeys(object: JsonObject, fields: readonly string[]): Cause[] {
     Object.keys(asObject(object[field]) ?? {})
       .filter((key) => key.length > 253 || !/^[-._a-zA-Z0-9]+$/.test(key))
       .map((key) =>
-        invalidValue(`${field}[${key}]`, key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"),
+        invalidValue(
+          `${field}[${key}]`,
+          key,
+          "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+        ),
       ),
   );
 }
@@ -227,9 +244,19 @@ function validateKeys(object: JsonObject, fields: readonly string[]): Cause[] {
 function immutableData(object: JsonObject, old: JsonObject, fields: readonly string[]): Cause[] {
   if (old['immutable'] !== true) return [];
   const changed = fields.filter((field) => !equal(object[field] as Json | undefined, old[field]));
-  const causes = changed.map((field): Cause => ({ reason: 'FieldValueForbidden', message: 'Forbidden: field is immutable when `immutable` is set', field }));
+  const causes = changed.map(
+    (field): Cause => ({
+      reason: 'FieldValueForbidden',
+      message: 'Forbidden: field is immutable when `immutable` is set',
+      field,
+    }),
+  );
   if (object['immutable'] !== true) {
-    causes.push({ reason: 'FieldValueForbidden', message: 'Forbidden: field is immutable when `immutable` is set', field: 'immutable' });
+    causes.push({
+      reason: 'FieldValueForbidden',
+      message: 'Forbidden: field is immutable when `immutable` is set',
+      field: 'immutable',
+    });
   }
   return causes;
 }

@@ -8,7 +8,16 @@ import { definitionStrategy } from './definition-strategy.ts';
 import { fromStoredEvent, toStoredEvent } from './events.ts';
 import { podStrategy } from './pod.ts';
 import * as kinds from './policy-kinds.ts';
-import { allVerbs, type Column, noStrategy, type ResourceType, type ScalePaths, type Strategy, type SubresourceInfo, storageKey } from './resource.ts';
+import {
+  allVerbs,
+  type Column,
+  noStrategy,
+  type ResourceType,
+  type ScalePaths,
+  type Strategy,
+  type SubresourceInfo,
+  storageKey,
+} from './resource.ts';
 import { serviceStrategy } from './service.ts';
 
 /** Every built-in resource, one line each. */
@@ -30,7 +39,11 @@ interface Options {
   readonly createOnly?: boolean;
 }
 
-const scalePaths: ScalePaths = { specReplicas: '.spec.replicas', statusReplicas: '.status.replicas', labelSelector: '.spec.selector' };
+const scalePaths: ScalePaths = {
+  specReplicas: '.spec.replicas',
+  statusReplicas: '.status.replicas',
+  labelSelector: '.spec.selector',
+};
 const same = (object: JsonObject): JsonObject => object;
 
 function singularOf(kind: string): string {
@@ -75,7 +88,9 @@ const sub = (name: string, kind: string, verbs: readonly string[], group = '', v
 const plain: Options = { noStatus: true };
 const review: Options = { noStatus: true, cluster: true, createOnly: true };
 const eventFields = [
-  ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map((name) => `involvedObject.${name}`),
+  ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map(
+    (name) => `involvedObject.${name}`,
+  ),
   ...['reason', 'reportingComponent', 'source', 'type'],
 ];
 
@@ -102,7 +117,12 @@ const core: readonly ResourceType[] = [
       sub('eviction', 'Eviction', ['create'], 'policy'),
     ],
   }),
-  define('', 'v1', 'Service', 'services', { short: ['svc'], all: true, fields: ['spec.clusterIP', 'spec.type'], strategy: serviceStrategy }),
+  define('', 'v1', 'Service', 'services', {
+    short: ['svc'],
+    all: true,
+    fields: ['spec.clusterIP', 'spec.type'],
+    strategy: serviceStrategy,
+  }),
   define('', 'v1', 'Endpoints', 'endpoints', { ...plain, short: ['ep'] }),
   define('', 'v1', 'ConfigMap', 'configmaps', { ...plain, short: ['cm'], strategy: apps.configMapStrategy }),
   define('', 'v1', 'Secret', 'secrets', { ...plain, fields: ['type'], strategy: apps.secretStrategy }),
@@ -111,7 +131,13 @@ const core: readonly ResourceType[] = [
     short: ['sa'],
     subresources: [sub('token', 'TokenRequest', ['create'], 'authentication.k8s.io')],
   }),
-  define('', 'v1', 'Event', 'events', { ...plain, short: ['ev'], fields: eventFields, strategy: kinds.eventStrategy, model: 'CoreV1Event' }),
+  define('', 'v1', 'Event', 'events', {
+    ...plain,
+    short: ['ev'],
+    fields: eventFields,
+    strategy: kinds.eventStrategy,
+    model: 'CoreV1Event',
+  }),
   define('', 'v1', 'Node', 'nodes', { short: ['no'], cluster: true, fields: ['spec.unschedulable'] }),
   define('', 'v1', 'PersistentVolumeClaim', 'persistentvolumeclaims', { short: ['pvc'] }),
   define('', 'v1', 'PersistentVolume', 'persistentvolumes', { short: ['pv'], cluster: true }),
@@ -142,17 +168,39 @@ const workloads: readonly ResourceType[] = [
     strategy: apps.statefulSetStrategy,
     columns: workload.statefulSetColumns,
   }),
-  define('apps', 'v1', 'DaemonSet', 'daemonsets', { short: ['ds'], all: true, strategy: apps.daemonSetStrategy, columns: workload.daemonSetColumns }),
+  define('apps', 'v1', 'DaemonSet', 'daemonsets', {
+    short: ['ds'],
+    all: true,
+    strategy: apps.daemonSetStrategy,
+    columns: workload.daemonSetColumns,
+  }),
   define('apps', 'v1', 'ControllerRevision', 'controllerrevisions', plain),
-  define('batch', 'v1', 'Job', 'jobs', { all: true, fields: ['status.successful'], strategy: apps.jobStrategy, columns: workload.jobColumns }),
-  define('batch', 'v1', 'CronJob', 'cronjobs', { short: ['cj'], all: true, strategy: apps.cronJobStrategy, columns: workload.cronJobColumns }),
+  define('batch', 'v1', 'Job', 'jobs', {
+    all: true,
+    fields: ['status.successful'],
+    strategy: apps.jobStrategy,
+    columns: workload.jobColumns,
+  }),
+  define('batch', 'v1', 'CronJob', 'cronjobs', {
+    short: ['cj'],
+    all: true,
+    strategy: apps.cronJobStrategy,
+    columns: workload.cronJobColumns,
+  }),
   define('policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets', { short: ['pdb'] }),
   define('autoscaling', 'v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', { short: ['hpa'], all: true }),
 ];
 
 const network: readonly ResourceType[] = [
-  define('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices', { ...plain, strategy: apps.endpointSliceStrategy }),
-  define('networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies', { ...plain, short: ['netpol'], strategy: kinds.networkPolicyStrategy }),
+  define('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices', {
+    ...plain,
+    strategy: apps.endpointSliceStrategy,
+  }),
+  define('networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies', {
+    ...plain,
+    short: ['netpol'],
+    strategy: kinds.networkPolicyStrategy,
+  }),
   define('networking.k8s.io', 'v1', 'Ingress', 'ingresses', { short: ['ing'], strategy: apps.ingressStrategy }),
   define('networking.k8s.io', 'v1', 'IngressClass', 'ingressclasses', { ...plain, cluster: true }),
 ];
@@ -163,7 +211,10 @@ const reviews: readonly ResourceType[] = [
   define('authorization.k8s.io', 'v1', 'SubjectAccessReview', 'subjectaccessreviews', review),
   define('authorization.k8s.io', 'v1', 'SelfSubjectAccessReview', 'selfsubjectaccessreviews', review),
   define('authorization.k8s.io', 'v1', 'SelfSubjectRulesReview', 'selfsubjectrulesreviews', review),
-  define('authorization.k8s.io', 'v1', 'LocalSubjectAccessReview', 'localsubjectaccessreviews', { ...review, cluster: false }),
+  define('authorization.k8s.io', 'v1', 'LocalSubjectAccessReview', 'localsubjectaccessreviews', {
+    ...review,
+    cluster: false,
+  }),
 ];
 
 const rbac = 'rbac.authorization.k8s.io';
@@ -171,7 +222,11 @@ const policies: readonly ResourceType[] = [
   define(rbac, 'v1', 'Role', 'roles', { ...plain, strategy: kinds.roleStrategy }),
   define(rbac, 'v1', 'RoleBinding', 'rolebindings', { ...plain, strategy: kinds.bindingStrategy }),
   define(rbac, 'v1', 'ClusterRole', 'clusterroles', { ...plain, cluster: true, strategy: kinds.roleStrategy }),
-  define(rbac, 'v1', 'ClusterRoleBinding', 'clusterrolebindings', { ...plain, cluster: true, strategy: kinds.bindingStrategy }),
+  define(rbac, 'v1', 'ClusterRoleBinding', 'clusterrolebindings', {
+    ...plain,
+    cluster: true,
+    strategy: kinds.bindingStrategy,
+  }),
   define('admissionregistration.k8s.io', 'v1', 'MutatingWebhookConfiguration', 'mutatingwebhookconfigurations', {
     ...plain,
     cluster: true,
@@ -194,13 +249,26 @@ const policies: readonly ResourceType[] = [
   define('events.k8s.io', 'v1', 'Event', 'events', {
     ...plain,
     short: ['ev'],
-    fields: ['reason', 'reportingController', 'type', 'regarding.kind', 'regarding.namespace', 'regarding.name', 'regarding.uid'],
+    fields: [
+      'reason',
+      'reportingController',
+      'type',
+      'regarding.kind',
+      'regarding.namespace',
+      'regarding.name',
+      'regarding.uid',
+    ],
     model: 'EventsV1Event',
     storage: storageKey('', 'events'),
     fromStorage: fromStoredEvent,
     toStorage: toStoredEvent,
   }),
-  define('scheduling.k8s.io', 'v1', 'PriorityClass', 'priorityclasses', { ...plain, short: ['pc'], cluster: true, strategy: kinds.priorityClassStrategy }),
+  define('scheduling.k8s.io', 'v1', 'PriorityClass', 'priorityclasses', {
+    ...plain,
+    short: ['pc'],
+    cluster: true,
+    strategy: kinds.priorityClassStrategy,
+  }),
   define('storage.k8s.io', 'v1', 'StorageClass', 'storageclasses', { ...plain, short: ['sc'], cluster: true }),
 ];
 

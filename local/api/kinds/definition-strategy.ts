@@ -41,7 +41,8 @@ function validateDefinition(definition: JsonObject): Cause[] {
   if (nameOf(definition) !== `${plural}.${group}`) {
     causes.push(invalidValue('metadata.name', nameOf(definition), 'must be spec.names.plural+"."+spec.group'));
   }
-  if (!isDns1123Label(plural)) causes.push(invalidValue('spec.names.plural', plural, 'a DNS-1035 label must consist of lower case characters'));
+  if (!isDns1123Label(plural))
+    causes.push(invalidValue('spec.names.plural', plural, 'a DNS-1035 label must consist of lower case characters'));
   if (asString(at(spec, 'names', 'kind')) === '') causes.push(required('spec.names.kind'));
   if (!['Namespaced', 'Cluster'].includes(asString(spec['scope']))) {
     causes.push(unsupportedValue('spec.scope', spec['scope'], ['Cluster', 'Namespaced']));
@@ -50,7 +51,9 @@ function validateDefinition(definition: JsonObject): Cause[] {
     causes.push(unsupportedValue('spec.conversion.strategy', at(spec, 'conversion', 'strategy'), ['None']));
   }
   if (spec['preserveUnknownFields'] === true) {
-    causes.push(invalidValue('spec.preserveUnknownFields', true, 'must be false in order to use defaults in the schema'));
+    causes.push(
+      invalidValue('spec.preserveUnknownFields', true, 'must be false in order to use defaults in the schema'),
+    );
   }
   causes.push(...validateVersions(versionsOf(definition)));
   return causes;
@@ -60,7 +63,8 @@ function validateVersions(versions: readonly JsonObject[]): Cause[] {
   const causes: Cause[] = [];
   if (versions.length === 0) causes.push(required('spec.versions'));
   const stored = versions.filter((version) => version['storage'] === true).length;
-  if (stored !== 1) causes.push(invalidValue('spec.versions', stored, 'must have exactly one version marked as storage version'));
+  if (stored !== 1)
+    causes.push(invalidValue('spec.versions', stored, 'must have exactly one version marked as storage version'));
   const names = new Set<string>();
   for (const [index, version] of versions.entries()) {
     const path = `spec.versions[${index}]`;
@@ -73,7 +77,13 @@ function validateVersions(versions: readonly JsonObject[]): Cause[] {
     else causes.push(...validateSchema(schema, `${path}.schema.openAPIV3Schema`));
     for (const [at, column] of asObjects(version['additionalPrinterColumns']).entries()) {
       if (!asString(column['jsonPath']).startsWith('.')) {
-        causes.push(invalidValue(`${path}.additionalPrinterColumns[${at}].jsonPath`, column['jsonPath'] ?? '', "must be a simple json path starting with '.'"));
+        causes.push(
+          invalidValue(
+            `${path}.additionalPrinterColumns[${at}].jsonPath`,
+            column['jsonPath'] ?? '',
+            "must be a simple json path starting with '.'",
+          ),
+        );
       }
     }
     for (const [at, field] of asObjects(version['selectableFields']).entries()) {

@@ -37,7 +37,10 @@ function columnsOf(version: JsonObject): Column[] {
   if (raw.length === 0) return [nameColumn, ageColumn];
   const custom = raw.map((item): Column => {
     const declared = asString(item['type']);
-    const type = declared === 'integer' || declared === 'number' || declared === 'boolean' || declared === 'date' ? declared : 'string';
+    const type =
+      declared === 'integer' || declared === 'number' || declared === 'boolean' || declared === 'date'
+        ? declared
+        : 'string';
     const path = asString(item['jsonPath']);
     return {
       name: asString(item['name']),
@@ -72,10 +75,12 @@ export function typesOf(definition: JsonObject): ResourceType[] {
     .map((version): ResourceType => {
       const name = asString(version['name']);
       // Conversion strategy None: only apiVersion differs between versions.
-      const as = (version: string) => (object: JsonObject): JsonObject => {
-        const apiVersion = `${group}/${version}`;
-        return object['apiVersion'] === apiVersion ? object : { ...object, apiVersion };
-      };
+      const as =
+        (version: string) =>
+        (object: JsonObject): JsonObject => {
+          const apiVersion = `${group}/${version}`;
+          return object['apiVersion'] === apiVersion ? object : { ...object, apiVersion };
+        };
       return {
         group,
         version: name,
@@ -93,7 +98,9 @@ export function typesOf(definition: JsonObject): ResourceType[] {
         subresources: [],
         schema: schemaOfVersion(version),
         columns: columnsOf(version),
-        selectableFields: asObjects(version['selectableFields']).map((field) => asString(field['jsonPath']).replace(/^\./, '')),
+        selectableFields: asObjects(version['selectableFields']).map((field) =>
+          asString(field['jsonPath']).replace(/^\./, ''),
+        ),
         strategy: noStrategy,
         custom: true,
         fromStorage: as(name),
@@ -159,7 +166,8 @@ export function syncDefinition(stored: Stored, store: Store, registry: Registry,
   if (conflict === undefined) registry.setCustom(nameOf(definition), typesOf(definition));
   if (isDeleting(definition)) return;
   const status = definitionStatus(definition, conflict, nowMs);
-  if (!equal(status, definition['status'])) store.update(definitionsStorage, { ...definition, status }, stored.revision);
+  if (!equal(status, definition['status']))
+    store.update(definitionsStorage, { ...definition, status }, stored.revision);
 }
 
 export function watchDefinitions(store: Store, registry: Registry, now: () => number): () => void {

@@ -37,11 +37,14 @@ export function validateMeta(object: JsonObject, rule: NameRule, namespaced: boo
       causes.push(invalidValue('metadata.name', name, "may not contain '/' or '%', nor be '.' or '..'"));
     }
   } else causes.push(...(rule === 'label' ? labelProblem : subdomainProblem)('metadata.name', name));
-  if (namespaced && typeof at(object, 'metadata', 'namespace') !== 'string') causes.push(required('metadata.namespace'));
+  if (namespaced && typeof at(object, 'metadata', 'namespace') !== 'string')
+    causes.push(required('metadata.namespace'));
   causes.push(...validateLabels(asObject(at(object, 'metadata', 'labels')), 'metadata.labels'));
   for (const key of Object.keys(asObject(at(object, 'metadata', 'annotations')) ?? {})) {
     if (!isLabelKey(key.toLowerCase())) {
-      causes.push(invalidValue('metadata.annotations', key, 'a qualified name must consist of alphanumeric characters'));
+      causes.push(
+        invalidValue('metadata.annotations', key, 'a qualified name must consist of alphanumeric characters'),
+      );
     }
   }
   return causes;
@@ -52,7 +55,11 @@ export function validateLabels(labels: JsonObject | undefined, path: string): Ca
   for (const [key, value] of Object.entries(labels ?? {})) {
     if (!isLabelKey(key)) {
       causes.push(
-        invalidValue(path, key, "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"),
+        invalidValue(
+          path,
+          key,
+          "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+        ),
       );
     }
     if (typeof value !== 'string' || !isLabelValue(value)) {

@@ -13,7 +13,8 @@ export function defaultPodSpec(spec: JsonObject): void {
     // The deprecated alias is kept equal, as old clients read it.
     spec['serviceAccount'] = account;
   }
-  for (const container of [...asObjects(spec['containers']), ...asObjects(spec['initContainers'])]) defaultContainer(container);
+  for (const container of [...asObjects(spec['containers']), ...asObjects(spec['initContainers'])])
+    defaultContainer(container);
   for (const volume of asObjects(spec['volumes'])) defaultVolume(volume);
 }
 

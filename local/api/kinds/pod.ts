@@ -69,12 +69,15 @@ export function validatePodSpec(spec: JsonObject, path: string): Cause[] {
     if (volumes.has(name)) causes.push(duplicateValue(`${at}.name`, name));
     volumes.add(name);
     const sources = Object.keys(volume).filter((key) => key !== 'name');
-    if (sources.length > 1) causes.push(forbiddenField(`${at}.${sources[1]}`, 'may not specify more than 1 volume type'));
+    if (sources.length > 1)
+      causes.push(forbiddenField(`${at}.${sources[1]}`, 'may not specify more than 1 volume type'));
   }
   const names = new Set<string>();
   for (const list of ['initContainers', 'containers']) {
     for (const [index, container] of asObjects(spec[list]).entries()) {
-      causes.push(...validateContainer(container, `${path}.${list}[${index}]`, names, volumes, list === 'initContainers'));
+      causes.push(
+        ...validateContainer(container, `${path}.${list}[${index}]`, names, volumes, list === 'initContainers'),
+      );
     }
   }
   if (!restartPolicies.includes(asString(spec['restartPolicy']))) {
@@ -106,13 +109,20 @@ function validateContainer(
   }
   for (const [index, mount] of asObjects(container['volumeMounts']).entries()) {
     const volume = asString(mount['name']);
-    if (!volumes.has(volume)) causes.push({ reason: 'FieldValueNotFound', message: `Not found: ${JSON.stringify(volume)}`, field: `${path}.volumeMounts[${index}].name` });
+    if (!volumes.has(volume))
+      causes.push({
+        reason: 'FieldValueNotFound',
+        message: `Not found: ${JSON.stringify(volume)}`,
+        field: `${path}.volumeMounts[${index}].name`,
+      });
     if (asString(mount['mountPath']) === '') causes.push(required(`${path}.volumeMounts[${index}].mountPath`));
   }
   for (const [index, variable] of asObjects(container['env']).entries()) {
     if (asString(variable['name']) === '') causes.push(required(`${path}.env[${index}].name`));
     if (variable['valueFrom'] !== undefined && asString(variable['value']) !== '') {
-      causes.push(invalidValue(`${path}.env[${index}].valueFrom`, '', 'may not be specified when `value` is not empty'));
+      causes.push(
+        invalidValue(`${path}.env[${index}].valueFrom`, '', 'may not be specified when `value` is not empty'),
+      );
     }
   }
   if (isInit && container['restartPolicy'] !== undefined && container['restartPolicy'] !== 'Always') {
@@ -121,7 +131,9 @@ function validateContainer(
   if (isInit && container['restartPolicy'] !== 'Always') {
     for (const field of ['livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle']) {
       if (container[field] !== undefined) {
-        causes.push(forbiddenField(`${path}.${field}`, 'may not be set for init containers without restartPolicy=Always'));
+        causes.push(
+          forbiddenField(`${path}.${field}`, 'may not be set for init containers without restartPolicy=Always'),
+        );
       }
     }
   }
@@ -141,7 +153,9 @@ function validateContainerPort(port: JsonObject, path: string, names: Set<string
   const name = asString(port['name']);
   if (name === '') return causes;
   if (name.length > 15 || !/^(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) {
-    causes.push(invalidValue(`${path}.name`, name, 'must be no more than 15 characters, of lower case alphanumerics and -'));
+    causes.push(
+      invalidValue(`${path}.name`, name, 'must be no more than 15 characters, of lower case alphanumerics and -'),
+    );
   }
   if (names.has(name)) causes.push(duplicateValue(`${path}.name`, name));
   names.add(name);

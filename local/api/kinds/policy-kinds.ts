@@ -1,9 +1,9 @@
 import { asObject, asObjects, asString, asStrings, at, ensure, equal, type JsonObject, setDefault } from '../json.ts';
 import { ensureMeta, isDeleting, nameOf } from '../object.ts';
-import { type Cause, invalidValue, required, unsupportedValue } from '../status.ts';
-import { isDns1123Subdomain, immutable } from './names.ts';
-import { noStrategy, type Strategy } from './resource.ts';
 import { compileCondition } from '../schema/cel-conditions.ts';
+import { type Cause, invalidValue, required, unsupportedValue } from '../status.ts';
+import { immutable, isDns1123Subdomain } from './names.ts';
+import { noStrategy, type Strategy } from './resource.ts';
 
 /** Roles, bindings, webhook configurations, namespaces and the small core kinds. */
 const rbacGroup = 'rbac.authorization.k8s.io';
@@ -17,11 +17,18 @@ export const roleStrategy: Strategy = {
     asObjects(role['rules']).flatMap((rule, index) => {
       const path = `rules[${index}]`;
       const causes: Cause[] = [];
-      if (asStrings(rule['verbs']).length === 0) causes.push(required(`${path}.verbs`, 'verbs must contain at least one value'));
+      if (asStrings(rule['verbs']).length === 0)
+        causes.push(required(`${path}.verbs`, 'verbs must contain at least one value'));
       const urls = asStrings(rule['nonResourceURLs']);
       if (urls.length > 0) {
         if (asStrings(rule['apiGroups']).length + asStrings(rule['resources']).length > 0) {
-          causes.push(invalidValue(`${path}.nonResourceURLs`, urls, 'rules cannot apply to both regular resources and non-resource URLs'));
+          causes.push(
+            invalidValue(
+              `${path}.nonResourceURLs`,
+              urls,
+              'rules cannot apply to both regular resources and non-resource URLs',
+            ),
+          );
         }
         return causes;
       }
@@ -92,7 +99,9 @@ function validateWebhook(webhook: JsonObject, index: number): Cause[] {
   const causes: Cause[] = [];
   const name = asString(webhook['name']);
   if (!isDns1123Subdomain(name) || name.split('.').length < 3) {
-    causes.push(invalidValue(`${path}.name`, name, 'should be a domain with at least three segments separated by dots'));
+    causes.push(
+      invalidValue(`${path}.name`, name, 'should be a domain with at least three segments separated by dots'),
+    );
   }
   const versions = asStrings(webhook['admissionReviewVersions']);
   if (!versions.includes('v1')) {
@@ -118,7 +127,13 @@ function validateWebhook(webhook: JsonObject, index: number): Cause[] {
   for (const [at, condition] of asObjects(webhook['matchConditions']).entries()) {
     const problem = compileCondition(asString(condition['expression']));
     if (problem !== undefined) {
-      causes.push(invalidValue(`${path}.matchConditions[${at}].expression`, condition['expression'], `compilation failed: ${problem}`));
+      causes.push(
+        invalidValue(
+          `${path}.matchConditions[${at}].expression`,
+          condition['expression'],
+          `compilation failed: ${problem}`,
+        ),
+      );
     }
   }
   return causes;
@@ -180,7 +195,5 @@ export const eventStrategy: Strategy = {
 export const priorityClassStrategy: Strategy = {
   ...noStrategy,
   defaults: (object) => setDefault(object, 'preemptionPolicy', 'PreemptLowerPriority'),
-  validateUpdate: (object, old) =>
-    object['value'] === old['value'] ? [] : [immutable('value', object['value'])],
+  validateUpdate: (object, old) => (object['value'] === old['value'] ? [] : [immutable('value', object['value'])]),
 };
-

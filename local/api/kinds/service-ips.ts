@@ -83,7 +83,10 @@ export class ServiceIps {
     const oldIps = asStrings(at(old, 'spec', 'clusterIPs'));
     if (oldIps.length > 0 && asString(spec['clusterIP']) === '') spec['clusterIP'] = oldIps[0] ?? '';
     if (oldIps.length > 0 && asStrings(spec['clusterIPs']).length === 0) spec['clusterIPs'] = oldIps;
-    const asked = asStrings(spec['clusterIPs']).length > 0 ? asStrings(spec['clusterIPs']) : [asString(spec['clusterIP'])].filter((ip) => ip !== '');
+    const asked =
+      asStrings(spec['clusterIPs']).length > 0
+        ? asStrings(spec['clusterIPs'])
+        : [asString(spec['clusterIP'])].filter((ip) => ip !== '');
     const families = this.#families(spec, asked, old);
     if ('cause' in families) return [families.cause];
     spec['ipFamilies'] = families.list;
@@ -92,10 +95,18 @@ export class ServiceIps {
       spec['clusterIPs'] = ['None'];
       return [];
     }
-    const used = this.#used(`${asString(at(service, 'metadata', 'namespace'))}/${asString(at(service, 'metadata', 'name'))}`);
+    const used = this.#used(
+      `${asString(at(service, 'metadata', 'namespace'))}/${asString(at(service, 'metadata', 'name'))}`,
+    );
     const ips: string[] = [];
     for (const [index, family] of families.list.entries()) {
-      const ip = this.#one(family, asked[index], used, index, asked[index] !== undefined && !oldIps.includes(asked[index]));
+      const ip = this.#one(
+        family,
+        asked[index],
+        used,
+        index,
+        asked[index] !== undefined && !oldIps.includes(asked[index]),
+      );
       if (typeof ip !== 'string') return [ip];
       ips.push(ip);
       used.add(ip);
@@ -105,29 +116,55 @@ export class ServiceIps {
     return [];
   }
 
-  #one(family: Family, asked: string | undefined, used: ReadonlySet<string>, index: number, isNew: boolean): string | Cause {
+  #one(
+    family: Family,
+    asked: string | undefined,
+    used: ReadonlySet<string>,
+    index: number,
+    isNew: boolean,
+  ): string | Cause {
     const range = this.#ranges.find((item) => item.family === family);
     const field = `spec.clusterIPs[${index}]`;
-    if (range === undefined) return invalidValue(field, asked ?? '', `no range for ${family} is configured on this cluster`);
+    if (range === undefined)
+      return invalidValue(field, asked ?? '', `no range for ${family} is configured on this cluster`);
     if (asked === undefined) {
-      return this.#allocate(range, used) ?? { reason: 'InternalError', message: 'Internal error: the range of service addresses is full', field };
+      return (
+        this.#allocate(range, used) ?? {
+          reason: 'InternalError',
+          message: 'Internal error: the range of service addresses is full',
+          field,
+        }
+      );
     }
-    if (isIP(asked) === 0) return invalidValue(field, asked, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+    if (isIP(asked) === 0)
+      return invalidValue(field, asked, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)');
     if (!isNew) return asked;
     const offset = ipToNumber(asked) - range.base;
-    if (offset <= 0n || offset >= range.size) return invalidValue(field, asked, 'failed to allocate IP: the provided IP is not in the valid range');
+    if (offset <= 0n || offset >= range.size)
+      return invalidValue(field, asked, 'failed to allocate IP: the provided IP is not in the valid range');
     if (used.has(asked) && !this.firstIps().includes(asked)) {
       return invalidValue(field, asked, 'failed to allocate IP: provided IP is already allocated');
     }
     return asked;
   }
 
-  #families(spec: JsonObject, asked: readonly string[], old: JsonObject | undefined): { list: Family[] } | { cause: Cause } {
+  #families(
+    spec: JsonObject,
+    asked: readonly string[],
+    old: JsonObject | undefined,
+  ): { list: Family[] } | { cause: Cause } {
     const primary = this.#ranges[0]?.family ?? 'IPv4';
-    const given = asStrings(spec['ipFamilies']).filter((family): family is Family => family === 'IPv4' || family === 'IPv6');
+    const given = asStrings(spec['ipFamilies']).filter(
+      (family): family is Family => family === 'IPv4' || family === 'IPv6',
+    );
     const fromIps = asked.filter((ip) => isIP(ip) !== 0).map((ip): Family => (isIP(ip) === 6 ? 'IPv6' : 'IPv4'));
     const selectorless = spec['clusterIP'] === 'None' && Object.keys(spec['selector'] ?? {}).length === 0;
-    const implied = given.length > 1 || fromIps.length > 1 ? 'RequireDualStack' : selectorless && old === undefined ? 'RequireDualStack' : 'SingleStack';
+    const implied =
+      given.length > 1 || fromIps.length > 1
+        ? 'RequireDualStack'
+        : selectorless && old === undefined
+          ? 'RequireDualStack'
+          : 'SingleStack';
     const policy = asString(spec['ipFamilyPolicy']) || implied;
     spec['ipFamilyPolicy'] = policy;
     const list: Family[] = given.length > 0 ? [...given] : fromIps.length > 0 ? [...fromIps] : [primary];
@@ -135,7 +172,9 @@ export class ServiceIps {
     const hasOther = this.#ranges.some((range) => range.family === other);
     if (policy === 'SingleStack') return { list: list.slice(0, 1) };
     if (policy === 'RequireDualStack' && !hasOther && asString(spec['ipFamilyPolicy']) !== '' && !selectorless) {
-      return { cause: invalidValue('spec.ipFamilyPolicy', policy, 'this cluster is not configured for dual-stack services') };
+      return {
+        cause: invalidValue('spec.ipFamilyPolicy', policy, 'this cluster is not configured for dual-stack services'),
+      };
     }
     return { list: hasOther && list.length === 1 ? [...list, other] : list };
   }

@@ -22,7 +22,8 @@ export const serviceStrategy: Strategy = {
     if (type === 'NodePort' || type === 'LoadBalancer') setDefault(spec, 'externalTrafficPolicy', 'Cluster');
     if (type === 'LoadBalancer') setDefault(spec, 'allocateLoadBalancerNodePorts', true);
     if (type !== 'ExternalName') setDefault(spec, 'internalTrafficPolicy', 'Cluster');
-    if (spec['sessionAffinity'] === 'ClientIP') setDefault(ensure(spec, 'sessionAffinityConfig', 'clientIP'), 'timeoutSeconds', 10800);
+    if (spec['sessionAffinity'] === 'ClientIP')
+      setDefault(ensure(spec, 'sessionAffinityConfig', 'clientIP'), 'timeoutSeconds', 10800);
   },
   prepare: (service, old) => {
     if (old === undefined) service['status'] = { loadBalancer: {} };

@@ -40,18 +40,25 @@ function applyOne(root: { value: Json }, operation: JsonObject): string | undefi
   if (path === undefined) return `${op} operation has the invalid path ${JSON.stringify(pointer)}`;
   switch (op) {
     case 'add':
-      return operation['value'] === undefined ? 'add operation has no value' : add(root, path, clone(operation['value'])) ? undefined : missing(pointer);
+      return operation['value'] === undefined
+        ? 'add operation has no value'
+        : add(root, path, clone(operation['value']))
+          ? undefined
+          : missing(pointer);
     case 'remove':
       return remove(root, path) ? undefined : `remove operation does not apply: doc is missing path: ${pointer}`;
     case 'replace': {
       if (lookup(root.value, path) === undefined) return missing(pointer);
       const value = clone(operation['value'] ?? null);
-      if (path.length > 0 && !Array.isArray(lookup(root.value, path.slice(0, -1)))) return add(root, path, value) ? undefined : missing(pointer);
+      if (path.length > 0 && !Array.isArray(lookup(root.value, path.slice(0, -1))))
+        return add(root, path, value) ? undefined : missing(pointer);
       if (path.length > 0) remove(root, path);
       return add(root, path, value) ? undefined : missing(pointer);
     }
     case 'test':
-      return equal(lookup(root.value, path) ?? null, operation['value'] ?? null) ? undefined : `testing value ${pointer} failed: test failed`;
+      return equal(lookup(root.value, path) ?? null, operation['value'] ?? null)
+        ? undefined
+        : `testing value ${pointer} failed: test failed`;
     case 'move':
     case 'copy': {
       const from = parsePointer(asString(operation['from']));

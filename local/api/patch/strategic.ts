@@ -19,7 +19,8 @@ function childNode(schema: SchemaNode, key: string): SchemaNode {
 }
 
 function withoutDirectives(value: Json): Json {
-  if (Array.isArray(value)) return value.filter((item) => !(isObject(item) && item['$patch'] !== undefined)).map(withoutDirectives);
+  if (Array.isArray(value))
+    return value.filter((item) => !(isObject(item) && item['$patch'] !== undefined)).map(withoutDirectives);
   if (!isObject(value)) return clone(value);
   const out: JsonObject = {};
   for (const [key, item] of Object.entries(value)) {
@@ -40,7 +41,8 @@ function mergeObject(target: JsonObject, patch: JsonObject, schema: SchemaNode):
   for (const [key, value] of Object.entries(patch)) {
     if (value === undefined || key.startsWith('$')) continue;
     if (value === null) delete out[key];
-    else if (Array.isArray(value)) out[key] = mergeList(out[key], value, childNode(schema, key), patch[orderPrefix + key]);
+    else if (Array.isArray(value))
+      out[key] = mergeList(out[key], value, childNode(schema, key), patch[orderPrefix + key]);
     else if (isObject(value)) {
       if (value['$patch'] === 'delete') delete out[key];
       else out[key] = mergeValue(out[key], value, childNode(schema, key));
@@ -51,7 +53,8 @@ function mergeObject(target: JsonObject, patch: JsonObject, schema: SchemaNode):
     else if (key.startsWith(orderPrefix) && patch[key.slice(orderPrefix.length)] === undefined) {
       const name = key.slice(orderPrefix.length);
       const current = out[name];
-      if (Array.isArray(current)) out[name] = reorder(current, asArray(patch[key]), childNode(schema, name).patchMergeKey);
+      if (Array.isArray(current))
+        out[name] = reorder(current, asArray(patch[key]), childNode(schema, name).patchMergeKey);
     }
   }
   return out;
@@ -69,7 +72,12 @@ function removeScalars(object: JsonObject, name: string, gone: readonly Json[]):
   if (Array.isArray(list)) object[name] = list.filter((item) => !gone.some((other) => equal(item, other)));
 }
 
-function mergeList(target: Json | undefined, patch: readonly Json[], schema: SchemaNode, order: Json | undefined): Json[] {
+function mergeList(
+  target: Json | undefined,
+  patch: readonly Json[],
+  schema: SchemaNode,
+  order: Json | undefined,
+): Json[] {
   const existing = asArray(target);
   if (patch.some((item) => isObject(item) && item['$patch'] === 'replace' && Object.keys(item).length === 1)) {
     return asArray(withoutDirectives([...patch]));
@@ -77,7 +85,8 @@ function mergeList(target: Json | undefined, patch: readonly Json[], schema: Sch
   const key = schema.patchMergeKey;
   const merges = schema.patchStrategy.split(',').includes('merge');
   if (!merges) return asArray(withoutDirectives([...patch]));
-  const merged = key === '' ? mergeScalars(existing, patch) : mergeByKey(existing, patch, key, schema.items ?? emptyNode);
+  const merged =
+    key === '' ? mergeScalars(existing, patch) : mergeByKey(existing, patch, key, schema.items ?? emptyNode);
   return order === undefined ? merged : reorder(merged, asArray(order), key);
 }
 
@@ -88,7 +97,8 @@ function mergeScalars(existing: readonly Json[], patch: readonly Json[]): Json[]
 
 function mergeByKey(existing: readonly Json[], patch: readonly Json[], key: string, items: SchemaNode): Json[] {
   const out: Json[] = [...existing];
-  const isSame = (a: Json | undefined, b: JsonObject): boolean => isObject(a) && canonical(a[key]) === canonical(b[key]);
+  const isSame = (a: Json | undefined, b: JsonObject): boolean =>
+    isObject(a) && canonical(a[key]) === canonical(b[key]);
   for (const item of patch) {
     if (!isObject(item)) continue;
     if (item['$patch'] === 'delete') {
@@ -107,7 +117,9 @@ function mergeByKey(existing: readonly Json[], patch: readonly Json[], key: stri
 function reorder(list: readonly Json[], order: readonly Json[], key: string): Json[] {
   const identity = (item: Json): string => canonical(key !== '' && isObject(item) ? item[key] : item);
   const rank = new Map(order.map((item, index) => [identity(item), index]));
-  const named = list.filter((item) => rank.has(identity(item))).sort((a, b) => (rank.get(identity(a)) ?? 0) - (rank.get(identity(b)) ?? 0));
+  const named = list
+    .filter((item) => rank.has(identity(item)))
+    .sort((a, b) => (rank.get(identity(a)) ?? 0) - (rank.get(identity(b)) ?? 0));
   const out: Json[] = [...named];
   for (const [index, item] of list.entries()) {
     if (rank.has(identity(item))) continue;
@@ -117,4 +129,3 @@ function reorder(list: readonly Json[], order: readonly Json[], key: string): Js
   }
   return out;
 }
-

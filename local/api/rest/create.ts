@@ -8,7 +8,14 @@ import { trackWrite } from '../patch/managed-fields.ts';
 import { alreadyExists, badRequest, invalid, StatusError } from '../status.ts';
 import type { ApiContext, Call } from './context.ts';
 import { decode } from './decode.ts';
-import { applyTypeDefaults, checkEscalation, checkNamespace, hasGeneration, mutateByWebhooks, validateObject } from './pipeline.ts';
+import {
+  applyTypeDefaults,
+  checkEscalation,
+  checkNamespace,
+  hasGeneration,
+  mutateByWebhooks,
+  validateObject,
+} from './pipeline.ts';
 
 export interface CreateOptions {
   /** Server-side apply tracks its own fields. */
@@ -62,7 +69,8 @@ function save(context: ApiContext, type: ResourceType, object: JsonObject, call:
   const final = type.toStorage(object);
   const namespace = asString(ensureMeta(final)['namespace']);
   if (call.dryRun) {
-    if (context.store.get(type.storage, namespace, nameOf(final)) !== undefined) throw alreadyExists(type, nameOf(final));
+    if (context.store.get(type.storage, namespace, nameOf(final)) !== undefined)
+      throw alreadyExists(type, nameOf(final));
     return object;
   }
   const result = context.store.create(type.storage, final);
@@ -88,7 +96,8 @@ function stamp(type: ResourceType, object: JsonObject, nowMs: number): void {
   if (asString(meta['resourceVersion']) !== '' && meta['resourceVersion'] !== '0') {
     throw new StatusError(400, 'BadRequest', 'resourceVersion should not be set on objects to be created');
   }
-  for (const field of ['resourceVersion', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink', 'generation']) delete meta[field];
+  for (const field of ['resourceVersion', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink', 'generation'])
+    delete meta[field];
   delete meta['managedFields'];
   meta['uid'] = randomUUID();
   meta['creationTimestamp'] = rfc3339(nowMs);

@@ -1,6 +1,6 @@
-import { builtinType } from '../schema/builtin.ts';
 import { asObject, type JsonObject } from '../json.ts';
 import { groupVersion, type ResourceType } from '../kinds/resource.ts';
+import { builtinType } from '../schema/builtin.ts';
 import { pruneRoot } from '../schema/prune.ts';
 import { validateRoot } from '../schema/validate.ts';
 import { badRequest } from '../status.ts';
@@ -17,7 +17,9 @@ export function decode(type: ResourceType, body: JsonObject, call: Call): JsonOb
     );
   }
   if (body['kind'] !== type.kind) {
-    throw badRequest(`${body['kind']} in version "${type.version}" cannot be handled as a ${type.kind}: no kind "${body['kind']}" is registered for this resource`);
+    throw badRequest(
+      `${body['kind']} in version "${type.version}" cannot be handled as a ${type.kind}: no kind "${body['kind']}" is registered for this resource`,
+    );
   }
   const unknown = removeUnknown(type, body);
   reportUnknown(type, unknown, call);
@@ -42,7 +44,9 @@ function reportUnknown(type: ResourceType, unknown: readonly string[], call: Cal
   const texts = unknown.slice(0, reportedMax).map((path) => `unknown field "${path}"`);
   if (call.fieldValidation === 'Warn') call.warnings.push(...texts);
   else {
-    throw badRequest(`${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}: strict decoding error: ${texts.join(', ')}`);
+    throw badRequest(
+      `${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}: strict decoding error: ${texts.join(', ')}`,
+    );
   }
 }
 

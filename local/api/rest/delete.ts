@@ -21,8 +21,11 @@ export interface Deleted {
 
 export function readDeleteOptions(body: JsonObject, query: URLSearchParams): DeleteOptions {
   const grace = query.get('gracePeriodSeconds');
-  const orphan = body['orphanDependents'] ?? (query.get('orphanDependents') === null ? undefined : query.get('orphanDependents') === 'true');
-  const policy = asString(body['propagationPolicy']) || (query.get('propagationPolicy') ?? '') || (orphan === true ? 'Orphan' : '');
+  const orphan =
+    body['orphanDependents'] ??
+    (query.get('orphanDependents') === null ? undefined : query.get('orphanDependents') === 'true');
+  const policy =
+    asString(body['propagationPolicy']) || (query.get('propagationPolicy') ?? '') || (orphan === true ? 'Orphan' : '');
   if (policy !== '' && policy !== 'Background' && policy !== 'Foreground' && policy !== 'Orphan') {
     throw badRequest(`invalid propagationPolicy ${JSON.stringify(policy)}: must be Background, Foreground or Orphan`);
   }
@@ -34,7 +37,12 @@ export function readDeleteOptions(body: JsonObject, query: URLSearchParams): Del
   };
 }
 
-export const background: DeleteOptions = { gracePeriodSeconds: undefined, propagationPolicy: 'Background', uid: '', resourceVersion: '' };
+export const background: DeleteOptions = {
+  gracePeriodSeconds: undefined,
+  propagationPolicy: 'Background',
+  uid: '',
+  resourceVersion: '',
+};
 
 const attemptsMax = 5;
 
@@ -51,7 +59,16 @@ export async function remove(
     if (stored === undefined) throw notFound(type, name);
     checkPreconditions(type, stored, options);
     const object = type.fromStorage(stored.object);
-    await context.admission.validate({ operation: 'DELETE', type, subresource: '', namespace, name, object: undefined, oldObject: object, call });
+    await context.admission.validate({
+      operation: 'DELETE',
+      type,
+      subresource: '',
+      namespace,
+      name,
+      object: undefined,
+      oldObject: object,
+      call,
+    });
     const done = removeOnce(context, type, stored, options, call);
     if (done !== undefined) return { ...done, object: type.fromStorage(done.object) };
     if (attempt >= attemptsMax) throw conflict(type, name);
@@ -61,7 +78,11 @@ export async function remove(
 function checkPreconditions(type: ResourceType, stored: Stored, options: DeleteOptions): void {
   const uid = uidOf(stored.object);
   if (options.uid !== '' && options.uid !== uid) {
-    throw conflict(type, stored.name, `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uid}`);
+    throw conflict(
+      type,
+      stored.name,
+      `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uid}`,
+    );
   }
   if (options.resourceVersion !== '' && options.resourceVersion !== String(stored.revision)) {
     throw conflict(
@@ -73,7 +94,13 @@ function checkPreconditions(type: ResourceType, stored: Stored, options: DeleteO
 }
 
 /** Undefined when another writer was faster. */
-function removeOnce(context: ApiContext, type: ResourceType, stored: Stored, options: DeleteOptions, call: Call): Deleted | undefined {
+function removeOnce(
+  context: ApiContext,
+  type: ResourceType,
+  stored: Stored,
+  options: DeleteOptions,
+  call: Call,
+): Deleted | undefined {
   const next = clone(stored.object);
   const finalizers = finalizersFor(next, options);
   const grace = graceFor(type, next, options);
@@ -91,7 +118,9 @@ function removeOnce(context: ApiContext, type: ResourceType, stored: Stored, opt
     meta['deletionGracePeriodSeconds'] = grace;
   } else if (grace < (asNumber(meta['deletionGracePeriodSeconds']) ?? 0)) {
     meta['deletionGracePeriodSeconds'] = grace;
-    meta['deletionTimestamp'] = rfc3339(Math.min(context.now() + grace * 1000, Date.parse(asString(meta['deletionTimestamp']))));
+    meta['deletionTimestamp'] = rfc3339(
+      Math.min(context.now() + grace * 1000, Date.parse(asString(meta['deletionTimestamp']))),
+    );
   }
   if (type.storage === '/namespaces') next['status'] = { ...(asObject(next['status']) ?? {}), phase: 'Terminating' };
   if (call.dryRun || JSON.stringify(next) === JSON.stringify(stored.object)) return { object: next, gone: false };
@@ -128,7 +157,10 @@ function graceFor(type: ResourceType, object: JsonObject, options: DeleteOptions
   const wanted = options.gracePeriodSeconds ?? asNumber(at(object, 'spec', 'terminationGracePeriodSeconds')) ?? 30;
   const running = asNumber(metaOf(object)['deletionGracePeriodSeconds']);
   // A second delete may shorten the grace, never lengthen it.
-  return Math.max(0, running === undefined || options.gracePeriodSeconds === undefined ? (running ?? wanted) : Math.min(running, wanted));
+  return Math.max(
+    0,
+    running === undefined || options.gracePeriodSeconds === undefined ? (running ?? wanted) : Math.min(running, wanted),
+  );
 }
 
 export const detailsOf = (type: ResourceType, object: JsonObject): JsonObject => ({

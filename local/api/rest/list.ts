@@ -32,10 +32,15 @@ export function readSelection(type: ResourceType, namespace: string, query: URLS
 }
 
 /** `source` of core Events is selected by its component. */
-const aliases: Readonly<Record<string, string>> = { source: 'source.component', reportingComponent: 'reportingComponent' };
+const aliases: Readonly<Record<string, string>> = {
+  source: 'source.component',
+  reportingComponent: 'reportingComponent',
+};
 
 export function matches(selection: Selection, object: JsonObject): boolean {
-  const fields = selection.fields.map((need) => (aliases[need.path] === undefined ? need : { ...need, path: aliases[need.path] ?? need.path }));
+  const fields = selection.fields.map((need) =>
+    aliases[need.path] === undefined ? need : { ...need, path: aliases[need.path] ?? need.path },
+  );
   return matchesLabels(selection.labels, labelsOf(object)) && matchesFields(fields, object);
 }
 
@@ -53,7 +58,9 @@ interface ContinueToken {
 }
 
 const encodeToken = (token: ContinueToken): string =>
-  Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: token.revision, start: `${token.namespace}/${token.name}` })).toString('base64url');
+  Buffer.from(
+    JSON.stringify({ v: 'meta.k8s.io/v1', rv: token.revision, start: `${token.namespace}/${token.name}` }),
+  ).toString('base64url');
 
 function decodeToken(text: string): ContinueToken {
   try {
@@ -81,10 +88,14 @@ function startOf(context: ApiContext, query: URLSearchParams): { revision: numbe
   const asked = readRevision(query.get('resourceVersion'));
   const match = query.get('resourceVersionMatch') ?? '';
   if (match !== '' && match !== 'Exact' && match !== 'NotOlderThan') {
-    throw badRequest(`resourceVersionMatch: Unsupported value: ${JSON.stringify(match)}: supported values: "", "Exact", "NotOlderThan"`);
+    throw badRequest(
+      `resourceVersionMatch: Unsupported value: ${JSON.stringify(match)}: supported values: "", "Exact", "NotOlderThan"`,
+    );
   }
   if (match !== '' && asked === undefined) {
-    throw badRequest('resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided');
+    throw badRequest(
+      'resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
+    );
   }
   if (asked !== undefined && asked > context.store.revision) {
     throw badRequest(`Too large resource version: ${asked}, current: ${context.store.revision}`);
@@ -97,7 +108,9 @@ export function list(context: ApiContext, type: ResourceType, selection: Selecti
   const { revision, after } = startOf(context, query);
   const snapshot = context.store.snapshot(type.storage, revision);
   if (snapshot === undefined) {
-    throw expired('The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.');
+    throw expired(
+      'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.',
+    );
   }
   const found: Stored[] = [];
   let remaining = 0;
@@ -109,7 +122,8 @@ export function list(context: ApiContext, type: ResourceType, selection: Selecti
     else remaining++;
   }
   const last = found.at(-1);
-  const continueToken = remaining > 0 && last !== undefined ? encodeToken({ revision, namespace: last.namespace, name: last.name }) : '';
+  const continueToken =
+    remaining > 0 && last !== undefined ? encodeToken({ revision, namespace: last.namespace, name: last.name }) : '';
   return { objects: found.map((stored) => type.fromStorage(stored.object)), revision, continueToken, remaining };
 }
 

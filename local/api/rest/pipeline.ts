@@ -16,7 +16,12 @@ export function applyTypeDefaults(type: ResourceType, object: JsonObject): void 
   else type.strategy.defaults(object);
 }
 
-export function validateObject(type: ResourceType, object: JsonObject, old: JsonObject | undefined, subresource: string): void {
+export function validateObject(
+  type: ResourceType,
+  object: JsonObject,
+  old: JsonObject | undefined,
+  subresource: string,
+): void {
   const causes: Cause[] = validateMeta(object, nameRuleOf(type.group, type.kind), type.namespaced);
   const schema = type.schema;
   const structural = validateRoot(object, schema);
@@ -47,8 +52,16 @@ export function checkNamespace(context: ApiContext, type: ResourceType, namespac
   const stored = context.store.get('/namespaces', '', namespace);
   if (stored === undefined) throw notFound({ group: '', plural: 'namespaces' }, namespace);
   if (at(stored.object, 'status', 'phase') !== 'Terminating') return;
-  const refusal = forbidden(type, name, `unable to create new content in namespace ${namespace} because it is being terminated`);
-  const cause = { reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' };
+  const refusal = forbidden(
+    type,
+    name,
+    `unable to create new content in namespace ${namespace} because it is being terminated`,
+  );
+  const cause = {
+    reason: 'NamespaceTerminating',
+    message: `namespace ${namespace} is being terminated`,
+    field: 'metadata.namespace',
+  };
   throw new StatusError(refusal.code, refusal.reason, refusal.message, { ...refusal.details, causes: [cause] });
 }
 
@@ -74,13 +87,28 @@ export async function mutateByWebhooks(
 const rbacGroup = 'rbac.authorization.k8s.io';
 
 /** Nobody grants what they lack (RBAC, "privilege escalation prevention"). */
-export function checkEscalation(context: ApiContext, type: ResourceType, object: JsonObject, old: JsonObject | undefined, call: Call): void {
+export function checkEscalation(
+  context: ApiContext,
+  type: ResourceType,
+  object: JsonObject,
+  old: JsonObject | undefined,
+  call: Call,
+): void {
   if (type.group !== rbacGroup) return;
   const namespace = asString(at(object, 'metadata', 'namespace'));
   const allowed = (verb: string, resource: string, name: string): boolean =>
-    context.authorizer.authorize(call.user, { verb, group: rbacGroup, resource, subresource: '', name, namespace, path: '' }).allowed;
+    context.authorizer.authorize(call.user, {
+      verb,
+      group: rbacGroup,
+      resource,
+      subresource: '',
+      name,
+      namespace,
+      path: '',
+    }).allowed;
   const isRole = type.kind === 'Role' || type.kind === 'ClusterRole';
-  if (old !== undefined && equal(at(object, isRole ? 'rules' : 'subjects'), at(old, isRole ? 'rules' : 'subjects'))) return;
+  if (old !== undefined && equal(at(object, isRole ? 'rules' : 'subjects'), at(old, isRole ? 'rules' : 'subjects')))
+    return;
   if (isRole) {
     if (allowed('escalate', type.plural, nameOf(object))) return;
     refuseIfLacking(context, type, object, namespace, rulesOf(object), call);
@@ -119,7 +147,9 @@ function refuseIfLacking(
 export function hasGeneration(type: ResourceType): boolean {
   if (type.custom) return true;
   if (type.group === '') return type.kind === 'Pod';
-  return !['coordination.k8s.io', 'events.k8s.io', rbacGroup, 'storage.k8s.io', 'scheduling.k8s.io'].includes(type.group);
+  return !['coordination.k8s.io', 'events.k8s.io', rbacGroup, 'storage.k8s.io', 'scheduling.k8s.io'].includes(
+    type.group,
+  );
 }
 
 /** Everything but metadata and, where it has a subresource of its own, status. */

@@ -1,11 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { asNumber, asObject, asObjects, asString, asStrings, at, clone, ensure, type JsonObject } from '../json.ts';
-import { metaOf, nameOf, rfc3339, uidOf } from '../object.ts';
 import type { ResourceType } from '../kinds/resource.ts';
-import { badRequest, conflict, notFound } from '../status.ts';
+import { labelsOf, metaOf, nameOf, rfc3339, uidOf } from '../object.ts';
+import { badRequest, conflict, notFound, StatusError } from '../status.ts';
 import { labelSelectorOf, matchesLabels } from '../store/selectors.ts';
-import { labelsOf } from '../object.ts';
-import { StatusError } from '../status.ts';
 import type { ApiContext, Call } from './context.ts';
 import { readDeleteOptions, remove } from './delete.ts';
 import { update } from './update.ts';
@@ -13,11 +11,20 @@ import { update } from './update.ts';
 /** pods/log, pods/binding, pods/eviction and serviceaccounts/token. */
 const success: JsonObject = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
 
-export function sendLog(context: ApiContext, type: ResourceType, namespace: string, name: string, query: URLSearchParams, response: ServerResponse): void {
+export function sendLog(
+  context: ApiContext,
+  type: ResourceType,
+  namespace: string,
+  name: string,
+  query: URLSearchParams,
+  response: ServerResponse,
+): void {
   const stored = context.store.get(type.storage, namespace, name);
   if (stored === undefined) throw notFound(type, name);
   const pod = stored.object;
-  const containers = ['containers', 'initContainers'].flatMap((list) => asObjects(at(pod, 'spec', list)).map((c) => asString(c['name'])));
+  const containers = ['containers', 'initContainers'].flatMap((list) =>
+    asObjects(at(pod, 'spec', list)).map((c) => asString(c['name'])),
+  );
   const asked = query.get('container') ?? '';
   const regular = asObjects(at(pod, 'spec', 'containers')).map((c) => asString(c['name']));
   if (asked === '' && regular.length > 1) {
@@ -55,7 +62,9 @@ function statusOf(pod: JsonObject, container: string): JsonObject | undefined {
 
 function logProblem(pod: JsonObject, container: string, otherwise: string): string {
   const waiting = asString(at(statusOf(pod, container), 'state', 'waiting', 'reason')) || 'ContainerCreating';
-  const isWaiting = at(statusOf(pod, container), 'state', 'running') === undefined && at(statusOf(pod, container), 'state', 'terminated') === undefined;
+  const isWaiting =
+    at(statusOf(pod, container), 'state', 'running') === undefined &&
+    at(statusOf(pod, container), 'state', 'terminated') === undefined;
   return isWaiting ? `container "${container}" in pod "${nameOf(pod)}" is waiting to start: ${waiting}` : otherwise;
 }
 
@@ -66,18 +75,36 @@ function isOver(context: ApiContext, namespace: string, name: string, uid: strin
 }
 
 /** The scheduler's write: a pod gets its node once. */
-export async function bind(context: ApiContext, type: ResourceType, namespace: string, name: string, body: JsonObject, call: Call): Promise<JsonObject> {
+export async function bind(
+  context: ApiContext,
+  type: ResourceType,
+  namespace: string,
+  name: string,
+  body: JsonObject,
+  call: Call,
+): Promise<JsonObject> {
   const node = asString(at(body, 'target', 'name'));
   if (node === '') throw badRequest('target.name: Required value');
   const change = {
     subresource: '',
     make: (pod: JsonObject): JsonObject => {
       const spec = ensure(pod, 'spec');
-      if (asString(spec['nodeName']) !== '') throw conflict({ group: '', plural: 'pods/binding' }, name, `pod ${name} is already assigned to node "${spec['nodeName']}"`);
-      if (metaOf(pod)['deletionTimestamp'] !== undefined) throw conflict({ group: '', plural: 'pods/binding' }, name, `pod ${name} is being deleted, cannot be assigned to a host`);
+      if (asString(spec['nodeName']) !== '')
+        throw conflict(
+          { group: '', plural: 'pods/binding' },
+          name,
+          `pod ${name} is already assigned to node "${spec['nodeName']}"`,
+        );
+      if (metaOf(pod)['deletionTimestamp'] !== undefined)
+        throw conflict(
+          { group: '', plural: 'pods/binding' },
+          name,
+          `pod ${name} is being deleted, cannot be assigned to a host`,
+        );
       spec['nodeName'] = node;
       Object.assign(ensure(pod, 'metadata', 'annotations'), asObject(at(body, 'metadata', 'annotations')) ?? {});
-      if (Object.keys(ensure(pod, 'metadata', 'annotations')).length === 0) delete ensure(pod, 'metadata')['annotations'];
+      if (Object.keys(ensure(pod, 'metadata', 'annotations')).length === 0)
+        delete ensure(pod, 'metadata')['annotations'];
       return pod;
     },
   };
@@ -86,7 +113,12 @@ export async function bind(context: ApiContext, type: ResourceType, namespace: s
     subresource: 'status',
     make: (pod: JsonObject): JsonObject => {
       const conditions = asObjects(at(pod, 'status', 'conditions')).filter((item) => item['type'] !== 'PodScheduled');
-      const scheduled = { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: rfc3339(context.now()) };
+      const scheduled = {
+        type: 'PodScheduled',
+        status: 'True',
+        lastProbeTime: null,
+        lastTransitionTime: rfc3339(context.now()),
+      };
       ensure(pod, 'status')['conditions'] = [...conditions, scheduled];
       return pod;
     },
@@ -95,7 +127,14 @@ export async function bind(context: ApiContext, type: ResourceType, namespace: s
   return clone(success);
 }
 
-export async function evict(context: ApiContext, type: ResourceType, namespace: string, name: string, body: JsonObject, call: Call): Promise<JsonObject> {
+export async function evict(
+  context: ApiContext,
+  type: ResourceType,
+  namespace: string,
+  name: string,
+  body: JsonObject,
+  call: Call,
+): Promise<JsonObject> {
   const stored = context.store.get(type.storage, namespace, name);
   if (stored === undefined) throw notFound(type, name);
   const labels = labelsOf(stored.object);
@@ -104,10 +143,23 @@ export async function evict(context: ApiContext, type: ResourceType, namespace: 
     if (selector.length === 0 || !matchesLabels(selector, labels)) continue;
     if ((asNumber(at(budget.object, 'status', 'disruptionsAllowed')) ?? 0) > 0) continue;
     throw new StatusError(429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
-      causes: [{ reason: 'DisruptionBudget', message: `The disruption budget ${budget.name} does not allow an eviction now`, field: '' }],
+      causes: [
+        {
+          reason: 'DisruptionBudget',
+          message: `The disruption budget ${budget.name} does not allow an eviction now`,
+          field: '',
+        },
+      ],
     });
   }
-  await remove(context, type, namespace, name, readDeleteOptions(asObject(body['deleteOptions']) ?? {}, new URLSearchParams()), call);
+  await remove(
+    context,
+    type,
+    namespace,
+    name,
+    readDeleteOptions(asObject(body['deleteOptions']) ?? {}, new URLSearchParams()),
+    call,
+  );
   return clone(success);
 }
 
@@ -121,7 +173,12 @@ export function requestToken(context: ApiContext, namespace: string, name: strin
   const spec = asObject(body['spec']) ?? {};
   const asked = asNumber(spec['expirationSeconds']) ?? expirationDefaultSeconds;
   if (asked < expirationMinSeconds) {
-    throw new StatusError(422, 'Invalid', `TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: ${asked}: may not specify a duration less than 10 minutes`, {});
+    throw new StatusError(
+      422,
+      'Invalid',
+      `TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: ${asked}: may not specify a duration less than 10 minutes`,
+      {},
+    );
   }
   const seconds = Math.min(asked, expirationMaxSeconds);
   const pod = boundPod(context, namespace, name, asObject(spec['boundObjectRef']));
@@ -138,21 +195,40 @@ export function requestToken(context: ApiContext, namespace: string, name: strin
     kind: 'TokenRequest',
     apiVersion: 'authentication.k8s.io/v1',
     metadata: { name, namespace, creationTimestamp: rfc3339(context.now()) },
-    spec: { ...spec, audiences: audiences.length > 0 ? audiences : [...context.tokens.apiAudiences], expirationSeconds: seconds },
+    spec: {
+      ...spec,
+      audiences: audiences.length > 0 ? audiences : [...context.tokens.apiAudiences],
+      expirationSeconds: seconds,
+    },
     status: { token: issued.token, expirationTimestamp: rfc3339(issued.expiresMs) },
   };
 }
 
-function boundPod(context: ApiContext, namespace: string, account: string, ref: JsonObject | undefined): { name: string; uid: string; node: string } | undefined {
+function boundPod(
+  context: ApiContext,
+  namespace: string,
+  account: string,
+  ref: JsonObject | undefined,
+): { name: string; uid: string; node: string } | undefined {
   if (ref === undefined) return undefined;
-  if (ref['kind'] !== 'Pod') throw badRequest(`cannot bind token to object of type ${asString(ref['apiVersion'])}, Kind=${asString(ref['kind'])}`);
+  if (ref['kind'] !== 'Pod')
+    throw badRequest(
+      `cannot bind token to object of type ${asString(ref['apiVersion'])}, Kind=${asString(ref['kind'])}`,
+    );
   const name = asString(ref['name']);
   const pod = context.store.get('/pods', namespace, name);
   if (pod === undefined) throw notFound({ group: '', plural: 'pods' }, name);
   const uid = uidOf(pod.object);
   if (asString(ref['uid']) !== '' && ref['uid'] !== uid) {
-    throw conflict({ group: '', plural: 'pods' }, name, `the UID in the bound object reference (${asString(ref['uid'])}) does not match the UID in record. The object might have been deleted and then recreated`);
+    throw conflict(
+      { group: '', plural: 'pods' },
+      name,
+      `the UID in the bound object reference (${asString(ref['uid'])}) does not match the UID in record. The object might have been deleted and then recreated`,
+    );
   }
-  if (at(pod.object, 'spec', 'serviceAccountName') !== account) throw badRequest(`cannot bind token for serviceaccount "${account}" to pod running with different serviceaccount name.`);
+  if (at(pod.object, 'spec', 'serviceAccountName') !== account)
+    throw badRequest(
+      `cannot bind token for serviceaccount "${account}" to pod running with different serviceaccount name.`,
+    );
   return { name, uid, node: asString(at(pod.object, 'spec', 'nodeName')) };
 }

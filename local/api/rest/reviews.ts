@@ -7,7 +7,13 @@ import { badRequest } from '../status.ts';
 import type { ApiContext, Call } from './context.ts';
 
 /** Questions about tokens and rights: answered, never stored. Undefined for kinds that are no reviews. */
-export function review(context: ApiContext, type: ResourceType, body: JsonObject, namespace: string, call: Call): JsonObject | undefined {
+export function review(
+  context: ApiContext,
+  type: ResourceType,
+  body: JsonObject,
+  namespace: string,
+  call: Call,
+): JsonObject | undefined {
   const answer = (status: JsonObject): JsonObject => ({
     kind: type.kind,
     apiVersion: `${type.group}/${type.version}`,
@@ -22,7 +28,10 @@ export function review(context: ApiContext, type: ResourceType, body: JsonObject
       return answer({ userInfo: userInfo(call.user) });
     case 'SubjectAccessReview':
     case 'LocalSubjectAccessReview':
-      if (type.kind === 'LocalSubjectAccessReview' && at(body, 'spec', 'resourceAttributes', 'namespace') !== namespace) {
+      if (
+        type.kind === 'LocalSubjectAccessReview' &&
+        at(body, 'spec', 'resourceAttributes', 'namespace') !== namespace
+      ) {
         throw badRequest('spec.resourceAttributes.namespace must match metadata.namespace');
       }
       return answer(accessReview(context, userOf(asObject(body['spec']) ?? {}), body));
@@ -37,16 +46,24 @@ export function review(context: ApiContext, type: ResourceType, body: JsonObject
 
 function tokenReview(context: ApiContext, body: JsonObject): JsonObject {
   const wanted = asStrings(at(body, 'spec', 'audiences'));
-  const verified = context.tokens.verify(asString(at(body, 'spec', 'token')), wanted.length > 0 ? wanted : context.tokens.apiAudiences);
-  if ('refused' in verified) return { authenticated: false, user: {}, error: `[invalid bearer token, ${verified.refused}]` };
+  const verified = context.tokens.verify(
+    asString(at(body, 'spec', 'token')),
+    wanted.length > 0 ? wanted : context.tokens.apiAudiences,
+  );
+  if ('refused' in verified)
+    return { authenticated: false, user: {}, error: `[invalid bearer token, ${verified.refused}]` };
   return { authenticated: true, user: userInfo(verified.user), audiences: [...verified.audiences] };
 }
 
 function userOf(spec: JsonObject): User {
-  const extra = Object.entries(asObject(spec['extra']) ?? {}).map(([key, values]): [string, string[]] => [key, asStrings(values)]);
+  const extra = Object.entries(asObject(spec['extra']) ?? {}).map(([key, values]): [string, string[]] => [
+    key,
+    asStrings(values),
+  ]);
   const groups = asStrings(spec['groups']);
   const name = asString(spec['user']);
-  if (name === '' && groups.length === 0) throw badRequest('spec.user: Invalid value: "": at least one of user or group must be specified');
+  if (name === '' && groups.length === 0)
+    throw badRequest('spec.user: Invalid value: "": at least one of user or group must be specified');
   return { name, uid: asString(spec['uid']), groups, extra: Object.fromEntries(extra) };
 }
 

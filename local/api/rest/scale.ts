@@ -38,7 +38,10 @@ export function scaleOf(paths: ScalePaths, object: JsonObject): JsonObject {
       creationTimestamp: asString(meta['creationTimestamp']),
     },
     spec: replicas === undefined ? {} : { replicas },
-    status: { replicas: asNumber(jsonPath(object, paths.statusReplicas)[0]) ?? 0, ...(selector === '' ? {} : { selector }) },
+    status: {
+      replicas: asNumber(jsonPath(object, paths.statusReplicas)[0]) ?? 0,
+      ...(selector === '' ? {} : { selector }),
+    },
   };
 }
 
@@ -55,7 +58,13 @@ export function readScale(context: ApiContext, target: ScaleTarget): JsonObject 
   return scaleOf(target.paths, target.type.fromStorage(stored.object));
 }
 
-export async function writeScale(context: ApiContext, target: ScaleTarget, verb: string, request: IncomingMessage, call: Call): Promise<JsonObject> {
+export async function writeScale(
+  context: ApiContext,
+  target: ScaleTarget,
+  verb: string,
+  request: IncomingMessage,
+  call: Call,
+): Promise<JsonObject> {
   const make = await wantedScale(context, verb, request);
   const { type, paths, namespace, name } = target;
   const change = {
@@ -64,7 +73,9 @@ export async function writeScale(context: ApiContext, target: ScaleTarget, verb:
       const scale = make(scaleOf(paths, existing));
       const replicas = at(scale, 'spec', 'replicas') ?? 0;
       if (typeof replicas !== 'number' || !Number.isInteger(replicas) || replicas < 0) {
-        throw invalid('autoscaling', 'Scale', name, [invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0')]);
+        throw invalid('autoscaling', 'Scale', name, [
+          invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0'),
+        ]);
       }
       const path = plainPath(paths.specReplicas);
       ensure(existing, ...path.slice(0, -1))[path.at(-1) ?? 'replicas'] = replicas;
@@ -76,7 +87,11 @@ export async function writeScale(context: ApiContext, target: ScaleTarget, verb:
   return scaleOf(paths, await update(context, type, namespace, name, change, call));
 }
 
-async function wantedScale(context: ApiContext, verb: string, request: IncomingMessage): Promise<(scale: JsonObject) => JsonObject> {
+async function wantedScale(
+  context: ApiContext,
+  verb: string,
+  request: IncomingMessage,
+): Promise<(scale: JsonObject) => JsonObject> {
   if (verb === 'update') {
     const body = await readObject(request, context.limits.bodyBytesMax);
     return () => body;

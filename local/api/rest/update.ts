@@ -5,7 +5,15 @@ import { trackWrite } from '../patch/managed-fields.ts';
 import { conflict, invalid, notFound } from '../status.ts';
 import type { Stored } from '../store/store.ts';
 import type { ApiContext, Call } from './context.ts';
-import { applyTypeDefaults, checkEscalation, copyStatus, hasGeneration, mutateByWebhooks, validateObject, wanted } from './pipeline.ts';
+import {
+  applyTypeDefaults,
+  checkEscalation,
+  copyStatus,
+  hasGeneration,
+  mutateByWebhooks,
+  validateObject,
+  wanted,
+} from './pipeline.ts';
 
 export interface Change {
   /** The object that is wanted, made from a private copy of the existing one. */
@@ -44,16 +52,32 @@ export async function update(
 function checkIdentity(type: ResourceType, next: JsonObject, existing: JsonObject): void {
   const uid = uidOf(next);
   if (uid !== '' && uid !== uidOf(existing)) {
-    throw conflict(type, nameOf(existing), `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${uidOf(existing)}`);
+    throw conflict(
+      type,
+      nameOf(existing),
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${uidOf(existing)}`,
+    );
   }
   if (nameOf(next) !== nameOf(existing)) {
     throw invalid(type.group, type.kind, nameOf(existing), [
-      { reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(nameOf(next))}: field is immutable`, field: 'metadata.name' },
+      {
+        reason: 'FieldValueInvalid',
+        message: `Invalid value: ${JSON.stringify(nameOf(next))}: field is immutable`,
+        field: 'metadata.name',
+      },
     ]);
   }
 }
 
-const serverFields = ['uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'namespace', 'generateName', 'selfLink'];
+const serverFields = [
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'namespace',
+  'generateName',
+  'selfLink',
+];
 
 /** What a user cannot change is put back before anything looks at the object. */
 function carryOver(type: ResourceType, next: JsonObject, existing: JsonObject, subresource: string): JsonObject {
@@ -63,7 +87,9 @@ function carryOver(type: ResourceType, next: JsonObject, existing: JsonObject, s
     copyStatus(next, object);
     const meta = ensureMeta(object);
     const from = metaOf(next);
-    if (!type.custom) for (const field of ['labels', 'annotations', 'finalizers']) if (from[field] !== undefined) meta[field] = clone(from[field]);
+    if (!type.custom)
+      for (const field of ['labels', 'annotations', 'finalizers'])
+        if (from[field] !== undefined) meta[field] = clone(from[field]);
     if (from['managedFields'] !== undefined) meta['managedFields'] = from['managedFields'];
   } else if (type.hasStatus) copyStatus(existing, object);
   const meta = ensureMeta(object);
@@ -133,14 +159,26 @@ function unchanged(object: JsonObject, existing: JsonObject): boolean {
 }
 
 /** Undefined when another writer was faster. */
-function save(context: ApiContext, type: ResourceType, stored: Stored, object: JsonObject, call: Call): JsonObject | undefined {
+function save(
+  context: ApiContext,
+  type: ResourceType,
+  stored: Stored,
+  object: JsonObject,
+  call: Call,
+): JsonObject | undefined {
   if (call.dryRun) return object;
   const final = type.toStorage(object);
   const result = context.store.update(type.storage, final, stored.revision);
   if (!result.ok) return undefined;
   const namespaceHeld = type.storage === '/namespaces' && asStrings(at(final, 'spec', 'finalizers')).length > 0;
   const waitsForNode = type.storage === '/pods' && (at(final, 'metadata', 'deletionGracePeriodSeconds') ?? 0) !== 0;
-  if (isDeleting(final) && finalizersOf(final).length === 0 && !namespaceHeld && !waitsForNode && finalizersOf(stored.object).length > 0) {
+  if (
+    isDeleting(final) &&
+    finalizersOf(final).length === 0 &&
+    !namespaceHeld &&
+    !waitsForNode &&
+    finalizersOf(stored.object).length > 0
+  ) {
     context.store.delete(type.storage, stored.namespace, stored.name, result.stored.revision);
   }
   return type.fromStorage(result.stored.object);

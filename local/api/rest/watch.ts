@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { JsonObject } from '../json.ts';
 import { groupVersion, type ResourceType } from '../kinds/resource.ts';
-import { expired, StatusError, tooManyRequests } from '../status.ts';
+import { expired, type StatusError, tooManyRequests } from '../status.ts';
 import type { StoreEvent } from '../store/store.ts';
 import type { ApiContext } from './context.ts';
 import { matches, readRevision, type Selection } from './list.ts';

@@ -31,7 +31,13 @@ function nodeOf(type: string): SchemaNode {
 const reported = /Status|Condition|ContainerState|NodeSystemInfo|ContainerImage|ObjectReference|ManagedFields/;
 
 function isEnforced(type: string, field: Shape[string] | undefined): boolean {
-  return !reported.test(type) && typeof field === 'string' && !field.startsWith('[]') && !field.startsWith('{}') && field !== 'V1ObjectMeta';
+  return (
+    !reported.test(type) &&
+    typeof field === 'string' &&
+    !field.startsWith('[]') &&
+    !field.startsWith('{}') &&
+    field !== 'V1ObjectMeta'
+  );
 }
 
 export function builtinType(name: string): SchemaNode {

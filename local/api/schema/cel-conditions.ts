@@ -1,6 +1,6 @@
 import type { Environment, ParseResult } from '@marcbachmann/cel-js';
-import { celProblem, newEnvironment } from './cel-environment.ts';
 import type { Json } from '../json.ts';
+import { celProblem, newEnvironment } from './cel-environment.ts';
 
 /** matchConditions of admission webhooks: `request`, `object`, `oldObject` and `authorizer`-free expressions. */
 let environment: Environment | undefined;

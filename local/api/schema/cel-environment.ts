@@ -46,7 +46,8 @@ function parseUrl(text: string): CelUrl {
   return new CelUrl(new URL(text, base));
 }
 
-const isUrl = (text: string): boolean => text.startsWith('/') || (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) && URL.canParse(text));
+const isUrl = (text: string): boolean =>
+  text.startsWith('/') || (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) && URL.canParse(text));
 
 function compare(a: unknown, b: unknown): number {
   if (typeof a === 'string' && typeof b === 'string') return a < b ? -1 : a > b ? 1 : 0;
@@ -59,7 +60,9 @@ function addStrings(env: Environment): void {
   add(env, 'string.findAll(string): list<string>', (text: string, pattern: string) => text.match(regex(pattern)) ?? []);
   add(env, 'string.lowerAscii(): string', (text: string) => text.replace(/[A-Z]/g, (c) => c.toLowerCase()));
   add(env, 'string.upperAscii(): string', (text: string) => text.replace(/[a-z]/g, (c) => c.toUpperCase()));
-  add(env, 'string.replace(string, string): string', (text: string, from: string, to: string) => text.replaceAll(from, to));
+  add(env, 'string.replace(string, string): string', (text: string, from: string, to: string) =>
+    text.replaceAll(from, to),
+  );
   add(env, 'string.split(string): list<string>', (text: string, separator: string) => text.split(separator));
   add(env, 'string.trim(): string', (text: string) => text.trim());
   add(env, 'string.charAt(int): string', (text: string, index: bigint) => text.charAt(Number(index)));
@@ -77,9 +80,13 @@ function addStrings(env: Environment): void {
 }
 
 function addLists(env: Environment): void {
-  add(env, 'list.isSorted(): bool', (list: unknown[]) => list.every((item, i) => i === 0 || compare(list[i - 1], item) <= 0));
+  add(env, 'list.isSorted(): bool', (list: unknown[]) =>
+    list.every((item, i) => i === 0 || compare(list[i - 1], item) <= 0),
+  );
   add(env, 'list.sum(): dyn', (list: (bigint | number)[]) =>
-    list.every((item) => typeof item === 'bigint') ? list.reduce((a, b) => a + b, 0n) : list.reduce((a: number, b) => a + Number(b), 0),
+    list.every((item) => typeof item === 'bigint')
+      ? list.reduce((a, b) => a + b, 0n)
+      : list.reduce((a: number, b) => a + Number(b), 0),
   );
   add(env, 'list.min(): dyn', (list: unknown[]) => list.reduce((a, b) => (compare(a, b) <= 0 ? a : b)));
   add(env, 'list.max(): dyn', (list: unknown[]) => list.reduce((a, b) => (compare(a, b) >= 0 ? a : b)));

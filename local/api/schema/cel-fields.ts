@@ -39,7 +39,8 @@ export function unknownField(ast: ASTNode, node: SchemaNode, isResource: boolean
 
 function select(schema: SchemaNode | undefined, name: string): Found {
   if (schema === undefined || schema.preserveUnknown) return { schema: undefined, unknown: undefined };
-  if (schema.embeddedResource && ['apiVersion', 'kind', 'metadata'].includes(name)) return { schema: undefined, unknown: undefined };
+  if (schema.embeddedResource && ['apiVersion', 'kind', 'metadata'].includes(name))
+    return { schema: undefined, unknown: undefined };
   const property = schema.properties?.[unescapeName(name)] ?? schema.properties?.[name];
   if (property !== undefined) return { schema: property, unknown: undefined };
   if (schema.additional === true) return { schema: undefined, unknown: undefined };

@@ -22,7 +22,8 @@ interface Compiled {
 const compiled = new WeakMap<ValidationRule, Compiled>();
 const messagePrograms = new WeakMap<ValidationRule, ParseResult>();
 
-const mentionsOldSelf = (text: string): boolean => /\boldSelf\b/.test(text.replace(/"([^"\\]|\\.)*"|'([^'\\]|\\.)*'/g, '""'));
+const mentionsOldSelf = (text: string): boolean =>
+  /\boldSelf\b/.test(text.replace(/"([^"\\]|\\.)*"|'([^'\\]|\\.)*'/g, '""'));
 
 /** Undefined when the rule compiles against the schema that it is in. */
 export function compileRule(rule: ValidationRule, node: SchemaNode, isResource: boolean): string | undefined {
@@ -56,12 +57,18 @@ type CelValue = string | number | bigint | boolean | null | Date | CelValue[] | 
 
 /** Names that CEL cannot say are escaped (KEP-2876, "escaping"). */
 const reserved = new Set(
-  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(' '),
+  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(
+    ' ',
+  ),
 );
 
 export function escapeName(name: string): string {
   if (reserved.has(name)) return `__${name}__`;
-  return name.replaceAll('__', '__underscores__').replaceAll('.', '__dot__').replaceAll('-', '__dash__').replaceAll('/', '__slash__');
+  return name
+    .replaceAll('__', '__underscores__')
+    .replaceAll('.', '__dot__')
+    .replaceAll('-', '__dash__')
+    .replaceAll('/', '__slash__');
 }
 
 /** JSON numbers become int or double by the schema; map keys stay, field names are escaped. */
@@ -94,7 +101,8 @@ function anyRules(node: SchemaNode): boolean {
   const known = hasRules.get(node);
   if (known !== undefined) return known;
   const children = [...Object.values(node.properties ?? {}), node.items, node.additional];
-  const found = node.rules.length > 0 || children.some((child) => child !== undefined && child !== true && anyRules(child));
+  const found =
+    node.rules.length > 0 || children.some((child) => child !== undefined && child !== true && anyRules(child));
   hasRules.set(node, found);
   return found;
 }
@@ -121,7 +129,8 @@ function walk(value: Json | undefined, old: Json | undefined, node: SchemaNode, 
   }
   if (node.additional === undefined || node.additional === true) return;
   for (const [name, item] of Object.entries(value)) {
-    if (node.properties?.[name] === undefined) walk(item, oldObject?.[name], node.additional, `${path}.${name}`, causes);
+    if (node.properties?.[name] === undefined)
+      walk(item, oldObject?.[name], node.additional, `${path}.${name}`, causes);
   }
 }
 
@@ -136,7 +145,13 @@ function correlatedItems(old: Json | undefined, node: SchemaNode): Map<string, J
   return out;
 }
 
-function runRule(rule: ValidationRule, value: Json, old: Json | undefined, node: SchemaNode, path: string): Cause | undefined {
+function runRule(
+  rule: ValidationRule,
+  value: Json,
+  old: Json | undefined,
+  node: SchemaNode,
+  path: string,
+): Cause | undefined {
   const { program, usesOldSelf } = programOf(rule);
   // A transition rule says nothing about a value that was not there before.
   if (usesOldSelf && old === undefined && !rule.optionalOldSelf) return undefined;

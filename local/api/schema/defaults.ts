@@ -10,7 +10,8 @@ export function applyDefaults(value: Json | undefined, node: SchemaNode): void {
   if (!isObject(value)) return;
   for (const [name, property] of Object.entries(node.properties ?? {})) applyProperty(value, name, property);
   if (node.additional === undefined || node.additional === true) return;
-  for (const key of Object.keys(value)) if (node.properties?.[key] === undefined) applyDefaults(value[key], node.additional);
+  for (const key of Object.keys(value))
+    if (node.properties?.[key] === undefined) applyDefaults(value[key], node.additional);
 }
 
 function applyProperty(object: JsonObject, name: string, property: SchemaNode): void {

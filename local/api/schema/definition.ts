@@ -19,7 +19,8 @@ function checkNode(schema: JsonObject, path: string, isRoot: boolean, causes: Ca
   const type = asString(schema['type']);
   const free = schema['x-kubernetes-preserve-unknown-fields'] === true || schema['x-kubernetes-int-or-string'] === true;
   if (type === '' && !free) causes.push(required(`${path}.type`, 'must not be empty for specified object fields'));
-  if (type !== '' && !knownTypes.includes(type)) causes.push(invalidValue(`${path}.type`, type, 'must be a JSON schema type'));
+  if (type !== '' && !knownTypes.includes(type))
+    causes.push(invalidValue(`${path}.type`, type, 'must be a JSON schema type'));
   if (type === 'array' && schema['items'] === undefined) causes.push(required(`${path}.items`, 'must be specified'));
   if (schema['properties'] !== undefined && schema['additionalProperties'] !== undefined) {
     causes.push(forbiddenField(`${path}.additionalProperties`, 'must not be used together with properties'));
@@ -33,7 +34,8 @@ function checkNode(schema: JsonObject, path: string, isRoot: boolean, causes: Ca
   if (listType === 'map' && asStrings(schema['x-kubernetes-list-map-keys']).length === 0) {
     causes.push(required(`${path}.x-kubernetes-list-map-keys`, 'must not be empty if x-kubernetes-list-type is map'));
   }
-  if (isRoot && schema['default'] !== undefined) causes.push(forbiddenField(`${path}.default`, 'must not be set at the root'));
+  if (isRoot && schema['default'] !== undefined)
+    causes.push(forbiddenField(`${path}.default`, 'must not be set at the root'));
   for (const [name, child] of Object.entries(asObject(schema['properties']) ?? {})) {
     if (isRoot && (name === 'metadata' || name === 'apiVersion' || name === 'kind')) continue;
     checkNode(asObject(child) ?? {}, `${path}.properties[${name}]`, false, causes);
@@ -51,11 +53,18 @@ function checkRules(node: SchemaNode, path: string, isRoot: boolean, causes: Cau
     else {
       const problem = compileRule(rule, node, isRoot || node.embeddedResource);
       if (problem !== undefined) {
-        causes.push(invalidValue(field, { rule: rule.rule }, `compilation failed: ${problem} in rule ${JSON.stringify(rule.rule)}`));
+        causes.push(
+          invalidValue(
+            field,
+            { rule: rule.rule },
+            `compilation failed: ${problem} in rule ${JSON.stringify(rule.rule)}`,
+          ),
+        );
       }
     }
   }
-  for (const [name, child] of Object.entries(node.properties ?? {})) checkRules(child, `${path}.properties[${name}]`, false, causes);
+  for (const [name, child] of Object.entries(node.properties ?? {}))
+    checkRules(child, `${path}.properties[${name}]`, false, causes);
   if (node.items !== undefined) checkRules(node.items, `${path}.items`, false, causes);
   if (node.additional !== undefined && node.additional !== true) {
     checkRules(node.additional, `${path}.additionalProperties`, false, causes);
@@ -73,5 +82,7 @@ export function versionsOf(definition: JsonObject): JsonObject[] {
 }
 
 export function rawColumns(version: JsonObject): JsonObject[] {
-  return asArray(version['additionalPrinterColumns']).filter((item: Json): item is JsonObject => asObject(item) !== undefined);
+  return asArray(version['additionalPrinterColumns']).filter(
+    (item: Json): item is JsonObject => asObject(item) !== undefined,
+  );
 }

@@ -38,10 +38,21 @@ function shorten(type: string, format: string): string {
 }
 
 /** Maps of resource amounts accept numbers as well as text: the wire type is Quantity. */
-const quantityMaps = new Set(['limits', 'requests', 'capacity', 'allocatable', 'hard', 'used', 'overhead', 'allocatedResources']);
+const quantityMaps = new Set([
+  'limits',
+  'requests',
+  'capacity',
+  'allocatable',
+  'hard',
+  'used',
+  'overhead',
+  'allocatedResources',
+]);
 
 function shapeOf(model: string): { readonly shape: Shape; readonly mentions: readonly string[] } {
-  const entries = [...modelText(model, 'js').matchAll(/"baseName": "([^"]+)",\s*"type": "([^"]+)",\s*"format": "([^"]*)"/g)];
+  const entries = [
+    ...modelText(model, 'js').matchAll(/"baseName": "([^"]+)",\s*"type": "([^"]+)",\s*"format": "([^"]*)"/g),
+  ];
   const required = [...modelText(model, 'd.ts').matchAll(/^ {4}'([^']+)': /gm)].map((m) => m[1] ?? '');
   const shape: Shape = {};
   const mentions: string[] = [];

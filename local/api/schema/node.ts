@@ -104,7 +104,8 @@ function limitsOf(schema: JsonObject): SchemaLimits {
     const value = asNumber(schema[name]);
     if (value !== undefined) limits[name] = value;
   }
-  for (const name of ['exclusiveMinimum', 'exclusiveMaximum', 'uniqueItems']) if (schema[name] === true) limits[name] = true;
+  for (const name of ['exclusiveMinimum', 'exclusiveMaximum', 'uniqueItems'])
+    if (schema[name] === true) limits[name] = true;
   return limits;
 }
 
@@ -137,7 +138,13 @@ function typeOf(schema: JsonObject): SchemaNode['type'] {
 /** Go's RE2 and JavaScript agree on what schemas use, but for the flag and the two anchors of a text. */
 export function compilePattern(pattern: string): RegExp | undefined {
   try {
-    return new RegExp(pattern.replace(/^\(\?i\)/, '').replace(/\\z$/, '$').replace(/^\\A/, '^'), pattern.startsWith('(?i)') ? 'iu' : 'u');
+    return new RegExp(
+      pattern
+        .replace(/^\(\?i\)/, '')
+        .replace(/\\z$/, '$')
+        .replace(/^\\A/, '^'),
+      pattern.startsWith('(?i)') ? 'iu' : 'u',
+    );
   } catch {
     try {
       return new RegExp(pattern);
@@ -169,8 +176,15 @@ export function readSchema(schema: JsonObject): SchemaNode {
     properties:
       properties === undefined
         ? undefined
-        : Object.fromEntries(Object.entries(properties).map(([name, child]) => [name, readSchema(asObject(child) ?? {})])),
-    additional: additional === true ? true : asObject(additional) === undefined ? undefined : readSchema(asObject(additional) ?? {}),
+        : Object.fromEntries(
+            Object.entries(properties).map(([name, child]) => [name, readSchema(asObject(child) ?? {})]),
+          ),
+    additional:
+      additional === true
+        ? true
+        : asObject(additional) === undefined
+          ? undefined
+          : readSchema(asObject(additional) ?? {}),
     items: items === undefined ? undefined : readSchema(items),
     required: asStrings(schema['required']),
     enumeration: schema['enum'] === undefined ? undefined : asArray(schema['enum']),

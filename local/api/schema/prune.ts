@@ -18,7 +18,13 @@ export function pruneRoot(object: JsonObject, node: SchemaNode, options: PruneOp
   return unknown;
 }
 
-function prune(value: Json | undefined, node: SchemaNode, path: string, options: PruneOptions, unknown: string[]): void {
+function prune(
+  value: Json | undefined,
+  node: SchemaNode,
+  path: string,
+  options: PruneOptions,
+  unknown: string[],
+): void {
   if (Array.isArray(value)) {
     if (node.items === undefined) return;
     for (const [index, item] of value.entries()) prune(item, node.items, `${path}[${index}]`, options, unknown);

@@ -32,7 +32,9 @@ const childOf = (path: string, key: string): string => (path === '' ? key : `${p
 export function validate(value: Json, node: SchemaNode, path: string, causes: Cause[]): void {
   if (value === null) {
     if (!node.nullable && (node.type !== '' || node.intOrString)) {
-      causes.push(typeInvalid(path, 'null', `${path} in body must be of type ${node.type || 'integer,string'}: "null"`));
+      causes.push(
+        typeInvalid(path, 'null', `${path} in body must be of type ${node.type || 'integer,string'}: "null"`),
+      );
     }
     return;
   }
@@ -70,7 +72,8 @@ function validateString(value: string, node: SchemaNode, path: string, causes: C
     causes.push(invalidValue(path, value, `${path} in body should match '${node.pattern.source}'`));
   }
   const problem = formatProblem(node.format, value);
-  if (problem !== undefined) causes.push(invalidValue(path, value, `${path} in body must be of type ${node.format}: ${problem}`));
+  if (problem !== undefined)
+    causes.push(invalidValue(path, value, `${path} in body must be of type ${node.format}: ${problem}`));
 }
 
 function validateNumber(value: number, node: SchemaNode, path: string, causes: Cause[]): void {
@@ -109,7 +112,8 @@ function validateList(list: Json[], node: SchemaNode, path: string, causes: Caus
   }
   if (maxItems !== undefined && list.length > maxItems) causes.push(tooMany(path, list.length, maxItems));
   const items = node.items;
-  if (items !== undefined) for (const [index, item] of list.entries()) validate(item, items, `${path}[${index}]`, causes);
+  if (items !== undefined)
+    for (const [index, item] of list.entries()) validate(item, items, `${path}[${index}]`, causes);
   const seen = new Set<string>();
   if (node.listType !== 'set' && node.listType !== 'map' && uniqueItems !== true) return;
   for (const [index, item] of list.entries()) {

@@ -40,9 +40,11 @@ function parseTerm(term: string): LabelRequirement | undefined {
     return { key: set[1] ?? '', operator: set[2] === 'in' ? 'In' : 'NotIn', values };
   }
   const order = /^([^\s<>=!]+)\s*([<>])\s*(-?\d+)$/.exec(term);
-  if (order !== null) return { key: order[1] ?? '', operator: order[2] === '<' ? 'Lt' : 'Gt', values: [order[3] ?? ''] };
+  if (order !== null)
+    return { key: order[1] ?? '', operator: order[2] === '<' ? 'Lt' : 'Gt', values: [order[3] ?? ''] };
   const match = /^([^\s<>=!]+)\s*(==|=|!=)\s*([^\s=!<>]*)$/.exec(term);
-  if (match !== null) return { key: match[1] ?? '', operator: match[2] === '!=' ? 'NotIn' : 'In', values: [match[3] ?? ''] };
+  if (match !== null)
+    return { key: match[1] ?? '', operator: match[2] === '!=' ? 'NotIn' : 'In', values: [match[3] ?? ''] };
   const presence = /^(!?)\s*([^\s=!<>]+)$/.exec(term);
   if (presence === null) return undefined;
   return { key: presence[2] ?? '', operator: presence[1] === '!' ? 'DoesNotExist' : 'Exists', values: [] };

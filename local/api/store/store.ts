@@ -25,7 +25,9 @@ export interface StoreEvent {
 }
 
 export type WriteRefusal = 'exists' | 'missing' | 'conflict';
-export type WriteResult = { readonly ok: true; readonly stored: Stored } | { readonly ok: false; readonly why: WriteRefusal };
+export type WriteResult =
+  | { readonly ok: true; readonly stored: Stored }
+  | { readonly ok: false; readonly why: WriteRefusal };
 
 export interface StoreOptions {
   readonly path: string;

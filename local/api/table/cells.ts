@@ -1,6 +1,6 @@
-import { type Json, type JsonObject, asArray, asObject, asString, at } from '../json.ts';
-import { metaOf } from '../object.ts';
+import { asArray, asObject, asString, at, type Json, type JsonObject } from '../json.ts';
 import type { Column } from '../kinds/resource.ts';
+import { metaOf } from '../object.ts';
 
 /** Building blocks of server-side tables. */
 export type Cell = string | number | boolean | null;
@@ -56,7 +56,8 @@ export const ageColumn: Column = column('Age', ageOf);
 export const countOf = (value: Json | undefined): number =>
   Array.isArray(value) ? value.length : Object.keys(asObject(value) ?? {}).length;
 
-export const joined = (items: readonly string[], none = '<none>'): string => (items.length === 0 ? none : items.join(','));
+export const joined = (items: readonly string[], none = '<none>'): string =>
+  items.length === 0 ? none : items.join(',');
 
 /** At most three items and how many more there are. */
 export function shortened(items: readonly string[], max = 3): string {
@@ -70,5 +71,7 @@ export function labelsText(selector: Json | undefined): string {
 }
 
 export function containersOf(object: JsonObject, ...path: string[]): JsonObject[] {
-  return asArray(at(object, ...path, 'containers')).filter((item: Json): item is JsonObject => asObject(item) !== undefined);
+  return asArray(at(object, ...path, 'containers')).filter(
+    (item: Json): item is JsonObject => asObject(item) !== undefined,
+  );
 }

@@ -1,23 +1,28 @@
-import type { Column } from '../kinds/resource.ts';
 import { asArray, asNumber, asObject, asObjects, asString, asStrings, at, type JsonObject } from '../json.ts';
+import type { Column } from '../kinds/resource.ts';
 import { labelsOf, metaOf } from '../object.ts';
 import { ageColumn, ageOf, column, countOf, joined, labelsText, nameColumn, shortened, since } from './cells.ts';
 
 /** Columns of everything that is not a workload. */
 const text = (name: string, ...path: string[]): Column => column(name, (o) => asString(at(o, ...path)));
-const count = (name: string, ...path: string[]): Column => column(name, (o) => countOf(at(o, ...path)), { type: 'integer' });
+const count = (name: string, ...path: string[]): Column =>
+  column(name, (o) => countOf(at(o, ...path)), { type: 'integer' });
 
 function servicePorts(service: JsonObject): string {
   const ports = asObjects(at(service, 'spec', 'ports')).map((port) => {
     const node = asNumber(port['nodePort']);
-    return node === undefined || node === 0 ? `${port['port']}/${port['protocol']}` : `${port['port']}:${node}/${port['protocol']}`;
+    return node === undefined || node === 0
+      ? `${port['port']}/${port['protocol']}`
+      : `${port['port']}:${node}/${port['protocol']}`;
   });
   return joined(ports);
 }
 
 function externalIp(service: JsonObject): string {
   if (at(service, 'spec', 'type') === 'ExternalName') return asString(at(service, 'spec', 'externalName'));
-  const ingress = asObjects(at(service, 'status', 'loadBalancer', 'ingress')).map((i) => asString(i['ip']) || asString(i['hostname']));
+  const ingress = asObjects(at(service, 'status', 'loadBalancer', 'ingress')).map(
+    (i) => asString(i['ip']) || asString(i['hostname']),
+  );
   const ips = [...ingress, ...asStrings(at(service, 'spec', 'externalIPs'))];
   return ips.length > 0 ? ips.join(',') : at(service, 'spec', 'type') === 'LoadBalancer' ? '<pending>' : '<none>';
 }
@@ -50,12 +55,22 @@ const eventColumns: readonly Column[] = [
   column('Last Seen', eventSeen),
   text('Type', 'type'),
   text('Reason', 'reason'),
-  column('Object', (e) => `${asString(at(e, 'involvedObject', 'kind')).toLowerCase()}/${asString(at(e, 'involvedObject', 'name'))}`),
+  column(
+    'Object',
+    (e) => `${asString(at(e, 'involvedObject', 'kind')).toLowerCase()}/${asString(at(e, 'involvedObject', 'name'))}`,
+  ),
   column('Subobject', (e) => asString(at(e, 'involvedObject', 'fieldPath')), { wide: true }),
   column('Source', (e) => asString(at(e, 'source', 'component')) || asString(e['reportingComponent']), { wide: true }),
   column('Message', (e) => asString(e['message']).trim()),
-  column('First Seen', (e, nowMs) => since(e['firstTimestamp'] ?? e['eventTime'] ?? metaOf(e)['creationTimestamp'], nowMs), { wide: true }),
-  column('Count', (e) => asNumber(e['count']) ?? asNumber(at(e, 'series', 'count')) ?? 1, { type: 'integer', wide: true }),
+  column(
+    'First Seen',
+    (e, nowMs) => since(e['firstTimestamp'] ?? e['eventTime'] ?? metaOf(e)['creationTimestamp'], nowMs),
+    { wide: true },
+  ),
+  column('Count', (e) => asNumber(e['count']) ?? asNumber(at(e, 'series', 'count')) ?? 1, {
+    type: 'integer',
+    wide: true,
+  }),
   column('Name', (e) => asString(metaOf(e)['name']), { wide: true, format: 'name' }),
 ];
 
@@ -63,7 +78,9 @@ function subjects(kind: string): (binding: JsonObject) => string {
   return (binding) =>
     asObjects(binding['subjects'])
       .filter((subject) => subject['kind'] === kind)
-      .map((subject) => (kind === 'ServiceAccount' ? `${subject['namespace']}/${subject['name']}` : asString(subject['name'])))
+      .map((subject) =>
+        kind === 'ServiceAccount' ? `${subject['namespace']}/${subject['name']}` : asString(subject['name']),
+      )
       .join(', ');
 }
 
@@ -84,7 +101,9 @@ function endpointsText(endpoints: JsonObject): string {
   const pairs = asObjects(endpoints['subsets']).flatMap((subset) => {
     const addresses = asObjects(subset['addresses']).map((address) => asString(address['ip']));
     const ports = asObjects(subset['ports']).map((port) => String(port['port'] ?? ''));
-    return ports.length === 0 ? addresses : addresses.flatMap((ip) => ports.map((port) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)));
+    return ports.length === 0
+      ? addresses
+      : addresses.flatMap((ip) => ports.map((port) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)));
   });
   return pairs.length === 0 ? '<none>' : shortened(pairs);
 }
@@ -126,8 +145,14 @@ export const coreColumns: Readonly<Record<string, readonly Column[] | undefined>
     column('Internal-IP', (n) => nodeAddress(n, 'InternalIP'), { wide: true }),
     column('External-IP', (n) => nodeAddress(n, 'ExternalIP'), { wide: true }),
     column('OS-Image', (n) => asString(at(n, 'status', 'nodeInfo', 'osImage')) || '<unknown>', { wide: true }),
-    column('Kernel-Version', (n) => asString(at(n, 'status', 'nodeInfo', 'kernelVersion')) || '<unknown>', { wide: true }),
-    column('Container-Runtime', (n) => asString(at(n, 'status', 'nodeInfo', 'containerRuntimeVersion')) || '<unknown>', { wide: true }),
+    column('Kernel-Version', (n) => asString(at(n, 'status', 'nodeInfo', 'kernelVersion')) || '<unknown>', {
+      wide: true,
+    }),
+    column(
+      'Container-Runtime',
+      (n) => asString(at(n, 'status', 'nodeInfo', 'containerRuntimeVersion')) || '<unknown>',
+      { wide: true },
+    ),
   ],
   events: eventColumns,
   leases: [nameColumn, text('Holder', 'spec', 'holderIdentity'), ageColumn],
@@ -153,14 +178,29 @@ export const coreColumns: Readonly<Record<string, readonly Column[] | undefined>
   ingresses: [
     nameColumn,
     column('Class', (o) => asString(at(o, 'spec', 'ingressClassName')) || '<none>'),
-    column('Hosts', (o) => joined(asObjects(at(o, 'spec', 'rules')).map((rule) => asString(rule['host'])).filter((h) => h !== ''), '*')),
-    column('Address', (o) => asObjects(at(o, 'status', 'loadBalancer', 'ingress')).map((i) => asString(i['ip'])).join(',')),
+    column('Hosts', (o) =>
+      joined(
+        asObjects(at(o, 'spec', 'rules'))
+          .map((rule) => asString(rule['host']))
+          .filter((h) => h !== ''),
+        '*',
+      ),
+    ),
+    column('Address', (o) =>
+      asObjects(at(o, 'status', 'loadBalancer', 'ingress'))
+        .map((i) => asString(i['ip']))
+        .join(','),
+    ),
     column('Ports', (o) => (asObject(asArray(at(o, 'spec', 'tls'))[0]) === undefined ? '80' : '80, 443')),
     ageColumn,
   ],
   horizontalpodautoscalers: [
     nameColumn,
-    column('Reference', (o) => `${asString(at(o, 'spec', 'scaleTargetRef', 'kind'))}/${asString(at(o, 'spec', 'scaleTargetRef', 'name'))}`),
+    column(
+      'Reference',
+      (o) =>
+        `${asString(at(o, 'spec', 'scaleTargetRef', 'kind'))}/${asString(at(o, 'spec', 'scaleTargetRef', 'name'))}`,
+    ),
     column('MinPods', (o) => String(asNumber(at(o, 'spec', 'minReplicas')) ?? '<unset>')),
     column('MaxPods', (o) => asNumber(at(o, 'spec', 'maxReplicas')) ?? 0, { type: 'integer' }),
     column('Replicas', (o) => asNumber(at(o, 'status', 'currentReplicas')) ?? 0, { type: 'integer' }),

@@ -5,13 +5,21 @@ type Step =
   | { readonly kind: 'field'; readonly name: string }
   | { readonly kind: 'index'; readonly index: number }
   | { readonly kind: 'all' }
-  | { readonly kind: 'filter'; readonly path: readonly string[]; readonly negated: boolean; readonly value: string | undefined };
+  | {
+      readonly kind: 'filter';
+      readonly path: readonly string[];
+      readonly negated: boolean;
+      readonly value: string | undefined;
+    };
 
 const token =
   /\.([\w-]+|\*)|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]|\[(-?\d+)\]|\[(\*)\]|\[\?\(\s*@((?:\.[\w-]+)+)\s*(?:(==|!=)\s*(?:"([^"]*)"|'([^']*)'|([\w.-]+))\s*)?\)\]/y;
 
 function parse(path: string): Step[] | undefined {
-  const text = path.replace(/^\{(.*)\}$/, '$1').replace(/^\$/, '').replaceAll('\\.', '\u0000');
+  const text = path
+    .replace(/^\{(.*)\}$/, '$1')
+    .replace(/^\$/, '')
+    .replaceAll('\\.', '\u0000');
   const steps: Step[] = [];
   token.lastIndex = 0;
   while (token.lastIndex < text.length) {
@@ -62,7 +70,11 @@ function apply(values: readonly Json[], step: Step): Json[] {
         return next === undefined ? [] : [next];
       }
       case 'all':
-        return Array.isArray(value) ? value : isObject(value) ? Object.values(value).filter((v) => v !== undefined) : [];
+        return Array.isArray(value)
+          ? value
+          : isObject(value)
+            ? Object.values(value).filter((v) => v !== undefined)
+            : [];
       case 'filter':
         return Array.isArray(value) ? value.filter((item) => matchesFilter(item, step)) : [];
     }

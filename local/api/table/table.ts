@@ -1,5 +1,5 @@
+import type { Json, JsonObject } from '../json.ts';
 import type { Column, ResourceType } from '../kinds/resource.ts';
-import { type Json, type JsonObject } from '../json.ts';
 import { metaOf } from '../object.ts';
 
 /** meta.k8s.io/v1 Table, and PartialObjectMetadata for clients that want only that. */

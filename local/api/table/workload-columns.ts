@@ -1,5 +1,5 @@
-import type { Column } from '../kinds/resource.ts';
 import { asArray, asNumber, asObject, asObjects, asString, at, type JsonObject } from '../json.ts';
+import type { Column } from '../kinds/resource.ts';
 import { isDeleting } from '../object.ts';
 import { ageColumn, column, containersOf, humanDuration, joined, labelsText, nameColumn, since } from './cells.ts';
 
@@ -47,7 +47,9 @@ export function podStatusText(pod: JsonObject): string {
       else if (status['ready'] === true && at(status, 'state', 'running') !== undefined) running = true;
     }
     if (reason === 'Completed' && running) {
-      const ready = asObjects(at(pod, 'status', 'conditions')).some((c) => c['type'] === 'Ready' && c['status'] === 'True');
+      const ready = asObjects(at(pod, 'status', 'conditions')).some(
+        (c) => c['type'] === 'Ready' && c['status'] === 'True',
+      );
       reason = ready ? 'Running' : 'NotReady';
     }
   }
@@ -58,7 +60,9 @@ export function podStatusText(pod: JsonObject): string {
 function podReady(pod: JsonObject): string {
   const sidecars = asObjects(at(pod, 'spec', 'initContainers')).filter((c) => c['restartPolicy'] === 'Always');
   const statuses = asObjects(at(pod, 'status', 'containerStatuses'));
-  const sidecarStatuses = asObjects(at(pod, 'status', 'initContainerStatuses')).filter((s) => isSidecar(pod, asString(s['name'])));
+  const sidecarStatuses = asObjects(at(pod, 'status', 'initContainerStatuses')).filter((s) =>
+    isSidecar(pod, asString(s['name'])),
+  );
   const ready = [...statuses, ...sidecarStatuses].filter((status) => status['ready'] === true).length;
   return `${ready}/${containersOf(pod, 'spec').length + sidecars.length}`;
 }
@@ -72,14 +76,18 @@ function podRestarts(pod: JsonObject, nowMs: number): string {
   const last = statuses
     .map((status) => Date.parse(asString(at(status, 'lastState', 'terminated', 'finishedAt'))))
     .filter((time) => !Number.isNaN(time));
-  return restarts > 0 && last.length > 0 ? `${restarts} (${humanDuration(nowMs - Math.max(...last))} ago)` : String(restarts);
+  return restarts > 0 && last.length > 0
+    ? `${restarts} (${humanDuration(nowMs - Math.max(...last))} ago)`
+    : String(restarts);
 }
 
 function readinessGates(pod: JsonObject): string {
   const gates = asObjects(at(pod, 'spec', 'readinessGates'));
   if (gates.length === 0) return '<none>';
   const conditions = asObjects(at(pod, 'status', 'conditions'));
-  const open = gates.filter((gate) => conditions.some((c) => c['type'] === gate['conditionType'] && c['status'] === 'True'));
+  const open = gates.filter((gate) =>
+    conditions.some((c) => c['type'] === gate['conditionType'] && c['status'] === 'True'),
+  );
   return `${open.length}/${gates.length}`;
 }
 
@@ -91,7 +99,8 @@ export const podColumns: readonly Column[] = [
   ageColumn,
   column(
     'IP',
-    (pod) => asString(at(pod, 'status', 'podIP')) || asString(at(asArray(at(pod, 'status', 'podIPs'))[0], 'ip')) || '<none>',
+    (pod) =>
+      asString(at(pod, 'status', 'podIP')) || asString(at(asArray(at(pod, 'status', 'podIPs'))[0], 'ip')) || '<none>',
     { wide: true },
   ),
   column('Node', (pod) => asString(at(pod, 'spec', 'nodeName')) || '<none>', { wide: true }),
@@ -100,8 +109,12 @@ export const podColumns: readonly Column[] = [
 ];
 
 const templateColumns: readonly Column[] = [
-  column('Containers', (o) => joined(containersOf(o, 'spec', 'template', 'spec').map((c) => asString(c['name']))), { wide: true }),
-  column('Images', (o) => joined(containersOf(o, 'spec', 'template', 'spec').map((c) => asString(c['image']))), { wide: true }),
+  column('Containers', (o) => joined(containersOf(o, 'spec', 'template', 'spec').map((c) => asString(c['name']))), {
+    wide: true,
+  }),
+  column('Images', (o) => joined(containersOf(o, 'spec', 'template', 'spec').map((c) => asString(c['image']))), {
+    wide: true,
+  }),
 ];
 const selectorColumn = column('Selector', (o) => labelsText(at(o, 'spec', 'selector', 'matchLabels')), { wide: true });
 const statusNumber = (name: string, field: string): Column =>
@@ -153,7 +166,10 @@ const conditionIs = (object: JsonObject, type: string): boolean =>
 export const jobColumns: readonly Column[] = [
   nameColumn,
   column('Status', (o) => (conditionIs(o, 'Complete') ? 'Complete' : conditionIs(o, 'Failed') ? 'Failed' : 'Running')),
-  column('Completions', (o) => `${number(at(o, 'status', 'succeeded'))}/${asNumber(at(o, 'spec', 'completions')) ?? 1}`),
+  column(
+    'Completions',
+    (o) => `${number(at(o, 'status', 'succeeded'))}/${asNumber(at(o, 'spec', 'completions')) ?? 1}`,
+  ),
   column('Duration', (o, nowMs) => {
     const start = Date.parse(asString(at(o, 'status', 'startTime')));
     const end = Date.parse(asString(at(o, 'status', 'completionTime')));
