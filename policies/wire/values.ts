@@ -1,6 +1,6 @@
-import { isIP } from 'node:net';
 import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
 import type { Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
+import { isIP } from '../kit/ip.ts';
 import type { CidrRange, SocketAddress } from '../model/address.ts';
 import type { At } from './decoding.ts';
 import type {

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP } from '../../kit/ip.ts';
 import { err, ok, type Result } from '../../kit/result.ts';
 import * as der from './der.ts';
 import { oid } from './oids.ts';
