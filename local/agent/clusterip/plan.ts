@@ -13,7 +13,6 @@ import {
   type Ruleset,
   rejectWith,
   rule,
-  type Statement,
   vmap,
 } from '@weft/injector/redirect/ruleset';
 import type { Endpoint, EndpointSlice, Service } from '../../client/objects.ts';
@@ -101,12 +100,7 @@ const chainName = (port: VirtualPort): string =>
 const daddr = (vip: string): 'ip daddr' | 'ip6 daddr' => (isIPv6(vip) ? 'ip6 daddr' : 'ip daddr');
 const saddr = (vip: string): 'ip saddr' | 'ip6 saddr' => (isIPv6(vip) ? 'ip6 saddr' : 'ip saddr');
 
-function serviceMap(
-  name: string,
-  ports: readonly VirtualPort[],
-  sixth: boolean,
-  chainOf: (port: VirtualPort) => string,
-): NamedSet {
+function serviceMap(name: string, ports: readonly VirtualPort[], sixth: boolean): NamedSet {
   return {
     kind: 'vmap',
     name,

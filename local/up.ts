@@ -1,0 +1,207 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startAgentProcess } from './agent/process.ts';
+import { startEmbeddedApi } from './api/server.ts';
+import { startControllers } from './controllers/controllers.ts';
+import { type Cleared, clearLeftovers } from './node/leftovers.ts';
+import { checkMeshName, type MeshNames, meshNames } from './node/names.ts';
+import { createNode } from './node/node.ts';
+import { processRef } from './node/processes.ts';
+import { startHostResolver } from './node/resolver.ts';
+import { chooseSlot, isMeshRunning, viewSlots } from './node/slots.ts';
+import { type MeshState, readMeshState, writeMeshState } from './node/state.ts';
+
+export interface UpOptions {
+  /** Default "weft". */
+  readonly mesh?: string;
+  /** Where `.weft/` is: the state of all meshes of this folder. Default: `.weft` in the current folder. */
+  readonly weftDir?: string;
+  /** API port; 0 (default) takes the one of the last start if free, else any. */
+  readonly apiPort?: number;
+  readonly clusterDomain?: string;
+  /** One line for each step, for a progress display. */
+  readonly onStep?: (step: string) => void;
+  readonly onError?: (message: string) => void;
+}
+
+export interface RunningMesh {
+  readonly names: MeshNames;
+  readonly apiPort: number;
+  readonly caPem: string;
+  readonly dataDir: string;
+  readonly logsDir: string;
+  /** The user's: administrator over loopback. */
+  readonly kubeconfigPath: string;
+  readonly adminKubeconfig: string;
+  readonly agentPid: number;
+  /** Resolves when a part ended by itself that should not have. */
+  readonly failed: Promise<string>;
+  close(): Promise<void>;
+}
+
+/** A reason that the user can do something about; thrown so that callers need not pass it through. */
+export class UpError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UpError';
+  }
+}
+
+const PROJECT_ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+
+/** Undoes what was done, the last first; each step whatever the others do. */
+class Undo {
+  readonly #steps: (() => Promise<unknown> | unknown)[] = [];
+  readonly #onError: (message: string) => void;
+
+  constructor(onError: (message: string) => void) {
+    this.#onError = onError;
+  }
+  add(step: () => Promise<unknown> | unknown): void {
+    this.#steps.push(step);
+  }
+  async run(): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await step();
+      } catch (error) {
+        this.#onError(error instanceof Error ? error.message : String(error));
+      }
+    }
+  }
+}
+
+function checkPlatform(): void {
+  if (process.platform !== 'linux') throw new UpError(`weft up runs on Linux, not on ${process.platform}`);
+  if (process.getuid?.() !== 0) throw new UpError('weft up needs root: it makes network namespaces and mounts');
+}
+
+async function claimNode(mesh: string, dataDir: string): Promise<MeshNames> {
+  if (isMeshRunning(mesh))
+    throw new UpError(`mesh ${mesh} is running already; stop it, or choose another name with --mesh`);
+  const cleared = await clearLeftovers(mesh);
+  if (cleared.problems.length > 0)
+    throw new UpError(`what an earlier mesh ${mesh} left cannot be cleared: ${cleared.problems.join('; ')}`);
+  const slot = chooseSlot(viewSlots(mesh));
+  if (slot === undefined) throw new UpError('all 16 slots are in use; `weft down` frees one');
+  const named = meshNames(mesh, slot);
+  if (!named.ok) throw new UpError(named.message);
+  const self = processRef(process.pid);
+  writeMeshState({ mesh, slot, dataDir, processes: self === undefined ? [] : [self] });
+  const made = await createNode(named.names);
+  if (!made.ok) throw new UpError(`the node namespace cannot be made: ${made.message}`);
+  return named.names;
+}
+
+function writePrivate(path: string, content: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content, { mode: 0o600 });
+  chmodSync(path, 0o600);
+}
+
+/** Starts a whole local cluster: node, API, controllers and agent. */
+export async function upMesh(options: UpOptions = {}): Promise<RunningMesh> {
+  checkPlatform();
+  const mesh = options.mesh ?? 'weft';
+  const wrong = checkMeshName(mesh);
+  if (wrong !== undefined) throw new UpError(wrong);
+  const undo = new Undo(options.onError ?? (() => {}));
+  try {
+    return await start(mesh, options, undo);
+  } catch (error) {
+    await undo.run();
+    throw error;
+  }
+}
+
+async function start(mesh: string, options: UpOptions, undo: Undo): Promise<RunningMesh> {
+  const onError = options.onError ?? (() => {});
+  const onStep = options.onStep ?? (() => {});
+  const weftDir = resolve(options.weftDir ?? '.weft');
+  const dataDir = join(weftDir, mesh);
+  const clusterDomain = options.clusterDomain ?? 'cluster.local';
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  undo.add(() => downMesh(mesh));
+  onStep('node');
+  const names = await claimNode(mesh, dataDir);
+  const resolverSocket = `${names.runDirectory}/resolver.sock`;
+  const resolver = await startHostResolver(resolverSocket);
+  undo.add(() => resolver.close());
+
+  onStep('API');
+  const api = await startEmbeddedApi({
+    dataDir,
+    listen: [{ host: '127.0.0.1', port: options.apiPort ?? 0 }, ...names.hostIps.map((host) => ({ host, port: 0 }))],
+    serviceCidrs: names.serviceCidrs,
+    podCidrs: names.podCidrs,
+    advertise: names.hostIps,
+    clusterDomain,
+  });
+  undo.add(() => api.close());
+  const nodeServer = `https://${names.hostIps[0]}:${api.port}`;
+  const kubeconfigPath = join(weftDir, 'kubeconfig');
+  const agentKubeconfigPath = join(dataDir, 'agent.kubeconfig');
+  writePrivate(join(dataDir, 'kubeconfig'), api.adminKubeconfig);
+  writePrivate(kubeconfigPath, api.adminKubeconfig);
+  writePrivate(
+    agentKubeconfigPath,
+    await api.kubeconfigFor(`system:node:${names.nodeName}`, ['system:nodes', 'system:masters'], nodeServer),
+  );
+
+  onStep('controllers and node agent');
+  const controllers = startControllers({
+    kubeconfig: await api.kubeconfigFor(
+      'system:kube-controller-manager',
+      ['system:masters'],
+      `https://127.0.0.1:${api.port}`,
+    ),
+    caPem: api.caPem,
+    onError,
+  });
+  const agent = await startAgentProcess({
+    names,
+    kubeconfigPath: agentKubeconfigPath,
+    projectRoot: PROJECT_ROOT,
+    logsRoot: join(dataDir, 'logs'),
+    imagesFile: join(weftDir, 'images.json'),
+    clusterDomain,
+    resolverSocket,
+    logFile: join(dataDir, 'agent.log'),
+  });
+  const running = await controllers;
+  undo.add(() => running.close());
+  if (!agent.ok) throw new UpError(agent.message);
+  undo.add(() => agent.agent.close());
+  const refs = [process.pid, agent.agent.pid].map(processRef).filter((ref) => ref !== undefined);
+  writeMeshState({ mesh, slot: names.slot, dataDir, processes: refs });
+
+  let closing: Promise<void> | undefined;
+  const failed = agent.agent.exited.then((code) =>
+    closing === undefined ? `the node agent ended with code ${code}; see ${join(dataDir, 'agent.log')}` : 'closed',
+  );
+  return {
+    names,
+    apiPort: api.port,
+    caPem: api.caPem,
+    dataDir,
+    logsDir: join(dataDir, 'logs'),
+    kubeconfigPath,
+    adminKubeconfig: api.adminKubeconfig,
+    agentPid: agent.agent.pid,
+    failed,
+    close: () => {
+      closing ??= undo.run();
+      return closing;
+    },
+  };
+}
+
+/** Ends a mesh of this name, running or killed, and clears all that it left on this machine; its data stays. */
+export function downMesh(mesh: string): Promise<Cleared> {
+  return clearLeftovers(mesh);
+}
+
+export function meshState(mesh: string): MeshState | undefined {
+  return readMeshState(mesh);
+}
