@@ -193,11 +193,6 @@ spec:
   test('an AuthorizationPolicy denies with 403, and the log names the rule', async () => {
     await mesh.kubectl.apply(`
 apiVersion: weft.dev/v1alpha1
-kind: Mesh
-metadata: { name: default }
-spec: { accessLog: { enabled: true } }
----
-apiVersion: weft.dev/v1alpha1
 kind: AuthorizationPolicy
 metadata: { name: no-web, namespace: shop }
 spec:
@@ -205,7 +200,7 @@ spec:
   action: DENY
   rules:
     - name: from-web
-      from: [{ principals: ["cluster.local/ns/shop/sa/web", "spiffe://cluster.local/ns/shop/sa/web"] }]
+      from: [{ serviceAccounts: [web] }]
 `);
     await waitFor('web to be denied', async () => {
       const seen = await shop.statusesFrom('web', 'http://pricing.shop.svc/price/7', 5);

@@ -1,0 +1,8 @@
+import type { Command } from '../command.ts';
+import { check } from './check.ts';
+import { down } from './down.ts';
+import { sidecar } from './sidecar.ts';
+import { status } from './status.ts';
+import { up } from './up.ts';
+
+export const commands: readonly Command[] = [up, down, status, check, sidecar];
