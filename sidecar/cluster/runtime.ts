@@ -101,9 +101,16 @@ export class ClusterRuntime {
     this.assignment = assignment;
     const seen = new Set<string>();
     for (const endpoint of assignment.endpoints) seen.add(this.keep(endpoint));
-    for (const [key, host] of [...this.hosts]) if (!seen.has(key)) this.remove(key, host);
+    const gone: Host[] = [];
+    for (const [key, host] of [...this.hosts]) {
+      if (seen.has(key)) continue;
+      this.hosts.delete(key);
+      gone.push(host);
+    }
     this.usable = mostPreferred([...this.hosts.values()]);
     this.picker.update(this.usable);
+    // Only now: requests that waited for a connection to one of these pick again at once.
+    for (const host of gone) this.retire(host);
     this.becomeReady();
   }
 
@@ -175,9 +182,12 @@ export class ClusterRuntime {
 
   /** The cluster is gone: what is under way is finished. */
   drain(): void {
-    for (const [key, host] of [...this.hosts]) this.remove(key, host);
+    const gone = [...this.hosts.values()];
+    this.hosts.clear();
+    this.lastByPort.clear();
     this.usable = [];
     this.picker.update([]);
+    for (const host of gone) this.retire(host);
     this.breakerState?.close();
     this.breakerState = undefined;
   }
@@ -201,13 +211,9 @@ export class ClusterRuntime {
     return key;
   }
 
-  private remove(key: string, host: Host): void {
-    this.hosts.delete(key);
+  private retire(host: Host): void {
     host.removed = true;
     this.leaving.add(host);
-    // Its waiting requests pick again, so the picker must no longer know it.
-    this.usable = this.usable.filter((other) => other !== host);
-    this.picker.update(this.usable);
     host.pool?.drain();
     if (host.idle) this.leaving.delete(host);
   }
