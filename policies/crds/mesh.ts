@@ -61,7 +61,7 @@ export const meshSpec = z
     certificates: z
       .strictObject({
         ttl: durationBetween('1m', '2160h')
-          .default('24h')
+          .default('1h')
           .describe('How long a workload certificate is valid. It is renewed after half of that.'),
       })
       .prefault({})
