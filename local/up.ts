@@ -135,7 +135,7 @@ async function start(mesh: string, options: UpOptions, undo: Undo): Promise<Runn
     listen: [{ host: '127.0.0.1', port: options.apiPort ?? 0 }, ...names.hostIps.map((host) => ({ host, port: 0 }))],
     serviceCidrs: names.serviceCidrs,
     podCidrs: names.podCidrs,
-    advertise: names.hostIps,
+    advertise: names.hostIps.map((ip) => ({ ip })),
     clusterDomain,
   });
   undo.add(() => api.close());
@@ -146,12 +146,12 @@ async function start(mesh: string, options: UpOptions, undo: Undo): Promise<Runn
   writePrivate(kubeconfigPath, api.adminKubeconfig);
   writePrivate(
     agentKubeconfigPath,
-    await api.kubeconfigFor(`system:node:${names.nodeName}`, ['system:nodes', 'system:masters'], nodeServer),
+    api.kubeconfigFor(`system:node:${names.nodeName}`, ['system:nodes', 'system:masters'], nodeServer),
   );
 
   onStep('controllers and node agent');
   const controllers = startControllers({
-    kubeconfig: await api.kubeconfigFor(
+    kubeconfig: api.kubeconfigFor(
       'system:kube-controller-manager',
       ['system:masters'],
       `https://127.0.0.1:${api.port}`,

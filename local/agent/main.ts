@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { createKubeClient } from '../client/client.ts';
 import { readKubeconfig } from '../client/kubeconfig.ts';
 import { meshNames } from '../node/names.ts';
-import { startAgent } from './agent.ts';
+import { type Agent, startAgent } from './agent.ts';
 import { startNodeServices } from './node-services.ts';
 import type { AgentSettings } from './settings.ts';
 
@@ -78,12 +78,14 @@ async function main(): Promise<void> {
   };
   const client = createKubeClient(read.connection, 'weft-node-agent');
   const onError = errorPrinter();
-  const agent = await startAgent(client, settings, onError, (sources) => startNodeServices(settings, sources, onError));
-  process.stdout.write('ready\n');
+  const starting = startAgent(client, settings, onError, (sources) => startNodeServices(settings, sources, onError));
+  let agent: Agent | undefined;
   let stopping = false;
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
+    // Before the first pod runs there is nothing to undo that the next start would not.
+    if (agent === undefined) process.exit(0);
     void agent.close().then(
       () => process.exit(0),
       (error: unknown) => fail(String(error)),
@@ -96,6 +98,8 @@ async function main(): Promise<void> {
     process.stdin.on('end', stop);
     process.stdin.on('error', stop);
   }
+  agent = await starting;
+  process.stdout.write('ready\n');
 }
 
 await main();

@@ -52,7 +52,8 @@ export const mergeKeys: Readonly<Record<string, MergeHint | undefined>> = {
   'V1ServiceAccount.secrets': by('name'),
   'V1NamespaceStatus.conditions': conditions,
   'V1NodeStatus.conditions': conditions,
-  'V1NodeStatus.addresses': by('type'),
+  // A dual-stack node has two addresses of one type: the merge key is no identity here.
+  'V1NodeStatus.addresses': { mergeKey: 'type' },
   'V1NodeSpec.podCIDRs': set,
   'V1DeploymentSpec.strategy': { strategy: 'retainKeys' },
   'V1DeploymentStatus.conditions': conditions,
