@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { UpstreamTransport } from '../../net/connection.ts';
+import type { Recorder } from '../../telemetry/record.ts';
 import type { ProxyError } from '../errors.ts';
 import {
   type RequestHead,
@@ -19,18 +20,17 @@ import { EMPTY, findHeadEnd, HEAD_INCOMPLETE, HEAD_TOO_LARGE, ReadBuffer } from 
 /** Interim responses to one request; more is an upstream gone wrong. */
 const INTERIM_RESPONSES_MAX = 32;
 
+const HEAD_BYTES_MAX = 61_440;
+const FIELDS_MAX = 100;
+
 export interface Http1ClientOptions {
-  readonly headBytesMax: number;
-  readonly headersCountMax: number;
+  readonly recorder: Pick<Recorder, 'count'>;
+  readonly headBytesMax?: number;
+  readonly headersCountMax?: number;
 }
 
-export const defaultHttp1ClientOptions: Http1ClientOptions = { headBytesMax: 61_440, headersCountMax: 100 };
-
 /** Speaks HTTP/1.1 to an upstream on a transport that belongs to the codec from now on. */
-export function connectHttp1(
-  transport: UpstreamTransport,
-  options: Http1ClientOptions = defaultHttp1ClientOptions,
-): UpstreamConnection {
+export function connectHttp1(transport: UpstreamTransport, options: Http1ClientOptions): UpstreamConnection {
   return new ClientConnection(transport.socket, options);
 }
 
@@ -40,7 +40,9 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
   closed = false;
   onChange: (() => void) | undefined = undefined;
   private readonly socket: Duplex;
-  private readonly options: Http1ClientOptions;
+  private readonly recorder: Pick<Recorder, 'count'>;
+  private readonly headBytesMax: number;
+  private readonly fieldsMax: number;
   private readonly input = new ReadBuffer();
   private readonly parsed = new ParsedResponse();
   private readonly decoder = new ChunkedDecoder();
@@ -56,7 +58,9 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
 
   constructor(socket: Duplex, options: Http1ClientOptions) {
     this.socket = socket;
-    this.options = options;
+    this.recorder = options.recorder;
+    this.headBytesMax = options.headBytesMax ?? HEAD_BYTES_MAX;
+    this.fieldsMax = options.headersCountMax ?? FIELDS_MAX;
     this.output = new Output(socket, () => undefined);
     socket.on('data', (chunk: Buffer) => this.onData(chunk));
     socket.on('end', () => this.onEnd());
@@ -119,6 +123,7 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
   private onData(chunk: Buffer): void {
     if (this.attempt === undefined) {
       // RFC 9112 section 9.2: bytes that answer no request would be taken for the answer to the next.
+      this.recorder.count('http1_upstream_unsolicited');
       this.socket.destroy();
       return;
     }
@@ -198,7 +203,7 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
   private readHead(attempt: ClientAttempt): boolean {
     const input = this.input;
     if (input.length > 0) attempt.responseBytes = input.length;
-    const end = input.length === 0 ? HEAD_INCOMPLETE : findHeadEnd(input, this.options.headBytesMax);
+    const end = input.length === 0 ? HEAD_INCOMPLETE : findHeadEnd(input, this.headBytesMax);
     if (end === HEAD_INCOMPLETE) {
       if (this.endSeen) this.socket.destroy();
       return false;
@@ -241,11 +246,11 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
 
   private parse(end: number, method: string): HeadError | undefined {
     const text = this.input.bytes.toString('latin1', this.input.at, end);
-    return parseResponseHead(text, this.options.headersCountMax, method, this.parsed);
+    return parseResponseHead(text, this.fieldsMax, method, this.parsed);
   }
 
   private tooLarge(): HeadError {
-    const detail = `the response head is larger than ${this.options.headBytesMax} bytes`;
+    const detail = `the response head is larger than ${this.headBytesMax} bytes`;
     return headError('head-too-large', 431, 'RFC 9112 section 2.3', detail);
   }
 
@@ -307,6 +312,7 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
     this.attempt = undefined;
     this.output.discard();
     this.socket.destroy();
+    this.recorder.count(`http1_upstream_${error.kind}`);
     attempt.fail(responseError(error));
     return false;
   }

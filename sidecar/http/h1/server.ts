@@ -107,7 +107,9 @@ class ServerConnection implements ExchangeOwner, Timed, Http1ServerConnection {
     this.setTimeoutMs(this.limits.idleTimeoutMs);
     if (options.firstBytes !== undefined) this.input.push(options.firstBytes);
     socket.resume();
-    this.pump();
+    // The end may have come before the codec was chosen.
+    if (socket.readableEnded) this.onEnd();
+    else this.pump();
   }
 
   drain(): void {

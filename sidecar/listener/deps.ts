@@ -1,0 +1,36 @@
+import type { Clock } from '@weft/policies/kit/clock';
+import type { Rbac } from '@weft/policies/model/authorization';
+import type { HttpConnectionManager, Listener } from '@weft/policies/model/listener';
+import type { SnapshotSource } from '@weft/policies/model/snapshot';
+import type { Dispatch } from '../http/exchange.ts';
+import type { CertificateSource } from '../identity/source.ts';
+import type { PeerCertificateInfo } from '../net/connection.ts';
+import type { TcpUpstreams } from '../tcp/proxy.ts';
+import type { Recorder } from '../telemetry/record.ts';
+
+/** What network RBAC decides on. */
+export interface NetworkSubject {
+  readonly remoteIp: string;
+  readonly destinationIp: string;
+  readonly destinationPort: number;
+  readonly peer: PeerCertificateInfo | undefined;
+}
+
+export interface ListenerDeps {
+  readonly source: SnapshotSource;
+  /** Looked up in the source, by name. */
+  readonly listenerNames: readonly string[];
+  readonly certificates: CertificateSource;
+  readonly createDispatch: (hcm: HttpConnectionManager, listener: Listener) => Dispatch;
+  readonly tcpUpstreams: TcpUpstreams;
+  readonly evaluateNetwork: (
+    rbacs: readonly Rbac[],
+    connection: NetworkSubject,
+  ) => { readonly allowed: boolean; readonly rule: string };
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  /** How long a connection waits for what its destination stands for. */
+  readonly onDemandWaitMsMax: number;
+  readonly connectionsMax?: number;
+  readonly handshakeTimeoutMs?: number;
+}

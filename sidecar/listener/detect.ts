@@ -1,0 +1,99 @@
+import type { Socket } from 'node:net';
+import type { Deadlines, Timed } from '../net/deadlines.ts';
+import { parseClientHello } from './client-hello.ts';
+
+/** What the first bytes of a connection are. */
+export type Detection =
+  | { readonly kind: 'tls'; readonly serverName: string; readonly alpn: readonly string[] }
+  | { readonly kind: 'http1'; readonly version: 'http/1.0' | 'http/1.1' }
+  | { readonly kind: 'http2' }
+  | { readonly kind: 'opaque' };
+
+export const OPAQUE: Detection = { kind: 'opaque' };
+
+/** RFC 9113 section 3.4. */
+const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+const METHOD_CHARS_MAX = 32;
+const REQUEST_LINE = /^[A-Z-]{1,32} \S+ (HTTP\/1\.[01])\r?$/;
+/** A line that is longer than what is looked at: a request by its beginning, which the codec then answers 414. */
+const REQUEST_BEGINNING = /^(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS|TRACE|CONNECT) \S*$/;
+
+export const DETECT_BYTES_MAX = 16_384;
+
+/** What these bytes are, or `more` while that is open. Pure; a longer prefix never contradicts a shorter one. */
+export function detect(bytes: Buffer, bytesMax = DETECT_BYTES_MAX): Detection | 'more' {
+  if (bytes.length === 0) return 'more';
+  const full = bytes.length >= bytesMax;
+  const first = bytes[0] ?? 0;
+  if (first === 0x16) {
+    const hello = parseClientHello(bytes);
+    if (hello === 'invalid' || (hello === 'more' && full)) return OPAQUE;
+    return hello === 'more' ? 'more' : { kind: 'tls', serverName: hello.serverName, alpn: hello.alpn };
+  }
+  const compared = Math.min(bytes.length, HTTP2_PREFACE.length);
+  if (bytes.compare(HTTP2_PREFACE, 0, compared, 0, compared) === 0) {
+    return compared === HTTP2_PREFACE.length ? { kind: 'http2' } : 'more';
+  }
+  return detectHttp1(bytes, full, bytesMax);
+}
+
+function detectHttp1(bytes: Buffer, full: boolean, bytesMax: number): Detection | 'more' {
+  // Letters and one space begin a request; anything else is known for opaque by its first bytes.
+  for (let i = 0; i < bytes.length; i++) {
+    const code = bytes[i] ?? 0;
+    if (code === 0x20 && i > 0) break;
+    if (!((code >= 0x41 && code <= 0x5a) || code === 0x2d) || i >= METHOD_CHARS_MAX) return OPAQUE;
+  }
+  const lineEnd = bytes.indexOf(0x0a);
+  const text = bytes.toString('latin1', 0, lineEnd === -1 ? Math.min(bytes.length, bytesMax) : lineEnd);
+  if (lineEnd !== -1) {
+    const version = REQUEST_LINE.exec(text)?.[1];
+    if (version === undefined) return OPAQUE;
+    return { kind: 'http1', version: version === 'HTTP/1.0' ? 'http/1.0' : 'http/1.1' };
+  }
+  if (!full) return 'more';
+  return REQUEST_BEGINNING.test(text) ? { kind: 'http1', version: 'http/1.1' } : OPAQUE;
+}
+
+export interface SniffOptions {
+  readonly deadlines: Deadlines;
+  readonly nowMs: () => number;
+  /** How long a client that stays silent is waited for; Infinity: until it speaks or closes. */
+  readonly timeoutMs: number;
+}
+
+export interface Sniffed {
+  readonly detection: Detection;
+  /** All bytes that were read; undefined if none. */
+  readonly bytes: Buffer | undefined;
+  readonly timedOut: boolean;
+}
+
+/** Reads first bytes until they tell what they are. Calls back once, with the socket paused; not if it is closed. */
+export function sniff(socket: Socket, options: SniffOptions, done: (sniffed: Sniffed) => void): void {
+  let bytes: Buffer | undefined;
+  const finish = (detection: Detection, timedOut: boolean): void => {
+    socket.pause();
+    socket.removeListener('data', onData);
+    socket.removeListener('end', onEnd);
+    socket.removeListener('close', onClose);
+    options.deadlines.remove(timer);
+    done({ detection, bytes, timedOut });
+  };
+  const onData = (chunk: Buffer): void => {
+    bytes = bytes === undefined ? chunk : Buffer.concat([bytes, chunk]);
+    const detection = detect(bytes);
+    if (detection !== 'more') finish(detection, false);
+  };
+  const onEnd = (): void => finish(OPAQUE, false);
+  const onClose = (): void => options.deadlines.remove(timer);
+  const timer: Timed = {
+    deadlineMs: options.nowMs() + options.timeoutMs,
+    onDeadline: () => finish(OPAQUE, true),
+  };
+  options.deadlines.add(timer);
+  socket.on('data', onData);
+  socket.on('end', onEnd);
+  socket.on('close', onClose);
+  socket.resume();
+}

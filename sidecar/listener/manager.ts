@@ -1,0 +1,195 @@
+import type { Socket } from 'node:net';
+import { err, ok, type Result } from '@weft/policies/kit/result';
+import type { SocketAddress } from '@weft/policies/model/address';
+import { deadlinesOf } from '../net/deadlines.ts';
+import { TlsContexts } from '../net/tls-contexts.ts';
+import { type ConnectionContext, ListenerConnection } from './connection.ts';
+import type { ListenerDeps } from './deps.ts';
+import { type BoundListener, listen } from './listen.ts';
+import { ListenerRuntime } from './runtime.ts';
+
+const CONNECTIONS_MAX = 20_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+export interface ListenerStats {
+  readonly name: string;
+  readonly addresses: readonly SocketAddress[];
+  readonly connections: number;
+}
+
+export interface ListenerManager {
+  /** Resolves when every listener is known and bound, or one cannot be. */
+  start(): Promise<Result<void, string>>;
+  /** Accepts nothing new, lets open exchanges finish, and closes what is left after `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void>;
+  close(): void;
+  stats(): ListenerStats[];
+}
+
+export function createListenerManager(deps: ListenerDeps): ListenerManager {
+  return new Manager(deps);
+}
+
+class Manager implements ListenerManager {
+  private readonly deps: ListenerDeps;
+  private readonly slots: readonly Slot[];
+  private unsubscribe: (() => void) | undefined = undefined;
+
+  constructor(deps: ListenerDeps) {
+    this.deps = deps;
+    const contexts = new TlsContexts(deps.certificates);
+    this.slots = deps.listenerNames.map((name) => new Slot(name, deps, contexts));
+  }
+
+  async start(): Promise<Result<void, string>> {
+    this.unsubscribe = this.deps.source.onChange(() => {
+      for (const slot of this.slots) slot.refresh();
+    });
+    for (const slot of this.slots) slot.refresh();
+    const results = await Promise.all(this.slots.map((slot) => slot.ready));
+    return results.find((result) => !result.ok) ?? ok(undefined);
+  }
+
+  async drain(timeoutMs: number): Promise<void> {
+    this.unsubscribe?.();
+    const drained = Promise.all(this.slots.map((slot) => slot.drain()));
+    let cancel = (): void => undefined;
+    const timeout = new Promise<void>((resolve) => {
+      cancel = this.deps.clock.after(timeoutMs, resolve);
+    });
+    await Promise.race([drained, timeout]);
+    cancel();
+    this.close();
+  }
+
+  close(): void {
+    this.unsubscribe?.();
+    for (const slot of this.slots) slot.close();
+  }
+
+  stats(): ListenerStats[] {
+    return this.slots.map((slot) => slot.stats());
+  }
+}
+
+/** The place of one listener: its current version, its sockets, its connections. */
+class Slot {
+  readonly ready: Promise<Result<void, string>>;
+  private readonly name: string;
+  private readonly deps: ListenerDeps;
+  private readonly context: ConnectionContext;
+  private readonly connections = new Set<ListenerConnection>();
+  private runtime: ListenerRuntime | undefined = undefined;
+  private bound: BoundListener[] = [];
+  private boundTo = '';
+  private closed = false;
+  private resolveReady: (result: Result<void, string>) => void = () => undefined;
+  private onEmpty: () => void = () => undefined;
+
+  constructor(name: string, deps: ListenerDeps, contexts: TlsContexts) {
+    this.name = name;
+    this.deps = deps;
+    this.ready = new Promise((resolve) => {
+      this.resolveReady = resolve;
+    });
+    this.context = {
+      deps,
+      contexts,
+      deadlines: deadlinesOf(deps.clock),
+      handshakeTimeoutMs: deps.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+      onClosed: (connection) => {
+        this.connections.delete(connection);
+        if (this.connections.size === 0) this.onEmpty();
+      },
+    };
+  }
+
+  /** Connections that are open keep the version that they began with. */
+  refresh(): void {
+    if (this.closed) return;
+    const lookup = this.deps.source.lookup('listener', this.name);
+    if (lookup.state === 'pending') return;
+    if (lookup.state === 'absent') {
+      this.remove();
+      return;
+    }
+    const listener = lookup.value;
+    if (this.runtime?.listener === listener) return;
+    this.runtime = new ListenerRuntime(listener, this.deps.createDispatch);
+    const addresses = JSON.stringify(listener.addresses);
+    if (addresses === this.boundTo) return;
+    this.boundTo = addresses;
+    void this.bind(listener.addresses);
+  }
+
+  async drain(): Promise<void> {
+    this.stopAccepting();
+    this.closed = true;
+    for (const connection of [...this.connections]) connection.drain();
+    if (this.connections.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.onEmpty = resolve;
+    });
+  }
+
+  close(): void {
+    this.closed = true;
+    this.stopAccepting();
+    for (const connection of [...this.connections]) connection.destroy();
+  }
+
+  stats(): ListenerStats {
+    return { name: this.name, addresses: this.bound.map(({ address }) => address), connections: this.connections.size };
+  }
+
+  private async bind(addresses: readonly SocketAddress[]): Promise<void> {
+    const before = this.bound;
+    this.bound = [];
+    const wanted = this.boundTo;
+    // The new addresses may overlap the old ones.
+    for (const listener of before) listener.close();
+    const opened: BoundListener[] = [];
+    for (const address of addresses) {
+      const result = await listen({
+        address,
+        connectionsMax: this.deps.connectionsMax ?? CONNECTIONS_MAX,
+        recorder: this.deps.recorder,
+        onSocket: (socket) => this.accept(socket),
+      });
+      if (result.ok) opened.push(result.value);
+      else {
+        this.deps.recorder.count('listener.bind_failed');
+        this.resolveReady(err(`listener ${this.name}: ${result.error}`));
+      }
+    }
+    if (this.closed || this.boundTo !== wanted) {
+      for (const listener of opened) listener.close();
+      return;
+    }
+    this.bound = opened;
+    this.resolveReady(ok(undefined));
+  }
+
+  private accept(socket: Socket): void {
+    if (this.runtime === undefined || this.closed) {
+      socket.destroy();
+      return;
+    }
+    const connection = new ListenerConnection(this.context, this.runtime, socket);
+    this.connections.add(connection);
+    connection.start();
+  }
+
+  private remove(): void {
+    if (this.runtime === undefined) return;
+    this.runtime = undefined;
+    this.stopAccepting();
+    for (const connection of [...this.connections]) connection.drain();
+  }
+
+  private stopAccepting(): void {
+    for (const listener of this.bound) listener.close();
+    this.bound = [];
+    this.boundTo = '';
+  }
+}

@@ -1,0 +1,43 @@
+import type { Address, AppProtocol, SocketAddress } from '@weft/policies/model/address';
+import { type Listener, ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
+import { destinationOf } from '../cluster/destination.ts';
+
+/** The cluster of destinations that are not of the mesh. */
+const PASSTHROUGH = 'passthrough';
+
+/** What is done with a connection to an address, before its first byte. */
+export interface OutboundPlan {
+  readonly protocol: AppProtocol;
+  /** For opaque bytes. */
+  readonly cluster: string;
+  /** `<namespace>/<service>`, or empty. */
+  readonly service: string;
+}
+
+/** The listener leaves it to the original destination what a connection is for. */
+export function routesByDestination(listener: Listener): boolean {
+  return listener.filterChains.some(
+    ({ terminal }) =>
+      terminal.kind === 'http' && terminal.route.kind === 'rds' && terminal.route.name === ORIGINAL_DESTINATION,
+  );
+}
+
+/** Undefined: a Service without such a port; nothing else could be meant. */
+export function planOutbound(address: Address | undefined, destination: SocketAddress): OutboundPlan | undefined {
+  const target = destinationOf(address, destination.port);
+  if (target === undefined) return undefined;
+  switch (target.kind) {
+    case 'outside':
+      return { protocol: 'tcp', cluster: PASSTHROUGH, service: '' };
+    case 'service':
+      return {
+        protocol: target.port.protocol,
+        cluster: target.port.cluster,
+        service: `${target.address.namespace}/${target.address.name}`,
+      };
+    case 'workload': {
+      const port = target.address.ports.find((entry) => entry.port === destination.port);
+      return { protocol: port?.protocol ?? 'detect', cluster: ORIGINAL_DESTINATION, service: target.address.service };
+    }
+  }
+}

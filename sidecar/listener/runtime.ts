@@ -1,0 +1,38 @@
+import type { FilterChain, HttpConnectionManager, Listener } from '@weft/policies/model/listener';
+import type { Dispatch } from '../http/exchange.ts';
+import { type ConnectionFacts, FilterChainMatcher } from './filter-chain-match.ts';
+import { routesByDestination } from './outbound.ts';
+
+/** One version of a listener, made ready for connections; a connection keeps the version that it began with. */
+export class ListenerRuntime {
+  readonly listener: Listener;
+  readonly routesByDestination: boolean;
+  private readonly matcher: FilterChainMatcher;
+  private readonly createDispatch: (hcm: HttpConnectionManager, listener: Listener) => Dispatch;
+  private readonly dispatches = new Map<HttpConnectionManager, Dispatch>();
+
+  constructor(listener: Listener, createDispatch: (hcm: HttpConnectionManager, listener: Listener) => Dispatch) {
+    this.listener = listener;
+    this.routesByDestination = routesByDestination(listener);
+    this.matcher = new FilterChainMatcher(listener);
+    this.createDispatch = createDispatch;
+  }
+
+  get needsDetection(): boolean {
+    return this.matcher.needsDetection && (this.listener.detectTls || this.listener.detectHttp);
+  }
+
+  find(facts: ConnectionFacts): FilterChain | undefined {
+    return this.matcher.find(facts);
+  }
+
+  /** Made when the first connection needs it. */
+  dispatchOf(hcm: HttpConnectionManager): Dispatch {
+    let dispatch = this.dispatches.get(hcm);
+    if (dispatch === undefined) {
+      dispatch = this.createDispatch(hcm, this.listener);
+      this.dispatches.set(hcm, dispatch);
+    }
+    return dispatch;
+  }
+}
