@@ -23,6 +23,7 @@ export class MeshControl {
   readonly hub: XdsHub;
   readonly drain: DrainTracker;
   private readonly listeners = new Set<(touched: Touched) => void>();
+  private readonly namespaceListeners = new Set<() => void>();
 
   constructor({ meshNamespace, trustDomain, clock, limits = defaultXdsLimits }: MeshOptions) {
     this.state = new ClusterState(meshNamespace);
@@ -33,11 +34,16 @@ export class MeshControl {
   }
 
   apply(object: MeshObject): void {
-    this.changed(this.state.apply(object));
+    this.changed(object.kind, this.state.apply(object));
   }
 
   delete(kind: ObjectKind, key: string): void {
-    this.changed(this.state.delete(kind, key));
+    this.changed(kind, this.state.delete(kind, key));
+  }
+
+  /** Called when a namespace comes, goes or changes. */
+  onNamespace(listener: () => void): void {
+    this.namespaceListeners.add(listener);
   }
 
   onChange(listener: (touched: Touched) => void): void {
@@ -49,7 +55,8 @@ export class MeshControl {
     this.hub.stop();
   }
 
-  private changed(touched: Touched): void {
+  private changed(kind: ObjectKind, touched: Touched): void {
+    if (kind === 'Namespace') for (const listener of this.namespaceListeners) listener();
     if (isTouched(touched)) {
       this.hub.change(touched);
       this.drain.observe(touched);

@@ -51,6 +51,8 @@ export interface PolicyAncestorVerdict {
   };
   readonly conditions: readonly ConditionVerdict[];
   readonly carriers: readonly Carriers[];
+  /** The clients that it is for; undefined: all. */
+  readonly clientNamespace: string | undefined;
 }
 
 export interface PolicyVerdict {
@@ -186,6 +188,7 @@ export function trafficPolicyStatus(context: TranslateContext, policy: TrafficPo
         { kind: 'route', names: found.names },
         { kind: 'cluster', names: found.names },
       ],
+      clientNamespace: isProducer(context.state, policy, ref) ? undefined : namespace,
     };
   });
   return {
@@ -196,12 +199,13 @@ export function trafficPolicyStatus(context: TranslateContext, policy: TrafficPo
   };
 }
 
-function reach(state: ClusterState, policy: TrafficPolicy, ref: TargetRef): string {
-  const { namespace } = policy.metadata;
-  return targetOwner(policy, ref, state.meshNamespace) === namespace
+const isProducer = (state: ClusterState, policy: TrafficPolicy, ref: TargetRef): boolean =>
+  targetOwner(policy, ref, state.meshNamespace) === policy.metadata.namespace;
+
+const reach = (state: ClusterState, policy: TrafficPolicy, ref: TargetRef): string =>
+  isProducer(state, policy, ref)
     ? 'the policy applies to all clients'
-    : `the policy applies to clients in namespace ${namespace}`;
-}
+    : `the policy applies to clients in namespace ${policy.metadata.namespace}`;
 
 interface TargetPort {
   readonly service: string;
@@ -304,6 +308,7 @@ export function authorizationPolicyStatus(context: TranslateContext, policy: Aut
           ),
         ],
         carriers: [{ kind: 'listener', names: pods }],
+        clientNamespace: undefined,
       },
     ],
   };

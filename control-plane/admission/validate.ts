@@ -1,0 +1,58 @@
+/** What admission says about an object: the schema's verdict, and warnings about what it refers to. Pure. */
+import { type KindName, kindNames, parseKind } from '@weft/policies/crds/kinds';
+import { describeErrors } from '@weft/policies/crds/parse';
+import { objectKey } from '../index/objects.ts';
+import type { ClusterState } from '../index/state.ts';
+import { unsupportedIn } from '../translate/attachment.ts';
+import type { TranslateContext } from '../translate/context.ts';
+import { routeStatus, trafficPolicyStatus } from '../translate/status.ts';
+
+export type AdmissionVerdict =
+  | { readonly allowed: true; readonly warnings: readonly string[] }
+  | { readonly allowed: false; readonly message: string };
+
+const isKind = (kind: string): kind is KindName => kindNames.some((one) => one === kind);
+const warningsMax = 8;
+const warningCharsMax = 240;
+
+export function validateObject(context: TranslateContext, kind: string, object: unknown): AdmissionVerdict {
+  if (!isKind(kind)) return { allowed: true, warnings: [] };
+  const parsed = parseKind(kind, object);
+  if (!parsed.ok) return { allowed: false, message: `${kind} is not valid: ${describeErrors(parsed.error)}` };
+  const warnings = warningsFor(context, parsed.value);
+  return { allowed: true, warnings: warnings.slice(0, warningsMax).map((one) => one.slice(0, warningCharsMax)) };
+}
+
+type Parsed = Extract<ReturnType<typeof parseKind>, { ok: true }>['value'];
+
+/** References may be met later, so that what they miss is no reason to refuse. */
+function warningsFor(context: TranslateContext, object: Parsed): string[] {
+  switch (object.kind) {
+    case 'HTTPRoute': {
+      const unsupported = unsupportedIn(object);
+      if (unsupported !== undefined) return [`the route will not be accepted: ${unsupported}`];
+      return routeStatus(context, object).parents.flatMap(({ conditions }) => refusals(conditions));
+    }
+    case 'TrafficPolicy': {
+      return trafficPolicyStatus(context, object).ancestors.flatMap(({ conditions }) => refusals(conditions));
+    }
+    case 'AuthorizationPolicy':
+      return selectsNothing(context.state, object) ? ['the selector matches no pod now'] : [];
+    case 'Mesh':
+    case 'ReferenceGrant':
+      return [];
+  }
+}
+
+const refusals = (
+  conditions: readonly { readonly status: string; readonly message: string; readonly type: string }[],
+): string[] =>
+  conditions.filter((one) => one.type !== 'Conflicted' && one.status === 'False').map((one) => one.message);
+
+function selectsNothing(state: ClusterState, policy: Extract<Parsed, { kind: 'AuthorizationPolicy' }>): boolean {
+  const labels = Object.entries(policy.spec.selector?.matchLabels ?? {});
+  if (labels.length === 0) return false;
+  return !state.pods
+    .by('namespace', objectKey(policy.metadata).split('/', 1)[0] ?? '')
+    .some((pod) => labels.every(([name, value]) => pod.metadata.labels[name] === value));
+}

@@ -1,0 +1,131 @@
+/** The validating webhook on 15017 (AdmissionReview, admission.k8s.io/v1). */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import { z } from 'zod';
+import type { ServingCertificate } from '../ca/serving.ts';
+import type { ListenAddress } from '../config.ts';
+import type { AdmissionVerdict } from './validate.ts';
+
+const review = z.looseObject({
+  apiVersion: z.literal('admission.k8s.io/v1'),
+  kind: z.literal('AdmissionReview'),
+  request: z.looseObject({
+    uid: z.string(),
+    operation: z.string(),
+    kind: z.looseObject({ kind: z.string() }),
+    object: z.unknown(),
+  }),
+});
+
+/** An object of etcd's greatest size and its envelope. */
+const bodyBytesMax = 3_145_728;
+const timeoutMs = 10_000;
+
+export interface WebhookOptions {
+  readonly address: ListenAddress;
+  readonly certificate: ServingCertificate;
+  readonly validate: (kind: string, object: unknown) => AdmissionVerdict;
+}
+
+export interface AdmissionCounters {
+  allowed: number;
+  denied: number;
+  malformed: number;
+}
+
+export interface AdmissionWebhook {
+  readonly port: number;
+  readonly counters: AdmissionCounters;
+  stop(): Promise<void>;
+}
+
+export async function startWebhook(options: WebhookOptions): Promise<AdmissionWebhook> {
+  const { certificate, address } = options;
+  const counters: AdmissionCounters = { allowed: 0, denied: 0, malformed: 0 };
+  const context = () => ({ cert: certificate.current.certificatePem, key: certificate.current.privateKeyPem.reveal() });
+  const server = createServer(
+    { ...context(), minVersion: 'TLSv1.2', requestTimeout: timeoutMs, headersTimeout: timeoutMs },
+    (request, response) => void answer(options, counters, request, response),
+  );
+  certificate.onChange(() => server.setSecureContext(context()));
+  const port = await new Promise<number>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => {
+      const bound = server.address();
+      resolve(typeof bound === 'object' && bound !== null ? bound.port : address.port);
+    });
+  });
+  return {
+    port,
+    counters,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(
+  options: WebhookOptions,
+  counters: AdmissionCounters,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const send = (status: number, body: string, type: string): void => {
+    response.writeHead(status, { 'content-type': type });
+    response.end(body);
+  };
+  const refuse = (status: number, message: string): void => {
+    counters.malformed += 1;
+    send(status, `${message}\n`, 'text/plain; charset=utf-8');
+  };
+  if (request.url?.split('?')[0] !== '/validate') return refuse(404, 'the path is /validate');
+  if (request.method !== 'POST') return refuse(405, 'POST only');
+  const body = await readBody(request);
+  if (body === undefined) return refuse(413, `the body is longer than ${bodyBytesMax} bytes or broke off`);
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch {
+    return refuse(400, 'the body is not JSON');
+  }
+  const parsed = review.safeParse(json);
+  if (!parsed.success) return refuse(400, 'the body is no AdmissionReview of admission.k8s.io/v1');
+  const { uid, kind, object, operation } = parsed.data.request;
+  const verdict: AdmissionVerdict =
+    operation === 'DELETE' || isBeingDeleted(object)
+      ? { allowed: true, warnings: [] }
+      : options.validate(kind.kind, object);
+  counters[verdict.allowed ? 'allowed' : 'denied'] += 1;
+  const result = verdict.allowed
+    ? { uid, allowed: true, ...(verdict.warnings.length > 0 ? { warnings: verdict.warnings } : {}) }
+    : { uid, allowed: false, status: { code: 422, reason: 'Invalid', message: verdict.message } };
+  send(
+    200,
+    JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response: result }),
+    'application/json',
+  );
+}
+
+/** What is on its way out may lose its finalizers, whatever else is wrong with it. */
+const isBeingDeleted = (object: unknown): boolean => {
+  const metadata = typeof object === 'object' && object !== null && 'metadata' in object ? object.metadata : undefined;
+  return typeof metadata === 'object' && metadata !== null && 'deletionTimestamp' in metadata;
+};
+
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of request) {
+      if (!Buffer.isBuffer(chunk)) return undefined;
+      bytes += chunk.length;
+      if (bytes > bodyBytesMax) return undefined;
+      chunks.push(chunk);
+    }
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

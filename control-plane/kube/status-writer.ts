@@ -1,0 +1,128 @@
+/** Writes status where it is not as it should be: at a bounded rate, and never twice the same. */
+import type { Clock } from '@weft/policies/kit/clock';
+import { z } from 'zod';
+import type { Log } from '../log.ts';
+import type { MeshControl } from '../mesh.ts';
+import { type Observed, type StatusKind, statusFor } from '../status/build.ts';
+import type { KubeClient } from './client.ts';
+import { WorkQueue } from './queue.ts';
+import { apiVersionOf, objectPath } from './resources.ts';
+
+export const statusKinds: readonly StatusKind[] = ['HTTPRoute', 'TrafficPolicy', 'AuthorizationPolicy'];
+
+export interface StatusWriterOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly mesh: MeshControl;
+  readonly isLeader: () => boolean;
+}
+
+const written = z.looseObject({
+  metadata: z.looseObject({ resourceVersion: z.string(), generation: z.int().optional() }),
+  status: z.unknown(),
+});
+
+interface Known extends Observed {
+  readonly resourceVersion: string;
+}
+
+/** Of one object at most every half second, so that a change on the way through a thousand sidecars is not a thousand writes. */
+const intervalMs = 500;
+const settleMs = 100;
+
+export class StatusWriter {
+  readonly queue: WorkQueue;
+  private readonly options: StatusWriterOptions;
+  private readonly known = new Map<string, Known>();
+  private timer: (() => void) | undefined;
+
+  constructor(options: StatusWriterOptions) {
+    this.options = options;
+    this.queue = new WorkQueue({
+      clock: options.clock,
+      reconcile: (key) => this.reconcile(key),
+      intervalMs,
+      parallelMax: 4,
+    });
+    options.mesh.onChange(() => this.soon());
+    options.mesh.hub.onSettled(() => this.soon());
+  }
+
+  /** What the API server says of an object, and why it was not taken if it was not. */
+  observe(kind: StatusKind, key: string, object: unknown, invalid: string | undefined): void {
+    const parsed = written.safeParse(object);
+    if (!parsed.success) return;
+    const { metadata, status } = parsed.data;
+    this.known.set(`${kind} ${key}`, {
+      resourceVersion: metadata.resourceVersion,
+      generation: metadata.generation ?? 0,
+      status,
+      invalid,
+    });
+    this.soon();
+  }
+
+  forget(kind: StatusKind, key: string): void {
+    this.known.delete(`${kind} ${key}`);
+    this.queue.forget(`${kind} ${key}`);
+  }
+
+  soon(): void {
+    if (!this.options.isLeader()) return;
+    this.timer ??= this.options.clock.after(settleMs, () => {
+      this.timer = undefined;
+      for (const name of this.known.keys()) if (this.wanted(name) !== undefined) this.queue.add(name);
+    });
+  }
+
+  stop(): void {
+    this.timer?.();
+    this.queue.stop();
+  }
+
+  private wanted(name: string): Readonly<Record<string, unknown>> | undefined {
+    const observed = this.known.get(name);
+    if (observed === undefined) return undefined;
+    const { mesh, clock } = this.options;
+    const nowIso = (): string => new Date(clock.unixMs()).toISOString().replace(/\.[0-9]+Z$/, 'Z');
+    const [kind, key] = splitName(name);
+    return statusFor({ context: mesh.context, hub: mesh.hub, nowIso }, kind, key, observed);
+  }
+
+  private async reconcile(name: string): Promise<boolean> {
+    if (!this.options.isLeader()) return true;
+    const status = this.wanted(name);
+    const observed = this.known.get(name);
+    if (status === undefined || observed === undefined) return true;
+    const [kind, key] = splitName(name);
+    const patch = {
+      apiVersion: apiVersionOf(kind),
+      kind,
+      // Lists are replaced as a whole: what somebody else has written since must not be lost.
+      metadata: { resourceVersion: observed.resourceVersion },
+      status,
+    };
+    const answer = await this.options.client.patch(
+      `${objectPath(kind, key)}/status`,
+      'application/merge-patch+json',
+      patch,
+    );
+    if (answer.ok) {
+      this.observe(kind, key, answer.value, observed.invalid);
+      return true;
+    }
+    // Gone, or newer than what was looked at: the watch brings the rest.
+    if (answer.error.status === 404) return true;
+    if (answer.error.status !== 409) {
+      this.options.log.warn('status not written', { object: name, reason: answer.error.message });
+    }
+    return false;
+  }
+}
+
+function splitName(name: string): readonly [StatusKind, string] {
+  const kind = statusKinds.find((one) => name.startsWith(`${one} `));
+  if (kind === undefined) throw new Error(`not a kind with status: ${name}`);
+  return [kind, name.slice(kind.length + 1)];
+}

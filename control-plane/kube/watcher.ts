@@ -1,0 +1,98 @@
+/** Everything that the mesh looks at, from the Kubernetes API into the state. */
+
+import { isCoreKind } from '../index/core.ts';
+import { type ObjectKind, objectKinds, parseObject } from '../index/objects.ts';
+import type { Log } from '../log.ts';
+import type { MeshControl } from '../mesh.ts';
+import type { KubeClient } from './client.ts';
+import { keyOfObject, Reflector } from './reflector.ts';
+import { collectionPath } from './resources.ts';
+import { type StatusWriter, statusKinds } from './status-writer.ts';
+
+export interface WatcherOptions {
+  readonly client: KubeClient;
+  readonly mesh: MeshControl;
+  readonly status: StatusWriter;
+  readonly log: Log;
+}
+
+export class ClusterWatcher {
+  readonly counters = { invalid: 0 };
+  private readonly reflectors = new Map<ObjectKind, Reflector>();
+  private readonly unsynced = new Set<ObjectKind>(objectKinds);
+
+  constructor(options: WatcherOptions) {
+    for (const kind of objectKinds) this.reflectors.set(kind, this.reflectorFor(kind, options));
+  }
+
+  start(): void {
+    for (const reflector of this.reflectors.values()) reflector.start();
+  }
+
+  stop(): void {
+    for (const reflector of this.reflectors.values()) reflector.stop();
+  }
+
+  /** Kinds that have not been listed yet. */
+  missing(): readonly ObjectKind[] {
+    return [...this.unsynced];
+  }
+
+  totals(): { readonly lists: number; readonly watches: number; readonly events: number; readonly failures: number } {
+    const sum = { lists: 0, watches: 0, events: 0, failures: 0 };
+    for (const { counters } of this.reflectors.values()) {
+      sum.lists += counters.lists;
+      sum.watches += counters.watches;
+      sum.events += counters.events;
+      sum.failures += counters.failures;
+    }
+    return sum;
+  }
+
+  private reflectorFor(kind: ObjectKind, { client, mesh, status, log }: WatcherOptions): Reflector {
+    const withStatus = statusKinds.find((one) => one === kind);
+    return new Reflector({
+      client,
+      path: collectionPath(kind),
+      events: {
+        apply: (raw) => {
+          const key = keyOfObject(raw);
+          if (key === undefined) return;
+          const parsed = parseObject(kind, isCoreKind(kind) ? raw : withoutNoise(raw));
+          if (parsed.ok) mesh.apply(parsed.value);
+          else {
+            // Admission keeps such objects out; one that came past it changes nothing of what serves.
+            this.counters.invalid += 1;
+            log.warn('object not taken; its last good version stays', { kind, key, reason: parsed.error });
+          }
+          if (withStatus !== undefined) status.observe(withStatus, key, raw, parsed.ok ? undefined : parsed.error);
+        },
+        remove: (key) => {
+          mesh.delete(kind, key);
+          if (withStatus !== undefined) status.forget(withStatus, key);
+        },
+        synced: () => {
+          this.unsynced.delete(kind);
+        },
+        failed: (error) => log.warn('watch failed', { kind, status: error.status, reason: error.message }),
+      },
+    });
+  }
+}
+
+/** Leaves out what changes without a change of meaning: our own status, and the API server's bookkeeping. */
+function withoutNoise(raw: unknown): unknown {
+  if (typeof raw !== 'object' || raw === null) return raw;
+  const { status: _status, ...object } = { status: undefined, ...raw };
+  if (!('metadata' in object) || typeof object.metadata !== 'object' || object.metadata === null) return object;
+  const {
+    resourceVersion: _version,
+    managedFields: _fields,
+    ...metadata
+  } = {
+    resourceVersion: undefined,
+    managedFields: undefined,
+    ...object.metadata,
+  };
+  return { ...object, metadata };
+}
