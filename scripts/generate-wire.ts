@@ -12,6 +12,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { supportedFields } from '../policies/wire/supported-fields.ts';
+import { pruneDescriptors } from './prune-descriptors.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bin = (name: string): string => join(root, 'node_modules', '.bin', name);
@@ -52,12 +54,15 @@ const entries = [
   'weft/ca/v1/certificates.proto',
 ];
 
+/** Files that are not configuration: all of their messages are used. */
+const whole = ['envoy/service/discovery/v3/discovery.proto', 'weft/v1/address.proto', 'weft/ca/v1/certificates.proto'];
+
 /** Custom options: they say how other implementations validate, and weigh more than the types. */
 const annotations =
   /^(validate\/|udpa\/annotations\/|xds\/annotations\/|envoy\/annotations\/|google\/api\/annotations|google\/protobuf\/descriptor)/;
 
-/** Drops annotations from a FileDescriptorSet, keeping what changes the encoding. */
-function withoutOptions(image: Uint8Array): Uint8Array {
+/** Drops annotations from a FileDescriptorSet, keeping what changes the encoding, and what Weft does not act on. */
+function reduced(image: Uint8Array): Uint8Array {
   const set = fromBinary(FileDescriptorSetSchema, image, { readUnknownFields: false });
   set.file = set.file.filter((file) => !annotations.test(file.name));
   for (const file of set.file) {
@@ -80,6 +85,7 @@ function withoutOptions(image: Uint8Array): Uint8Array {
       for (const item of value.value) delete item.options;
     }
   }
+  pruneDescriptors(set, supportedFields, whole);
   return toBinary(FileDescriptorSetSchema, set);
 }
 
@@ -90,6 +96,7 @@ if (!existsSync(published)) {
 }
 
 const work = mkdtempSync(join(tmpdir(), 'weft-wire-'));
+const fresh = join(work, 'gen');
 try {
   // buf refuses modules outside its workspace, so the four trees are joined in one folder.
   for (const tree of ['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate']) {
@@ -113,20 +120,22 @@ try {
     `version: v2
 plugins:
   - local: ["${bin('node')}", "${join(root, 'node_modules/@bufbuild/protoc-gen-es/bin/protoc-gen-es')}"]
-    out: ${out}
+    out: ${fresh}
     opt: [target=ts, import_extension=ts, erasable_syntax=true]
     include_imports: true
 `,
   );
-  rmSync(out, { recursive: true, force: true });
   const paths = entries.flatMap((entry) => ['--path', entry]);
   const image = join(work, 'image.binpb');
   const run = (...args: string[]): void => {
     execFileSync(bin('buf'), args, { cwd: work, stdio: ['ignore', 'inherit', 'inherit'] });
   };
   run('build', '.', ...paths, '--exclude-source-info', '-o', image);
-  writeFileSync(image, withoutOptions(readFileSync(image)));
+  writeFileSync(image, reduced(readFileSync(image)));
   run('generate', image);
+  // Whole or not at all: a failure leaves what was there.
+  rmSync(out, { recursive: true, force: true });
+  cpSync(fresh, out, { recursive: true });
 } finally {
   rmSync(work, { recursive: true, force: true });
 }

@@ -1,6 +1,14 @@
-import { type DescField, type DescMessage, fromJson, type JsonValue, type MessageShape } from '@bufbuild/protobuf';
+import {
+  type DescField,
+  type DescMessage,
+  fromJson,
+  type JsonValue,
+  type MessageShape,
+  ScalarType,
+} from '@bufbuild/protobuf';
 import type { At } from './decoding.ts';
 import { registry } from './registry.ts';
+import { supportedFields } from './supported-fields.ts';
 
 /** A bound on nesting, as decoding of bytes has one. */
 const PATH_CHARACTERS_MAX = 2_048;
@@ -54,6 +62,13 @@ function checkRecord(desc: DescMessage, json: JsonRecord, at: At): void {
     if (seen.has(field.name)) here.fail('is given twice', undefined);
     seen.add(field.name);
     if (value === null) continue;
+    if (supportedFields.get(desc.typeName)?.has(field.name) === false) {
+      // The default of a plain value, said aloud, changes nothing.
+      const plain = field.fieldKind === 'scalar' && field.scalar !== ScalarType.BYTES;
+      if (plain && (value === false || value === 0 || value === '')) continue;
+      here.fail(`${desc.name}.${field.name} is not supported by Weft`, undefined);
+      continue;
+    }
     if (field.oneof !== undefined) {
       const other = chosen.get(field.oneof.name);
       if (other !== undefined) here.fail(`excludes "${other}", which is set as well`, undefined);

@@ -82,6 +82,8 @@ describe('errors name their path', () => {
   const cases: [string, string, string, string][] = [
     ['unknown key', 'stat_prefix: outbound', 'stat_prefixx: outbound', `${hcm}.stat_prefixx`],
     ['unsupported field', 'codec_type: AUTO', 'via: proxy', `${hcm}.via`],
+    ['unsupported message', 'codec_type: AUTO', 'tracing: { random_sampling: { value: 1 } }', `${hcm}.tracing`],
+    ['unsupported wrapper', 'codec_type: AUTO', 'add_user_agent: false', `${hcm}.add_user_agent`],
     [
       'wrong type',
       'port_value: 2 ',
@@ -118,6 +120,11 @@ describe('errors name their path', () => {
       assert.equal(pathsOf(client.replace(from, to))[0], path);
     });
   }
+
+  test('a default said aloud is no error', () => {
+    const loaded = loadBootstrap(client.replace('codec_type: AUTO', 'merge_slashes: false'));
+    assert.ok(loaded.ok, JSON.stringify(loaded));
+  });
 
   test('all of them at once', () => {
     const text = client.replace('stat_prefix: outbound', 'a: 1').replace('type: STATIC', 'type: NONE');
