@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startAgentProcess } from './agent/process.ts';
@@ -94,6 +95,23 @@ async function claimNode(mesh: string, dataDir: string): Promise<MeshNames> {
   return named.names;
 }
 
+/** The asked port, else the one of the last start while it is free: kubeconfigs that users copied stay good. */
+async function apiPortFor(dataDir: string, asked: number): Promise<number> {
+  if (asked !== 0) return asked;
+  let former: number;
+  try {
+    former = Number(readFileSync(join(dataDir, 'api.port'), 'utf8'));
+  } catch {
+    return 0;
+  }
+  if (!Number.isInteger(former) || former < 1 || former > 65_535) return 0;
+  return new Promise((done) => {
+    const probe = createServer();
+    probe.once('error', () => done(0));
+    probe.listen({ host: '127.0.0.1', port: former }, () => probe.close(() => done(former)));
+  });
+}
+
 function writePrivate(path: string, content: string): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content, { mode: 0o600 });
@@ -132,13 +150,17 @@ async function start(mesh: string, options: UpOptions, undo: Undo): Promise<Runn
   onStep('API');
   const api = await startEmbeddedApi({
     dataDir,
-    listen: [{ host: '127.0.0.1', port: options.apiPort ?? 0 }, ...names.hostIps.map((host) => ({ host, port: 0 }))],
+    listen: [
+      { host: '127.0.0.1', port: await apiPortFor(dataDir, options.apiPort ?? 0) },
+      ...names.hostIps.map((host) => ({ host, port: 0 })),
+    ],
     serviceCidrs: names.serviceCidrs,
     podCidrs: names.podCidrs,
     advertise: names.hostIps.map((ip) => ({ ip })),
     clusterDomain,
   });
   undo.add(() => api.close());
+  writeFileSync(join(dataDir, 'api.port'), `${api.port}\n`);
   const nodeServer = `https://${names.hostIps[0]}:${api.port}`;
   const kubeconfigPath = join(weftDir, 'kubeconfig');
   const agentKubeconfigPath = join(dataDir, 'agent.kubeconfig');

@@ -46,6 +46,7 @@ export function meshNames(mesh: string, slot: number): NameResult {
   }
   const second = 200 + slot;
   const six = `fd77:ef7:${slot.toString(16)}`;
+  const podSix = podPrefix(slot);
   return {
     ok: true,
     names: {
@@ -57,13 +58,18 @@ export function meshNames(mesh: string, slot: number): NameResult {
       runDirectory: `${RUN_ROOT}/${mesh}`,
       stateFile: `${RUN_ROOT}/${mesh}/state.json`,
       hostLink: `weft${slot}`,
-      podCidrs: [`10.${second}.0.0/17`, `${six}::/64`],
+      podCidrs: [`10.${second}.0.0/17`, `${podSix}::/64`],
       serviceCidrs: [`10.${second}.128.0/17`, `${six}:1::/112`],
-      bridgeIps: [`10.${second}.0.1`, `${six}::1`],
+      bridgeIps: [`10.${second}.0.1`, `${podSix}::1`],
       hostIps: [`169.254.${second}.1`, `${six}:ffff::1`],
       uplinkIps: [`169.254.${second}.2`, `${six}:ffff::2`],
     },
   };
+}
+
+/** Slot 0 is part of the run of zeros that `::` stands for: addresses are compared as text, so they must be canonical (RFC 5952). */
+function podPrefix(slot: number): string {
+  return slot === 0 ? 'fd77:ef7' : `fd77:ef7:${slot.toString(16)}`;
 }
 
 /** Network namespace of a pod: the first 8 hex digits of its UID are enough on one node, and an interface name has 15 characters. */
@@ -84,7 +90,7 @@ export function podAddresses(names: MeshNames, hostNumber: number): readonly [v4
   const second = 200 + names.slot;
   return [
     `10.${second}.${(hostNumber >> 8) & 0x7f}.${hostNumber & 0xff}`,
-    `fd77:ef7:${names.slot.toString(16)}::${hostNumber.toString(16)}`,
+    `${podPrefix(names.slot)}::${hostNumber.toString(16)}`,
   ];
 }
 

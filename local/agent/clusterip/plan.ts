@@ -94,8 +94,7 @@ export function virtualPorts(services: readonly Service[], slices: readonly Endp
   return ports.sort((a, b) => (a.id + a.vip < b.id + b.vip ? -1 : 1));
 }
 
-const chainName = (port: VirtualPort): string =>
-  `svc-${isIPv6(port.vip) ? '6' : '4'}-${Buffer.from(port.vip).toString('hex').slice(-24)}-${port.protocol}-${port.port}`;
+const chainName = (port: VirtualPort): string => `svc-${port.vip.replace(/[.:]/g, '-')}-${port.protocol}-${port.port}`;
 
 const daddr = (vip: string): 'ip daddr' | 'ip6 daddr' => (isIPv6(vip) ? 'ip6 daddr' : 'ip daddr');
 const saddr = (vip: string): 'ip saddr' | 'ip6 saddr' => (isIPv6(vip) ? 'ip6 saddr' : 'ip saddr');

@@ -66,7 +66,7 @@ class ClusterDns implements DnsServer {
   }
 
   #listenUdp(address: string): Promise<void> {
-    const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', ipv6Only: true });
+    const socket = createSocket(address.includes(':') ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' });
     this.#udp.push(socket);
     socket.on('message', (message, from) => {
       void this.answer(message, false).then((answer) => {
