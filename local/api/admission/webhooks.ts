@@ -53,15 +53,13 @@ export class Admission {
   }
 
   #hooks(plural: string): Hook[] {
-    return this.#store
-      .list(`${group}/${plural}`)
-      .flatMap((stored) =>
-        asObjects(stored.object['webhooks']).map((spec) => ({
-          configuration: stored.name,
-          name: asString(spec['name']),
-          spec,
-        })),
-      );
+    return this.#store.list(`${group}/${plural}`).flatMap((stored) =>
+      asObjects(stored.object['webhooks']).map((spec) => ({
+        configuration: stored.name,
+        name: asString(spec['name']),
+        spec,
+      })),
+    );
   }
 
   /** The object as the mutating webhooks leave it. */

@@ -21,7 +21,9 @@ export function openApiV2(accept: string | undefined, response: ServerResponse):
   const wantsProtobuf = parseAccept(accept).some(({ type }) =>
     type.startsWith('application/com.github.proto-openapi.spec.v2'),
   );
-  if (wantsProtobuf)
-    return sendText(response, 200, protobuf(), 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf');
+  if (wantsProtobuf) {
+    sendText(response, 200, protobuf(), 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf');
+    return;
+  }
   sendJson(response, 200, { swagger: '2.0', info: { title, version }, paths: {}, definitions: {} });
 }

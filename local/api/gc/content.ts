@@ -53,7 +53,10 @@ export class ContentCleaner {
   }
 
   #onEvent({ type, current }: StoreEvent): void {
-    if (type !== 'DELETED') return this.#consider(current);
+    if (type !== 'DELETED') {
+      this.#consider(current);
+      return;
+    }
     const namespace = this.#context.store.get(namespacesStorage, '', current.namespace);
     if (namespace !== undefined) this.#consider(namespace);
     const definition = this.#context.store

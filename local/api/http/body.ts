@@ -3,6 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { parse } from 'yaml';
 import { isObject, type Json, type JsonObject, parseJson } from '../json.ts';
 import { badRequest, tooLarge, unsupportedMediaType } from '../status.ts';
+import { decodeProtobuf, protobufMediaType } from './protobuf.ts';
 
 /** Reads a request's body: bounded, JSON or YAML. */
 export const mediaTypeOf = (request: IncomingMessage): string =>
@@ -27,6 +28,7 @@ export async function readBytes(request: IncomingMessage, bytesMax: number): Pro
 }
 
 export function parseBody(bytes: Buffer, mediaType: string): Json {
+  if (mediaType === protobufMediaType) return decodeProtobuf(bytes);
   const text = bytes.toString('utf8');
   try {
     if (mediaType === 'application/yaml' || mediaType === 'application/apply-patch+yaml') {
@@ -41,10 +43,12 @@ export function parseBody(bytes: Buffer, mediaType: string): Json {
   }
 }
 
+const bodyTypes = ['application/json', 'application/yaml', protobufMediaType];
+
 export async function readObject(request: IncomingMessage, bytesMax: number): Promise<JsonObject> {
   const mediaType = mediaTypeOf(request);
-  if (mediaType !== 'application/json' && mediaType !== 'application/yaml') {
-    throw unsupportedMediaType(mediaType, ['application/json', 'application/yaml']);
+  if (!bodyTypes.includes(mediaType)) {
+    throw unsupportedMediaType(mediaType, bodyTypes);
   }
   const body = parseBody(await readBytes(request, bytesMax), mediaType);
   if (!isObject(body)) throw badRequest('the body of the request must be an object');

@@ -128,25 +128,52 @@ function serveDocument(
 ): void {
   if (info.method !== 'GET' && info.method !== 'HEAD') throw pathNotFound();
   const { registry, tokens } = context;
-  if (path === '/api' || path === '/apis') return serveRoot(context, path, info, request, response);
-  if (path === '/metrics') return serveMetrics(context, response);
-  if (path === '/openid/v1/jwks') return sendJson(response, 200, tokens.jwks());
-  if (path === '/.well-known/openid-configuration') return sendJson(response, 200, tokens.openIdConfiguration());
-  if (path === '/openapi/v2') return openApiV2(request.headers.accept, response);
-  if (path === '/openapi/v3') return sendJson(response, 200, openApiV3Index(registry));
+  if (path === '/api' || path === '/apis') {
+    serveRoot(context, path, info, request, response);
+    return;
+  }
+  if (path === '/metrics') {
+    serveMetrics(context, response);
+    return;
+  }
+  if (path === '/openid/v1/jwks') {
+    sendJson(response, 200, tokens.jwks());
+    return;
+  }
+  if (path === '/.well-known/openid-configuration') {
+    sendJson(response, 200, tokens.openIdConfiguration());
+    return;
+  }
+  if (path === '/openapi/v2') {
+    openApiV2(request.headers.accept, response);
+    return;
+  }
+  if (path === '/openapi/v3') {
+    sendJson(response, 200, openApiV3Index(registry));
+    return;
+  }
   const [root, group = '', version] = path.slice(1).split('/');
-  if (root === 'openapi') return serveOpenApiV3(context, path, response);
-  if (root === 'api' && version === undefined) return sendFound(response, resourceList(registry, '', group));
+  if (root === 'openapi') {
+    serveOpenApiV3(context, path, response);
+    return;
+  }
+  if (root === 'api' && version === undefined) {
+    sendFound(response, resourceList(registry, '', group));
+    return;
+  }
   if (root === 'apis') {
-    return sendFound(
+    sendFound(
       response,
       version === undefined ? apiGroupWithKind(context, group) : resourceList(registry, group, version),
     );
+    return;
   }
-  if (path === '/')
-    return sendJson(response, 200, {
+  if (path === '/') {
+    sendJson(response, 200, {
       paths: ['/api', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'],
     });
+    return;
+  }
   throw pathNotFound();
 }
 
@@ -171,7 +198,8 @@ function serveRoot(
   if (negotiate(request.headers.accept, info.query).form.kind === 'discovery') {
     const body = JSON.stringify(aggregated(context.registry, isCore));
     response.setHeader('vary', 'Accept');
-    return sendText(response, 200, body, 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList');
+    sendText(response, 200, body, 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList');
+    return;
   }
   sendJson(response, 200, isCore ? apiVersions(request.headers.host ?? '') : apiGroupList(context.registry));
 }

@@ -82,21 +82,24 @@ export function sendPage(
   const metadata = listMeta(page);
   switch (as.form.kind) {
     case 'table':
-      return sendJson(response, 200, tableOf(type, page.objects, metadata, as.form.include, nowMs), as.yaml);
+      sendJson(response, 200, tableOf(type, page.objects, metadata, as.form.include, nowMs), as.yaml);
+      return;
     case 'metadata':
-      return sendJson(response, 200, {
+      sendJson(response, 200, {
         kind: 'PartialObjectMetadataList',
         apiVersion: 'meta.k8s.io/v1',
         metadata,
         items: page.objects.map(partialMetadata),
       });
+      return;
     default:
-      return sendJson(
+      sendJson(
         response,
         200,
         { kind: type.listKind, apiVersion: groupVersion(type), metadata, items: [...page.objects] },
         as.yaml,
       );
+      return;
   }
 }
 

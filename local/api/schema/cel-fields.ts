@@ -107,10 +107,7 @@ function visit(node: ASTNode, scope: Scope): Found {
     case 'list':
       return firstUnknown(node.args, scope);
     case 'map':
-      return firstUnknown(
-        node.args.flatMap(([key, value]) => [key, value]),
-        scope,
-      );
+      return firstUnknown(node.args.flat(), scope);
     case '!_':
     case '-_':
       return firstUnknown([node.args], scope);

@@ -58,33 +58,29 @@ function matchesFilter(item: Json, step: Extract<Step, { kind: 'filter' }>): boo
   return (String(value ?? '') === step.value) !== step.negated;
 }
 
-function apply(values: readonly Json[], step: Step): Json[] {
-  return values.flatMap((value): Json[] => {
-    switch (step.kind) {
-      case 'field': {
-        const next = isObject(value) ? value[step.name] : undefined;
-        return next === undefined ? [] : [next];
-      }
-      case 'index': {
-        const next = Array.isArray(value) ? value.at(step.index) : undefined;
-        return next === undefined ? [] : [next];
-      }
-      case 'all':
-        return Array.isArray(value)
-          ? value
-          : isObject(value)
-            ? Object.values(value).filter((v) => v !== undefined)
-            : [];
-      case 'filter':
-        return Array.isArray(value) ? value.filter((item) => matchesFilter(item, step)) : [];
+function step(value: Json, by: Step): Json[] {
+  switch (by.kind) {
+    case 'field': {
+      const next = isObject(value) ? value[by.name] : undefined;
+      return next === undefined ? [] : [next];
     }
-  });
+    case 'index': {
+      const next = Array.isArray(value) ? value.at(by.index) : undefined;
+      return next === undefined ? [] : [next];
+    }
+    case 'all':
+      return Array.isArray(value) ? value : isObject(value) ? Object.values(value).filter((v) => v !== undefined) : [];
+    case 'filter':
+      return Array.isArray(value) ? value.filter((item) => matchesFilter(item, by)) : [];
+  }
 }
 
 /** All values at a path; none when the path is not understood. */
 export function jsonPath(value: Json, path: string): Json[] {
   const steps = stepsOf(path);
-  return steps === undefined ? [] : steps.reduce((values: Json[], step) => apply(values, step), [value]);
+  return steps === undefined
+    ? []
+    : steps.reduce((values: Json[], by) => values.flatMap((item) => step(item, by)), [value]);
 }
 
 /** Field names of a plain path (`.spec.replicas`), as scale subresources need them to write. */
