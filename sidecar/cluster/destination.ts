@@ -8,6 +8,9 @@ import type {
 import type { Endpoint } from '@weft/policies/model/cluster';
 import type { ProxyError } from '../http/errors.ts';
 
+/** The cluster of destinations that are not of the mesh. */
+export const PASSTHROUGH = 'passthrough';
+
 /** What the original destination of a connection stands for: it picks the Service, never the Host header. */
 export type Destination =
   | { readonly kind: 'service'; readonly address: ServiceAddress; readonly port: ServicePort }

@@ -3,7 +3,7 @@ import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
 import type { Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
 import type { ProxyError } from '../http/errors.ts';
-import { noCluster } from './destination.ts';
+import { noCluster, PASSTHROUGH } from './destination.ts';
 import { ClusterRuntime, type RuntimeDeps } from './runtime.ts';
 import { type ResolveHost, StrictDns } from './strict-dns.ts';
 import { TcpConnector } from './tcp.ts';
@@ -27,7 +27,7 @@ const SWEEP_MS = 30_000;
 /** Requests that may wait for the first endpoints of clusters, all together. */
 const WAITING_MAX = 1_024;
 
-/** Where traffic to an original destination goes when no configuration says how: as it came, mesh TLS if the peer takes it. */
+/** The very workload that was connected to: mesh TLS if it takes it. Needs no configuration, so that none is asked for. */
 const originalDestination: Cluster = {
   name: ORIGINAL_DESTINATION,
   discovery: { kind: 'original-dst' },
@@ -42,6 +42,9 @@ const originalDestination: Cluster = {
   meshTls: true,
   service: undefined,
 };
+
+/** What is not of the mesh goes on as it came; used where the configuration has no such cluster. */
+const passthrough: Cluster = { ...originalDestination, name: PASSTHROUGH, meshTls: false };
 
 /** The clusters that have traffic, kept in step with the configuration. */
 export class ClusterManager {
@@ -87,6 +90,10 @@ export class ClusterManager {
       this.awaitEndpoints(runtime, deadlineMs, waiter);
       return;
     }
+    if (name === ORIGINAL_DESTINATION) {
+      waiter.onCluster(this.create(originalDestination));
+      return;
+    }
     const lookup = this.deps.source.lookup('cluster', name);
     if (lookup.state === 'found') {
       const created = this.create(lookup.value);
@@ -94,8 +101,8 @@ export class ClusterManager {
       else this.awaitEndpoints(created, deadlineMs, waiter);
     } else if (lookup.state === 'pending') {
       this.awaitResource('cluster', name, deadlineMs, name, waiter);
-    } else if (name === ORIGINAL_DESTINATION) {
-      waiter.onCluster(this.create(originalDestination));
+    } else if (name === PASSTHROUGH) {
+      waiter.onCluster(this.create(passthrough));
     } else {
       this.deps.recorder.count('cluster.absent');
       waiter.onClusterError(noCluster(`cluster ${name} does not exist`));
@@ -194,7 +201,8 @@ export class ClusterManager {
   private applySnapshot(snapshot: Snapshot): void {
     for (const [name, runtime] of [...this.runtimes]) {
       const cluster = snapshot.get('cluster', name);
-      if (cluster.state === 'absent' && runtime.cluster !== originalDestination) {
+      const builtIn = runtime.cluster === originalDestination || runtime.cluster === passthrough;
+      if (cluster.state === 'absent' && !builtIn) {
         this.forget(name, runtime);
         continue;
       }
@@ -226,10 +234,10 @@ export class ClusterManager {
 
   private sweep(): void {
     this.cancelSweep = undefined;
-    const oldestMs = this.deps.clock.nowMs() - IDLE_MS;
+    const nowMs = this.deps.clock.nowMs();
     for (const [name, runtime] of [...this.runtimes]) {
-      runtime.sweep();
-      if (runtime.idle && runtime.lastUsedMs < oldestMs) this.forget(name, runtime);
+      runtime.sweep(nowMs);
+      if (runtime.idle && runtime.lastUsedMs < nowMs - IDLE_MS) this.forget(name, runtime);
     }
     if (this.runtimes.size > 0) this.cancelSweep = this.deps.clock.after(SWEEP_MS, () => this.sweep());
   }

@@ -197,12 +197,15 @@ export class HttpPool {
   /** One connection for each waiting request; with HTTP/2 one at a time, since it will take many. */
   private dialForWaiters(): void {
     if (this.draining) return;
-    const wanted = this.cluster.protocol === 'http2' ? Math.min(1, this.waiters.size) : this.waiters.size;
-    while (this.dialing < wanted) {
+    while (this.dialing < this.wantedDials()) {
       if (!this.limits.beginConnection(this.connections.size === 0 && this.dialing === 0)) return;
       this.dialing++;
       this.dialOne();
     }
+  }
+
+  private wantedDials(): number {
+    return this.cluster.protocol === 'http2' ? Math.min(1, this.waiters.size) : this.waiters.size;
   }
 
   /** At the limit an idle connection makes way for a fresh one. */

@@ -27,7 +27,9 @@ export class ClusterRuntime {
   cluster: Cluster;
   /** Endpoints were known at least once; until then requests wait. */
   ready: boolean;
+  /** As of the last sweep. */
   lastUsedMs: number;
+  private used = false;
   private readonly deps: RuntimeDeps;
   private readonly hosts = new Map<string, Host>();
   /** Endpoints that are gone and still have something under way. */
@@ -116,7 +118,7 @@ export class ClusterRuntime {
 
   /** An endpoint that takes traffic, if possible not the excluded one; undefined if none does. */
   pick(exclude: Host | undefined): Host | undefined {
-    this.lastUsedMs = this.deps.clock.nowMs();
+    this.used = true;
     let host = this.picker.pick();
     if (exclude === undefined || host !== exclude) return host;
     for (let i = 0; i < REPICKS_MAX && host === exclude; i++) host = this.picker.pick();
@@ -126,7 +128,7 @@ export class ClusterRuntime {
 
   /** The endpoint that an original destination names; undefined when too many are in use. */
   hostFor(ip: string, port: number, address: Address | undefined): Host | undefined {
-    this.lastUsedMs = this.deps.clock.nowMs();
+    this.used = true;
     const last = this.lastByPort.get(port);
     if (last !== undefined && !last.removed && last.address === address && last.endpoint.address.ip === ip) return last;
     const host = this.findOrAdd({ ip, port }, address);
@@ -175,7 +177,9 @@ export class ClusterRuntime {
   }
 
   /** Frees what endpoints that nobody uses any more hold. */
-  sweep(): void {
+  sweep(nowMs: number): void {
+    if (this.used) this.lastUsedMs = nowMs;
+    this.used = false;
     for (const host of [...this.leaving]) if (host.idle) this.leaving.delete(host);
     if (this.isOriginalDst) this.dropIdleHosts();
   }

@@ -6,7 +6,7 @@ import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { ProxyError } from '../http/errors.ts';
 import type { Dial, UpstreamTransport } from '../net/connection.ts';
 import type { Recorder } from '../telemetry/record.ts';
-import { destinationOf, noCluster } from './destination.ts';
+import { destinationOf, noCluster, PASSTHROUGH } from './destination.ts';
 import type { Host } from './host.ts';
 import { overflow } from './limits.ts';
 import type { ClusterManager, ClusterWaiter } from './manager.ts';
@@ -118,7 +118,8 @@ class TcpAttempt implements ClusterWaiter {
     } else if (destination.kind === 'service') {
       this.manager.acquire(destination.port.cluster, this.deadlineMs, this);
     } else {
-      this.manager.acquire(ORIGINAL_DESTINATION, this.deadlineMs, this);
+      const cluster = destination.kind === 'workload' ? ORIGINAL_DESTINATION : PASSTHROUGH;
+      this.manager.acquire(cluster, this.deadlineMs, this);
     }
   }
 

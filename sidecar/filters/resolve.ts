@@ -1,6 +1,6 @@
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
-import { destinationOf, noCluster } from '../cluster/destination.ts';
+import { destinationOf, noCluster, PASSTHROUGH } from '../cluster/destination.ts';
 import type { ProxyError } from '../http/errors.ts';
 import { type RouteTable, routeTable } from '../route/table.ts';
 import type { Chain } from './chain.ts';
@@ -49,7 +49,7 @@ function resolveDestination(chain: Chain, context: RequestContext, deadlineMs: n
   }
   if (destination.kind !== 'service') {
     // Straight to the address that was asked for: a pod of its own, or something outside of the mesh.
-    waiter.onClusterOnly(ORIGINAL_DESTINATION);
+    waiter.onClusterOnly(destination.kind === 'workload' ? ORIGINAL_DESTINATION : PASSTHROUGH);
     return;
   }
   context.service = destination.address;

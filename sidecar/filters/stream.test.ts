@@ -318,7 +318,7 @@ describe('original destination', () => {
     made.source.publish();
     made.clock.advance(1);
     assert.equal(outside.status, 200);
-    assert.equal(made.recorder.records[3]?.cluster, ORIGINAL_DESTINATION);
+    assert.equal(made.recorder.records[3]?.cluster, 'passthrough');
   });
 
   test('clusters and endpoints on demand', () => {

@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseSpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Permission, Principal, Rbac } from '@weft/policies/model/authorization';
-import { TestRecorder } from '../../http/h1/testing.ts';
 import { requestHead, routes, testHcm, testRoute, World } from '../testing.ts';
-import { RbacEngine, type Subject } from './engine.ts';
-import { ConnectionAuthorizer } from './filter.ts';
+import { evaluateNetwork, RbacEngine, type Subject } from './engine.ts';
 
 function peer(id: string) {
   const parsed = parseSpiffeId(id);
@@ -100,14 +98,12 @@ describe('what cannot be decided is refused', () => {
 
   test('on opaque TCP a policy about requests allows nothing and denies without regard to it', () => {
     const permission: Permission = { kind: 'not', rule: path('/admin') };
-    const recorder = new TestRecorder();
     const connection = subject(undefined, { peer: frontend }).connection;
-    const allow = new ConnectionAuthorizer([rbac('allow', permission, anybody)], recorder);
-    assert.equal(allow.authorize(connection).error?.flag, 'UAEX');
-    const deny = new ConnectionAuthorizer([rbac('deny', path('/admin'), anybody)], recorder);
-    assert.equal(deny.authorize(connection).rule, 'shop/policy/0');
-    const open = new ConnectionAuthorizer([rbac('allow', { kind: 'destinationPort', port: 80 }, anybody)], recorder);
-    assert.equal(open.authorize(connection).error, undefined);
+    assert.equal(evaluateNetwork([rbac('allow', permission, anybody)], connection).allowed, false);
+    const denied = evaluateNetwork([rbac('deny', path('/admin'), anybody)], connection);
+    assert.deepEqual(denied, { allowed: false, rule: 'shop/policy/0' });
+    const open: Rbac = rbac('allow', { kind: 'destinationPort', port: 80 }, anybody);
+    assert.equal(evaluateNetwork([open], connection).allowed, true);
   });
 });
 

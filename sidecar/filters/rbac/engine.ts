@@ -218,3 +218,25 @@ function matchesAny(tests: readonly Test[], subject: Subject): boolean {
   for (const test of tests) if (test(subject)) return true;
   return false;
 }
+
+const connectionEngines = new WeakMap<readonly Rbac[], readonly RbacEngine[]>();
+
+/** Network RBAC of a filter chain: all its filters in order, compiled on first use. The rule is empty where none decided. */
+export function evaluateNetwork(
+  rbacs: readonly Rbac[],
+  connection: Subject['connection'],
+): { readonly allowed: boolean; readonly rule: string } {
+  let engines = connectionEngines.get(rbacs);
+  if (engines === undefined) {
+    engines = rbacs.map((rbac, index) => new RbacEngine(`network-rbac-${index}`, rbac));
+    connectionEngines.set(rbacs, engines);
+  }
+  const subject: Subject = { connection, head: undefined };
+  let rule = '';
+  for (const engine of engines) {
+    const decision = engine.decide(subject);
+    if (decision.kind === 'deny') return { allowed: false, rule: decision.rule };
+    if (decision.kind !== 'none') rule = decision.rule;
+  }
+  return { allowed: true, rule };
+}
