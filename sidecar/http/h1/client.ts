@@ -24,13 +24,14 @@ const HEAD_BYTES_MAX = 61_440;
 const FIELDS_MAX = 100;
 
 export interface Http1ClientOptions {
-  readonly recorder: Pick<Recorder, 'count'>;
+  /** Counts malformed responses and stray bytes. */
+  readonly recorder?: Pick<Recorder, 'count'>;
   readonly headBytesMax?: number;
   readonly headersCountMax?: number;
 }
 
 /** Speaks HTTP/1.1 to an upstream on a transport that belongs to the codec from now on. */
-export function connectHttp1(transport: UpstreamTransport, options: Http1ClientOptions): UpstreamConnection {
+export function connectHttp1(transport: UpstreamTransport, options: Http1ClientOptions = {}): UpstreamConnection {
   return new ClientConnection(transport.socket, options);
 }
 
@@ -40,7 +41,7 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
   closed = false;
   onChange: (() => void) | undefined = undefined;
   private readonly socket: Duplex;
-  private readonly recorder: Pick<Recorder, 'count'>;
+  private readonly recorder: Pick<Recorder, 'count'> | undefined;
   private readonly headBytesMax: number;
   private readonly fieldsMax: number;
   private readonly input = new ReadBuffer();
@@ -123,7 +124,7 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
   private onData(chunk: Buffer): void {
     if (this.attempt === undefined) {
       // RFC 9112 section 9.2: bytes that answer no request would be taken for the answer to the next.
-      this.recorder.count('http1_upstream_unsolicited');
+      this.recorder?.count('http1_upstream_unsolicited');
       this.socket.destroy();
       return;
     }
@@ -312,7 +313,7 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
     this.attempt = undefined;
     this.output.discard();
     this.socket.destroy();
-    this.recorder.count(`http1_upstream_${error.kind}`);
+    this.recorder?.count(`http1_upstream_${error.kind}`);
     attempt.fail(responseError(error));
     return false;
   }
