@@ -1,0 +1,150 @@
+import fc from 'fast-check';
+import { formatSpiffeId, type TrustDomain } from '../identity/spiffe-id.ts';
+import type { CidrRange, SocketAddress } from '../model/address.ts';
+import type { Permission, Principal, Rbac } from '../model/authorization.ts';
+import type { HeaderMatch, QueryParameterMatch, StringMatch } from '../model/match.ts';
+import type { HeaderMutation } from '../model/route.ts';
+import type { CertificateRef, DownstreamTls, PeerValidation, PemSource, UpstreamTls } from '../model/tls.ts';
+import { canonicalIp } from './values.ts';
+
+/** Any value of the parts that resources are made of, for property tests. */
+
+export const text = fc.string({ unit: 'grapheme', maxLength: 12 });
+export const name = fc.stringMatching(/^[a-z][a-z0-9/._-]{0,15}$/);
+export const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined });
+export const port = fc.integer({ min: 1, max: 65_535 });
+export const ms = fc.integer({ min: 0, max: 10_000_000 });
+export const positiveMs = fc.integer({ min: 1, max: 10_000_000 });
+export const count = fc.integer({ min: 0, max: 4_294_967_295 });
+export const percent = fc.double({ min: 0, max: 100, noNaN: true }).map((n) => n + 0);
+
+export const ip = fc
+  .oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom('::', '0.0.0.0'))
+  .map((address) => canonicalIp(address) ?? '::');
+export const socketAddress: fc.Arbitrary<SocketAddress> = fc.record({ ip, port });
+export const cidr: fc.Arbitrary<CidrRange> = fc.oneof(
+  fc.record({ ip: fc.ipV4(), prefixBits: fc.integer({ min: 0, max: 32 }) }),
+  fc.record({ ip: fc.constantFrom('fd00::', '::', '2001:db8::1'), prefixBits: fc.integer({ min: 0, max: 128 }) }),
+);
+export const spiffeId = fc.tuple(name, name).map(([namespace, serviceAccount]) =>
+  formatSpiffeId({
+    trustDomain: 'cluster.local' as TrustDomain,
+    namespace: namespace.replaceAll('/', ''),
+    serviceAccount: serviceAccount.replaceAll('/', ''),
+  }),
+);
+
+export const pattern = fc.constantFrom('/api/.*', '[a-z]+', '(a|b)*c', 'v[0-9]+\\.x', '');
+export const stringMatch: fc.Arbitrary<StringMatch> = fc.oneof(
+  fc.record({
+    kind: fc.constantFrom('exact' as const, 'prefix' as const, 'suffix' as const, 'contains' as const),
+    value: text,
+    ignoreCase: fc.boolean(),
+  }),
+  fc.record({ kind: fc.constant('regex' as const), value: pattern }),
+);
+export const matchValue = fc.oneof(fc.constant({ kind: 'present' as const }), stringMatch);
+export const headerMatch: fc.Arbitrary<HeaderMatch> = fc.record({
+  name: fc.constantFrom(':path', ':method', 'x-user', 'content-type'),
+  value: matchValue,
+  invert: fc.boolean(),
+});
+export const queryMatch: fc.Arbitrary<QueryParameterMatch> = fc.record({ name, value: matchValue });
+
+export const headerValue = fc.record({ name, value: fc.oneof(text, fc.constantFrom('100%', '%REQ(x)%', '%%', '')) });
+export const mutation: fc.Arbitrary<HeaderMutation> = fc.record({
+  set: fc.array(headerValue, { maxLength: 2 }),
+  add: fc.array(headerValue, { maxLength: 2 }),
+  remove: fc.array(name, { maxLength: 2 }),
+});
+
+const pem: fc.Arbitrary<PemSource> = fc.oneof(
+  fc.record({ kind: fc.constant('file' as const), path: name }),
+  fc.record({ kind: fc.constant('pem' as const), pem: text }),
+);
+const certificate: fc.Arbitrary<CertificateRef> = fc.oneof(
+  fc.record({ kind: fc.constant('secret' as const), name }),
+  fc.record({ kind: fc.constant('inline' as const), certificateChain: pem, privateKey: pem }),
+);
+const validation: fc.Arbitrary<PeerValidation> = fc.record({
+  trust: fc.oneof(
+    fc.record({ kind: fc.constant('secret' as const), name }),
+    fc.record({ kind: fc.constant('inline' as const), ca: pem }),
+  ),
+  subjectAltNames: fc.array(
+    fc.record({
+      type: fc.constantFrom('uri' as const, 'dns' as const, 'ip' as const, 'email' as const),
+      match: fc.oneof(
+        fc.record({ kind: fc.constantFrom('exact' as const, 'prefix' as const, 'suffix' as const), value: text }),
+        fc.record({ kind: fc.constant('regex' as const), value: pattern }),
+      ),
+    }),
+    { maxLength: 2 },
+  ),
+});
+const parameters = fc.constantFrom(
+  { versionMin: 'TLSv1.2' as const, versionMax: 'TLSv1.3' as const },
+  { versionMin: 'TLSv1.3' as const, versionMax: 'TLSv1.3' as const },
+  { versionMin: 'TLSv1.2' as const, versionMax: 'TLSv1.2' as const },
+);
+export const alpn = fc.array(fc.constantFrom('h2', 'http/1.1', 'weft-h2'), { maxLength: 3 });
+export const downstreamTls: fc.Arbitrary<DownstreamTls> = fc
+  .record({
+    certificate,
+    validation: optional(validation),
+    requireClientCertificate: fc.boolean(),
+    alpn,
+    parameters,
+  })
+  .map((tls) => ({ ...tls, requireClientCertificate: tls.requireClientCertificate && tls.validation !== undefined }));
+export const upstreamTls: fc.Arbitrary<UpstreamTls> = fc.record({
+  certificate: optional(certificate),
+  validation: optional(validation),
+  alpn,
+  sni: name,
+  parameters,
+});
+
+const { permission } = fc.letrec<{ permission: Permission }>((tie) => ({
+  permission: fc.oneof(
+    { maxDepth: 2, depthSize: 'small' },
+    fc.constant({ kind: 'any' as const }),
+    fc.record({ kind: fc.constant('header' as const), match: headerMatch }),
+    fc.record({ kind: fc.constant('path' as const), match: stringMatch }),
+    fc.record({ kind: fc.constant('destinationPort' as const), port }),
+    fc.record({ kind: fc.constant('destinationIp' as const), range: cidr }),
+    fc.record({
+      kind: fc.constantFrom('and' as const, 'or' as const),
+      rules: fc.array(tie('permission'), { minLength: 1, maxLength: 2 }),
+    }),
+    fc.record({ kind: fc.constant('not' as const), rule: tie('permission') }),
+  ),
+}));
+const { principal } = fc.letrec<{ principal: Principal }>((tie) => ({
+  principal: fc.oneof(
+    { maxDepth: 2, depthSize: 'small' },
+    fc.constant({ kind: 'any' as const }),
+    fc.record({ kind: fc.constant('authenticated' as const), match: optional(stringMatch) }),
+    fc.record({ kind: fc.constant('sourceIp' as const), range: cidr }),
+    fc.record({ kind: fc.constant('header' as const), match: headerMatch }),
+    fc.record({
+      kind: fc.constantFrom('and' as const, 'or' as const),
+      ids: fc.array(tie('principal'), { minLength: 1, maxLength: 2 }),
+    }),
+    fc.record({ kind: fc.constant('not' as const), id: tie('principal') }),
+  ),
+}));
+export const rbac: fc.Arbitrary<Rbac> = fc.record({
+  action: fc.constantFrom('allow' as const, 'deny' as const, 'log' as const),
+  policies: fc
+    .uniqueArray(
+      fc.record({
+        name,
+        permissions: fc.array(permission, { minLength: 1, maxLength: 2 }),
+        principals: fc.array(principal, { minLength: 1, maxLength: 2 }),
+      }),
+      { maxLength: 2, selector: (policy) => policy.name },
+    )
+    .map((policies) => policies.sort((a, b) => (a.name < b.name ? -1 : 1))),
+});
