@@ -43,7 +43,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const clusters = new ClusterManager({
     source,
     dial,
-    connectHttp: (transport) => connectHttp1(transport),
+    connectHttp: (transport) => connectHttp1(transport, { recorder }),
     identity: certificates,
     recorder,
     clock,

@@ -36,7 +36,7 @@ export interface TestMesh {
 export async function startMesh(name: string, args: readonly string[] = []): Promise<TestMesh> {
   const folder = mkdtempSync(join(tmpdir(), `weft-${name}-`));
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [...nodeFlags, join(root, 'cli', 'main.ts'), 'up', '--name', name, ...args], {
+  const child = spawn(process.execPath, [...nodeFlags, join(root, 'cli', 'main.ts'), 'up', '--mesh', name, ...args], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -49,7 +49,7 @@ export async function startMesh(name: string, args: readonly string[] = []): Pro
   }
   const kubeconfig = join(folder, '.weft', 'kubeconfig');
   await waitFor(
-    `weft up --name ${name}`,
+    `weft up --mesh ${name}`,
     () => {
       if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}:\n${output}`);
       return output.includes('The mesh is up') ? true : undefined;
