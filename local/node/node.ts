@@ -24,6 +24,7 @@ export async function createNode(names: MeshNames): Promise<CommandResult> {
     `link set ${names.hostLink} addrgenmode none`,
     `addr add ${host4}/30 dev ${names.hostLink}`,
     `addr add ${host6}/126 dev ${names.hostLink} nodad`,
+    `addr add fe80::1/64 dev ${names.hostLink} nodad`,
     `link set ${names.hostLink} up`,
   ]);
   if (!host.ok) return host;
@@ -33,11 +34,16 @@ export async function createNode(names: MeshNames): Promise<CommandResult> {
       `link set ${UPLINK} addrgenmode none`,
       `addr add ${uplink4}/30 dev ${UPLINK}`,
       `addr add ${uplink6}/126 dev ${UPLINK} nodad`,
+      `addr add fe80::2/64 dev ${UPLINK} nodad`,
       `link set ${UPLINK} up`,
       `link add ${BRIDGE} type bridge forward_delay 0 mcast_snooping 0`,
+      // Left to itself, a bridge takes the lowest address of its ports and changes it as pods come and go, which pods learn too late.
+      `link set ${BRIDGE} address ${bridgeMac(names.slot)}`,
       `link set ${BRIDGE} addrgenmode none`,
       `addr add ${bridge4}/17 dev ${BRIDGE}`,
       `addr add ${bridge6}/64 dev ${BRIDGE} nodad`,
+      // A forwarded packet's neighbour is asked for from a link-local address: without one, IPv6 is not forwarded at all (RFC 4861 section 7.2.2).
+      `addr add fe80::1/64 dev ${BRIDGE} nodad`,
       `link set ${BRIDGE} up`,
       `route add default via ${host4} dev ${UPLINK}`,
       `route add default via ${host6} dev ${UPLINK}`,
@@ -58,6 +64,9 @@ export async function createNode(names: MeshNames): Promise<CommandResult> {
   ]);
 }
 
+/** A locally administered unicast address. */
+const bridgeMac = (slot: number): string => `02:77:ef:07:00:${slot.toString(16).padStart(2, '0')}`;
+
 /** Addresses are usable at once (no duplicate detection), and nothing of it touches the host: sysctls are per namespace. */
 function sysctlScript(): string {
   const settings = [
@@ -69,6 +78,9 @@ function sysctlScript(): string {
     // Packets between pods come in and leave by the bridge; a redirect would teach pods a way around the node.
     'net/ipv4/conf/all/send_redirects=0',
     'net/ipv4/conf/default/send_redirects=0',
+    // Pods' packets are routed, and so filtered once; where br_netfilter is loaded they would be a second time.
+    'net/bridge/bridge-nf-call-iptables=0',
+    'net/bridge/bridge-nf-call-ip6tables=0',
     // A node with many pods must not forget neighbours.
     'net/ipv4/neigh/default/gc_thresh3=4096',
   ];
