@@ -19,7 +19,8 @@ const INIT_IMAGE = 'weft/injector';
 export function mayRunAsRoot(pod: Pod, container: Container): boolean {
   return (
     container.name === INIT_CONTAINER &&
-    (pod.spec.initContainers ?? []).includes(container) &&
+    // By name: every update of the pod brings new objects.
+    (pod.spec.initContainers ?? []).some(({ name }) => name === container.name) &&
     lookupNames(container.image).includes(INIT_IMAGE) &&
     (container.securityContext?.capabilities?.add ?? []).includes('NET_ADMIN')
   );
