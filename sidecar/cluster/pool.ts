@@ -105,6 +105,7 @@ export class HttpPool {
   /** The endpoint is gone: exchanges under way are finished, waiting ones go elsewhere. */
   drain(): void {
     this.draining = true;
+    this.stopIdleTimer();
     this.ready.length = 0;
     for (const pooled of [...this.connections]) this.retire(pooled);
     for (const waiter of [...this.waiters]) {
@@ -120,7 +121,7 @@ export class HttpPool {
   }
 
   destroy(): void {
-    this.cancelIdleTimer?.();
+    this.stopIdleTimer();
     this.draining = true;
     for (const pooled of [...this.connections]) pooled.connection.destroy();
   }
@@ -257,6 +258,11 @@ export class HttpPool {
       if (next === undefined || waiter === undefined) break;
       this.hand(next, waiter);
     }
+  }
+
+  private stopIdleTimer(): void {
+    this.cancelIdleTimer?.();
+    this.cancelIdleTimer = undefined;
   }
 
   private armIdleTimer(delayMs: number): void {

@@ -6,6 +6,9 @@ export interface TimeoutTarget {
   onTimeout(kind: TimeoutKind): void;
 }
 
+/** Node's timers take 31 bits of milliseconds (24 days) and fire at once beyond that. */
+const TIMER_MS_MAX = 2_147_483_647;
+
 /** A place in a queue of timeouts; part of whatever it guards, so that arming it allocates nothing. */
 export class TimeoutEntry {
   readonly target: TimeoutTarget;
@@ -39,7 +42,7 @@ export class TimeoutQueue {
 
   constructor(clock: Clock, delayMs: number) {
     this.clock = clock;
-    this.delayMs = delayMs;
+    this.delayMs = Math.min(delayMs, TIMER_MS_MAX);
     this.fire = () => this.expire();
   }
 
