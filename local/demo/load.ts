@@ -23,7 +23,11 @@ const stats = {
 };
 const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT_MAX });
 
+/** Until the shop has answered once, it is not open yet, and a refusal is no failure. */
+let open = false;
+
 function failed(reason: string): void {
+  if (!open) return;
   stats.failed++;
   const line = `${new Date().toISOString()} ${reason}`;
   stats.errors = [...stats.errors, line].slice(-ERRORS_KEPT);
@@ -46,6 +50,7 @@ function send(): void {
     response.on('error', (error) => failed(`answer broke off: ${error.message}`));
     response.on('end', () => {
       if (response.statusCode !== 200) return failed(`status ${response.statusCode}: ${text.slice(0, 300).trim()}`);
+      open = true;
       stats.ok++;
       const version = /"service":"catalog","version":"([^"]+)"/.exec(text)?.[1];
       if (version !== undefined) stats.versions[version] = (stats.versions[version] ?? 0) + 1;

@@ -13,6 +13,8 @@ type ServiceName = (typeof services)[number];
 
 const PORT = 8080;
 const UPSTREAM_TIMEOUT_MS = 5_000;
+/** How long a stopping service still answers, while clients move to other pods. */
+const LINGER_MS = 3_000;
 /** W3C and B3 headers and the request id: what a span chain needs (W3C Trace Context section 3). */
 const CONTEXT_HEADERS = ['traceparent', 'tracestate', 'baggage', 'b3', 'x-request-id'] as const;
 
@@ -43,6 +45,7 @@ function readConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 const config = readConfig(process.env);
+let closing = false;
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
 /** Calls another service of the shop; a failure there is a failure here. */
@@ -105,6 +108,7 @@ function send(response: ServerResponse, { status, body }: Answer): void {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(text),
     'X-Shop-Version': `${config.service}-${config.version}`,
+    ...(closing ? { Connection: 'close' } : {}),
   });
   response.end(text);
 }
@@ -126,6 +130,10 @@ server.listen({ host: '::', port: PORT }, () =>
 );
 
 process.on('SIGTERM', () => {
-  // What is in progress ends; idle keep-alive connections are closed by close() itself.
-  server.close(() => process.exit(0));
+  // Clients that hold a connection learn with their next answer that it ends, instead of losing a request to it.
+  closing = true;
+  setTimeout(() => {
+    server.close(() => process.exit(0));
+    server.closeIdleConnections();
+  }, LINGER_MS);
 });
