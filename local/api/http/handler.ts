@@ -7,6 +7,7 @@ import { openApiV2 } from '../discovery/openapi-v2.ts';
 import { openApiV3, openApiV3Index } from '../discovery/openapi-v3.ts';
 import type { ApiContext } from '../rest/context.ts';
 import { badRequest, forbidden, internalError, pathNotFound, StatusError, unauthorized } from '../status.ts';
+import { parseFieldSelector } from '../store/selectors.ts';
 import { negotiate } from './negotiate.ts';
 import { type RequestInfo, type ResourcePath, readRequest } from './request-info.ts';
 import { readCall, serveResource } from './resources.ts';
@@ -98,7 +99,14 @@ function attributesOf(info: RequestInfo, path: string): Attributes {
     return { verb: info.method.toLowerCase(), group: '', resource: '', subresource: '', name: '', namespace: '', path };
   }
   const { verb, group, plural, subresource, name, namespace } = at;
-  return { verb, group, resource: plural, subresource, name, namespace, path };
+  return { verb, group, resource: plural, subresource, name: name || selectedName(verb, info.query), namespace, path };
+}
+
+/** A list or watch that selects one name asks for that name: `resourceNames` of a role are for it as well. */
+function selectedName(verb: string, query: URLSearchParams): string {
+  if (verb !== 'list' && verb !== 'watch' && verb !== 'deletecollection') return '';
+  const fields = parseFieldSelector(query.get('fieldSelector') ?? '');
+  return fields.find((field) => field.path === 'metadata.name' && field.equals)?.value ?? '';
 }
 
 function refusal(user: User, wanted: Attributes): StatusError {

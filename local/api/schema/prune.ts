@@ -44,12 +44,13 @@ function pruneObject(
   for (const key of Object.keys(object)) {
     const childPath = path === '' ? key : `${path}.${key}`;
     const property = node.properties?.[key];
+    // A custom resource says no more than `type: object` of its metadata: the fields are the server's own.
+    if (isResource && resourceFields.has(key) && property?.properties === undefined) continue;
     if (property !== undefined) {
       if (object[key] === null && options.dropNulls) delete object[key];
       else prune(object[key], property, childPath, options, unknown);
       continue;
     }
-    if (isResource && resourceFields.has(key)) continue;
     if (node.additional === true) continue;
     if (node.additional !== undefined) {
       prune(object[key], node.additional, childPath, options, unknown);
