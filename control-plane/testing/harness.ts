@@ -27,11 +27,16 @@ export const trustDomain = (): TrustDomain => {
   return parsed.value;
 };
 
-export interface Harness {
+/** What a client has to know of a server. */
+export interface ServerSide {
+  readonly address: string;
+  readonly authority: { readonly trustBundlePem: string };
+}
+
+export interface Harness extends ServerSide {
   readonly mesh: MeshControl;
   readonly authority: Authority;
   readonly serving: Serving;
-  readonly address: string;
   readonly auditLines: readonly string[];
   apply(yaml: string): void;
   stop(): Promise<void>;
@@ -86,7 +91,7 @@ export interface ClientIdentity {
 }
 
 export function rpcClient(
-  harness: Harness,
+  harness: ServerSide,
   identity: ClientIdentity,
 ): { readonly client: Client; readonly metadata: Metadata } {
   const { certificate, token } = identity;
@@ -110,7 +115,7 @@ export type SignOutcome =
 
 /** Makes a key and a request for a service account, and has it signed. */
 export async function signFor(
-  harness: Harness,
+  harness: ServerSide,
   identity: ClientIdentity,
   wanted: { readonly namespace: string; readonly serviceAccount: string },
   csrBytes?: Uint8Array,

@@ -14,7 +14,7 @@ import {
 import { aggregatedDiscovery } from '@weft/policies/wire/grpc';
 import { type DecodedResource, decodeResource } from '@weft/policies/wire/resource';
 import { typeUrls } from '@weft/policies/wire/type-urls';
-import { type ClientIdentity, type Harness, rpcClient } from './harness.ts';
+import { type ClientIdentity, rpcClient, type ServerSide } from './harness.ts';
 
 const waitMsMax = 5_000;
 
@@ -100,7 +100,7 @@ const nodeOf = ({ pod, namespace, features = [] }: TestNode) =>
 export class DeltaClient extends MessageStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse> {
   private node: TestNode | undefined;
 
-  static open(harness: Harness, identity: ClientIdentity, node: TestNode): DeltaClient {
+  static open(harness: ServerSide, identity: ClientIdentity, node: TestNode): DeltaClient {
     const { client, metadata } = rpcClient(harness, identity);
     const { path, requestSerialize, responseDeserialize } = aggregatedDiscovery.DeltaAggregatedResources;
     const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
@@ -134,7 +134,7 @@ export class DeltaClient extends MessageStream<DeltaDiscoveryRequest, DeltaDisco
 export class SotwClient extends MessageStream<DiscoveryRequest, DiscoveryResponse> {
   private node: TestNode | undefined;
 
-  static open(harness: Harness, identity: ClientIdentity, node: TestNode): SotwClient {
+  static open(harness: ServerSide, identity: ClientIdentity, node: TestNode): SotwClient {
     const { client, metadata } = rpcClient(harness, identity);
     const { path, requestSerialize, responseDeserialize } = aggregatedDiscovery.StreamAggregatedResources;
     const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
