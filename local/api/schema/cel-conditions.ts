@@ -1,6 +1,7 @@
 import type { Environment, ParseResult } from '@marcbachmann/cel-js';
 import type { Json } from '../json.ts';
 import { celProblem, newEnvironment } from './cel-environment.ts';
+import { normalizeHas } from './cel-has.ts';
 
 /** matchConditions of admission webhooks: `request`, `object`, `oldObject` and `authorizer`-free expressions. */
 let environment: Environment | undefined;
@@ -15,7 +16,7 @@ function conditionEnvironment(): Environment {
 
 /** Undefined when the expression compiles. */
 export function compileCondition(expression: string): string | undefined {
-  const checked = conditionEnvironment().check(expression);
+  const checked = conditionEnvironment().check(normalizeHas(expression));
   if (checked.valid) return undefined;
   return celProblem(checked.error);
 }
@@ -33,7 +34,7 @@ export function evaluateCondition(expression: string, input: ConditionInput): bo
   try {
     let program = programs.get(expression);
     if (program === undefined) {
-      program = conditionEnvironment().parse(expression);
+      program = conditionEnvironment().parse(normalizeHas(expression));
       if (programs.size >= programsMax) programs.clear();
       programs.set(expression, program);
     }

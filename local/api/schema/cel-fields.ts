@@ -74,6 +74,14 @@ function visitCall(receiver: ASTNode, name: string, args: readonly ASTNode[], sc
   return { schema: name === 'filter' ? target.schema : undefined, unknown: undefined };
 }
 
+/** cel.bind(name, value, body). */
+function visitBind(args: readonly ASTNode[], scope: Scope): Found {
+  const [variable, value, body] = args;
+  if (variable?.op !== 'id' || value === undefined || body === undefined) return firstUnknown(args, scope);
+  const bound = visit(value, scope);
+  return bound.unknown === undefined ? visit(body, new Map(scope).set(variable.args, bound.schema)) : bound;
+}
+
 function visit(node: ASTNode, scope: Scope): Found {
   switch (node.op) {
     case 'value':
@@ -93,15 +101,11 @@ function visit(node: ASTNode, scope: Scope): Found {
       return { schema: elementOf(target.schema), unknown: index.unknown };
     }
     case 'call': {
-      const [name, args] = node.args;
-      const variable = args[1];
-      if (name === 'bind' && variable !== undefined) return { schema: undefined, unknown: undefined };
-      return firstUnknown(args, scope);
+      return firstUnknown(node.args[1], scope);
     }
     case 'rcall': {
       const [name, receiver, args] = node.args;
-      // cel.bind: what is bound has a type of its own that this walk does not follow.
-      if (receiver.op === 'id' && receiver.args === 'cel') return { schema: undefined, unknown: undefined };
+      if (receiver.op === 'id' && receiver.args === 'cel') return visitBind(args, scope);
       return visitCall(receiver, name, args, scope);
     }
     case 'list':

@@ -3,6 +3,7 @@ import { isObject, type Json, type JsonObject } from '../json.ts';
 import type { Cause } from '../status.ts';
 import { celProblem, newEnvironment } from './cel-environment.ts';
 import { unknownField } from './cel-fields.ts';
+import { normalizeHas } from './cel-has.ts';
 import type { SchemaNode, ValidationRule } from './node.ts';
 import { mapKeyOf } from './validate.ts';
 
@@ -28,15 +29,15 @@ const mentionsOldSelf = (text: string): boolean =>
 /** Undefined when the rule compiles against the schema that it is in. */
 export function compileRule(rule: ValidationRule, node: SchemaNode, isResource: boolean): string | undefined {
   try {
-    const checked = ruleEnvironment().check(rule.rule);
+    const checked = ruleEnvironment().check(normalizeHas(rule.rule));
     if (!checked.valid) return celProblem(checked.error);
     if (checked.type !== 'bool' && checked.type !== 'dyn') return 'cel expression must evaluate to a bool';
-    const program = ruleEnvironment().parse(rule.rule);
+    const program = ruleEnvironment().parse(normalizeHas(rule.rule));
     const unknown = unknownField(program.ast, node, isResource);
     if (unknown !== undefined) return `undefined field '${unknown}'`;
     compiled.set(rule, { program, usesOldSelf: mentionsOldSelf(rule.rule) });
     if (rule.messageExpression !== '') {
-      const message = ruleEnvironment().check(rule.messageExpression);
+      const message = ruleEnvironment().check(normalizeHas(rule.messageExpression));
       if (!message.valid) return `messageExpression: ${celProblem(message.error)}`;
     }
     return undefined;
@@ -48,7 +49,7 @@ export function compileRule(rule: ValidationRule, node: SchemaNode, isResource: 
 function programOf(rule: ValidationRule): Compiled {
   const known = compiled.get(rule);
   if (known !== undefined) return known;
-  const made = { program: ruleEnvironment().parse(rule.rule), usesOldSelf: mentionsOldSelf(rule.rule) };
+  const made = { program: ruleEnvironment().parse(normalizeHas(rule.rule)), usesOldSelf: mentionsOldSelf(rule.rule) };
   compiled.set(rule, made);
   return made;
 }
@@ -191,7 +192,7 @@ function messageOf(rule: ValidationRule, context: { self: CelValue; oldSelf: Cel
   try {
     let program = messagePrograms.get(rule);
     if (program === undefined) {
-      program = ruleEnvironment().parse(rule.messageExpression);
+      program = ruleEnvironment().parse(normalizeHas(rule.messageExpression));
       messagePrograms.set(rule, program);
     }
     const text: unknown = program(context);
