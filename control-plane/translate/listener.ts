@@ -42,6 +42,8 @@ const anyTraffic: FilterChainMatch = {
   applicationProtocols: [],
 };
 
+const accessLogModes = { None: 'none', Errors: 'errors', All: 'all' } as const;
+
 export function workloadSettings(context: TranslateContext, pod: Pod): WorkloadSettings {
   const mesh = context.state.mesh?.spec;
   const [canonical] = context.state.servicesSelecting(pod);
@@ -54,9 +56,9 @@ export function workloadSettings(context: TranslateContext, pod: Pod): WorkloadS
             otlpProtocol: mesh.tracing.protocol,
             samplingPercent: mesh.tracing.samplingPercent,
           },
-    accessLog: mesh?.accessLog.mode !== 'None',
-    workloadName: pod.workload,
-    serviceName: canonical?.metadata.name ?? pod.workload,
+    accessLog: accessLogModes[mesh?.accessLog.mode ?? 'Errors'],
+    workloadName: `${pod.metadata.namespace}/${pod.workload}`,
+    serviceName: `${pod.metadata.namespace}/${canonical?.metadata.name ?? pod.workload}`,
   };
 }
 
@@ -235,7 +237,7 @@ const meshTls = (alpn: readonly string[]): DownstreamTls => ({
 });
 
 const accessLogsOf = (settings: WorkloadSettings): AccessLog[] =>
-  settings.accessLog ? [{ kind: 'stdout', path: '' }] : [];
+  settings.accessLog !== 'none' ? [{ kind: 'stdout', path: '' }] : [];
 
 const httpManager = (
   statPrefix: string,

@@ -28,8 +28,9 @@ export interface Listener {
 /** Per-workload settings that no message of Envoy's carries. */
 export interface WorkloadSettings {
   readonly tracing: TracingSettings | undefined;
-  readonly accessLog: boolean;
-  /** Names for labels of metrics and spans. */
+  /** `errors`: status 5xx, reset, or refused by a policy. */
+  readonly accessLog: 'none' | 'errors' | 'all';
+  /** Names for labels of metrics and spans, `<namespace>/<name>`. */
   readonly workloadName: string;
   readonly serviceName: string;
 }

@@ -186,7 +186,7 @@ const listener: fc.Arbitrary<Listener> = fc.record({
           samplingPercent: percent,
         }),
       ),
-      accessLog: fc.boolean(),
+      accessLog: fc.constantFrom('none' as const, 'errors' as const, 'all' as const),
       workloadName: text,
       serviceName: text,
     }),

@@ -96,7 +96,7 @@ function decodeSettings(reader: StructReader | undefined): WorkloadSettings | un
   if (reader === undefined) return undefined;
   const settings = {
     tracing: decodeTracing(reader.object('tracing')),
-    accessLog: reader.boolean('access_log'),
+    accessLog: reader.choice('access_log', ['none', 'errors', 'all']),
     workloadName: reader.string('workload_name'),
     serviceName: reader.string('service_name'),
   };

@@ -1,3 +1,4 @@
+import type { WorkloadSettings } from '@weft/policies/model/listener';
 import type { RequestRecord } from './record.ts';
 
 /** Lines held while the output is slow; beyond it they are dropped and counted. */
@@ -11,7 +12,7 @@ export interface AccessLogOutput {
 
 /** One JSON object a line, all lines of a turn of the event loop in one write. */
 export class AccessLog {
-  enabled = false;
+  mode: WorkloadSettings['accessLog'] = 'none';
   private lines: string[] = [];
   private queued = false;
   private blocked = false;
@@ -28,7 +29,7 @@ export class AccessLog {
   }
 
   append(record: RequestRecord): void {
-    if (!this.enabled) return;
+    if (this.mode === 'none' || (this.mode === 'errors' && !isError(record))) return;
     if (this.lines.length >= PENDING_LINES_MAX) {
       this.count('access_log_dropped');
       return;
@@ -47,6 +48,9 @@ export class AccessLog {
     this.blocked = !this.output.write(text);
   }
 }
+
+/** Something failed, broke off, or was refused by this proxy. */
+const isError = (record: RequestRecord): boolean => record.status >= 500 || record.flag !== '';
 
 export function accessLogLine(record: RequestRecord): string {
   return JSON.stringify({

@@ -32,7 +32,7 @@ export function createTelemetry(log: (line: string) => void): Telemetry {
     recorder,
     gauge: (name, help, read) => metrics.gauge(name, help, read),
     configure(settings, attributes) {
-      accessLog.enabled = settings?.accessLog ?? false;
+      accessLog.mode = settings?.accessLog ?? 'none';
       const wanted = settings?.tracing;
       const key = wanted === undefined ? '' : `${wanted.otlpProtocol} ${wanted.otlpEndpoint}`;
       if (key === tracingKey) return;
@@ -43,7 +43,7 @@ export function createTelemetry(log: (line: string) => void): Telemetry {
           ? undefined
           : Tracing.start({
               settings: wanted,
-              serviceName: settings.serviceName === '' ? settings.workloadName : settings.serviceName,
+              serviceName: nameOf(settings.serviceName === '' ? settings.workloadName : settings.serviceName),
               ring,
               log,
               attributes,
@@ -56,3 +56,6 @@ export function createTelemetry(log: (line: string) => void): Telemetry {
     },
   };
 }
+
+/** Traces know the namespace by an attribute of its own. */
+const nameOf = (label: string): string => label.slice(label.indexOf('/') + 1);
