@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import type { Rbac } from '@weft/policies/model/authorization';
+import { waitFor } from '../support/wait.ts';
+import { chain, http, listener, plaintext, type Rig, startRig, tcp } from './listener-rig.fixture.ts';
+
+/** Versions of listeners, draining, and refusals. */
+
+let origin: Server;
+let originPort = 0;
+const held: ServerResponse[] = [];
+const rigs: Rig[] = [];
+
+before(async () => {
+  origin = createServer((request, response) => {
+    if (request.url === '/held') held.push(response);
+    else response.end(`at ${request.headers['x-destination'] ?? 'tcp'}\n`);
+  });
+  origin.listen(0, '127.0.0.1');
+  await once(origin, 'listening');
+  const address = origin.address();
+  originPort = address !== null && typeof address === 'object' ? address.port : 0;
+});
+
+after(() => {
+  for (const rig of rigs) rig.manager.close();
+  origin.closeAllConnections();
+  origin.close();
+});
+
+async function rigWith(networkRbac: readonly Rbac[] = []): Promise<Rig> {
+  const rig = await startRig({
+    clusters: { origin: { address: { ip: '127.0.0.1', port: originPort }, security: plaintext } },
+    listeners: [listener('l', { filterChains: [chain(http('origin'), { networkRbac })] })],
+  });
+  rigs.push(rig);
+  return rig;
+}
+
+class Client {
+  readonly socket: Socket;
+  text = '';
+  ended = false;
+
+  constructor(port: number) {
+    this.socket = connect(port, '127.0.0.1');
+    this.socket.on('error', () => undefined);
+    this.socket.on('data', (chunk: Buffer) => {
+      this.text += chunk.toString('latin1');
+    });
+    this.socket.on('close', () => {
+      this.ended = true;
+    });
+  }
+
+  async get(path: string, wanted: string): Promise<string> {
+    this.text = '';
+    this.socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await waitFor(`"${wanted}" in the answer`, () => this.text.includes(wanted) || this.ended || undefined, 5_000, 5);
+    return this.text;
+  }
+}
+
+describe('listener manager', () => {
+  test('a new version serves new connections; old ones go on with theirs', async () => {
+    const rig = await rigWith();
+    const port = rig.port('l');
+    const old = new Client(port);
+    assert.match(await old.get('/', 'at '), /at ::ffff|at 127/);
+    const previous = rig.source.listeners.get('l');
+    assert.ok(previous);
+    rig.source.listeners.set('l', { ...previous, filterChains: [chain(tcp('origin'))] });
+    rig.source.notify();
+    assert.equal(rig.port('l'), port);
+    const fresh = new Client(port);
+    assert.match(await fresh.get('/', 'at '), /at tcp/);
+    assert.doesNotMatch(await old.get('/', 'at '), /at tcp/);
+    fresh.socket.destroy();
+    old.socket.destroy();
+  });
+
+  test('a removed listener stops accepting, and drains', async () => {
+    const rig = await rigWith();
+    const port = rig.port('l');
+    const idle = new Client(port);
+    await idle.get('/', 'at ');
+    rig.source.listeners.delete('l');
+    rig.source.notify();
+    await waitFor('the idle connection to close', () => idle.ended || undefined);
+    const late = new Client(port);
+    await waitFor('the port to be closed', () => late.ended || undefined);
+    assert.equal(late.text, '');
+  });
+
+  test('drain: a request in flight gets its answer with close, then everything is closed', async () => {
+    const rig = await rigWith();
+    const idle = new Client(rig.port('l'));
+    await idle.get('/', 'at ');
+    const busy = new Client(rig.port('l'));
+    const answer = busy.get('/held', 'done');
+    await waitFor('the request at the origin', () => held.length > 0 || undefined);
+    const drained = rig.manager.drain(10_000);
+    await waitFor('the idle connection to close', () => idle.ended || undefined);
+    assert.equal(busy.ended, false);
+    held.pop()?.end('done');
+    assert.match(await answer, /Connection: close\r\n[\s\S]*done/);
+    await drained;
+    assert.equal(rig.manager.stats()[0]?.connections, 0);
+  });
+
+  test('drain ends what does not end by itself', async () => {
+    const rig = await rigWith();
+    const busy = new Client(rig.port('l'));
+    const answer = busy.get('/held', 'never');
+    await waitFor('the request at the origin', () => held.length > 0 || undefined);
+    await rig.manager.drain(200);
+    await answer;
+    assert.equal(busy.ended, true);
+    held.pop()?.destroy();
+  });
+
+  test('network RBAC refuses before the codec, and names the rule', async () => {
+    const any = { kind: 'any' as const };
+    const rbac: Rbac = { action: 'deny', policies: [{ name: 'shop/closed/0', permissions: [any], principals: [any] }] };
+    const rig = await rigWith([rbac]);
+    const client = new Client(rig.port('l'));
+    assert.equal(await client.get('/', 'at '), '');
+    const record = rig.recorder.records[0];
+    assert.deepEqual([record?.flag, record?.rule], ['UAEX', 'shop/closed/0']);
+    assert.equal(rig.exchanges.length, 0);
+  });
+
+  test('a port that is taken is an error that names it', async () => {
+    const rig = await rigWith();
+    const port = rig.port('l');
+    await assert.rejects(
+      startRig({ clusters: {}, listeners: [listener('x', { addresses: [{ ip: '::', port }] })] }),
+      new RegExp(`listener x: cannot listen on \\[::\\]:${port}: EADDRINUSE`),
+    );
+  });
+});
