@@ -14,6 +14,8 @@ export type StartResult =
 
 export interface RunnerPorts {
   readonly podIp: () => string;
+  /** The pod's grace; a probe may bring its own. */
+  readonly graceSeconds: () => number;
   start(container: Container, restartCount: number): Promise<StartResult>;
   exec(container: Container, pid: number, argv: readonly string[], timeoutMs: number): Promise<ExecResult>;
   changed(): void;
@@ -230,7 +232,8 @@ export class ContainerRunner {
       'Killing',
       `Container ${this.container.name} failed ${kind} probe (${message}), will be restarted`,
     );
-    const seconds = this.container.livenessProbe?.terminationGracePeriodSeconds ?? 10;
+    const probe = kind === 'startup' ? this.container.startupProbe : this.container.livenessProbe;
+    const seconds = probe?.terminationGracePeriodSeconds ?? this.#ports.graceSeconds();
     await this.#terminate(container, performance.now() + seconds * 1000, undefined);
   }
 

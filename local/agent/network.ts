@@ -21,14 +21,18 @@ export type NetworkResult =
   | { readonly ok: true; readonly network: PodNetwork }
   | { readonly ok: false; readonly message: string };
 
-/** Settings of a pod's own namespace. A missing file means that the kernel has no such setting. */
+/**
+ * Settings of a pod's own namespace. A missing file means that the kernel has no such setting. IPv6 reads most of them only from the
+ * interface itself, which exists already when they are written.
+ */
 const POD_SYSCTLS: readonly (readonly [string, string])[] = [
-  ['net/ipv6/conf/all/accept_dad', '0'],
-  ['net/ipv6/conf/default/accept_dad', '0'],
-  ['net/ipv6/conf/all/accept_redirects', '0'],
-  ['net/ipv6/conf/default/accept_redirects', '0'],
-  ['net/ipv6/conf/default/accept_ra', '0'],
-  ['net/ipv4/conf/all/accept_redirects', '0'],
+  ...['all', 'default', 'eth0'].flatMap((device): [string, string][] => [
+    [`net/ipv6/conf/${device}/accept_dad`, '0'],
+    // The node would redirect pods straight to each other, past the connection tracking that service addresses need.
+    [`net/ipv6/conf/${device}/accept_redirects`, '0'],
+    [`net/ipv4/conf/${device}/accept_redirects`, '0'],
+    [`net/ipv6/conf/${device}/accept_ra`, '0'],
+  ]),
   // Containers do not run as root; ports below 1024 are theirs all the same, as with containerd.
   ['net/ipv4/ip_unprivileged_port_start', '0'],
 ];

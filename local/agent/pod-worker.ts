@@ -94,6 +94,7 @@ export class PodWorker {
       restartPolicyOf(this.#pod),
       {
         podIp: () => this.#podIps[0] ?? '127.0.0.1',
+        graceSeconds: () => this.#graceSeconds,
         changed: () => this.#writeStatusSoon(),
         event: (type, reason, message) => this.#event(type, reason, message),
         start: (item, restartCount) =>

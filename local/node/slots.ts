@@ -29,6 +29,8 @@ export function viewSlots(mesh: string): SlotView {
   };
 }
 
+/** The first recorded process is the starter. An agent that outlives it is on its way out and may be cleared. */
 export function isMeshRunning(mesh: string): boolean {
-  return readMeshState(mesh)?.processes.some(isAlive) ?? false;
+  const starter = readMeshState(mesh)?.processes[0];
+  return starter !== undefined && isAlive(starter);
 }

@@ -7,6 +7,7 @@ import type { ProcessRef } from './processes.ts';
 export interface MeshState {
   readonly mesh: string;
   readonly slot: number;
+  /** The starter first, then the agent. */
   readonly processes: readonly ProcessRef[];
   readonly dataDir: string;
 }

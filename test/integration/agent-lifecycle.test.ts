@@ -61,8 +61,8 @@ test('kill -9 of the starter: its agent stops the pods, and `down` clears the re
     `import { upMesh } from ${JSON.stringify(up)};\nconst mesh = await upMesh({ mesh: 't-kill', weftDir: ${JSON.stringify(directory)} });\nconsole.log('up');\n`,
   );
   const flags = ['--experimental-ffi', '--disable-warning=ExperimentalWarning'];
-  const start = async (): Promise<ReturnType<typeof spawn>> => {
-    const child = spawn(process.execPath, [...flags, script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const start = async (): Promise<{ kill(signal: NodeJS.Signals): boolean }> => {
+    const child = spawn(process.execPath, [...flags, script], { stdio: ['ignore', 'pipe', 'inherit'] } as const);
     await new Promise((resolve, reject) => {
       child.stdout?.once('data', resolve);
       child.once('exit', (code) => reject(new Error(`up ended with ${code}`)));

@@ -132,18 +132,12 @@ describe('controllers', () => {
   });
 
   test('deleting a namespace ends its pods', async () => {
-    await mesh.kubectl([
-      'create',
-      'deployment',
-      'gone',
-      '-n',
-      'fresh',
-      '--image=busybox',
-      '--replicas=2',
-      '--',
-      'sleep',
-      '3600',
-    ]);
+    await mesh.apply({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'gone', namespace: 'fresh' },
+      spec: { replicas: 2, selector: { matchLabels: { app: 'gone' } }, template: template('gone', ['sleep', '3600']) },
+    });
     await until('pods', async () => {
       const list = await mesh.client.get<{ items: Pod[] }>(paths.core('pods', 'fresh'));
       return list.ok && list.value.items.length === 2 ? true : undefined;
