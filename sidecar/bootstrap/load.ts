@@ -1,6 +1,7 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { SocketAddress } from '@weft/policies/model/address';
+import type { Cluster } from '@weft/policies/model/cluster';
 import type { Listener } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import { type BootstrapConfig, decodeBootstrap } from '@weft/policies/wire/bootstrap-decode';
@@ -16,6 +17,7 @@ export interface Bootstrap {
   /** Where the admin interface listens; undefined: nowhere. */
   readonly admin: SocketAddress | undefined;
   readonly listeners: readonly Listener[];
+  readonly clusters: readonly Cluster[];
   readonly snapshot: SnapshotSource;
 }
 
@@ -34,8 +36,7 @@ export function loadBootstrap(text: string): Result<Bootstrap, readonly WireErro
   }
   const errors = checkReferences(config);
   if (errors.length > 0) return err(errors);
-  const { node, admin, listeners } = config;
-  return ok({ node, admin, listeners, snapshot: staticSource(config) });
+  return ok({ ...config, snapshot: staticSource(config) });
 }
 
 function parseYaml(text: string): Result<JsonValue, readonly WireError[]> {

@@ -1,5 +1,5 @@
 import type { Cluster } from '@weft/policies/model/cluster';
-import type { FilterChain, Listener } from '@weft/policies/model/listener';
+import type { AccessLog, FilterChain, Listener } from '@weft/policies/model/listener';
 import type { RouteConfiguration } from '@weft/policies/model/route';
 import type { DownstreamTls, UpstreamTls } from '@weft/policies/model/tls';
 import type { BootstrapConfig } from '@weft/policies/wire/bootstrap-decode';
@@ -13,7 +13,26 @@ export function checkReferences({ listeners, clusters }: BootstrapConfig): reado
     ...duplicates(listeners, 'static_resources.listeners'),
     ...clusters.flatMap((cluster, i) => clusterErrors(cluster, `static_resources.clusters[${i}]`)),
     ...listeners.flatMap((listener, i) => listenerErrors(listener, known, `static_resources.listeners[${i}]`)),
+    ...accessLogErrors(listeners),
   ];
+}
+
+/** The process writes one access log, wherever a request came in. */
+function accessLogErrors(listeners: readonly Listener[]): WireError[] {
+  const errors: WireError[] = [];
+  let first: AccessLog | undefined;
+  for (const [path, chain] of listeners.flatMap((listener, i) =>
+    chainsOf(listener, `static_resources.listeners[${i}]`),
+  )) {
+    const at = `${path}.filters[${chain.networkRbac.length}].typed_config.access_log`;
+    for (const [i, log] of chain.terminal.accessLogs.entries()) {
+      first ??= log;
+      if (log.kind === first.kind && log.path === first.path) continue;
+      const message = 'is another output than that of the first access log; Weft writes one for the whole process';
+      errors.push({ path: `${at}[${i}]`, message });
+    }
+  }
+  return errors;
 }
 
 function duplicates(items: readonly { readonly name: string }[], path: string): WireError[] {
@@ -41,14 +60,14 @@ function clusterErrors(cluster: Cluster, path: string): WireError[] {
 }
 
 function listenerErrors(listener: Listener, clusters: ReadonlySet<string>, path: string): WireError[] {
-  const chains: [FilterChain, string][] = listener.filterChains.map((chain, i) => [
-    chain,
-    `${path}.filter_chains[${i}]`,
-  ]);
-  if (listener.defaultFilterChain !== undefined) {
-    chains.push([listener.defaultFilterChain, `${path}.default_filter_chain`]);
-  }
-  return chains.flatMap(([chain, at]) => chainErrors(chain, clusters, at));
+  return chainsOf(listener, path).flatMap(([at, chain]) => chainErrors(chain, clusters, at));
+}
+
+/** Every filter chain of a listener with its path. */
+export function chainsOf(listener: Listener, path: string): readonly (readonly [string, FilterChain])[] {
+  const chains = listener.filterChains.map((chain, i) => [`${path}.filter_chains[${i}]`, chain] as const);
+  const { defaultFilterChain } = listener;
+  return defaultFilterChain === undefined ? chains : [...chains, [`${path}.default_filter_chain`, defaultFilterChain]];
 }
 
 function chainErrors(chain: FilterChain, clusters: ReadonlySet<string>, path: string): WireError[] {

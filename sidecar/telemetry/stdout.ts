@@ -1,9 +1,22 @@
 import { createWriteStream } from 'node:fs';
+import type { Writable } from 'node:stream';
+import type { AccessLog } from '@weft/policies/model/listener';
 import type { AccessLogOutput } from './access-log.ts';
 
-/** stdout or a file as output of the access log, without blocking the path: what does not fit waits, bounded. */
-export function streamOutput(path: string | undefined): AccessLogOutput {
-  const stream = path === undefined ? process.stdout : createWriteStream(path, { flags: 'a' });
+function open(log: AccessLog | undefined): Writable {
+  switch (log?.kind) {
+    case 'file':
+      return createWriteStream(log.path, { flags: 'a' });
+    case 'stderr':
+      return process.stderr;
+    default:
+      return process.stdout;
+  }
+}
+
+/** Output of the access log (undefined: stdout), without blocking the path: what does not fit waits, bounded. */
+export function streamOutput(log: AccessLog | undefined): AccessLogOutput {
+  const stream = open(log);
   // A log that cannot be written must not take traffic down; its lines are lost.
   stream.on('error', () => {});
   return {

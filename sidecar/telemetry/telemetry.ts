@@ -1,5 +1,5 @@
 import type { WorkloadSettings } from '@weft/policies/model/listener';
-import { AccessLog } from './access-log.ts';
+import { AccessLog, type AccessLogOutput } from './access-log.ts';
 import { Metrics } from './metrics.ts';
 import { SidecarRecorder } from './recorder.ts';
 import { SpanRing } from './span-ring.ts';
@@ -19,9 +19,12 @@ export interface Telemetry {
   close(): Promise<void>;
 }
 
-export function createTelemetry(log: (line: string) => void): Telemetry {
+export function createTelemetry(
+  log: (line: string) => void,
+  accessLogOutput: AccessLogOutput = streamOutput(undefined),
+): Telemetry {
   const metrics = new Metrics();
-  const accessLog = new AccessLog(streamOutput(undefined), (event) => metrics.count(event));
+  const accessLog = new AccessLog(accessLogOutput, (event) => metrics.count(event));
   const ring = new SpanRing(SPANS_HELD_MAX);
   const recorder = new SidecarRecorder(metrics, accessLog, ring);
   let tracing: Tracing | undefined;

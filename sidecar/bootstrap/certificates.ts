@@ -1,0 +1,66 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { err, ok, type Result } from '@weft/policies/kit/result';
+import type { CertificateRef, DownstreamTls, PemSource, UpstreamTls } from '@weft/policies/model/tls';
+import type { WireError } from '@weft/policies/wire/decoding';
+import type { Bootstrap } from './load.ts';
+import { chainsOf } from './references.ts';
+
+/** Keys and certificates that a bootstrap names, looked at before anything listens: a wrong file would otherwise show only in the first handshake. */
+export function checkCertificates({ listeners, clusters }: Bootstrap): readonly WireError[] {
+  const chains = listeners.flatMap((listener, i) => chainsOf(listener, `static_resources.listeners[${i}]`));
+  return [
+    ...chains.flatMap(([path, chain]) => contextErrors(chain.tls, `${path}.transport_socket`)),
+    ...clusters.flatMap(({ tls }, i) => contextErrors(tls, `static_resources.clusters[${i}].transport_socket`)),
+  ];
+}
+
+function contextErrors(tls: DownstreamTls | UpstreamTls | undefined, path: string): WireError[] {
+  const at = `${path}.typed_config.common_tls_context`;
+  const errors = certificateErrors(tls?.certificate, `${at}.tls_certificates[0]`);
+  const trust = tls?.validation?.trust;
+  if (trust?.kind === 'inline') {
+    const anchors = certificates(trust.ca);
+    if (!anchors.ok) errors.push({ path: `${at}.validation_context.trusted_ca`, message: anchors.error });
+  }
+  return errors;
+}
+
+function certificateErrors(reference: CertificateRef | undefined, at: string): WireError[] {
+  if (reference?.kind !== 'inline') return [];
+  const chain = certificates(reference.certificateChain);
+  const key = read(reference.privateKey);
+  const errors: WireError[] = [];
+  if (!chain.ok) errors.push({ path: `${at}.certificate_chain`, message: chain.error });
+  if (!key.ok) errors.push({ path: `${at}.private_key`, message: key.error });
+  if (!chain.ok || !key.ok) return errors;
+  try {
+    if (chain.value.checkPrivateKey(createPrivateKey(key.value))) return [];
+    return [{ path: `${at}.private_key`, message: `${where(reference.privateKey)}is not the key of the certificate` }];
+  } catch {
+    // What OpenSSL says of a broken key may quote it.
+    return [{ path: `${at}.private_key`, message: `${where(reference.privateKey)}holds no private key in PEM` }];
+  }
+}
+
+const where = (source: PemSource): string => (source.kind === 'file' ? `${source.path} ` : '');
+
+function read(source: PemSource): Result<string, string> {
+  if (source.kind === 'pem') return ok(source.pem);
+  try {
+    return ok(readFileSync(source.path, 'utf8'));
+  } catch (error) {
+    return err(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** The first certificate of a PEM text. */
+function certificates(source: PemSource): Result<X509Certificate, string> {
+  const text = read(source);
+  if (!text.ok) return text;
+  try {
+    return ok(new X509Certificate(text.value));
+  } catch {
+    return err(`${where(source)}holds no certificate in PEM`);
+  }
+}

@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { waitFor } from './wait.ts';
+
+/** Below the range from which the kernel takes ports of outgoing connections (32768 by default). */
+const PORT_MIN = 10_000;
+const PORT_MAX = 32_000;
+
+let nextPort = PORT_MIN + ((process.pid * 97) % (PORT_MAX - PORT_MIN));
+
+async function isFree(port: number, ip: string): Promise<boolean> {
+  const server = createServer();
+  const outcome = new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.once('listening', () => resolve(true));
+  });
+  server.listen({ port, host: ip, exclusive: true });
+  if (!(await outcome)) return false;
+  server.close();
+  await once(server, 'close');
+  return true;
+}
+
+/** A port that nothing listens on in either family; a file of a bootstrap needs it before the listener is there. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 1_000; tries++) {
+    nextPort = nextPort >= PORT_MAX ? PORT_MIN : nextPort + 1;
+    if ((await isFree(nextPort, '127.0.0.1')) && (await isFree(nextPort, '::1'))) return nextPort;
+  }
+  throw new Error(`no free port from ${PORT_MIN} to ${PORT_MAX}`);
+}
+
+/** A child process whose output is kept, and that does not outlive the test. */
+export class Program {
+  readonly child: ChildProcess;
+  stdout = '';
+  stderr = '';
+  private readonly name: string;
+
+  constructor(command: string, args: readonly string[], options: { readonly cwd?: string } = {}) {
+    this.name = command;
+    this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    this.child.once('error', (error) => {
+      this.stderr += `${error.message}\n`;
+    });
+  }
+
+  get pid(): number {
+    const { pid } = this.child;
+    if (pid === undefined) throw new Error(`${this.name} did not start: ${this.stderr}`);
+    return pid;
+  }
+
+  get ended(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Waits until `ready` says so, and fails at once when the process ends before. */
+  async until(what: string, ready: () => boolean | Promise<boolean>): Promise<void> {
+    await waitFor(`${this.name}: ${what}`, async () => {
+      if (await ready()) return true;
+      if (this.ended) throw new Error(`it ended: ${this.stderr}`);
+      return undefined;
+    });
+  }
+
+  async exitCode(): Promise<number | null> {
+    if (!this.ended) await once(this.child, 'exit');
+    return this.child.exitCode;
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (this.ended) return;
+    this.child.kill(signal);
+    await once(this.child, 'exit');
+  }
+}

@@ -1,0 +1,78 @@
+/** Real `weft sidecar -c` processes. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Program } from './pair-process.ts';
+
+const main = fileURLToPath(new URL('../../sidecar/main.ts', import.meta.url));
+
+/** A folder for the files of one test file; the test removes it. */
+export const testFolder = (what: string): string => mkdtempSync(join(tmpdir(), `weft-${what}-`));
+
+const arguments_ = (...args: readonly string[]): readonly string[] => [
+  '--experimental-ffi',
+  '--disable-warning=ExperimentalWarning',
+  main,
+  ...args,
+];
+
+let files = 0;
+
+function writeBootstrap(folder: string, text: string): string {
+  files++;
+  const file = join(folder, `bootstrap-${files}.yaml`);
+  writeFileSync(file, text);
+  return file;
+}
+
+/** Runs the program without waiting for anything. */
+export const runSidecar = (folder: string, text: string, ...more: readonly string[]): Program =>
+  new Program(process.execPath, arguments_('-c', writeBootstrap(folder, text), ...more));
+
+/** A sidecar that serves. */
+export async function startSidecar(folder: string, text: string): Promise<Program> {
+  const program = runSidecar(folder, text);
+  await program.until('serving', () => program.stderr.includes(' serving '));
+  return program;
+}
+
+export interface AccessLogLine {
+  readonly direction: string;
+  readonly protocol: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly flags: string;
+  readonly details: string;
+  readonly rule: string;
+  readonly route: string;
+  readonly cluster: string;
+  readonly upstream: string;
+  readonly attempts: number;
+  readonly source: string;
+  readonly mtls: boolean;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+}
+
+/** Whole lines that the sidecar has logged. */
+export const accessLog = (program: Program): readonly AccessLogLine[] =>
+  program.stdout
+    .split('\n')
+    .slice(0, -1)
+    .map((line): AccessLogLine => JSON.parse(line));
+
+/** A page of the admin interface. */
+export function adminPage(port: number, path: string): Promise<{ readonly status: number; readonly text: string }> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path, agent: false, timeout: 5_000 }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    }).once('error', reject);
+  });
+}
