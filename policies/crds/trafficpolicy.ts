@@ -49,7 +49,7 @@ const retries = withRules(
       .describe('How often a request may be sent again after the first time; 0 turns retries off.'),
     // Not `on`: to YAML 1.1, which kubectl reads, that key is the boolean true.
     retryOn: setOf(z.enum(retryConditions), { min: 1, max: retryConditions.length })
-      .default(['gateway-error', 'connect-failure', 'reset', 'refused-stream'])
+      .default(['5xx', 'connect-failure', 'reset', 'refused-stream'])
       .describe(
         'What is retried. 5xx: any such status, or no answer; gateway-error: 502, 503, 504; connect-failure: no connection; reset: connection lost before the answer; retriable-4xx: 409; refused-stream: the server says that it did nothing.',
       ),
