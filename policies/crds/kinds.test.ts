@@ -36,7 +36,7 @@ describe('parseKind', () => {
       targetRefs: [{ group: '', kind: 'Service', name: 'cart' }],
       retries: {
         attempts: 2,
-        retryOn: ['gateway-error', 'connect-failure', 'reset', 'refused-stream'],
+        retryOn: ['5xx', 'connect-failure', 'reset', 'refused-stream'],
         backoff: { baseInterval: '25ms', maxInterval: '250ms' },
         retryNonIdempotent: false,
       },
