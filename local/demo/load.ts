@@ -56,7 +56,13 @@ function send(): void {
       if (version !== undefined) stats.versions[version] = (stats.versions[version] ?? 0) + 1;
     });
   });
-  request.on('timeout', () => request.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+  request.on('timeout', () => {
+    const { socket } = request;
+    const way =
+      socket === null ? 'no connection' : `${socket.localPort} to [${socket.remoteAddress}]:${socket.remotePort}`;
+    const state = request.reusedSocket ? 'reused' : 'new';
+    request.destroy(new Error(`no answer within ${TIMEOUT_MS} ms (${state} connection, ${way})`));
+  });
   request.on('error', (error) => failed(error.message));
   request.on('close', () => {
     stats.inFlight--;
