@@ -13,7 +13,7 @@ const review = z.looseObject({
     uid: z.string(),
     operation: z.string(),
     kind: z.looseObject({ kind: z.string() }),
-    object: z.unknown(),
+    object: z.unknown().optional(),
   }),
 });
 

@@ -20,7 +20,7 @@ export interface StatusWriterOptions {
 
 const written = z.looseObject({
   metadata: z.looseObject({ resourceVersion: z.string(), generation: z.int().optional() }),
-  status: z.unknown(),
+  status: z.unknown().optional(),
 });
 
 interface Known extends Observed {

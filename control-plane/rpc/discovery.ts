@@ -111,12 +111,11 @@ async function identify(parts: DiscoveryParts, caller: Caller, node: NodeOf): Pr
 }
 
 function clientOf(pod: Pod, node: NodeOf): XdsClient {
-  const features = node?.metadata?.['client_features'];
-  const has = (name: string): boolean => Array.isArray(features) && features.includes(name);
+  const has = (feature: string): boolean => node?.clientFeatures.includes(feature) ?? false;
   return {
     namespace: pod.metadata.namespace,
     podKey: objectKey(pod.metadata),
-    features: { http2: has('http2') },
+    features: { http2: has('weft.http2') },
   };
 }
 

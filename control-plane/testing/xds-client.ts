@@ -94,7 +94,7 @@ export interface TestNode {
 const nodeOf = ({ pod, namespace, features = [] }: TestNode) =>
   create(NodeSchema, {
     id: `sidecar~10.0.0.1~${pod}.${namespace}~cluster.local`,
-    metadata: { client_features: [...features] },
+    clientFeatures: [...features],
   });
 
 export class DeltaClient extends MessageStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse> {

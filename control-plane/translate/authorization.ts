@@ -38,14 +38,15 @@ export function authorizationOf(context: TranslateContext, pod: Pod): WorkloadAu
     const ofAction = policies.filter((policy) => policy.spec.action === action);
     // One ALLOW policy, even one without rules, denies what none allows; no policy at all denies nothing.
     if (ofAction.length === 0) continue;
-    http.push({
+    const rbac = (layer: 'http' | 'network'): Rbac => ({
       action: rbacAction[action],
-      policies: ofAction.flatMap((policy) => rbacPolicies(context, policy, 'http')),
+      // On the wire they are a map, judged in the order of their names.
+      policies: ofAction
+        .flatMap((policy) => rbacPolicies(context, policy, layer))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
     });
-    network.push({
-      action: rbacAction[action],
-      policies: ofAction.flatMap((policy) => rbacPolicies(context, policy, 'network')),
-    });
+    http.push(rbac('http'));
+    network.push(rbac('network'));
   }
   return { http, network };
 }

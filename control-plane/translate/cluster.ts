@@ -47,7 +47,7 @@ export function originalDestinationCluster(name: typeof INBOUND | typeof PASSTHR
     connectTimeoutMs,
     idleTimeoutMs,
     requestsPerConnectionMax: 0,
-    balancer: 'round-robin',
+    balancer: 'least-request',
     protocol: 'http1',
     limits: {
       connectionsMax: unlimited,

@@ -7,12 +7,15 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
+import { decodeResource } from '@weft/policies/wire/resource';
 import { parseAllDocuments, stringify } from 'yaml';
 import { z } from 'zod';
 import { ClusterState } from '../index/state.ts';
 import { parseObjects } from '../static/objects.ts';
+import { encodeTranslated } from '../xds/source.ts';
 import type { TranslateContext } from './context.ts';
-import { translateResource } from './resource.ts';
+import { plain } from './golden-format.testing.ts';
+import { type TranslatedResource, translateResource } from './resource.ts';
 import { policyStatuses, routeStatuses } from './status.ts';
 
 const testdata = join(import.meta.dirname, 'testdata');
@@ -33,8 +36,14 @@ const question = z.strictObject({
     .default([]),
 });
 
-/** Leaves out what is undefined, so that the files show what is there. */
-const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null));
+/** What is translated must be what a sidecar reads. */
+function survivesTheWire(name: string, resource: TranslatedResource | undefined): void {
+  if (resource === undefined) return;
+  const encoded = encodeTranslated(resource, name);
+  const decoded = decodeResource(encoded.typeUrl, encoded.bytes);
+  if (!decoded.ok) assert.fail(`${name}: ${decoded.error.map((one) => `${one.path}: ${one.message}`).join('; ')}`);
+  assert.deepEqual(decoded.value.value, resource.value, name);
+}
 
 function run(text: string): unknown {
   const [first] = parseAllDocuments(text);
@@ -49,6 +58,10 @@ function run(text: string): unknown {
     isDrained: (key) => asked.drained.includes(key),
   };
   for (const object of objects.value) context.state.apply(object);
+  for (const { kind, name, namespace, pod, http2 } of asked.ask) {
+    const client = { namespace, podKey: `${namespace}/${pod}`, features: { http2 } };
+    survivesTheWire(name, translateResource(context, kind, name, client));
+  }
   const answers = asked.ask.map(({ kind, name, namespace, pod, http2 }) => ({
     ask: [kind, name, ...(kind === 'route' || kind === 'cluster' ? [`from ${namespace}`] : []), pod]
       .filter(Boolean)

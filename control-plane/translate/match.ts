@@ -36,12 +36,17 @@ function pathOf(path: RuleMatch['path']): RouteMatch['path'] {
     case 'RegularExpression':
       return { kind: 'regex', value: path.value };
     case 'PathPrefix': {
-      // "/abc/" and "/abc" mean the same prefix of path elements.
-      const value = path.value.replace(/\/+$/, '');
+      const value = prefixOf(path.value);
       return value === '' ? { kind: 'prefix', value: '/' } : { kind: 'pathSeparatedPrefix', value };
     }
   }
 }
+
+/** "/abc/" and "/abc" mean the same prefix of path elements. */
+const prefixOf = (path: string): string => path.replace(/\/+$/, '');
+
+const pathLength = (path: RuleMatch['path']): number =>
+  path.type === 'PathPrefix' ? prefixOf(path.value).length : path.value.length;
 
 const pathRank = { Exact: 0, RegularExpression: 1, PathPrefix: 2 } as const;
 
@@ -49,7 +54,7 @@ const pathRank = { Exact: 0, RegularExpression: 1, PathPrefix: 2 } as const;
 export function compareMatches(a: RuleMatch, b: RuleMatch): number {
   return (
     pathRank[a.path.type] - pathRank[b.path.type] ||
-    b.path.value.length - a.path.value.length ||
+    pathLength(b.path) - pathLength(a.path) ||
     Number(b.method !== undefined) - Number(a.method !== undefined) ||
     (b.headers?.length ?? 0) - (a.headers?.length ?? 0) ||
     (b.queryParams?.length ?? 0) - (a.queryParams?.length ?? 0)

@@ -202,10 +202,24 @@ export function trafficPolicyStatus(context: TranslateContext, policy: TrafficPo
 const isProducer = (state: ClusterState, policy: TrafficPolicy, ref: TargetRef): boolean =>
   targetOwner(policy, ref, state.meshNamespace) === policy.metadata.namespace;
 
-const reach = (state: ClusterState, policy: TrafficPolicy, ref: TargetRef): string =>
-  isProducer(state, policy, ref)
-    ? 'the policy applies to all clients'
-    : `the policy applies to clients in namespace ${policy.metadata.namespace}`;
+function reach(state: ClusterState, policy: TrafficPolicy, ref: TargetRef): string {
+  const clients = isProducer(state, policy, ref) ? 'all clients' : `clients in namespace ${policy.metadata.namespace}`;
+  const unused = ref.kind === 'HTTPRoute' ? notForRoutes(policy) : [];
+  const but = unused.length === 0 ? '' : `; a route has no use for ${unused.join(', ')}: target the Service for that`;
+  return `the policy applies to ${clients}${but}`;
+}
+
+/** What belongs to connections and endpoints, which all routes to a Service share. */
+function notForRoutes({ spec }: TrafficPolicy): string[] {
+  const fields = {
+    circuitBreaker: spec.circuitBreaker,
+    loadBalancer: spec.loadBalancer,
+    'retries.budget': spec.retries?.budget,
+    'timeouts.connect': spec.timeouts?.connect,
+    'timeouts.idle': spec.timeouts?.idle,
+  };
+  return Object.entries(fields).flatMap(([field, value]) => (value === undefined ? [] : [field]));
+}
 
 interface TargetPort {
   readonly service: string;

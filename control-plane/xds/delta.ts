@@ -89,7 +89,7 @@ export class DeltaStream extends XdsStream {
     const items = this.sent.get(request.responseNonce);
     if (items === undefined) return;
     this.sent.delete(request.responseNonce);
-    const refusal = request.errorDetail?.message.slice(0, this.hub.limits.errorMessageCharsMax);
+    const refusal = request.errorDetail?.message;
     if (refusal === undefined) this.hub.counters.acks += 1;
     else this.hub.counters.nacks += 1;
     settle(items, refusal);

@@ -17,7 +17,6 @@ export interface XdsLimits {
   /** A stream that neither reads nor answers for this long is dropped. */
   readonly stalledMsMax: number;
   readonly debounceMs: number;
-  readonly errorMessageCharsMax: number;
 }
 
 export const defaultXdsLimits: XdsLimits = {
@@ -28,7 +27,6 @@ export const defaultXdsLimits: XdsLimits = {
   unackedResponsesMax: 32,
   stalledMsMax: 60_000,
   debounceMs: 10,
-  errorMessageCharsMax: 1_024,
 };
 
 export interface XdsCounters {

@@ -92,13 +92,10 @@ export class SotwStream extends XdsStream {
   private settleResponse(state: KindState, request: DiscoveryRequest): void {
     if (!state.waiting) return;
     state.waiting = false;
-    const refusal = request.errorDetail?.message.slice(0, this.hub.limits.errorMessageCharsMax);
+    const refusal = request.errorDetail?.message;
     if (refusal === undefined) this.hub.counters.acks += 1;
     else this.hub.counters.nacks += 1;
-    // Here a response is taken or refused as a whole.
-    const items = state.items;
-    if (refusal === undefined) settle(items, undefined);
-    else for (const { subscription, version } of items) subscription.nack = { version, message: refusal };
+    settle(state.items, refusal);
     this.hub.settled();
   }
 

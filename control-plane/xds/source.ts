@@ -57,7 +57,7 @@ export class TranslatedSource implements ResourceSource {
   }
 }
 
-function encodeTranslated(resource: TranslatedResource, name: string): WireResource {
+export function encodeTranslated(resource: TranslatedResource, name: string): WireResource {
   switch (resource.kind) {
     case 'address':
       return encodeResource('address', name, resource.value);

@@ -56,17 +56,30 @@ export interface SentItem {
   readonly sequence: number;
 }
 
+const messageCharsMax = 1_024;
+const nameCharacter = /[A-Za-z0-9_./-]/;
+
+/** True when the text has the name with no further name character beside it: `.../80` is not named by `.../8080`. */
+function mentions(text: string, name: string): boolean {
+  for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + 1)) {
+    const before = text[at - 1] ?? ' ';
+    const after = text[at + name.length] ?? ' ';
+    if (!nameCharacter.test(before) && !nameCharacter.test(after)) return true;
+  }
+  return false;
+}
+
 /**
  * An ACK, or a NACK that names what it refuses: what it does not name was applied. A NACK that names none of the
  * items refuses them all.
  */
 export function settle(items: readonly SentItem[], refusal: string | undefined): void {
-  const named = refusal === undefined ? [] : items.filter((item) => refusal.includes(item.subscription.name));
+  const named = refusal === undefined ? [] : items.filter((item) => mentions(refusal, item.subscription.name));
   const refused = new Set(refusal === undefined ? [] : named.length > 0 ? named : items);
   for (const item of items) {
     const { subscription, version, sequence } = item;
     if (refused.has(item) && refusal !== undefined) {
-      subscription.nack = { version, message: refusal };
+      subscription.nack = { version, message: refusal.slice(0, messageCharsMax) };
     } else {
       subscription.acked = { version, sequence };
       if (subscription.nack !== undefined && subscription.nack.version !== version) subscription.nack = undefined;
