@@ -8,7 +8,8 @@ import { ContainerRunner, type RestartPolicy, type RunOutcome, withinMs } from '
 import type { ObjectLookup } from './env.ts';
 import type { EventSink, EventType } from './events.ts';
 import type { PodNetworks } from './network.ts';
-import { podStatusOf } from './status.ts';
+import type { PodFacts } from './status.ts';
+import { StatusWriter } from './status-writer.ts';
 import { PodVolumes } from './volumes/pod-volumes.ts';
 import { PodTokens } from './volumes/tokens.ts';
 
@@ -47,9 +48,7 @@ export class PodWorker {
   #deadline = Number.POSITIVE_INFINITY;
   #stopped = false;
   #wake: () => void = () => {};
-  #writing = false;
-  #dirty = false;
-  #lastWritten = '';
+  readonly #status: StatusWriter;
   readonly #setup: Promise<void>;
   #markDone: () => void = () => {};
   /** Resolves when nothing of the pod is left on this node and the API knows. */
@@ -61,6 +60,16 @@ export class PodWorker {
     this.uid = pod.metadata.uid ?? '';
     this.#startTime = pod.status?.startTime ?? now();
     this.#volumes = new PodVolumes(this.#directory, ports.objects, new PodTokens(ports.client));
+    this.#status = new StatusWriter({
+      client: ports.client,
+      pod: () => this.#pod,
+      facts: () => this.#facts(),
+      // Transition times stay as written even before the watch brings them back.
+      written: (status) => {
+        this.#pod = { ...this.#pod, status };
+      },
+      onError: ports.onError,
+    });
     this.done = new Promise((resolve) => {
       this.#markDone = resolve;
     });
@@ -95,7 +104,7 @@ export class PodWorker {
       {
         podIp: () => this.#podIps[0] ?? '127.0.0.1',
         graceSeconds: () => this.#graceSeconds,
-        changed: () => this.#writeStatusSoon(),
+        changed: () => this.#status.soon(),
         event: (type, reason, message) => this.#event(type, reason, message),
         start: (item, restartCount) =>
           this.#ports.factory.start(
@@ -128,7 +137,7 @@ export class PodWorker {
       this.#terminate(seconds);
     } else {
       this.refreshVolumes();
-      this.#writeStatusSoon();
+      this.#status.soon();
     }
   }
 
@@ -156,10 +165,10 @@ export class PodWorker {
     }
     mkdirSync(this.#directory, { recursive: true, mode: 0o711 });
     if (!(await this.#prepare())) return;
-    this.#writeStatusSoon();
+    this.#status.soon();
     if (!(await this.#runInits())) return;
     this.#initialized = true;
-    this.#writeStatusSoon();
+    this.#status.soon();
     if (this.#stopped) return;
     const outcomes = await Promise.all(this.#apps.map((runner) => runner.run()));
     if (this.#stopped) return;
@@ -175,7 +184,7 @@ export class PodWorker {
     this.#finished = phase;
     this.#reason = reason;
     this.#message = message;
-    this.#writeStatusSoon();
+    this.#status.soon();
   }
 
   /** Network and volumes, tried until they work or the pod is to end. */
@@ -314,7 +323,7 @@ export class PodWorker {
 
   async #removeFromApi(): Promise<void> {
     const { namespace, name } = this.#pod.metadata;
-    await this.#patchStatus();
+    await this.#status.now();
     for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
       const removed = await this.#ports.client.remove(paths.core('pods', namespace, name), {
         apiVersion: 'v1',
@@ -334,6 +343,7 @@ export class PodWorker {
   /** The agent goes: everything is killed at once, the API keeps the pod for the next agent. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#status.close();
     this.#stopped = true;
     this.#markStopped();
     this.#wake();
@@ -342,31 +352,8 @@ export class PodWorker {
     await this.#cleanUp();
   }
 
-  #writeStatusSoon(): void {
-    this.#dirty = true;
-    if (this.#writing || this.#closing) return;
-    this.#writing = true;
-    void this.#writeStatus();
-  }
-
-  async #writeStatus(): Promise<void> {
-    // Several changes of one turn of the event loop make one write.
-    await new Promise((resolve) => setImmediate(resolve));
-    for (let waitMs = RETRY_MS_MIN; this.#dirty && !this.#closing; ) {
-      this.#dirty = false;
-      if (await this.#patchStatus()) waitMs = RETRY_MS_MIN;
-      else {
-        this.#dirty = true;
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
-        waitMs = Math.min(waitMs * 2, RETRY_MS_MAX);
-      }
-    }
-    this.#writing = false;
-  }
-
-  async #patchStatus(): Promise<boolean> {
-    const { namespace, name } = this.#pod.metadata;
-    const status = podStatusOf(this.#pod, {
+  #facts(): PodFacts {
+    return {
       addresses: this.#addresses,
       networkReady: this.#podIps.length > 0,
       initStatuses: this.#inits.map((runner) => runner.status()),
@@ -377,22 +364,7 @@ export class PodWorker {
       now: now(),
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),
       ...(this.#message === undefined ? {} : { message: this.#message }),
-    });
-    const text = JSON.stringify(status);
-    if (text === this.#lastWritten) return true;
-    const result = await this.#ports.client.patch<Pod>(`${paths.core('pods', namespace, name)}/status`, {
-      metadata: { uid: this.uid },
-      status,
-    });
-    if (result.ok) {
-      this.#lastWritten = text;
-      // Keep transition times as written even before the watch brings them back.
-      if (result.value.metadata.uid === this.uid) this.#pod = { ...this.#pod, status: result.value.status ?? status };
-      return true;
-    }
-    if (isNotFound(result) || isConflict(result)) return true;
-    this.#ports.onError(`status of pod ${namespace}/${name}: ${result.message}`);
-    return false;
+    };
   }
 }
 
