@@ -232,9 +232,13 @@ describe('kubectl against the embedded API', () => {
   });
 
   test('watch follows changes', async () => {
-    const child = spawn('kubectl', ['get', 'cm', '--field-selector=metadata.name=watched', '-w', '--output-watch-events'], {
-      env: { PATH: process.env['PATH'], KUBECONFIG: server.kubeconfig, HOME: server.directory },
-    });
+    const child = spawn(
+      'kubectl',
+      ['get', 'cm', '--field-selector=metadata.name=watched', '-w', '--output-watch-events'],
+      {
+        env: { PATH: process.env['PATH'], KUBECONFIG: server.kubeconfig, HOME: server.directory },
+      },
+    );
     let seen = '';
     child.stdout.on('data', (chunk: Buffer) => {
       seen += chunk.toString();
