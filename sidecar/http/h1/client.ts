@@ -176,9 +176,7 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
   private pump(): void {
     if (this.pumping) return;
     this.pumping = true;
-    while (this.advance()) {
-      // The condition does the work.
-    }
+    for (let more = true; more; ) more = this.advance();
     this.pumping = false;
     this.applyPause();
   }

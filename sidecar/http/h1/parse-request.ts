@@ -3,6 +3,7 @@ import { isAuthority, TARGET, TOKEN } from './chars.ts';
 import { CHUNKED, messageFraming } from './framing.ts';
 import { type HeadError, headError } from './head-error.ts';
 import { badOctet, FieldScan, listHas, parseFields, stripConnectionFields } from './parse-fields.ts';
+import type { ReadBuffer } from './read-buffer.ts';
 
 const METHOD_CHARS_MAX = 32;
 const ABSOLUTE = /^(https?):\/\/([^/?]*)(.*)$/i;
@@ -192,4 +193,13 @@ function resolveTarget(method: string, raw: string, target: Target): HeadError |
   if (rest === '' && method === 'OPTIONS') target.path = '*';
   else target.path = rest.startsWith('/') ? rest : `/${rest}`;
   return undefined;
+}
+
+/** For a head that does not end within the limit: 414 when already its first line does not (RFC 9112 section 3). */
+export function requestTooLarge(input: ReadBuffer, max: number): HeadError {
+  const lineEnd = input.bytes.indexOf('\r\n', input.at, 'latin1');
+  if (lineEnd === -1 || lineEnd - input.at > max) {
+    return headError('target-too-long', 414, 'RFC 9112 section 3', `the request line is longer than ${max} bytes`);
+  }
+  return headError('head-too-large', 431, 'RFC 6585 section 5', `the request head is larger than ${max} bytes`);
 }

@@ -1,57 +1,9 @@
 import assert from 'node:assert/strict';
-import type { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
-import { ManualClock } from '@weft/policies/kit/clock';
-import { defaultHttpLimits, type HttpLimits } from '@weft/policies/model/listener';
-import fc from 'fast-check';
 import { type Dispatch, type Downstream, type ResponseHead, WINDOW_BYTES } from '../exchange.ts';
 import { Headers } from '../headers.ts';
-import { type Http1ServerConnection, serveHttp1 } from './server.ts';
-import { answer, duplexPair, TestRecorder, testConnection } from './testing.ts';
-
-interface Served {
-  readonly client: Duplex;
-  readonly connection: Http1ServerConnection;
-  readonly recorder: TestRecorder;
-  readonly clock: ManualClock;
-  readonly received: () => string;
-  readonly closed: Promise<void>;
-  /** Resolves when the text has come, or the connection is closed. */
-  until(text: string): Promise<string>;
-}
-
-function serve(dispatch: Dispatch, limits: Partial<HttpLimits> = {}): Served {
-  const [client, socket] = duplexPair();
-  const recorder = new TestRecorder();
-  const clock = new ManualClock();
-  let text = '';
-  let onChange = (): void => undefined;
-  client.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1').replaceAll(/Date: [^\r]*\r\n/g, '');
-    onChange();
-  });
-  client.on('error', () => undefined);
-  const closed = new Promise<void>((resolve) => {
-    client.on('close', () => resolve());
-    client.on('end', () => resolve());
-  });
-  const connection = serveHttp1(socket, testConnection, {
-    limits: { ...defaultHttpLimits, ...limits },
-    dispatch,
-    clock,
-    recorder,
-    direction: 'inbound',
-  });
-  const until = (wanted: string): Promise<string> =>
-    new Promise((resolve) => {
-      onChange = () => {
-        if (text.includes(wanted)) resolve(text);
-      };
-      onChange();
-      void closed.then(() => resolve(text));
-    });
-  return { client, connection, recorder, clock, received: () => text, closed, until };
-}
+import { echo, serve } from './server.fixture.ts';
+import { answer } from './testing.ts';
 
 const response = (status: number, contentLength: number, fields: string[] = []): ResponseHead => ({
   status,
@@ -59,30 +11,6 @@ const response = (status: number, contentLength: number, fields: string[] = []):
   headers: Headers.from(fields),
   contentLength,
 });
-
-/** Answers with what it received, once the request is complete. */
-const echo: Dispatch = (exchange) => {
-  let body = '';
-  let trailers = '';
-  const reply = (): void => answer(exchange, 200, `${exchange.head.method} ${exchange.head.path} ${body}${trailers}`);
-  exchange.receiver = {
-    onData(chunk, end) {
-      body += chunk.toString('latin1');
-      exchange.consumed(chunk.length);
-      if (end) reply();
-    },
-    onTrailers(fields) {
-      fields.forEach((name, value) => {
-        trailers += `|${name}=${value}`;
-      });
-      reply();
-    },
-    onReset: () => undefined,
-    onWritable: () => undefined,
-    onDone: () => undefined,
-  };
-  if (exchange.endOfRequest) reply();
-};
 
 const okText = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
@@ -374,58 +302,4 @@ describe('HTTP/1.1 server', () => {
     assert.ok(received > returned && received <= returned + WINDOW_BYTES + piece.length, `${received}`);
     s.connection.destroy();
   });
-});
-
-/** Pieces of requests, right and wrong; concatenated they are streams with every kind of boundary. */
-const pieces = [
-  'GET /1 HTTP/1.1\r\nHost: a\r\n\r\n',
-  'POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello',
-  'POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nX-T: 1\r\n\r\n',
-  'HEAD /4 HTTP/1.1\r\nHost: a\r\n\r\n',
-  '\r\n\r\n',
-  'GET /5 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n',
-  'GET /6 HTTP/1.1\nHost: a\r\n\r\n',
-  'GET /7 HTTP/1.1\r\nHost: a\r\n b\r\n\r\n',
-  'GET /8 HTTP/1.1\r\nHost : a\r\n\r\n',
-  'POST /9 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\n',
-  'POST /10 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX\n: 1\r\n\r\n',
-  'POST /11 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na',
-  `GET /${'x'.repeat(300)} HTTP/1.1\r\nHost: a\r\n\r\n`,
-  `GET /12 HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(300)}\r\n\r\n`,
-  'GET /13 HTTP/1.1\r\nHost: a\r\nX: a\rb\n\r\n\r\n',
-];
-
-async function run(text: string, cuts: readonly number[]): Promise<string> {
-  const s = serve(echo, { headBytesMax: 250 });
-  const bytes = Buffer.from(text, 'latin1');
-  let at = 0;
-  for (const cut of [...new Set(cuts)].filter((c) => c > 0 && c < bytes.length).sort((a, b) => a - b)) {
-    s.client.write(bytes.subarray(at, cut));
-    at = cut;
-    await new Promise(setImmediate);
-  }
-  s.client.write(bytes.subarray(at));
-  // The end comes apart from the bytes: a client that has closed already is answered with close, by right.
-  for (let i = 0; i < 3; i++) await new Promise(setImmediate);
-  s.client.end();
-  await s.closed;
-  return s.received();
-}
-
-test('any split of the bytes gives the same answers', async () => {
-  const stream = fc.array(fc.constantFrom(...pieces), { minLength: 1, maxLength: 4 }).map((list) => list.join(''));
-  await fc.assert(
-    fc.asyncProperty(stream, fc.array(fc.nat(400), { maxLength: 12 }), async (text, cuts) => {
-      assert.equal(await run(text, cuts), await run(text, []));
-    }),
-    { numRuns: 150 },
-  );
-});
-
-test('octet by octet gives the same answers', async () => {
-  for (const piece of pieces) {
-    const text = piece + pieces[0];
-    const all = Array.from({ length: text.length }, (_, i) => i);
-    assert.equal(await run(text, all), await run(text, []), piece);
-  }
 });

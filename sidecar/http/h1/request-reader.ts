@@ -1,0 +1,51 @@
+import type { HttpLimits } from '@weft/policies/model/listener';
+import type { HeadError } from './head-error.ts';
+import { type ParsedRequest, parseRequestHead, type RequestDefaults, requestTooLarge } from './parse-request.ts';
+import { findHeadEnd, HEAD_INCOMPLETE, HEAD_TOO_LARGE, type ReadBuffer } from './read-buffer.ts';
+
+/** RFC 9112 section 2.2: empty lines before a request line are ignored; some. */
+const LEADING_EMPTY_LINES_MAX = 4;
+const CR = 0x0d;
+const LF = 0x0a;
+
+/** Finds one request head after the other in a connection's bytes. */
+export class RequestReader {
+  private readonly input: ReadBuffer;
+  private readonly parsed: ParsedRequest;
+  private readonly limits: Pick<HttpLimits, 'headBytesMax' | 'headersCountMax'>;
+  private readonly defaults: RequestDefaults;
+  private emptyLines = 0;
+
+  constructor(
+    input: ReadBuffer,
+    parsed: ParsedRequest,
+    limits: Pick<HttpLimits, 'headBytesMax' | 'headersCountMax'>,
+    defaults: RequestDefaults,
+  ) {
+    this.input = input;
+    this.parsed = parsed;
+    this.limits = limits;
+    this.defaults = defaults;
+  }
+
+  /** The bytes of the head that is now in `parsed`, and taken from the input; `nothing`: none has begun. */
+  next(): number | 'nothing' | 'incomplete' | HeadError {
+    const input = this.input;
+    while (input.length > 0 && input.bytes[input.at] === CR) {
+      if (input.length === 1) return 'nothing';
+      if (input.bytes[input.at + 1] !== LF || ++this.emptyLines > LEADING_EMPTY_LINES_MAX) break;
+      input.take(2);
+    }
+    if (input.length === 0) return 'nothing';
+    const end = findHeadEnd(input, this.limits.headBytesMax);
+    if (end === HEAD_INCOMPLETE) return 'incomplete';
+    if (end === HEAD_TOO_LARGE) return requestTooLarge(input, this.limits.headBytesMax);
+    const text = input.bytes.toString('latin1', input.at, end);
+    const error = parseRequestHead(text, this.limits.headersCountMax, this.defaults, this.parsed);
+    if (error !== undefined) return error;
+    const bytes = end + 4 - input.at;
+    input.take(bytes);
+    this.emptyLines = 0;
+    return bytes;
+  }
+}
