@@ -3,12 +3,14 @@ import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import { ClusterManager } from './cluster/manager.ts';
+import { plaintext } from './cluster/security.ts';
 import type { ResolveHost } from './cluster/strict-dns.ts';
 import { createDispatch } from './filters/chain.ts';
 import { evaluateNetwork } from './filters/rbac/engine.ts';
 import { connectHttp1 } from './http/h1/client.ts';
 import type { CertificateSource } from './identity/source.ts';
 import { createListenerManager, type ListenerManager } from './listener/manager.ts';
+import type { Dial } from './net/connection.ts';
 import { createDial } from './net/dial.ts';
 import type { Recorder } from './telemetry/record.ts';
 
@@ -22,6 +24,8 @@ export interface DataPlaneOptions {
   readonly recorder: Recorder;
   readonly clock: Clock;
   readonly prng: Prng;
+  /** Addresses of the pod itself, canonical. */
+  readonly ownIps: ReadonlySet<string>;
 }
 
 export interface DataPlane {
@@ -39,7 +43,12 @@ const resolveHost: ResolveHost = (host, done) => {
 /** Wires the parts that a request passes; one for each data thread. */
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { source, certificates, recorder, clock, prng } = options;
-  const dial = createDial({ certificates, clock, recorder });
+  const anywhere = createDial({ certificates, clock, recorder });
+  // A Service may pick the pod that calls it. Its own sidecar is not passed on that way, so there is none to do TLS with.
+  const dial: Dial = (request, done) =>
+    request.security.kind === 'mesh' && options.ownIps.has(request.endpoint.address.ip)
+      ? anywhere({ ...request, security: plaintext }, done)
+      : anywhere(request, done);
   const clusters = new ClusterManager({
     source,
     dial,

@@ -74,6 +74,7 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
     recorder: telemetry.recorder,
     clock,
     prng,
+    ownIps: new Set(config.pod.ips),
   });
   const sidecar = new MeshSidecar(config, ports, { telemetry, channel, identity, xds, dataPlane });
   return sidecar.start();

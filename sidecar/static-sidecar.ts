@@ -61,6 +61,7 @@ export async function runStaticSidecar(
     recorder: telemetry.recorder,
     clock,
     prng,
+    ownIps: new Set(),
   });
   const started = await dataPlane.listeners.start();
   if (!started.ok) return err([started.error]);

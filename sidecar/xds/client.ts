@@ -32,7 +32,7 @@ export interface XdsClientOptions {
 }
 
 const RECONNECT_BASE_MS = 200;
-const RECONNECT_MAX_MS = 10_000;
+const RECONNECT_MAX_MS = 5_000;
 /** After this long without trouble, the next reconnect is quick again. */
 const HEALTHY_AFTER_MS = 5_000;
 const SAVE_DELAY_MS = 200;
