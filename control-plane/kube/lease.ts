@@ -25,6 +25,9 @@ const lease = z.looseObject({
   }),
 });
 
+/** `<pod>_<random>`: another process of this pod cannot be running any more. */
+const podOf = (identity: string): string => identity.slice(0, identity.lastIndexOf('_'));
+
 export class LeaderElection {
   private readonly options: LeaderOptions;
   private readonly path: string;
@@ -87,7 +90,7 @@ export class LeaderElection {
     if (holder === identity) return this.write(resourceVersion, identity, transitions);
     if (this.seen?.version !== resourceVersion) this.seen = { version: resourceVersion, atMs: clock.nowMs() };
     const expired = clock.nowMs() - this.seen.atMs > leaseDurationMs;
-    return holder === '' || expired ? this.write(resourceVersion, identity, transitions + 1) : false;
+    return holder === '' || expired || podOf(holder) === podOf(identity) ? this.write(resourceVersion, identity, transitions + 1) : false;
   }
 
   private async read(): Promise<z.output<typeof lease> | undefined | 'unknown'> {
