@@ -6,12 +6,14 @@ export interface SpanRecord {
   readonly spanId: string;
   readonly parentSpanId: string;
   readonly direction: RequestRecord['direction'];
+  readonly protocol: RequestRecord['protocol'];
   readonly startUnixMs: number;
   readonly durationMs: number;
   readonly method: string;
   readonly authority: string;
   readonly path: string;
   readonly status: number;
+  readonly grpcStatus: number;
   readonly flag: string;
   readonly route: string;
   readonly upstream: string;
@@ -39,12 +41,14 @@ export class SpanRing {
       spanId: r.spanId,
       parentSpanId: r.parentSpanId,
       direction: r.direction,
+      protocol: r.protocol,
       startUnixMs: r.startUnixMs,
       durationMs: r.durationMs,
       method: r.method,
       authority: r.authority,
       path: r.path,
       status: r.status,
+      grpcStatus: r.grpcStatus,
       flag: r.flag,
       route: r.route,
       upstream: r.upstream,

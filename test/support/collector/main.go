@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"log"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
@@ -13,7 +14,17 @@ import (
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
+	"go.opentelemetry.io/collector/service/telemetry"
+	"go.uber.org/zap"
 )
+
+// The collector's log goes to standard error; metrics and traces of itself are not wanted here.
+func ownLog(
+	context.Context, telemetry.LoggerSettings, component.Config,
+) (*zap.Logger, component.ShutdownFunc, error) {
+	logger, err := zap.NewProduction()
+	return logger, nil, err
+}
 
 func factories() (otelcol.Factories, error) {
 	otlp := otlpreceiver.NewFactory()
@@ -21,6 +32,10 @@ func factories() (otelcol.Factories, error) {
 	return otelcol.Factories{
 		Receivers: map[component.Type]receiver.Factory{otlp.Type(): otlp},
 		Exporters: map[component.Type]exporter.Factory{file.Type(): file},
+		Telemetry: telemetry.NewFactory(
+			func() component.Config { return &struct{}{} },
+			telemetry.WithCreateLogger(ownLog),
+		),
 	}, nil
 }
 
@@ -31,6 +46,7 @@ func main() {
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{
 			ResolverSettings: confmap.ResolverSettings{
 				ProviderFactories: []confmap.ProviderFactory{yamlprovider.NewFactory()},
+				DefaultScheme:     "yaml",
 			},
 		},
 	})

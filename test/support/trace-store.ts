@@ -1,0 +1,152 @@
+/**
+ * A real OpenTelemetry Collector as the trace store of tests. It is built once, from Go modules at the versions and
+ * checksums of collector/go.sum, and writes what arrives by OTLP as JSON.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { readSpans, type StoredSpan } from './otlp-json.ts';
+
+export type { StoredSpan } from './otlp-json.ts';
+
+export interface TraceStore {
+  /** OTLP over HTTP, `http://host:port`. */
+  readonly endpoint: string;
+  /** OTLP over gRPC, `http://host:port`. */
+  readonly grpcEndpoint: string;
+  spans(): Promise<readonly StoredSpan[]>;
+  stop(): Promise<void>;
+}
+
+export interface TraceStoreListen {
+  readonly host: string;
+  /** Of OTLP over HTTP; 0 takes a free one. */
+  readonly port: number;
+  /** Of OTLP over gRPC; a free one unless set. */
+  readonly grpcPort?: number;
+}
+
+const buildTimeoutMs = 600_000;
+const startTimeoutMs = 20_000;
+const stopTimeoutMs = 10_000;
+const logCharsKept = 8_000;
+const source = join(dirname(fileURLToPath(import.meta.url)), 'collector');
+const cache = join(source, '..', '..', '..', 'node_modules', '.cache', 'weft-tools');
+const run = promisify(execFile);
+
+/** The collector's program, built when the cache has none of these sources. */
+async function collector(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of ['main.go', 'go.mod', 'go.sum']) hash.update(readFileSync(join(source, file)));
+  const program = join(cache, `collector-${hash.digest('hex').slice(0, 16)}`);
+  if (existsSync(program)) return program;
+  await mkdir(cache, { recursive: true });
+  const work = await mkdtemp(join(cache, 'collector-'));
+  try {
+    const built = join(work, 'collector');
+    // Without C the build needs no compiler but Go's; readonly keeps to the checked versions.
+    await run('go', ['build', '-mod=readonly', '-trimpath', '-ldflags=-s -w', '-o', built, '.'], {
+      cwd: source,
+      timeout: buildTimeoutMs,
+      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' },
+    });
+    await rename(built, program);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new Error(
+        'the trace store is built from Go modules and there is no `go` on PATH: install Go 1.26 or newer',
+      );
+    }
+    throw error;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return program;
+}
+
+/** The collector cannot say which port it was given, so the choice is made before. */
+async function freePort(host: string): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, host, resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error(`no free port on ${host}`);
+  return address.port;
+}
+
+function configuration(http: string, grpc: string, path: string): string {
+  // JSON is YAML, and the collector takes a whole document after `yaml:`.
+  return JSON.stringify({
+    receivers: { otlp: { protocols: { http: { endpoint: http }, grpc: { endpoint: grpc } } } },
+    exporters: { file: { path, format: 'json', flush_interval: '50ms' } },
+    service: {
+      pipelines: { traces: { receivers: ['otlp'], exporters: ['file'] } },
+    },
+  });
+}
+
+async function untilReady(child: ChildProcess): Promise<void> {
+  let output = '';
+  await new Promise<void>((resolve, reject) => {
+    const fail = (why: string): void => {
+      clearTimeout(timer);
+      reject(new Error(`the collector ${why}:\n${output}`));
+    };
+    const timer = setTimeout(() => fail(`was not ready within ${startTimeoutMs} ms`), startTimeoutMs);
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-logCharsKept);
+      if (output.includes('Everything is ready')) {
+        clearTimeout(timer);
+        resolve();
+      }
+    });
+    child.once('error', (error) => fail(error.message));
+    child.once('exit', (code) => fail(`exited with ${code}`));
+  });
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const late = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
+  child.kill('SIGTERM');
+  await exit;
+  clearTimeout(late);
+}
+
+export async function startTraceStore(listen: TraceStoreListen): Promise<TraceStore> {
+  const program = await collector();
+  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
+  const http = `${host}:${listen.port === 0 ? await freePort(listen.host) : listen.port}`;
+  const grpc = `${host}:${listen.grpcPort ?? (await freePort(listen.host))}`;
+  const folder = await mkdtemp(join(tmpdir(), 'weft-traces-'));
+  const file = join(folder, 'traces.json');
+  const child = spawn(program, [`--config=yaml:${configuration(http, grpc, file)}`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const stop = async (): Promise<void> => {
+    await ended(child);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await untilReady(child);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    endpoint: `http://${http}`,
+    grpcEndpoint: `http://${grpc}`,
+    spans: async () => readSpans(existsSync(file) ? await readFile(file, 'utf8') : ''),
+    stop,
+  };
+}
