@@ -10,7 +10,7 @@ import { checkMeshName, type MeshNames, meshNames } from './node/names.ts';
 import { createNode } from './node/node.ts';
 import { processRef } from './node/processes.ts';
 import { startHostResolver } from './node/resolver.ts';
-import { chooseSlot, isMeshRunning, viewSlots } from './node/slots.ts';
+import { chooseSlot, isMeshRunning, viewSlots, withSlotLock } from './node/slots.ts';
 import { type MeshState, readMeshState, writeMeshState } from './node/state.ts';
 
 export interface UpOptions {
@@ -84,12 +84,16 @@ async function claimNode(mesh: string, dataDir: string): Promise<MeshNames> {
   const cleared = await clearLeftovers(mesh);
   if (cleared.problems.length > 0)
     throw new UpError(`what an earlier mesh ${mesh} left cannot be cleared: ${cleared.problems.join('; ')}`);
-  const slot = chooseSlot(viewSlots(mesh));
+  const self = processRef(process.pid);
+  const slot = await withSlotLock(() => {
+    const chosen = chooseSlot(viewSlots(mesh));
+    if (chosen !== undefined)
+      writeMeshState({ mesh, slot: chosen, dataDir, processes: self === undefined ? [] : [self] });
+    return chosen;
+  });
   if (slot === undefined) throw new UpError('all 16 slots are in use; `weft down` frees one');
   const named = meshNames(mesh, slot);
   if (!named.ok) throw new UpError(named.message);
-  const self = processRef(process.pid);
-  writeMeshState({ mesh, slot, dataDir, processes: self === undefined ? [] : [self] });
   const made = await createNode(named.names);
   if (!made.ok) throw new UpError(`the node namespace cannot be made: ${made.message}`);
   return named.names;

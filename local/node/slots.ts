@@ -1,5 +1,6 @@
+import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { SLOT_COUNT } from './names.ts';
+import { RUN_ROOT, SLOT_COUNT } from './names.ts';
 import { isAlive } from './processes.ts';
 import { readMeshState, recordedMeshes } from './state.ts';
 
@@ -33,4 +34,40 @@ export function viewSlots(mesh: string): SlotView {
 export function isMeshRunning(mesh: string): boolean {
   const starter = readMeshState(mesh)?.processes[0];
   return starter !== undefined && isAlive(starter);
+}
+
+const LOCK_FILE = `${RUN_ROOT}/slots.lock`;
+/** The lock is held for one synchronous step: one this old belongs to a process that was killed inside it. */
+const LOCK_STALE_MS = 2_000;
+const LOCK_WAIT_MS_MAX = 10_000;
+
+/** Runs `choose` while no other process chooses a slot, so that meshes that start at once get different ones. */
+export async function withSlotLock<T>(choose: () => T): Promise<T | undefined> {
+  mkdirSync(RUN_ROOT, { recursive: true, mode: 0o711 });
+  const deadline = performance.now() + LOCK_WAIT_MS_MAX;
+  while (performance.now() < deadline) {
+    if (takeLock()) {
+      try {
+        return choose();
+      } finally {
+        rmSync(LOCK_FILE, { force: true });
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return undefined;
+}
+
+function takeLock(): boolean {
+  try {
+    closeSync(openSync(LOCK_FILE, 'wx', 0o600));
+    return true;
+  } catch {
+    try {
+      if (Date.now() - statSync(LOCK_FILE).mtimeMs > LOCK_STALE_MS) rmSync(LOCK_FILE, { force: true });
+    } catch {
+      // Released in between.
+    }
+    return false;
+  }
 }

@@ -12,7 +12,7 @@ import { meshNamespaces } from '@weft/local/node/node';
 import { processesInNamespaces } from '@weft/local/node/processes';
 import { readMeshState } from '@weft/local/node/state';
 import { downMesh } from '@weft/local/up';
-import { isReady, startTestMesh, type TestMesh, until } from '../support/local-mesh.ts';
+import { isReady, startTestMesh, until } from '../support/local-mesh.ts';
 
 const sleeper = { name: 'c', image: 'busybox', command: ['sleep', '3600'] };
 const pod = (name: string): object => ({
@@ -33,10 +33,12 @@ function leftOf(mesh: string): string[] {
 }
 
 test('two meshes side by side, each with its own addresses; closing leaves nothing', async () => {
-  const one = await startTestMesh('t-one');
-  let two: TestMesh | undefined;
+  // At once, so that they compete for a slot.
+  const started = await Promise.allSettled(['t-one', 't-two'].map(startTestMesh));
+  const meshes = started.filter((item) => item.status === 'fulfilled').map((item) => item.value);
+  const [one, two] = meshes;
   try {
-    two = await startTestMesh('t-two');
+    assert.ok(one !== undefined && two !== undefined);
     assert.notEqual(one.mesh.names.slot, two.mesh.names.slot);
     for (const mesh of [one, two]) {
       await mesh.apply(pod('same'));
@@ -45,10 +47,10 @@ test('two meshes side by side, each with its own addresses; closing leaves nothi
       assert.ok(ready.status?.podIP?.startsWith(prefix), ready.status?.podIP ?? 'no address');
     }
   } finally {
-    await Promise.all([one.close(), two?.close()]);
+    await Promise.all(meshes.map((mesh) => mesh.close()));
   }
   for (const mesh of ['t-one', 't-two']) assert.deepEqual(leftOf(mesh), []);
-  for (const slot of [one.mesh.names.slot, two.mesh.names.slot])
+  for (const slot of meshes.map((mesh) => mesh.mesh.names.slot))
     assert.equal(networkInterfaces()[`weft${slot}`], undefined);
 });
 

@@ -235,6 +235,28 @@ describe('pods run by the node agent', () => {
     );
   });
 
+  test("the injector's init container, and it alone, may write rules in the pod's network", async () => {
+    const init = {
+      image: 'weft/injector',
+      args: ['init'],
+      securityContext: { runAsUser: 0, runAsGroup: 0, capabilities: { add: ['NET_ADMIN', 'NET_RAW'] } },
+    };
+    await mesh.apply(
+      pod('redirected', {
+        initContainers: [{ name: 'weft-init', ...init }],
+        containers: [{ name: 'c', image: 'busybox', command: ['sleep', '3600'] }],
+      }),
+      pod('imposter', { containers: [{ name: 'weft-init', ...init }] }),
+    );
+    const redirected = await mesh.podReady('redirected');
+    const rules = await mesh.inPod(redirected, 'nft', ['list', 'table', 'inet', 'weft']);
+    assert.match(rules.stdout, /redirect to :15001/, rules.stderr);
+    await until('the imposter is refused', async () => {
+      const waiting = (await mesh.pod('imposter'))?.status?.containerStatuses?.[0]?.state.waiting;
+      return waiting?.reason === 'CreateContainerConfigError' ? true : undefined;
+    });
+  });
+
   test('a failing container backs off and counts; a failing liveness probe restarts', async () => {
     await mesh.apply(
       pod('crash', { containers: [{ name: 'c', image: 'busybox', command: ['sh', '-c', 'echo run; exit 3'] }] }),
