@@ -74,7 +74,8 @@ export function clone(value: Json | undefined): Json | undefined {
   const out: JsonObject = {};
   for (const key of Object.keys(value)) {
     const item = value[key];
-    if (item !== undefined) out[key] = clone(item);
+    // Assigning this key would change the copy's prototype instead of adding a field.
+    if (item !== undefined && key !== '__proto__') out[key] = clone(item);
   }
   return out;
 }

@@ -14,7 +14,8 @@ export class Collector {
   readonly #queue: WorkQueue;
   /** Owner UID to the keys of its dependents. */
   readonly #dependents = new Map<string, Set<string>>();
-  readonly #uids = new Set<string>();
+  /** UID of everything that is there, to its key. */
+  readonly #uids = new Map<string, string>();
   readonly #stop: () => void;
 
   constructor(context: ApiContext) {
@@ -33,7 +34,7 @@ export class Collector {
   }
 
   #index(stored: Stored, present: boolean): void {
-    if (present) this.#uids.add(uidOf(stored.object));
+    if (present) this.#uids.set(uidOf(stored.object), keyOf(stored));
     else this.#uids.delete(uidOf(stored.object));
     for (const { uid } of ownersOf(stored.object)) {
       const set = this.#dependents.get(uid) ?? new Set<string>();
@@ -59,11 +60,14 @@ export class Collector {
   }
 
   #wake(ownerUid: string): void {
-    for (const resource of this.#context.store.resources()) {
-      for (const stored of this.#context.store.list(resource)) {
-        if (uidOf(stored.object) === ownerUid && isDeleting(stored.object)) this.#queue.add(keyOf(stored));
-      }
-    }
+    const key = this.#uids.get(ownerUid);
+    const owner = key === undefined ? undefined : this.#lookup(key);
+    if (owner !== undefined && isDeleting(owner.object)) this.#queue.add(keyOf(owner));
+  }
+
+  #lookup(key: string): Stored | undefined {
+    const [resource = '', namespace = '', name = ''] = key.split('|');
+    return this.#context.store.get(resource, namespace, name);
   }
 
   #consider(stored: Stored): void {
@@ -75,8 +79,7 @@ export class Collector {
   }
 
   async #work(key: string): Promise<void> {
-    const [resource = '', namespace = '', name = ''] = key.split('|');
-    const stored = this.#context.store.get(resource, namespace, name);
+    const stored = this.#lookup(key);
     if (stored === undefined) return;
     if (isDeleting(stored.object)) {
       const finalizers = finalizersOf(stored.object);
@@ -96,10 +99,7 @@ export class Collector {
   }
 
   #dependentsOf(stored: Stored): Stored[] {
-    return [...(this.#dependents.get(uidOf(stored.object)) ?? [])].flatMap((key) => {
-      const [resource = '', namespace = '', name = ''] = key.split('|');
-      return this.#context.store.get(resource, namespace, name) ?? [];
-    });
+    return [...(this.#dependents.get(uidOf(stored.object)) ?? [])].flatMap((key) => this.#lookup(key) ?? []);
   }
 
   async #delete(stored: Stored, propagationPolicy: 'Background' | 'Foreground'): Promise<void> {

@@ -23,7 +23,7 @@ function parsePointer(pointer: string): string[] | undefined {
 
 function child(parent: Json | undefined, key: string): Json | undefined {
   if (Array.isArray(parent)) return /^(0|[1-9]\d*)$/.test(key) ? parent[Number(key)] : undefined;
-  return isObject(parent) ? parent[key] : undefined;
+  return isObject(parent) && Object.hasOwn(parent, key) ? parent[key] : undefined;
 }
 
 function lookup(root: Json, path: readonly string[]): Json | undefined {

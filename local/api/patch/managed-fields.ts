@@ -3,7 +3,7 @@ import { groupVersion, type ResourceType } from '../kinds/resource.ts';
 import { ensureMeta, metaOf, rfc3339 } from '../object.ts';
 import type { Call } from '../rest/context.ts';
 import { builtinType } from '../schema/builtin.ts';
-import type { SchemaNode } from '../schema/node.ts';
+import { byName, type SchemaNode } from '../schema/node.ts';
 import {
   changedFields,
   difference,
@@ -71,7 +71,10 @@ export function writeManagers(object: JsonObject, managers: readonly Manager[]):
 
 /** The schema by which ownership is told: metadata is ObjectMeta for every kind. */
 export function ownershipSchema(type: ResourceType): SchemaNode {
-  return { ...type.schema, properties: { ...type.schema.properties, metadata: builtinType('V1ObjectMeta') } };
+  return {
+    ...type.schema,
+    properties: byName([...Object.entries(type.schema.properties ?? {}), ['metadata', builtinType('V1ObjectMeta')]]),
+  };
 }
 
 /** What can be owned: not identity, not the server's own fields, status only through its subresource. */

@@ -1,6 +1,6 @@
 import types from './builtin-types.json' with { type: 'json' };
 import { mergeKeys } from './merge-keys.ts';
-import { emptyNode, type SchemaNode } from './node.ts';
+import { byName, emptyNode, type SchemaNode } from './node.ts';
 
 /** Schema nodes of the built-in kinds, made on first use from the generated table of types. */
 type Shape = Readonly<Record<string, string | readonly string[]>>;
@@ -45,7 +45,7 @@ export function builtinType(name: string): SchemaNode {
   if (known !== undefined) return known;
   const shape = shapes.get(name);
   if (shape === undefined) return preserving;
-  const properties: Record<string, SchemaNode> = {};
+  const properties = byName([]);
   const required = shape['!'];
   const node: SchemaNode = {
     ...emptyNode,

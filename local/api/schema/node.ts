@@ -159,6 +159,13 @@ function listTypeOf(schema: JsonObject): SchemaNode['listType'] {
   return listType === 'set' || listType === 'map' || listType === 'atomic' ? listType : '';
 }
 
+/** Without a prototype, so that a field called `constructor` is not found where there is none. */
+export function byName(entries: Iterable<[string, SchemaNode]>): Record<string, SchemaNode> {
+  const out: Record<string, SchemaNode> = Object.create(null);
+  for (const [name, node] of entries) out[name] = node;
+  return out;
+}
+
 /** Reads JSONSchemaProps of apiextensions.k8s.io/v1 into a node. */
 export function readSchema(schema: JsonObject): SchemaNode {
   const properties = asObject(schema['properties']);
@@ -176,9 +183,7 @@ export function readSchema(schema: JsonObject): SchemaNode {
     properties:
       properties === undefined
         ? undefined
-        : Object.fromEntries(
-            Object.entries(properties).map(([name, child]) => [name, readSchema(asObject(child) ?? {})]),
-          ),
+        : byName(Object.entries(properties).map(([name, child]) => [name, readSchema(asObject(child) ?? {})])),
     additional:
       additional === true
         ? true
