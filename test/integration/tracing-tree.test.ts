@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { SpanKind, StoredSpan } from './otlp-json.ts';
-import { missingHops, traceTree } from './trace-tree.ts';
+import type { SpanKind, StoredSpan } from '../support/otlp-json.ts';
+import { missingHops, traceTree } from '../support/trace-tree.ts';
 
 function span(service: string, kind: SpanKind, spanId: string, parentSpanId: string, startMs: number): StoredSpan {
   return {
