@@ -12,7 +12,7 @@ import type { Log } from './log.ts';
 import type { MeshControl } from './mesh.ts';
 import { meshFamilies } from './monitoring/families.ts';
 import { type MetricFamily, renderMetrics } from './monitoring/metrics.ts';
-import { startMonitoring } from './monitoring/server.ts';
+import { type MonitoringServer, startMonitoring } from './monitoring/server.ts';
 import { syncReport } from './monitoring/sync.ts';
 import type { CertificateCounters } from './rpc/certificates.ts';
 import { MeshServerCredentials } from './rpc/credentials.ts';
@@ -22,15 +22,36 @@ const certificateTtlMs = 3_600_000;
 const connectionAgeMsMax = 30 * 60_000;
 const stopGraceMs = 3_000;
 
+export interface MonitorParts {
+  readonly config: Config;
+  readonly mesh: MeshControl;
+  /** What is still missing before traffic may come; undefined when ready. */
+  readonly missing: () => string | undefined;
+  readonly moreMetrics: () => readonly MetricFamily[];
+}
+
+export interface Monitored extends MonitoringServer {
+  readonly certificates: CertificateCounters;
+}
+
+/** Comes first: a control plane that waits for something has to say for what. */
+export async function monitor({ config, mesh, missing, moreMetrics }: MonitorParts): Promise<Monitored> {
+  const certificates: CertificateCounters = { signed: 0, refused: 0 };
+  const server = await startMonitoring(config.monitoring, {
+    metrics: () => renderMetrics([...meshFamilies(mesh, certificates), ...moreMetrics()]),
+    missing,
+    sync: () => syncReport(mesh.hub),
+  });
+  return { ...server, certificates };
+}
+
 export interface ServeParts {
   readonly config: Config;
   readonly mesh: MeshControl;
   readonly authority: Authority;
   readonly tokens: TokenVerifier;
   readonly log: Log;
-  /** What is still missing before traffic may come; undefined when ready. */
-  readonly missing: () => string | undefined;
-  readonly moreMetrics: () => readonly MetricFamily[];
+  readonly monitored: Monitored;
 }
 
 export interface Serving {
@@ -47,11 +68,10 @@ export function servingNames(config: Config): string[] {
 }
 
 export async function serve(parts: ServeParts): Promise<Serving> {
-  const { config, mesh, authority, log } = parts;
+  const { config, mesh, authority, log, monitored } = parts;
   const clock = systemClock;
   const certificate = await ServingCertificate.create(authority, servingNames(config), clock);
   const authenticator = new Authenticator(new CachedTokenVerifier(parts.tokens, clock), config.trustDomain, clock);
-  const counters: CertificateCounters = { signed: 0, refused: 0 };
   const rpc = await startRpcServer(
     {
       address: formatAddress(config.xds),
@@ -71,21 +91,16 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       checkPod: async (caller) =>
         caller.via === 'token' ? awaitWorkload(mesh.state, clock, caller, '') : ok(undefined),
       audit: (event, fields) => log.info(event, fields),
-      counters,
+      counters: monitored.certificates,
     },
   );
-  const monitoring = await startMonitoring(config.monitoring, {
-    metrics: () => renderMetrics([...meshFamilies(mesh, counters), ...parts.moreMetrics()]),
-    missing: parts.missing,
-    sync: () => syncReport(mesh.hub),
-  });
   return {
     xdsPort: rpc.port,
-    monitoringPort: monitoring.port,
+    monitoringPort: monitored.port,
     certificate,
     stop: async () => {
       certificate.stop();
-      await Promise.all([rpc.stop(stopGraceMs), monitoring.stop()]);
+      await Promise.all([rpc.stop(stopGraceMs), monitored.stop()]);
       mesh.stop();
     },
   };

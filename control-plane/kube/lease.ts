@@ -9,7 +9,6 @@ export interface LeaderOptions {
   readonly namespace: string;
   readonly name: string;
   readonly identity: string;
-  readonly onChange: (leading: boolean) => void;
 }
 
 const leaseDurationMs = 15_000;
@@ -31,6 +30,7 @@ const podOf = (identity: string): string => identity.slice(0, identity.lastIndex
 export class LeaderElection {
   private readonly options: LeaderOptions;
   private readonly path: string;
+  private readonly listeners = new Set<(leading: boolean) => void>();
   private leading = false;
   private renewedMs = 0;
   /** What the holder last wrote and when that was seen: clocks of other machines are not compared with ours. */
@@ -45,6 +45,10 @@ export class LeaderElection {
 
   get isLeader(): boolean {
     return this.leading;
+  }
+
+  onChange(listener: (leading: boolean) => void): void {
+    this.listeners.add(listener);
   }
 
   start(): void {
@@ -90,7 +94,9 @@ export class LeaderElection {
     if (holder === identity) return this.write(resourceVersion, identity, transitions);
     if (this.seen?.version !== resourceVersion) this.seen = { version: resourceVersion, atMs: clock.nowMs() };
     const expired = clock.nowMs() - this.seen.atMs > leaseDurationMs;
-    return holder === '' || expired || podOf(holder) === podOf(identity) ? this.write(resourceVersion, identity, transitions + 1) : false;
+    return holder === '' || expired || podOf(holder) === podOf(identity)
+      ? this.write(resourceVersion, identity, transitions + 1)
+      : false;
   }
 
   private async read(): Promise<z.output<typeof lease> | undefined | 'unknown'> {
@@ -129,6 +135,6 @@ export class LeaderElection {
   private lead(leading: boolean): void {
     if (this.leading === leading) return;
     this.leading = leading;
-    this.options.onChange(leading);
+    for (const listener of this.listeners) listener(leading);
   }
 }

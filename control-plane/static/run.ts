@@ -6,7 +6,7 @@ import { MemoryRootStore, openAuthority } from '../ca/root-store.ts';
 import type { Config, StaticSource } from '../config.ts';
 import { errorText, type Log } from '../log.ts';
 import { MeshControl } from '../mesh.ts';
-import { type Serving, serve } from '../serve.ts';
+import { monitor, type Serving, serve } from '../serve.ts';
 import { FileRootStore } from './root-files.ts';
 import { StaticObjects } from './source.ts';
 import { StaticTokenVerifier } from './tokens.ts';
@@ -28,8 +28,7 @@ export async function runStatic(config: Config, source: StaticSource, log: Log):
     authority: authority.value,
     tokens: tokens.value,
     log,
-    missing: () => undefined,
-    moreMetrics: () => [],
+    monitored: await monitor({ config, mesh, missing: () => undefined, moreMetrics: () => [] }),
   });
   objects.watch();
   return ok({

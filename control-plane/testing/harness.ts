@@ -16,7 +16,7 @@ import { certificates } from '@weft/policies/wire/grpc';
 import { Authority, createRoot } from '../ca/authority.ts';
 import { parseConfig } from '../config.ts';
 import { MeshControl } from '../mesh.ts';
-import { type Serving, serve } from '../serve.ts';
+import { monitor, type Serving, serve } from '../serve.ts';
 import { parseObjects } from '../static/objects.ts';
 import { StaticTokenVerifier } from '../static/tokens.ts';
 import { defaultXdsLimits, type XdsLimits } from '../xds/hub.ts';
@@ -71,8 +71,7 @@ export async function startHarness(options: {
     authority: authority.value,
     tokens: tokens.value,
     log: { info: write, warn: write, error: write },
-    missing: () => undefined,
-    moreMetrics: () => [],
+    monitored: await monitor({ config: config.value, mesh, missing: () => undefined, moreMetrics: () => [] }),
   });
   return {
     mesh,

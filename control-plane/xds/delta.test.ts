@@ -267,3 +267,56 @@ describe('delta ADS: who may ask for what', () => {
     t.diagnostic('stream closed');
   });
 });
+
+describe('delta ADS: clients that do not keep up', () => {
+  test('changes wait for the ACKs and are merged; who never answers is dropped and counted', async (t) => {
+    const harness = await startHarness({
+      objects: shopObjects,
+      tokens: shopTokens,
+      limits: { unackedResponsesMax: 2, stalledMsMax: 400 },
+    });
+    t.after(() => harness.stop());
+    const client = DeltaClient.open(harness, webToken, web);
+    t.after(() => client.close());
+    client.subscribe('route', [cart]);
+    const responses = [await client.next()];
+    for (const weight of [2, 3, 4, 5]) {
+      harness.apply(splitRoute(weight));
+      harness.mesh.hub.push();
+    }
+    responses.push(await client.next());
+    assert.ok(await client.quiet(100), 'two are under way, the rest waits');
+    const [first] = responses;
+    assert.ok(first !== undefined);
+    client.ack('route', first);
+    const merged = decoded((await client.next()).resources[0]?.resource);
+    assert.ok(merged.kind === 'route');
+    const [route] = merged.value.virtualHosts[0]?.routes ?? [];
+    assert.ok(route?.action.kind === 'forward');
+    assert.equal(route.action.clusters[0]?.weight, 5, 'the last one, not those between');
+    const { code, details } = await client.end();
+    assert.equal(code, 'RESOURCE_EXHAUSTED');
+    assert.match(details, /no answer to 2 responses for 400 ms/);
+    assert.equal(harness.mesh.hub.counters.streamsStalled, 1);
+  });
+
+  test('a pod whose clients do not answer is drained after two seconds all the same', async (t) => {
+    const harness = await startHarness({ objects: shopObjects, tokens: shopTokens });
+    t.after(() => harness.stop());
+    const silent = DeltaClient.open(harness, webToken, web);
+    t.after(() => silent.close());
+    silent.subscribe('endpoints', [cart]);
+    await silent.next();
+    const leaving = DeltaClient.open(harness, { token: 'cart-token' }, { pod: 'cart-a', namespace: 'shop' });
+    t.after(() => leaving.close());
+    leaving.subscribe('address', ['10.1.0.1']);
+    leaving.ack('address', await leaving.next());
+    const fromMs = Date.now();
+    harness.apply(pod('cart-a', 'cart', '10.1.0.1', 'uid-cart-a', '2026-01-01T00:00:00Z'));
+    const address = decoded((await leaving.next()).resources[0]?.resource);
+    assert.ok(address.kind === 'address' && address.value.kind === 'workload' && address.value.terminating);
+    const tookMs = Date.now() - fromMs;
+    assert.ok(tookMs >= 1_900 && tookMs < 4_000, `${tookMs} ms`);
+    assert.equal(harness.mesh.drain.counters.timedOut, 1);
+  });
+});
