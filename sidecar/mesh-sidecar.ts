@@ -95,6 +95,7 @@ class MeshSidecar {
   private readonly servers: Server[] = [];
   private listening = false;
   private stopping = false;
+  private retired = false;
 
   constructor(config: SidecarConfig, ports: ProcessPorts, parts: Parts) {
     this.config = config;
@@ -106,7 +107,10 @@ class MeshSidecar {
     const { telemetry, identity, xds, dataPlane } = this.parts;
     const { log } = this.ports;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void this.stop());
-    xds.source.onChange(() => this.adoptSettings());
+    xds.source.onChange(() => {
+      this.adoptSettings();
+      this.retireWhenTerminating();
+    });
     identity.start();
     if (xds.start()) log('xds: serving from the stored snapshot until the control plane answers');
     telemetry.gauge(
@@ -184,6 +188,16 @@ class MeshSidecar {
     }
     if (!this.listening) return 'listeners are not open yet';
     return undefined;
+  }
+
+  /** Clients without a sidecar hold connections that no endpoint update ends; they are told with their next response. */
+  private retireWhenTerminating(): void {
+    if (this.retired) return;
+    const own = this.parts.xds.source.lookup('address', this.config.pod.ips[0] ?? '');
+    if (own.state !== 'found' || own.value.kind !== 'workload' || !own.value.terminating) return;
+    this.retired = true;
+    this.ports.log('the pod is terminating: clients are sent elsewhere');
+    this.parts.dataPlane.listeners.retire(INBOUND);
   }
 
   private adoptSettings(): void {

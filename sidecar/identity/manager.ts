@@ -167,6 +167,8 @@ export class IdentityManager implements CertificateSource {
         key: this.key.export({ type: 'pkcs8', format: 'pem' }),
         cert: chainPem,
         ca: trustPem,
+        // Without it OpenSSL refuses to resume a session of a client that showed a certificate.
+        sessionIdContext: 'weft',
         minVersion: 'TLSv1.3',
         maxVersion: 'TLSv1.3',
       }),

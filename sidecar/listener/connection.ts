@@ -5,6 +5,7 @@ import type { FilterChain, HttpConnectionManager, TcpProxy } from '@weft/policie
 import type { ResponseFlag } from '../http/errors.ts';
 import type { DownstreamConnection } from '../http/exchange.ts';
 import { serveHttp1 } from '../http/h1/server.ts';
+import type { Http1ServerConnection } from '../http/h1/server-options.ts';
 import { socketIp } from '../net/addresses.ts';
 import type { PeerCertificateInfo } from '../net/connection.ts';
 import { connectionRecord } from '../net/connection-record.ts';
@@ -37,7 +38,8 @@ export class ListenerConnection {
   private readonly remote: SocketAddress;
   private readonly id = ++lastId;
   private destination: SocketAddress;
-  private drainServer: (() => void) | undefined = undefined;
+  private server: Http1ServerConnection | undefined = undefined;
+  private retiring = false;
   private draining = false;
   private closed = false;
 
@@ -78,9 +80,15 @@ export class ListenerConnection {
     else this.onDetected({ detection: OPAQUE, bytes: undefined, timedOut: false });
   }
 
+  /** HTTP: the next response is the last. Opaque bytes go on: nothing says where one may stop. */
+  retire(): void {
+    this.retiring = true;
+    this.server?.retire();
+  }
+
   drain(): void {
     this.draining = true;
-    this.drainServer?.();
+    this.server?.drain();
   }
 
   destroy(): void {
@@ -225,7 +233,8 @@ export class ListenerConnection {
       scheme: chain.tls !== undefined && !chain.tls.requireClientCertificate ? 'https' : 'http',
       ...(firstBytes === undefined ? {} : { firstBytes }),
     });
-    this.drainServer = () => server.drain();
+    this.server = server;
+    if (this.retiring) server.retire();
     if (this.draining) server.drain();
   }
 

@@ -20,6 +20,11 @@ export interface ListenerStats {
 export interface ListenerManager {
   /** Resolves when every listener is known and bound, or one cannot be. */
   start(): Promise<Result<void, string>>;
+  /**
+   * Clients of a listener are to go elsewhere: every HTTP connection, also a new one, ends with its next response.
+   * It goes on accepting, since some have not heard yet.
+   */
+  retire(listenerName: string): void;
   /** Accepts nothing new, lets open exchanges finish, and closes what is left after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>;
   close(): void;
@@ -50,6 +55,10 @@ class Manager implements ListenerManager {
     return results.find((result) => !result.ok) ?? ok(undefined);
   }
 
+  retire(listenerName: string): void {
+    for (const slot of this.slots) if (slot.name === listenerName) slot.retire();
+  }
+
   async drain(timeoutMs: number): Promise<void> {
     this.unsubscribe?.();
     const drained = Promise.all(this.slots.map((slot) => slot.drain()));
@@ -75,7 +84,7 @@ class Manager implements ListenerManager {
 /** The place of one listener: its current version, its sockets, its connections. */
 class Slot {
   readonly ready: Promise<Result<void, string>>;
-  private readonly name: string;
+  readonly name: string;
   private readonly deps: ListenerDeps;
   private readonly context: ConnectionContext;
   private readonly connections = new Set<ListenerConnection>();
@@ -83,6 +92,7 @@ class Slot {
   private bound: BoundListener[] = [];
   private boundTo = '';
   private closed = false;
+  private retired = false;
   private resolveReady: (result: Result<void, string>) => void = () => undefined;
   private onEmpty: () => void = () => undefined;
 
@@ -120,6 +130,11 @@ class Slot {
     if (addresses === this.boundTo) return;
     this.boundTo = addresses;
     void this.bind(listener.addresses);
+  }
+
+  retire(): void {
+    this.retired = true;
+    for (const connection of this.connections) connection.retire();
   }
 
   async drain(): Promise<void> {
@@ -177,6 +192,7 @@ class Slot {
     }
     const connection = new ListenerConnection(this.context, this.runtime, socket);
     this.connections.add(connection);
+    if (this.retired) connection.retire();
     connection.start();
   }
 

@@ -78,6 +78,10 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
     else this.pump();
   }
 
+  retire(): void {
+    this.draining = true;
+  }
+
   drain(): void {
     this.draining = true;
     if (this.phase === 'idle' && this.input.length === 0) this.beginClose();

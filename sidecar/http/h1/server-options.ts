@@ -17,6 +17,8 @@ export interface Http1ServerOptions {
 }
 
 export interface Http1ServerConnection {
+  /** The next response says that it is the last, and ends the connection; an idle one stays open until then. */
+  retire(): void;
   /** Closes an idle connection; one in use closes after its response. */
   drain(): void;
   destroy(): void;
