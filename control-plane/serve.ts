@@ -1,10 +1,9 @@
 /** The parts that every control plane has, with or without Kubernetes: port 15012 and monitoring. */
 import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import { systemClock } from '@weft/policies/kit/clock';
-import { ok } from '@weft/policies/kit/result';
 import { Authenticator, type TokenVerifier } from './auth/caller.ts';
 import { CachedTokenVerifier } from './auth/token-cache.ts';
-import { awaitWorkload } from './auth/workload.ts';
+import { checkCaller } from './auth/workload.ts';
 import type { Authority } from './ca/authority.ts';
 import { ServingCertificate } from './ca/serving.ts';
 import { type Config, formatAddress } from './config.ts';
@@ -88,8 +87,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
         const ttl = mesh.state.mesh?.spec.certificates.ttl;
         return ttl === undefined ? certificateTtlMs : acceptedDurationMs(ttl);
       },
-      checkPod: async (caller) =>
-        caller.via === 'token' ? awaitWorkload(mesh.state, clock, caller, '') : ok(undefined),
+      checkPod: (caller) => checkCaller(mesh.state, clock, caller),
       audit: (event, fields) => log.info(event, fields),
       counters: monitored.certificates,
     },
@@ -100,8 +98,8 @@ export async function serve(parts: ServeParts): Promise<Serving> {
     certificate,
     stop: async () => {
       certificate.stop();
-      await Promise.all([rpc.stop(stopGraceMs), monitored.stop()]);
       mesh.stop();
+      await Promise.all([rpc.stop(stopGraceMs), monitored.stop()]);
     },
   };
 }

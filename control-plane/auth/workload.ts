@@ -75,3 +75,15 @@ export async function awaitWorkload(
     });
   }
 }
+
+/** Whether whoever asks for a certificate is still there: the pod of a token, or any pod of a certificate's account. */
+export async function checkCaller(
+  state: ClusterState,
+  clock: Clock,
+  caller: Caller,
+): Promise<Result<Pod | undefined, AuthFailure>> {
+  if (caller.via === 'token') return awaitWorkload(state, clock, caller, '');
+  const { namespace, serviceAccount } = caller.identity;
+  if (state.pods.keysBy('serviceAccount', keyOf(namespace, serviceAccount)).size > 0) return ok(undefined);
+  return denied(`no pod runs as ${keyOf(namespace, serviceAccount)} any more; its certificate is not renewed`);
+}

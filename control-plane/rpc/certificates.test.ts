@@ -85,6 +85,11 @@ describe('Certificates/Sign', () => {
     assert.ok(second.ok, 'renewal');
     const other = await signFor(harness, { certificate }, { namespace: 'shop', serviceAccount: 'cart' });
     assert.ok(!other.ok && other.code === 'PERMISSION_DENIED');
+    harness.mesh.delete('Pod', 'shop/web-a');
+    const late = await signFor(harness, { certificate }, web);
+    assert.ok(!late.ok && late.code === 'PERMISSION_DENIED');
+    assert.match(late.details, /no pod runs as shop\/web any more/);
+    harness.apply(shopObjects);
   });
 
   test('the serving certificate is replaced without a restart', async () => {

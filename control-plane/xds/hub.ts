@@ -170,6 +170,7 @@ export class XdsHub {
   }
 
   stop(): void {
+    for (const stream of [...this.streams]) stream.goAway();
     this.timer?.();
     this.settledTimer?.();
   }

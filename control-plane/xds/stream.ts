@@ -11,11 +11,11 @@ import { Subscription } from './subscription.ts';
 export interface StreamSink {
   /** False when no more should be written before `drained` is called. */
   write(message: Buffer): boolean;
-  fail(code: 'invalid-argument' | 'permission-denied' | 'resource-exhausted', message: string): void;
+  fail(code: StreamError['code'], message: string): void;
 }
 
 export interface StreamError {
-  readonly code: 'invalid-argument' | 'permission-denied' | 'resource-exhausted';
+  readonly code: 'invalid-argument' | 'permission-denied' | 'resource-exhausted' | 'unavailable';
   readonly message: string;
 }
 
@@ -69,6 +69,11 @@ export abstract class XdsStream {
   drained(): void {
     this.writable = true;
     this.progress();
+  }
+
+  /** This replica goes away; the client finds another one. */
+  goAway(): void {
+    this.fail({ code: 'unavailable', message: 'this replica of the control plane is stopping' });
   }
 
   close(): void {
