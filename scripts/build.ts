@@ -2,15 +2,16 @@
  * Bundles what ships, since Node does not strip types under node_modules:
  *
  *   dist/weft          the npm package: the `weft` command with the local mesh, laid out as the repository
- *   dist/images/<name> the build context of each image: one bundle and a Dockerfile
+ *   dist/images/<name> the build context of each image: its programs, Node and a Dockerfile
  */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type Metafile, type Plugin } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
+const weft = join(dist, 'weft');
 const { version, license, description, optionalDependencies } = JSON.parse(
   readFileSync(join(root, 'package.json'), 'utf8'),
 ) as { version: string; license: string; description: string; optionalDependencies: Record<string, string> };
@@ -26,74 +27,137 @@ const programs = [
   'local/agent/launch.ts',
   'local/demo/main.ts',
 ] as const;
+type Program = (typeof programs)[number];
 
-const data = ['local/manifests', 'local/images/images.json', 'charts', 'README.md', 'LICENSE'] as const;
+const data = ['local/manifests', 'charts', 'README.md', 'LICENSE'] as const;
 
-const images: Readonly<Record<string, readonly (typeof programs)[number][]>> = {
+/** The first program is the image's entry point. */
+const images: Readonly<Record<string, readonly [Program, ...Program[]]>> = {
   sidecar: ['sidecar/main.ts'],
   'control-plane': ['control-plane/main.ts'],
   injector: ['injector/main.ts', 'injector/redirect/main.ts'],
+};
+
+/** Packages that must not be loaded at start: memory that every pod would pay. What is imported later may hold them. */
+const tooHeavy: Readonly<Partial<Record<Program, readonly string[]>>> = {
+  'sidecar/main.ts': ['zod', '@kubernetes/client-node', '@opentelemetry'],
 };
 
 /** CommonJS inside an ES module bundle still calls `require` for Node's own modules. */
 const banner = `import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);`;
 
-rmSync(dist, { recursive: true, force: true });
-const weft = join(dist, 'weft');
-await build({
-  absWorkingDir: root,
-  entryPoints: [...programs],
-  outdir: weft,
-  outbase: '.',
-  bundle: true,
-  splitting: false,
-  platform: 'node',
-  target: 'node26',
-  format: 'esm',
-  minifySyntax: true,
-  minifyWhitespace: true,
-  // Error messages and stack traces keep their names.
-  keepNames: true,
-  legalComments: 'linked',
-  banner: { js: banner },
-  external: ['node:*'],
-  logLevel: 'warning',
+const bundleOf = (program: string): string => program.replace(/\.ts$/, '.js');
+
+/**
+ * A module that is bundled into another folder's program still finds its neighbours: its `import.meta.url` is where it
+ * would lie in the package. The image table names the bundles, not the sources.
+ */
+const places = (program: Program): Plugin => ({
+  name: 'places',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const source = readFileSync(path, 'utf8');
+      if (path.includes('node_modules') || !source.includes('import.meta.url')) return undefined;
+      const place = relative(join(root, dirname(program)), bundleOf(path));
+      const contents = source.replaceAll('import.meta.url', `new URL('${place}', import.meta.url).href`);
+      return { contents, loader: 'ts' };
+    });
+    onLoad({ filter: /\/local\/images\/images\.json$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replaceAll(/(\{project\}\/[^"]+)\.ts"/g, '$1.js"'),
+      loader: 'json',
+    }));
+  },
 });
 
-for (const path of data) cpSync(join(root, path), join(weft, path), { recursive: true });
-writeFileSync(
-  join(weft, 'package.json'),
-  `${JSON.stringify(
-    {
-      name: 'weft',
-      version,
-      description,
-      license,
-      type: 'module',
-      bin: { weft: 'bin/weft.js' },
-      engines: { node: '>=20' },
-      optionalDependencies,
-    },
-    undefined,
-    2,
-  )}\n`,
-);
-mkdirSync(join(weft, 'bin'), { recursive: true });
-cpSync(join(root, 'cli', 'launcher.mjs'), join(weft, 'bin', 'weft.js'));
-
-const base = readFileSync(join(root, 'Dockerfile'), 'utf8');
-for (const [name, parts] of Object.entries(images)) {
-  const context = join(dist, 'images', name);
-  for (const part of parts) {
-    const js = part.replace(/\.ts$/, '.js');
-    cpSync(join(weft, js), join(context, js));
+/** Files that a program loads before its first line runs. */
+function loadedAtStart({ outputs }: Metafile, entry: string): readonly string[] {
+  const files = new Set([entry]);
+  for (const file of files) {
+    for (const { path, kind } of outputs[file]?.imports ?? []) {
+      if (kind === 'import-statement' && path in outputs) files.add(path);
+    }
   }
-  cpSync(join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node'), join(context, 'node'));
-  writeFileSync(
-    join(context, 'package.json'),
-    `${JSON.stringify({ name: `weft-${name}`, version, type: 'module' })}\n`,
-  );
-  writeFileSync(join(context, 'Dockerfile'), base.replaceAll('@PROGRAM@', parts[0]?.replace(/\.ts$/, '.js') ?? ''));
+  return [...files];
 }
+
+function checkWeight(program: Program, metafile: Metafile): void {
+  const entry = relative(root, join(weft, bundleOf(program)));
+  const inputs = loadedAtStart(metafile, entry).flatMap((file) => Object.keys(metafile.outputs[file]?.inputs ?? {}));
+  for (const name of tooHeavy[program] ?? []) {
+    const found = inputs.find((input) => input.includes(`node_modules/${name}/`));
+    if (found !== undefined) throw new Error(`${program} loads ${found} at start; import it where it is needed`);
+  }
+}
+
+/** Files of one program, relative to the package. */
+async function bundle(program: Program): Promise<readonly string[]> {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [program],
+    outdir: weft,
+    outbase: '.',
+    bundle: true,
+    // What is imported dynamically becomes a file of its own, beside its program.
+    splitting: true,
+    chunkNames: `${dirname(program)}/[name]-[hash]`,
+    metafile: true,
+    platform: 'node',
+    target: 'node26',
+    format: 'esm',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    // Error messages and stack traces keep their names.
+    keepNames: true,
+    legalComments: 'linked',
+    banner: { js: banner },
+    external: ['node:*'],
+    plugins: [places(program)],
+    logLevel: 'warning',
+  });
+  checkWeight(program, metafile);
+  return Object.keys(metafile.outputs).map((file) => relative(weft, join(root, file)));
+}
+
+function writeJson(path: string, content: object): void {
+  writeFileSync(path, `${JSON.stringify(content, undefined, 2)}\n`);
+}
+
+function packPackage(): void {
+  for (const path of data) cpSync(join(root, path), join(weft, path), { recursive: true });
+  rmSync(join(weft, 'charts', 'weft', 'testdata'), { recursive: true, force: true });
+  writeJson(join(weft, 'package.json'), {
+    name: 'weft',
+    version,
+    description,
+    license,
+    type: 'module',
+    bin: { weft: 'bin/weft.js' },
+    engines: { node: '>=20' },
+    optionalDependencies,
+  });
+  mkdirSync(join(weft, 'bin'), { recursive: true });
+  cpSync(join(root, 'cli', 'launcher.mjs'), join(weft, 'bin', 'weft.js'));
+}
+
+function packImage(
+  name: string,
+  parts: readonly [Program, ...Program[]],
+  files: Map<Program, readonly string[]>,
+): void {
+  const context = join(dist, 'images', name);
+  for (const file of parts.flatMap((part) => files.get(part) ?? [])) cpSync(join(weft, file), join(context, file));
+  cpSync(join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node'), join(context, 'node'));
+  writeJson(join(context, 'package.json'), { name: `weft-${name}`, version, type: 'module' });
+  const recipe = readFileSync(join(root, 'Dockerfile'), 'utf8');
+  writeFileSync(join(context, 'Dockerfile'), recipe.replaceAll('@PROGRAM@', bundleOf(parts[0])));
+}
+
+const missing = programs.filter((program) => !existsSync(join(root, program)));
+if (missing.length > 0) throw new Error(`there is no ${missing.join(', ')}`);
+rmSync(dist, { recursive: true, force: true });
+const files = new Map<Program, readonly string[]>();
+for (const program of programs) files.set(program, await bundle(program));
+packPackage();
+for (const [name, parts] of Object.entries(images)) packImage(name, parts, files);
 console.log(`dist/weft and dist/images/{${Object.keys(images).join(',')}} are built`);
