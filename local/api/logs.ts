@@ -52,11 +52,15 @@ function logFile(directory: string, previous: boolean): string | undefined {
 interface Line {
   readonly time: string;
   readonly text: string;
+  /** Part of a line that was too long for one record. */
+  readonly partial: boolean;
 }
 
 function parseLine(line: string): Line {
-  const match = /^(\S+) (?:stdout|stderr) [FP] ?(.*)$/s.exec(line);
-  return match === null ? { time: '', text: line } : { time: match[1] ?? '', text: match[2] ?? '' };
+  const match = /^(\S+) (?:stdout|stderr) ([FP]) ?(.*)$/s.exec(line);
+  return match === null
+    ? { time: '', text: line, partial: false }
+    : { time: match[1] ?? '', text: match[3] ?? '', partial: match[2] === 'P' };
 }
 
 const pollMs = 250;
@@ -77,7 +81,7 @@ export function fileLogs(dataDir: string): LogsBackend {
         return { ok: false, message: `${which} "${request.container}" in pod "${request.pod}" has no log` };
       }
       const out = new PassThrough();
-      send(file, request, out).catch((error: Error) => out.destroy(error));
+      new Sender(file, request, out).run().catch((error: Error) => out.destroy(error));
       return { ok: true, stream: out };
     },
   };
@@ -88,80 +92,116 @@ function cutoffMs(request: LogRequest): number {
   return request.sinceSeconds === undefined ? Number.NEGATIVE_INFINITY : Date.now() - request.sinceSeconds * 1000;
 }
 
-async function send(file: string, request: LogRequest, out: PassThrough): Promise<void> {
-  const cutoff = cutoffMs(request);
-  let bytesLeft = request.limitBytes ?? Number.POSITIVE_INFINITY;
-  const write = async (raw: string): Promise<void> => {
+class Sender {
+  readonly #file: string;
+  readonly #request: LogRequest;
+  readonly #out: PassThrough;
+  readonly #cutoffMs: number;
+  #bytesLeft: number;
+  #midLine = false;
+
+  constructor(file: string, request: LogRequest, out: PassThrough) {
+    this.#file = file;
+    this.#request = request;
+    this.#out = out;
+    this.#cutoffMs = cutoffMs(request);
+    this.#bytesLeft = request.limitBytes ?? Number.POSITIVE_INFINITY;
+  }
+
+  async run(): Promise<void> {
+    const { size, ino } = statSync(this.#file);
+    // The agent keeps one full file aside: it comes first.
+    const aside = `${this.#file}.1`;
+    const parts = [
+      ...(existsSync(aside) ? [{ path: aside, size: statSync(aside).size }] : []),
+      { path: this.#file, size },
+    ];
+    await this.#sendExisting(parts);
+    if (this.#request.follow && !this.#isDone) await this.#follow(size, ino);
+    this.#out.end();
+  }
+
+  get #isDone(): boolean {
+    return this.#out.destroyed || this.#bytesLeft <= 0;
+  }
+
+  async #write(raw: string): Promise<void> {
     const line = parseLine(raw);
-    if (line.time !== '' && Date.parse(line.time) < cutoff) return;
-    const text = `${request.timestamps && line.time !== '' ? `${line.time} ` : ''}${line.text}\n`.slice(0, bytesLeft);
-    bytesLeft -= text.length;
+    if (line.time !== '' && Date.parse(line.time) < this.#cutoffMs) return;
+    const stamp = this.#request.timestamps && line.time !== '' && !this.#midLine ? `${line.time} ` : '';
+    this.#midLine = line.partial;
+    const text = `${stamp}${line.text}${line.partial ? '' : '\n'}`.slice(0, this.#bytesLeft);
+    this.#bytesLeft -= text.length;
+    const out = this.#out;
     if (!out.write(text)) await new Promise<void>((resolve) => out.once('drain', resolve).once('close', resolve));
-  };
-  const size = statSync(file).size;
-  if (size > 0) {
-    // Only a tail is held in memory; everything else streams.
+  }
+
+  /** Only a tail is held in memory; everything else streams. */
+  async #sendExisting(parts: readonly { path: string; size: number }[]): Promise<void> {
+    const { tailLines } = this.#request;
     const tail: string[] = [];
-    const lines = createInterface({
-      input: createReadStream(file, { end: size - 1 }),
-      crlfDelay: Number.POSITIVE_INFINITY,
-    });
-    for await (const line of lines) {
-      if (out.destroyed || bytesLeft <= 0) break;
-      if (request.tailLines === undefined) await write(line);
-      else {
-        tail.push(line);
-        if (tail.length > request.tailLines) tail.shift();
+    let lines = 0;
+    for (const { path, size } of parts) {
+      if (size === 0) continue;
+      const input = createReadStream(path, { end: size - 1 });
+      for await (const record of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+        if (this.#isDone) return;
+        if (tailLines === undefined) {
+          await this.#write(record);
+          continue;
+        }
+        tail.push(record);
+        if (!parseLine(record).partial) lines++;
+        while (lines > tailLines) if (!parseLine(tail.shift() ?? '').partial) lines--;
       }
     }
-    for (const line of tail) await write(line);
+    for (const record of tail) await this.#write(record);
   }
-  if (request.follow) await follow(file, size, request, out, write);
-  out.end();
-}
 
-async function follow(
-  file: string,
-  from: number,
-  request: LogRequest,
-  out: PassThrough,
-  write: (line: string) => Promise<void>,
-): Promise<void> {
-  const handle = await open(file);
-  const buffer = Buffer.alloc(64 * 1024);
-  let position = from;
-  let rest = Buffer.alloc(0);
-  try {
-    while (!out.destroyed) {
-      const over = request.isOver();
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
-      if (bytesRead > 0) {
+  async #follow(from: number, inode: number): Promise<void> {
+    let position = from;
+    let current = inode;
+    let handle = await open(this.#file);
+    const buffer = Buffer.alloc(64 * 1024);
+    let rest = Buffer.alloc(0);
+    try {
+      while (!this.#isDone) {
+        const over = this.#request.isOver();
+        const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
         position += bytesRead;
         let data = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
         for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10)) {
-          await write(data.subarray(0, end).toString('utf8'));
+          await this.#write(data.subarray(0, end).toString('utf8'));
           data = data.subarray(end + 1);
         }
         rest = data;
-      } else if (over) return;
-      else await changed(file, out);
+        if (bytesRead > 0) continue;
+        const now = existsSync(this.#file) ? statSync(this.#file).ino : current;
+        if (now !== current) {
+          await handle.close();
+          handle = await open(this.#file);
+          current = now;
+          position = 0;
+        } else if (over) return;
+        else await changed(this.#file, this.#out);
+      }
+    } finally {
+      await handle.close();
     }
-  } finally {
-    await handle.close();
   }
 }
 
 /** Until the file changes, at most one poll: inotify alone misses nothing here but the end of the container. */
 function changed(file: string, out: PassThrough): Promise<void> {
   return new Promise((resolve) => {
-    const watcher = watch(file, done);
     const timer = setTimeout(done, pollMs);
     out.once('close', done);
-    watcher.on('error', done);
+    const watcher = existsSync(file) ? watch(file, done) : undefined;
+    watcher?.on('error', done);
     function done(): void {
       clearTimeout(timer);
       out.off('close', done);
-      watcher.close();
+      watcher?.close();
       resolve();
     }
   });

@@ -103,6 +103,7 @@ function newListener(context: ApiContext, pki: Pki): Server {
       ALPNProtocols: ['http/1.1'],
       headersTimeout: context.limits.headerTimeoutMs,
       requestTimeout: context.limits.requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(5000, context.limits.headerTimeoutMs),
       keepAliveTimeout: 90_000,
       maxHeaderSize: 32 * 1024,
       noDelay: true,

@@ -26,6 +26,7 @@ export async function handle(context: ApiContext, request: IncomingMessage, resp
       console.error(
         `api: ${request.method} ${info?.path ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
       );
+    if (status.code === 413) context.counters.add('apiserver_refused_total', { limit: 'body' });
     if (response.headersSent) response.destroy();
     else sendError(response, status);
   } finally {

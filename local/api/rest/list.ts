@@ -121,6 +121,8 @@ export function list(context: ApiContext, type: ResourceType, selection: Selecti
     if (found.length < limit) found.push(stored);
     else remaining++;
   }
+  if (remaining > 0 && limit === context.limits.listItemsMax)
+    context.counters.add('apiserver_refused_total', { limit: 'list' });
   const last = found.at(-1);
   const continueToken =
     remaining > 0 && last !== undefined ? encodeToken({ revision, namespace: last.namespace, name: last.name }) : '';
