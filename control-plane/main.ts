@@ -18,7 +18,7 @@ async function main(): Promise<number | undefined> {
   // Kubernetes' client takes 50 MB; a static run does without it.
   const started =
     source === undefined
-      ? await (await import('./kube/run.ts')).runInCluster(config.value, log)
+      ? await (await import('./cluster.ts')).runInCluster(config.value, log)
       : await runStatic(config.value, source, log);
   if (!started.ok) {
     process.stderr.write(`weft-control-plane: ${started.error}\n`);

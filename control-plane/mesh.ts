@@ -4,11 +4,12 @@ import type { Clock } from '@weft/policies/kit/clock';
 import type { MeshObject, ObjectKind } from './index/objects.ts';
 import { ClusterState } from './index/state.ts';
 import { isTouched, type Touched } from './index/touched.ts';
+import { DrainTracker } from './resources/drain.ts';
+import { changeOf } from './resources/groups.ts';
+import { TranslatedSource } from './resources/source.ts';
 import type { TranslateContext } from './translate/context.ts';
 import { ResourceCache } from './xds/cache.ts';
-import { DrainTracker } from './xds/drain.ts';
 import { defaultXdsLimits, XdsHub, type XdsLimits } from './xds/hub.ts';
-import { TranslatedSource } from './xds/source.ts';
 
 export interface MeshOptions {
   readonly meshNamespace: string;
@@ -58,7 +59,7 @@ export class MeshControl {
   private changed(kind: ObjectKind, touched: Touched): void {
     if (kind === 'Namespace') for (const listener of this.namespaceListeners) listener();
     if (isTouched(touched)) {
-      this.hub.change(touched);
+      this.hub.change(changeOf(touched));
       this.drain.observe(touched);
     }
     for (const listener of this.listeners) listener(touched);

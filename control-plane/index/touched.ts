@@ -21,11 +21,3 @@ export const untouched = (): Touched => ({
 
 export const isTouched = (touched: Touched): boolean =>
   touched.everything || touched.addresses.size + touched.services.size + touched.endpoints.size + touched.pods.size > 0;
-
-/** Adds `from` to `into`. */
-export function mergeTouched(into: Touched, from: Touched): void {
-  into.everything ||= from.everything;
-  for (const name of ['addresses', 'services', 'endpoints', 'pods'] as const) {
-    for (const one of from[name]) into[name].add(one);
-  }
-}

@@ -1,7 +1,9 @@
 /** The Kubernetes API by path, through @kubernetes/client-node's configuration and transport. */
 import { HttpMethod, IsomorphicFetchHttpLibrary, KubeConfig, RequestContext, Watch } from '@kubernetes/client-node';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { errorText } from '../log.ts';
+import { errorText } from './report.ts';
+
+export type { KubeConfig };
 
 export interface KubeError {
   /** HTTP status; 0 when there was no answer. */

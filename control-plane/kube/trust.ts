@@ -1,10 +1,10 @@
 /** The ConfigMap `weft-trust` in every namespace: written, and put right when somebody changes it. */
 import type { Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
-import type { Log } from '../log.ts';
 import type { KubeClient } from './client.ts';
 import { WorkQueue } from './queue.ts';
 import { keyOfObject, Reflector } from './reflector.ts';
+import type { Report } from './report.ts';
 
 const name = 'weft-trust';
 const dataKey = 'root-cert.pem';
@@ -14,7 +14,7 @@ const configMap = z.looseObject({ data: z.record(z.string(), z.string()).nullish
 export interface TrustOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Report;
   readonly bundlePem: string;
   readonly isLeader: () => boolean;
   /** Names of namespaces that are there and stay. */

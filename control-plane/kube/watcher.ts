@@ -1,19 +1,19 @@
 /** Everything that the mesh looks at, from the Kubernetes API into the state. */
 
 import { isCoreKind } from '../index/core.ts';
-import { type ObjectKind, objectKinds, parseObject } from '../index/objects.ts';
-import type { Log } from '../log.ts';
-import type { MeshControl } from '../mesh.ts';
+import { type MeshObject, type ObjectKind, objectKinds, parseObject } from '../index/objects.ts';
 import type { KubeClient } from './client.ts';
 import { keyOfObject, Reflector } from './reflector.ts';
+import type { Report } from './report.ts';
 import { collectionPath } from './resources.ts';
-import { type StatusWriter, statusKinds } from './status-writer.ts';
 
 export interface WatcherOptions {
   readonly client: KubeClient;
-  readonly mesh: MeshControl;
-  readonly status: StatusWriter;
-  readonly log: Log;
+  readonly log: Report;
+  readonly apply: (object: MeshObject) => void;
+  readonly remove: (kind: ObjectKind, key: string) => void;
+  /** Every object as the API server has it, and why it was not taken if it was not. */
+  readonly observe: (kind: ObjectKind, key: string, raw: unknown, invalid: string | undefined) => void;
 }
 
 export class ClusterWatcher {
@@ -49,8 +49,7 @@ export class ClusterWatcher {
     return sum;
   }
 
-  private reflectorFor(kind: ObjectKind, { client, mesh, status, log }: WatcherOptions): Reflector {
-    const withStatus = statusKinds.find((one) => one === kind);
+  private reflectorFor(kind: ObjectKind, { client, log, apply, remove, observe }: WatcherOptions): Reflector {
     return new Reflector({
       client,
       path: collectionPath(kind),
@@ -59,18 +58,15 @@ export class ClusterWatcher {
           const key = keyOfObject(raw);
           if (key === undefined) return;
           const parsed = parseObject(kind, isCoreKind(kind) ? raw : withoutNoise(raw));
-          if (parsed.ok) mesh.apply(parsed.value);
+          if (parsed.ok) apply(parsed.value);
           else {
             // Admission keeps such objects out; one that came past it changes nothing of what serves.
             this.counters.invalid += 1;
             log.warn('object not taken; its last good version stays', { kind, key, reason: parsed.error });
           }
-          if (withStatus !== undefined) status.observe(withStatus, key, raw, parsed.ok ? undefined : parsed.error);
+          observe(kind, key, raw, parsed.ok ? undefined : parsed.error);
         },
-        remove: (key) => {
-          mesh.delete(kind, key);
-          if (withStatus !== undefined) status.forget(withStatus, key);
-        },
+        remove: (key) => remove(kind, key),
         synced: () => {
           this.unsynced.delete(kind);
         },

@@ -1,10 +1,10 @@
 /** Puts the mesh's trust bundle into the webhooks of `weft-control-plane`, now and whenever it is not there. */
 import type { Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
-import type { Log } from '../log.ts';
 import type { KubeClient } from './client.ts';
 import { WorkQueue } from './queue.ts';
 import { Reflector } from './reflector.ts';
+import type { Report } from './report.ts';
 
 const name = 'weft-control-plane';
 const collection = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
@@ -18,9 +18,9 @@ export class WebhookCaBundle {
   private readonly reflector: Reflector;
   private readonly client: KubeClient;
   private readonly caBundle: string;
-  private readonly log: Log;
+  private readonly log: Report;
 
-  constructor(client: KubeClient, clock: Clock, log: Log, bundlePem: string) {
+  constructor(client: KubeClient, clock: Clock, log: Report, bundlePem: string) {
     this.client = client;
     this.log = log;
     this.caBundle = Buffer.from(bundlePem, 'utf8').toString('base64');

@@ -1,7 +1,6 @@
 /** Encoded resources, each made once for all who get the same, and made anew only after something touched it. */
 import type { ResourceKind } from '@weft/policies/model/snapshot';
-import type { Touched } from '../index/touched.ts';
-import { groupOf, groupsOf } from './groups.ts';
+import type { Change } from './change.ts';
 
 /** Who asks, as far as it makes a difference to the answer. */
 export interface XdsClient {
@@ -21,6 +20,8 @@ export interface EncodedResource {
 export interface ResourceSource {
   scope(kind: ResourceKind, client: XdsClient): string;
   encode(kind: ResourceKind, name: string, client: XdsClient): EncodedResource | undefined;
+  /** Resources of one group change together; a listener's group is that of its pod. */
+  group(kind: ResourceKind, name: string, podKey: string): string;
   /** Every name of a kind, for clients that subscribe to all of them. */
   names(kind: ResourceKind, client: XdsClient): readonly string[];
 }
@@ -82,20 +83,24 @@ export class ResourceCache {
     this.counters.encodedAnew += 1;
     this.sequence += 1;
     const entry = { ...made, sequence: this.sequence };
-    this.put(key, groupOf(kind, name, client.podKey), entry);
+    this.put(key, this.group(kind, name, client.podKey), entry);
     return entry;
+  }
+
+  group(kind: ResourceKind, name: string, podKey: string): string {
+    return this.source.group(kind, name, podKey);
   }
 
   names(kind: ResourceKind, client: XdsClient): readonly string[] {
     return this.source.names(kind, client);
   }
 
-  invalidate(touched: Touched): void {
-    if (touched.everything) {
+  invalidate(change: Change): void {
+    if (change.everything) {
       for (const slot of this.slots.values()) slot.stale = true;
       return;
     }
-    for (const group of groupsOf(touched)) {
+    for (const group of change.groups) {
       for (const key of this.groups.get(group) ?? []) {
         const slot = this.slots.get(key);
         if (slot !== undefined) slot.stale = true;

@@ -1,9 +1,8 @@
 /** All streams and what they subscribe to: changes come in, the streams that they concern go out and tell. */
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
-import { mergeTouched, type Touched, untouched } from '../index/touched.ts';
 import type { CacheEntry, ResourceCache } from './cache.ts';
-import { groupOf, groupsOf } from './groups.ts';
+import { type Change, mergeChange, noChange } from './change.ts';
 import type { XdsStream } from './stream.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -70,7 +69,7 @@ export class XdsHub {
   private readonly wildcards = new Set<XdsStream>();
   private readonly due = new Set<XdsStream>();
   private readonly settledListeners = new Set<() => void>();
-  private pending = untouched();
+  private pending = noChange();
   private timer: Cancel | undefined;
   private settledTimer: Cancel | undefined;
 
@@ -81,9 +80,9 @@ export class XdsHub {
   }
 
   /** Something changed: subscribers hear of it within `debounceMs`, together with what else changes until then. */
-  change(touched: Touched): void {
-    this.cache.invalidate(touched);
-    mergeTouched(this.pending, touched);
+  change(change: Change): void {
+    this.cache.invalidate(change);
+    mergeChange(this.pending, change);
     this.schedule();
   }
 
@@ -91,22 +90,22 @@ export class XdsHub {
   push(): void {
     this.timer?.();
     this.timer = undefined;
-    const touched = this.pending;
-    this.pending = untouched();
-    if (touched.everything) {
+    const change = this.pending;
+    this.pending = noChange();
+    if (change.everything) {
       for (const stream of this.streams) {
         stream.markAll();
         this.due.add(stream);
       }
     } else {
-      for (const group of groupsOf(touched)) {
+      for (const group of change.groups) {
         for (const { stream, subscription } of this.subscribers.get(group) ?? []) {
           subscription.dirty = true;
           this.due.add(stream);
         }
       }
     }
-    if (touched.everything || touched.services.size > 0) {
+    if (change.everything || change.names) {
       for (const stream of this.wildcards) {
         stream.expandWildcards();
         this.due.add(stream);
@@ -145,7 +144,7 @@ export class XdsHub {
   }
 
   *subscribersOf(kind: ResourceKind, name: string, podKey = ''): Generator<Subscriber> {
-    for (const subscriber of this.subscribers.get(groupOf(kind, name, podKey)) ?? []) {
+    for (const subscriber of this.subscribers.get(this.cache.group(kind, name, podKey)) ?? []) {
       const { subscription } = subscriber;
       if (subscription.kind === kind && subscription.name === name) yield subscriber;
     }

@@ -3,7 +3,6 @@ import type { Cancel } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import type { XdsClient } from './cache.ts';
-import { groupOf } from './groups.ts';
 import type { Subscriber, XdsHub } from './hub.ts';
 import { Subscription } from './subscription.ts';
 
@@ -114,7 +113,7 @@ export abstract class XdsStream {
       const message = `Listener "${name}" is not a resource of ${this.nodeId}; a workload may ask for its own "inbound" and "outbound"`;
       return err({ code: 'permission-denied', message });
     }
-    const subscription = new Subscription(kind, name, groupOf(kind, name, this.client.podKey), wildcard);
+    const subscription = new Subscription(kind, name, this.hub.cache.group(kind, name, this.client.podKey), wildcard);
     names.set(name, this.hub.subscribe(this, subscription));
     this.subscriptionCount += 1;
     return ok(subscription);

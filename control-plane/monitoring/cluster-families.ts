@@ -1,7 +1,7 @@
-import { counter, gauge, type MetricFamily } from '../monitoring/metrics.ts';
-import type { LeaderElection } from './lease.ts';
-import type { StatusWriter } from './status-writer.ts';
-import type { ClusterWatcher } from './watcher.ts';
+import type { LeaderElection } from '../kube/lease.ts';
+import type { ClusterWatcher } from '../kube/watcher.ts';
+import type { StatusWriter } from '../status/writer.ts';
+import { counter, gauge, type MetricFamily } from './metrics.ts';
 
 export interface ClusterParts {
   readonly watcher: ClusterWatcher;

@@ -3,6 +3,7 @@ import { unreachable } from '@weft/policies/kit/result';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import type { Touched } from '../index/touched.ts';
 import { parseOutboundName } from '../translate/names.ts';
+import type { Change } from '../xds/change.ts';
 
 export function groupOf(kind: ResourceKind, name: string, podKey: string): string {
   switch (kind) {
@@ -25,9 +26,11 @@ function serviceGroup(prefix: 'service' | 'endpoints', name: string): string {
   return ref === undefined ? 'fixed' : `${prefix} ${ref.namespace}/${ref.service}`;
 }
 
-export function* groupsOf(touched: Touched): Generator<string> {
-  for (const ip of touched.addresses) yield `address ${ip}`;
-  for (const pod of touched.pods) yield `pod ${pod}`;
-  for (const service of touched.services) yield `service ${service}`;
-  for (const service of touched.endpoints) yield `endpoints ${service}`;
+export function changeOf(touched: Touched): Change {
+  const groups = new Set<string>();
+  for (const ip of touched.addresses) groups.add(`address ${ip}`);
+  for (const pod of touched.pods) groups.add(`pod ${pod}`);
+  for (const service of touched.services) groups.add(`service ${service}`);
+  for (const service of touched.endpoints) groups.add(`endpoints ${service}`);
+  return { everything: touched.everything, groups, names: touched.services.size > 0 };
 }

@@ -2,9 +2,9 @@
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { Secret } from '@weft/policies/kit/secret';
 import { z } from 'zod';
-import type { RootMaterial } from '../ca/authority.ts';
-import type { RootStore } from '../ca/root-store.ts';
-import type { KubeClient } from './client.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { RootMaterial } from './authority.ts';
+import type { RootStore } from './root-store.ts';
 
 const name = 'weft-ca';
 const secret = z.looseObject({ data: z.looseObject({ 'ca.crt': z.string(), 'ca.key': z.string() }) });

@@ -1,26 +1,25 @@
 /** The control plane in a cluster: watches, writes status, admits, publishes the trust bundle. */
 import { randomUUID } from 'node:crypto';
-import type { KubeConfig } from '@kubernetes/client-node';
 import { systemClock } from '@weft/policies/kit/clock';
 import { ok, type Result } from '@weft/policies/kit/result';
-import { validateObject } from '../admission/validate.ts';
-import { startWebhook } from '../admission/webhook.ts';
-import type { Authority } from '../ca/authority.ts';
-import { openAuthority } from '../ca/root-store.ts';
-import type { Config } from '../config.ts';
-import type { Log } from '../log.ts';
-import { MeshControl } from '../mesh.ts';
-import { monitor, type Serving, serve } from '../serve.ts';
-import { startTracing } from '../tracing.ts';
-import { KubeClient, loadKubeConfig } from './client.ts';
-import { clusterFamilies } from './families.ts';
-import { LeaderElection } from './lease.ts';
-import { SecretRootStore } from './root-secret.ts';
-import { StatusWriter } from './status-writer.ts';
-import { TokenReviewVerifier } from './token-review.ts';
-import { TrustPublisher } from './trust.ts';
-import { ClusterWatcher } from './watcher.ts';
-import { WebhookCaBundle } from './webhook-ca.ts';
+import { validateObject } from './admission/validate.ts';
+import { startWebhook } from './admission/webhook.ts';
+import { TokenReviewVerifier } from './auth/token-review.ts';
+import type { Authority } from './ca/authority.ts';
+import { SecretRootStore } from './ca/root-secret.ts';
+import { openAuthority } from './ca/root-store.ts';
+import type { Config } from './config.ts';
+import { KubeClient, type KubeConfig, loadKubeConfig } from './kube/client.ts';
+import { LeaderElection } from './kube/lease.ts';
+import { TrustPublisher } from './kube/trust.ts';
+import { ClusterWatcher } from './kube/watcher.ts';
+import { WebhookCaBundle } from './kube/webhook-ca.ts';
+import type { Log } from './log.ts';
+import { MeshControl } from './mesh.ts';
+import { clusterFamilies } from './monitoring/cluster-families.ts';
+import { monitor, type Serving, serve } from './serve.ts';
+import { StatusWriter } from './status/writer.ts';
+import { startTracing } from './tracing.ts';
 
 const rootAttemptsMax = 60;
 const rootRetryMs = 1_000;
@@ -48,7 +47,16 @@ export async function runInCluster(
   });
   const isLeader = (): boolean => leader.isLeader;
   const status = new StatusWriter({ client, clock: systemClock, log, mesh, isLeader });
-  const watcher = new ClusterWatcher({ client, mesh, status, log });
+  const watcher = new ClusterWatcher({
+    client,
+    log,
+    apply: (object) => mesh.apply(object),
+    remove: (kind, key) => {
+      mesh.delete(kind, key);
+      status.forget(kind, key);
+    },
+    observe: (kind, key, raw, invalid) => status.observe(kind, key, raw, invalid),
+  });
   let waitingFor: string | undefined = 'the root certificate (Secret weft-ca)';
   const monitored = await monitor({
     config,

@@ -7,7 +7,8 @@ import { keyOf, objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import { type Touched, untouched } from '../index/touched.ts';
 import { outboundName } from '../translate/names.ts';
-import type { XdsHub } from './hub.ts';
+import type { XdsHub } from '../xds/hub.ts';
+import { changeOf } from './groups.ts';
 
 /** A subscriber that does not answer may hold up the end of a pod no longer than this. */
 const waitMsMax = 2_000;
@@ -90,7 +91,7 @@ export class DrainTracker {
     this.counters.drained += 1;
     const touched = untouched();
     for (const ip of pod.ips) touched.addresses.add(ip);
-    this.hub?.change(touched);
+    this.hub?.change(changeOf(touched));
   }
 
   private forget(key: string): void {

@@ -8,7 +8,8 @@ import { encodeResource, resourceVersion, type EncodedResource as WireResource }
 import type { TranslateContext } from '../translate/context.ts';
 import { INBOUND, OUTBOUND, outboundName, PASSTHROUGH } from '../translate/names.ts';
 import { scopeOf, type TranslatedResource, translateResource } from '../translate/resource.ts';
-import type { EncodedResource, ResourceSource, XdsClient } from './cache.ts';
+import type { EncodedResource, ResourceSource, XdsClient } from '../xds/cache.ts';
+import { groupOf } from './groups.ts';
 
 export class TranslatedSource implements ResourceSource {
   private readonly context: TranslateContext;
@@ -32,6 +33,10 @@ export class TranslatedSource implements ResourceSource {
       any: toBinary(AnySchema, any),
       resource: toBinary(ResourceSchema, create(ResourceSchema, { name, version, resource: any })),
     };
+  }
+
+  group(kind: ResourceKind, name: string, podKey: string): string {
+    return groupOf(kind, name, podKey);
   }
 
   names(kind: ResourceKind): readonly string[] {

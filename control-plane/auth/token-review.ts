@@ -3,9 +3,9 @@ import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { Secret } from '@weft/policies/kit/secret';
 import { z } from 'zod';
-import { type AuthFailure, TOKEN_AUDIENCE, type TokenIdentity, type TokenVerifier } from '../auth/caller.ts';
-import { claimedExpiryMs, describeRefusedToken } from '../auth/describe-token.ts';
-import type { KubeClient } from './client.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { type AuthFailure, TOKEN_AUDIENCE, type TokenIdentity, type TokenVerifier } from './caller.ts';
+import { claimedExpiryMs, describeRefusedToken } from './describe-token.ts';
 
 const review = z.looseObject({
   status: z.looseObject({

@@ -1,12 +1,12 @@
 /** Writes status where it is not as it should be: at a bounded rate, and never twice the same. */
 import type { Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
+import type { KubeClient } from '../kube/client.ts';
+import { WorkQueue } from '../kube/queue.ts';
+import { apiVersionOf, objectPath } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 import type { MeshControl } from '../mesh.ts';
-import { type Observed, type StatusKind, statusFor } from '../status/build.ts';
-import type { KubeClient } from './client.ts';
-import { WorkQueue } from './queue.ts';
-import { apiVersionOf, objectPath } from './resources.ts';
+import { type Observed, type StatusKind, statusFor } from './build.ts';
 
 export const statusKinds: readonly StatusKind[] = ['HTTPRoute', 'TrafficPolicy', 'AuthorizationPolicy'];
 
@@ -50,7 +50,9 @@ export class StatusWriter {
   }
 
   /** What the API server says of an object, and why it was not taken if it was not. */
-  observe(kind: StatusKind, key: string, object: unknown, invalid: string | undefined): void {
+  observe(objectKind: string, key: string, object: unknown, invalid: string | undefined): void {
+    const kind = statusKinds.find((one) => one === objectKind);
+    if (kind === undefined) return;
     const parsed = written.safeParse(object);
     if (!parsed.success) return;
     const { metadata, status } = parsed.data;
@@ -63,7 +65,7 @@ export class StatusWriter {
     this.soon();
   }
 
-  forget(kind: StatusKind, key: string): void {
+  forget(kind: string, key: string): void {
     this.known.delete(`${kind} ${key}`);
     this.queue.forget(`${kind} ${key}`);
   }
