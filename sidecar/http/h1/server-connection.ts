@@ -170,7 +170,15 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
     this.endSeen = true;
     if (this.phase === 'closing') return;
     this.pump();
-    if (this.exchange === undefined && this.phase !== 'closed') this.beginClose();
+    const exchange = this.exchange;
+    if (exchange === undefined) {
+      if (this.phase !== 'closed') this.beginClose();
+      return;
+    }
+    // A client that is gone looks like one that only closed its side, which none does that waits for an answer: the
+    // upstream is told at once, instead of working on for nobody.
+    const waits = exchange.state === 'head' || exchange.state === 'body';
+    if (waits && exchange.head.protocol === undefined) this.socket.destroy();
   }
 
   private onClose(): void {
