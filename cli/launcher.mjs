@@ -6,9 +6,11 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const EX_UNAVAILABLE = 69;
 const main = join(dirname(dirname(fileURLToPath(import.meta.url))), 'cli', 'main.js');
 const require = createRequire(import.meta.url);
 
@@ -18,13 +20,24 @@ function nodeBinary() {
     const path = join(dirname(require.resolve(`${name}/package.json`)), 'bin', 'node');
     if (existsSync(path)) return path;
   } catch {
-    // The optional dependency has no build for this system; said below.
+    // The optional dependency has no build for this system, or was left out; said below.
   }
-  console.error(`weft runs on Linux x64 and arm64; there is no ${name} package here. Run it in a Linux machine or VM.`);
-  process.exit(69);
+  const how =
+    process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch)
+      ? `the package ${name} is missing: install weft without --omit=optional`
+      : 'weft runs on Linux x64 and arm64; run it in a Linux machine or VM';
+  console.error(`weft: ${how}`);
+  process.exit(EX_UNAVAILABLE);
 }
 
-const flags = ['--experimental-ffi', '--disable-warning=ExperimentalWarning'];
-const child = spawn(nodeBinary(), [...flags, main, ...process.argv.slice(2)], { stdio: 'inherit' });
+const node = nodeBinary();
+const args = ['--experimental-ffi', '--disable-warning=ExperimentalWarning', main, ...process.argv.slice(2)];
+if (typeof process.execve === 'function') {
+  // The newer Node takes this process's place; that doing so is experimental in some versions is no news for the user.
+  process.removeAllListeners('warning');
+  process.execve(node, [node, ...args], process.env);
+}
+const child = spawn(node, args, { stdio: 'inherit' });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+// Of a signal the shell's way: 128 and its number.
+child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));

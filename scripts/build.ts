@@ -3,14 +3,16 @@
  *
  *   dist/weft          the npm package: the `weft` command with the local mesh, laid out as the repository
  *   dist/images/<name> the build context of each image: its programs, Node and a Dockerfile
+ *
+ * Another folder than dist may be named on the command line.
  */
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { constants, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const dist = join(root, 'dist');
+const dist = resolve(process.argv[2] ?? join(root, 'dist'));
 const weft = join(dist, 'weft');
 const { version, license, description, optionalDependencies } = JSON.parse(
   readFileSync(join(root, 'package.json'), 'utf8'),
@@ -109,6 +111,8 @@ async function bundle(program: Program): Promise<readonly string[]> {
     minifyWhitespace: true,
     // Error messages and stack traces keep their names.
     keepNames: true,
+    // A crash prints the line it is in.
+    lineLimit: 200,
     legalComments: 'linked',
     banner: { js: banner },
     external: ['node:*'],
@@ -146,9 +150,11 @@ function packImage(
   files: Map<Program, readonly string[]>,
 ): void {
   const context = join(dist, 'images', name);
-  for (const file of parts.flatMap((part) => files.get(part) ?? [])) cpSync(join(weft, file), join(context, file));
-  cpSync(join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node'), join(context, 'node'));
-  writeJson(join(context, 'package.json'), { name: `weft-${name}`, version, type: 'module' });
+  for (const file of parts.flatMap((part) => files.get(part) ?? []))
+    cpSync(join(weft, file), join(context, 'weft', file));
+  const node = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
+  copyFileSync(node, join(context, 'node'), constants.COPYFILE_FICLONE);
+  writeJson(join(context, 'weft', 'package.json'), { name: `weft-${name}`, version, type: 'module' });
   const recipe = readFileSync(join(root, 'Dockerfile'), 'utf8');
   writeFileSync(join(context, 'Dockerfile'), recipe.replaceAll('@PROGRAM@', bundleOf(parts[0])));
 }
@@ -160,4 +166,4 @@ const files = new Map<Program, readonly string[]>();
 for (const program of programs) files.set(program, await bundle(program));
 packPackage();
 for (const [name, parts] of Object.entries(images)) packImage(name, parts, files);
-console.log(`dist/weft and dist/images/{${Object.keys(images).join(',')}} are built`);
+console.log(`${weft} and ${join(dist, 'images')}/{${Object.keys(images).join(',')}} are built`);

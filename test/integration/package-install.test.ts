@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { buildPackage, finish, type Installed, installPackage, linkRuntime } from '../support/package.ts';
+import { bootstrap, cluster, httpListener, route } from '../support/pair-bootstrap.ts';
+import { curl } from '../support/pair-curl.ts';
+import { type HttpOrigin, httpOrigin } from '../support/pair-origin.ts';
+import { freePort, Program } from '../support/pair-process.ts';
+import { testFolder } from '../support/pair-sidecar.ts';
+
+const folder = testFolder('package');
+const built = join(folder, 'dist');
+
+interface Served {
+  readonly file: string;
+  readonly port: number;
+}
+
+let origin: HttpOrigin;
+
+async function bootstrapFile(name: string): Promise<Served> {
+  const port = await freePort();
+  const file = join(folder, name);
+  writeFileSync(
+    file,
+    bootstrap({
+      id: 'packaged',
+      adminPort: await freePort(),
+      listeners: [
+        httpListener({
+          name: 'outbound',
+          at: { ip: '127.0.0.1', port },
+          direction: 'OUTBOUND',
+          routes: [route('any', '/', 'origin')],
+        }),
+      ],
+      clusters: [cluster({ name: 'origin', endpoints: [{ ip: '127.0.0.1', port: origin.port }] })],
+    }),
+  );
+  return { file, port };
+}
+
+async function carriesRequest(program: Program, port: number): Promise<void> {
+  try {
+    await program.until('serving', () => program.stderr.includes(' serving '));
+    const { stdout } = await curl('-i', `http://127.0.0.1:${port}/from/the/package`);
+    assert.match(stdout, /^HTTP\/1\.1 200 OK\r\n/);
+    assert.match(stdout, /GET \/from\/the\/package$/);
+    program.child.kill('SIGTERM');
+    assert.equal(await program.exitCode(), 0, program.stderr);
+  } finally {
+    await program.stop();
+  }
+}
+
+before(async () => {
+  origin = await httpOrigin((request, response) => {
+    response.end(`${request.method} ${request.url}`);
+  });
+  await buildPackage(built);
+});
+
+after(async () => {
+  await origin.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('the npm package, installed in an empty folder', { timeout: 240_000 }, () => {
+  let installed: Installed;
+  before(async () => {
+    installed = await installPackage(built, join(folder, 'project'));
+  });
+
+  test('says what to do when the runtime was left out', async () => {
+    const { code, stderr } = await finish(installed.weft, ['--help'], installed.folder);
+    assert.equal(code, 69);
+    assert.match(stderr, /the package node-linux-\w+ is missing: install weft without --omit=optional/);
+    linkRuntime(installed);
+  });
+
+  test('weft --help, and the help of each command', async () => {
+    const overview = await finish(installed.weft, ['--help'], installed.folder);
+    assert.equal(overview.code, 0, overview.stderr);
+    assert.equal(overview.stderr, '');
+    const commands = [...overview.stdout.matchAll(/^ {2}(\w+) {2,}/gm)].map(([, name = '']) => name);
+    assert.ok(
+      ['up', 'down', 'check', 'status', 'sidecar'].every((name) => commands.includes(name)),
+      overview.stdout,
+    );
+    for (const name of commands) {
+      const help = await finish(installed.weft, [name, '--help'], installed.folder);
+      assert.equal(help.code, 0, help.stderr);
+      assert.match(help.stdout, new RegExp(`^Usage: weft ${name}`, 'm'));
+    }
+  });
+
+  test('weft sidecar checks a bootstrap', async () => {
+    const { file } = await bootstrapFile('good.yaml');
+    const good = await finish(installed.weft, ['sidecar', '-c', file, '--check'], installed.folder);
+    assert.equal(good.code, 0, good.stderr);
+    const wrong = join(folder, 'wrong.yaml');
+    writeFileSync(wrong, readFileSync(file, 'utf8').replace('"codec_type":"AUTO"', '"codec_type":"HTTP3"'));
+    const refused = await finish(installed.weft, ['sidecar', '-c', wrong, '--check'], installed.folder);
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stderr, /codec_type/);
+  });
+
+  test('weft sidecar carries a request and ends by SIGTERM', async () => {
+    const { file, port } = await bootstrapFile('serve.yaml');
+    await carriesRequest(new Program(installed.weft, ['sidecar', '-c', file], { cwd: installed.folder }), port);
+  });
+
+  test('every file that a program of the local mesh is started from is there', () => {
+    const shipped = join(installed.folder, 'node_modules', 'weft');
+    const agent = readFileSync(join(shipped, 'local', 'agent', 'main.js'), 'utf8');
+    const images = [...agent.matchAll(/\{project\}\/([\w/-]+\.\w+)/g)].map(([, path = '']) => path);
+    assert.ok(images.length >= 4, 'the image table is in the bundle');
+    for (const path of [...images, 'local/agent/main.js', 'local/agent/launch.js', 'local/manifests/weft.yaml']) {
+      assert.ok(existsSync(join(shipped, path)), path);
+    }
+    const neighbours = readFileSync(join(shipped, 'cli', 'main.js'), 'utf8');
+    assert.match(neighbours, /new URL\("\.\.\/local\/agent\/process\.js",\s*import\.meta\.url\)/);
+  });
+});
+
+interface Context {
+  readonly folder: string;
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+/** The entry point with the paths of the image turned into those of its build context. */
+function context(name: string): Context {
+  const here = join(built, 'images', name);
+  const recipe = readFileSync(join(here, 'Dockerfile'), 'utf8');
+  const entrypoint: readonly string[] = JSON.parse(/^ENTRYPOINT (\[.*\])$/m.exec(recipe)?.[1] ?? '[]');
+  const copies = [...recipe.matchAll(/^COPY (\S+) (\S+)$/gm)].map(([, from = '', to = '']) => [from, to] as const);
+  const [command = '', ...args] = entrypoint.map((part) => {
+    const copy = copies.find(([, to]) => part === to || part.startsWith(`${to}/`));
+    return copy === undefined ? part : join(here, copy[0], part.slice(copy[1].length));
+  });
+  return { folder: here, command, args };
+}
+
+describe('the image contexts', { timeout: 120_000 }, () => {
+  test('each has an executable Node and the program of its entry point', () => {
+    const names = readdirSync(join(built, 'images'));
+    assert.deepEqual(names.sort(), ['control-plane', 'injector', 'sidecar']);
+    for (const name of names) {
+      const { command, args, folder: here } = context(name);
+      assert.equal(command, join(here, 'node'));
+      assert.ok((statSync(command).mode & 0o111) !== 0, 'executable');
+      assert.ok(existsSync(args.at(-1) ?? ''), `${args.at(-1)} is there`);
+    }
+  });
+
+  test('sidecar: carries a request', async () => {
+    const { file, port } = await bootstrapFile('image.yaml');
+    const { command, args, folder: here } = context('sidecar');
+    await carriesRequest(new Program(command, [...args, '-c', file], { cwd: here }), port);
+  });
+
+  test('sidecar: names what the injector would have set', async () => {
+    const { command, args, folder: here } = context('sidecar');
+    const { code, stderr } = await finish('env', ['-i', command, ...args], here);
+    assert.equal(code, 64);
+    assert.match(stderr, /POD_NAME is not set/);
+  });
+
+  test('control plane: serves static objects', async () => {
+    const { command, args, folder: here } = context('control-plane');
+    const objects = join(folder, 'objects.yaml');
+    writeFileSync(objects, 'apiVersion: v1\nkind: Namespace\nmetadata: { name: shop }\n');
+    const listen = ['--xds', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'];
+    const program = new Program(command, [...args, '--static', objects, ...listen], { cwd: here });
+    try {
+      await program.until('serving', () => program.stdout.includes('"message":"serving"'));
+      program.child.kill('SIGTERM');
+      assert.equal(await program.exitCode(), 0, program.stderr);
+    } finally {
+      await program.stop();
+    }
+  });
+
+  test('control plane: asks the Kubernetes API of its kubeconfig', async () => {
+    const { command, args, folder: here } = context('control-plane');
+    const asked = await httpOrigin((_request, response) => {
+      response.statusCode = 503;
+      response.end();
+    });
+    const kubeconfig = join(folder, 'kubeconfig');
+    const server = `http://127.0.0.1:${asked.port}`;
+    writeFileSync(
+      kubeconfig,
+      JSON.stringify({
+        clusters: [{ name: 'c', cluster: { server, 'insecure-skip-tls-verify': true } }],
+        users: [{ name: 'u', user: {} }],
+        contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+        'current-context': 'x',
+      }),
+    );
+    const listen = ['--xds', '--webhook', '--monitoring'].flatMap((name) => [name, '127.0.0.1:0']);
+    const paths: string[] = [];
+    asked.server.on('request', ({ url }) => paths.push(url ?? ''));
+    const program = new Program('env', [`KUBECONFIG=${kubeconfig}`, command, ...args, ...listen], { cwd: here });
+    try {
+      await program.until('asks for services', () => paths.some((path) => path.startsWith('/api/v1/services')));
+    } finally {
+      await program.stop();
+      await asked.close();
+    }
+  });
+
+  test('injector: names what is not set; its init container writes the rules', async () => {
+    const { command, args, folder: here } = context('injector');
+    const webhook = await finish('env', ['-i', command, ...args], here);
+    assert.equal(webhook.code, 2);
+    assert.match(webhook.stderr, /WEFT_SIDECAR_IMAGE is not set/);
+    // In a network namespace that ends with the process.
+    const init = await finish('unshare', ['--net', command, ...args, 'init'], here);
+    assert.equal(init.code, 0, init.stderr);
+    assert.match(init.stdout + init.stderr, /redirecting: outbound to 15001, inbound to 15006/);
+  });
+});
