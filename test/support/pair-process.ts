@@ -64,11 +64,8 @@ export class Program {
 
   /** Waits until `ready` says so, and fails at once when the process ends before. */
   async until(what: string, ready: () => boolean | Promise<boolean>): Promise<void> {
-    await waitFor(`${this.name}: ${what}`, async () => {
-      if (await ready()) return true;
-      if (this.ended) throw new Error(`it ended: ${this.stderr}`);
-      return undefined;
-    });
+    await waitFor(`${this.name}: ${what}`, async () => ((await ready()) || this.ended ? true : undefined));
+    if (this.ended) throw new Error(`${this.name} ended: ${this.stderr}`);
   }
 
   async exitCode(): Promise<number | null> {
