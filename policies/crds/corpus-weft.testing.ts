@@ -10,16 +10,14 @@ const mesh: readonly Sample[] = [
   right('Mesh', 'an empty spec', {}),
   right('Mesh', 'everything', {
     mtls: { mode: 'STRICT' },
-    outbound: { mode: 'RegistryOnly' },
     tracing: {
       otlpEndpoint: 'http://collector.observability.svc:4318/v1/traces',
       protocol: 'http',
       samplingPercent: 12.5,
     },
-    accessLog: { mode: 'All', format: 'Text' },
+    accessLog: { mode: 'All' },
     certificates: { ttl: '1h' },
     retryBudget: { percent: 50, minConcurrency: 10 },
-    drain: { maxDuration: '5s' },
   }),
   {
     kind: 'Mesh',
@@ -147,6 +145,18 @@ const targets: readonly Sample[] = [
 ];
 
 const traffic: readonly Sample[] = [
+  right('TrafficPolicy', 'a budget beside other limits', {
+    targetRefs: [target],
+    retries: { budget: {} },
+    circuitBreaker: { limits: { maxRequests: 3 } },
+  }),
+  wrong(
+    'TrafficPolicy',
+    'two bounds for one thing',
+    policy({ retries: { budget: {} }, circuitBreaker: { limits: { maxRetries: 4 } } }),
+    'spec.circuitBreaker.limits.maxRetries',
+    'set only one of them',
+  ),
   right('TrafficPolicy', 'the demo', policy({ retries: { attempts: 5, retryOn: ['5xx'], budget: { percent: 100 } } })),
   right(
     'TrafficPolicy',
@@ -159,11 +169,10 @@ const traffic: readonly Sample[] = [
         backoff: { baseInterval: '10ms', maxInterval: '1s' },
         methods: ['GET', 'POST'],
         retryNonIdempotent: true,
-        budget: {},
       },
       timeouts: { request: '1s', idle: '1h', connect: '500ms' },
       circuitBreaker: {
-        errorRate: { thresholdPercent: 30, volume: 10, window: '5s', openFor: '2s', halfOpenProbes: 3 },
+        errorRate: { thresholdPercent: 30, volume: 10, window: '5s', openFor: '2s' },
         limits: { maxConnections: 1, maxPendingRequests: 2, maxRequests: 3, maxRetries: 4 },
       },
       loadBalancer: { type: 'RoundRobin' },

@@ -41,7 +41,7 @@ describe('parseKind', () => {
         retryNonIdempotent: false,
       },
       circuitBreaker: {
-        errorRate: { thresholdPercent: 50, volume: 20, window: '10s', openFor: '30s', halfOpenProbes: 1 },
+        errorRate: { thresholdPercent: 50, volume: 20, window: '10s', openFor: '30s' },
       },
     });
   });

@@ -1,7 +1,7 @@
 /** `Mesh`: settings of the whole mesh, one object named `default`. */
 import { z } from 'zod';
 import { retryBudget } from './budget.ts';
-import { duration, durationBetween } from './formats.ts';
+import { durationBetween } from './formats.ts';
 import { conditions } from './object.ts';
 import { text } from './schema.ts';
 
@@ -38,15 +38,6 @@ export const meshSpec = z
       })
       .prefault({})
       .describe('What the server side of a connection accepts.'),
-    outbound: z
-      .strictObject({
-        mode: z
-          .enum(['Allow', 'RegistryOnly'])
-          .default('Allow')
-          .describe('Allow lets connections to unknown addresses pass; RegistryOnly refuses them.'),
-      })
-      .prefault({})
-      .describe('What happens to destinations that the mesh does not know.'),
     tracing: tracing.optional(),
     accessLog: z
       .strictObject({
@@ -54,10 +45,9 @@ export const meshSpec = z
           .enum(['None', 'Errors', 'All'])
           .default('Errors')
           .describe('Which requests the sidecars log. Errors: status 5xx, reset, or refused by a policy.'),
-        format: z.enum(['Json', 'Text']).default('Json').describe('One JSON object a line, or one line of text.'),
       })
       .prefault({})
-      .describe('The access log of the sidecars.'),
+      .describe('The access log of the sidecars: one JSON object a line.'),
     certificates: z
       .strictObject({
         ttl: durationBetween('1m', '2160h')
@@ -67,16 +57,6 @@ export const meshSpec = z
       .prefault({})
       .describe('Workload certificates.'),
     retryBudget: retryBudget.prefault({}).describe('Retry budget of destinations whose policy sets none.'),
-    drain: z
-      .strictObject({
-        maxDuration: duration()
-          .default('30s')
-          .describe(
-            'How long a sidecar that ends goes on serving what is in flight, within the grace period of its pod.',
-          ),
-      })
-      .prefault({})
-      .describe('How sidecars end.'),
   })
   .describe('The desired settings.');
 

@@ -105,8 +105,9 @@ const errorRate = z.strictObject({
   thresholdPercent: integer(1, 100).default(50).describe('The breaker opens when this share of requests fails.'),
   volume: integer(1, 1_000_000).default(20).describe('It stays closed while there are fewer requests in the window.'),
   window: durationBetween('100ms', '10m').default('10s').describe('The span of time that is looked at.'),
-  openFor: durationBetween('100ms', '1h').default('30s').describe('How long it refuses before it probes.'),
-  halfOpenProbes: integer(1, 100).default(1).describe('Requests let through as probes; all must succeed to close it.'),
+  openFor: durationBetween('100ms', '1h')
+    .default('30s')
+    .describe('How long it refuses before one request is let through as a probe, which closes it if it succeeds.'),
 });
 
 const limit = () => integer(1, 1_000_000).optional();
@@ -116,7 +117,7 @@ const limits = withRules(
     maxConnections: limit().describe('Open connections from one client to the destination.'),
     maxPendingRequests: limit().describe('Requests that wait for a connection.'),
     maxRequests: limit().describe('Requests in flight.'),
-    maxRetries: limit().describe('Retries in flight.'),
+    maxRetries: limit().describe('Retries in flight. It takes the place of a budget; set only one of them.'),
   }),
   [
     {
@@ -167,6 +168,12 @@ export const trafficPolicySpec = withRules(
       message: 'retries.perTryTimeout and timeouts.backendRequest say the same; set only one of them',
       path: ['retries', 'perTryTimeout'],
       check: (spec) => spec.retries?.perTryTimeout === undefined || spec.timeouts?.backendRequest === undefined,
+    },
+    {
+      cel: '!has(self.retries) || !has(self.retries.budget) || !has(self.circuitBreaker) || !has(self.circuitBreaker.limits) || !has(self.circuitBreaker.limits.maxRetries)',
+      message: 'retries.budget and circuitBreaker.limits.maxRetries both bound retries in flight; set only one of them',
+      path: ['circuitBreaker', 'limits', 'maxRetries'],
+      check: (spec) => spec.retries?.budget === undefined || spec.circuitBreaker?.limits?.maxRetries === undefined,
     },
     {
       cel: "!has(self.retries) || !has(self.retries.perTryTimeout) || !has(self.timeouts) || !has(self.timeouts.request) || duration(self.timeouts.request) == duration('0s') || duration(self.retries.perTryTimeout) <= duration(self.timeouts.request)",
