@@ -35,6 +35,8 @@ export interface RunningMesh {
   /** The user's: administrator over loopback. */
   readonly kubeconfigPath: string;
   readonly adminKubeconfig: string;
+  /** Credentials of another user, for the same address. */
+  kubeconfigFor(user: string, groups: readonly string[]): string;
   readonly agentPid: number;
   /** Resolves when a part ended by itself that should not have. */
   readonly failed: Promise<string>;
@@ -214,6 +216,7 @@ async function start(mesh: string, options: UpOptions, undo: Undo): Promise<Runn
     logsDir: join(dataDir, 'logs'),
     kubeconfigPath,
     adminKubeconfig: api.adminKubeconfig,
+    kubeconfigFor: (user, groups) => api.kubeconfigFor(user, groups, `https://127.0.0.1:${api.port}`),
     agentPid: agent.agent.pid,
     failed,
     close: () => {

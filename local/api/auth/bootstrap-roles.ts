@@ -80,6 +80,7 @@ const editRules: JsonObject[] = [
     write,
   ),
   rule([''], ['serviceaccounts/token', 'pods/eviction'], ['create']),
+  rule([''], ['pods/proxy', 'services/proxy'], everything),
   rule([''], ['serviceaccounts'], ['impersonate']),
   rule(['apps'], [...apps, ...scales], write),
   rule(['batch'], ['jobs', 'cronjobs'], write),

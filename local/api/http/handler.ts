@@ -9,6 +9,7 @@ import type { ApiContext } from '../rest/context.ts';
 import { badRequest, forbidden, internalError, pathNotFound, StatusError, unauthorized } from '../status.ts';
 import { parseFieldSelector } from '../store/selectors.ts';
 import { negotiate } from './negotiate.ts';
+import { isProxy, serveProxy } from './proxy.ts';
 import { type RequestInfo, type ResourcePath, readRequest } from './request-info.ts';
 import { readCall, serveResource } from './resources.ts';
 import { sendError, sendJson, sendText } from './respond.ts';
@@ -33,7 +34,8 @@ export async function handle(context: ApiContext, request: IncomingMessage, resp
     const at = info?.resource;
     const labels = {
       verb: at?.verb ?? (request.method ?? '').toLowerCase(),
-      resource: at?.plural ?? '',
+      // Only resources that exist: labels that anybody could invent would grow without end.
+      resource: at !== undefined && context.registry.find(at.group, at.version, at.plural) ? at.plural : '',
       code: String(response.statusCode),
     };
     context.counters.add('apiserver_request_total', labels);
@@ -61,6 +63,8 @@ async function serve(
   if (info.resource === undefined) return serveDocument(context, path, info, request, response);
   const type = context.registry.find(info.resource.group, info.resource.version, info.resource.plural);
   if (type === undefined) throw pathNotFound();
+  if (isProxy(info.resource)) return serveProxy(context, info.resource, request, response);
+  if (info.resource.tail.length > 0) throw pathNotFound();
   const call = readCall(info, user, request);
   return serveResource({ context, info, at: info.resource, type, call, request, response });
 }

@@ -15,6 +15,8 @@ export interface ResourcePath {
   readonly plural: string;
   readonly name: string;
   readonly subresource: string;
+  /** What follows the subresource: only the proxy ones have a path of their own. */
+  readonly tail: readonly string[];
 }
 
 /** Undefined for a target that no URL can be made of. */
@@ -63,7 +65,7 @@ function readResource(method: string, segments: readonly string[], query: URLSea
       rest.splice(0, 2);
     }
   }
-  const [plural, name = '', subresource = ''] = rest;
+  const [plural, name = '', subresource = '', ...tail] = rest;
   if (plural === undefined) return undefined;
   const isWatch = forcedWatch || query.get('watch') === 'true' || query.get('watch') === '1';
   return {
@@ -74,6 +76,7 @@ function readResource(method: string, segments: readonly string[], query: URLSea
     plural,
     name,
     subresource,
+    tail,
   };
 }
 

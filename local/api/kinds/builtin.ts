@@ -85,6 +85,7 @@ const sub = (name: string, kind: string, verbs: readonly string[], group = '', v
   verbs,
 });
 
+const proxyVerbs = ['create', 'delete', 'get', 'patch', 'update'];
 const plain: Options = { noStatus: true };
 const review: Options = { noStatus: true, cluster: true, createOnly: true };
 const eventFields = [
@@ -115,6 +116,7 @@ const core: readonly ResourceType[] = [
       sub('log', 'Pod', ['get']),
       sub('binding', 'Binding', ['create']),
       sub('eviction', 'Eviction', ['create'], 'policy'),
+      sub('proxy', 'PodProxyOptions', proxyVerbs),
     ],
   }),
   define('', 'v1', 'Service', 'services', {
@@ -122,6 +124,7 @@ const core: readonly ResourceType[] = [
     all: true,
     fields: ['spec.clusterIP', 'spec.type'],
     strategy: serviceStrategy,
+    subresources: [sub('proxy', 'ServiceProxyOptions', proxyVerbs)],
   }),
   define('', 'v1', 'Endpoints', 'endpoints', { ...plain, short: ['ep'] }),
   define('', 'v1', 'ConfigMap', 'configmaps', { ...plain, short: ['cm'], strategy: apps.configMapStrategy }),

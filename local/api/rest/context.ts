@@ -29,6 +29,10 @@ export interface ApiLimits {
   readonly listItemsMax: number;
   readonly headerTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** Requests that are being handed on to pods and Services. */
+  readonly proxiesMax: number;
+  readonly proxyConnectMsMax: number;
+  readonly proxyIdleMsMax: number;
 }
 
 export const defaultLimits: ApiLimits = {
@@ -38,6 +42,9 @@ export const defaultLimits: ApiLimits = {
   listItemsMax: 50_000,
   headerTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
+  proxiesMax: 200,
+  proxyConnectMsMax: 5_000,
+  proxyIdleMsMax: 60_000,
 };
 
 /** One request as the layers below HTTP see it. */
