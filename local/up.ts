@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startAgentProcess } from './agent/process.ts';
+import { controllersUser } from './api/auth/bootstrap-roles.ts';
 import { startEmbeddedApi } from './api/server.ts';
 import { startControllers } from './controllers/controllers.ts';
 import { type Cleared, clearLeftovers } from './node/leftovers.ts';
@@ -172,18 +173,11 @@ async function start(mesh: string, options: UpOptions, undo: Undo): Promise<Runn
   const agentKubeconfigPath = join(dataDir, 'agent.kubeconfig');
   writePrivate(join(dataDir, 'kubeconfig'), api.adminKubeconfig);
   writePrivate(kubeconfigPath, api.adminKubeconfig);
-  writePrivate(
-    agentKubeconfigPath,
-    api.kubeconfigFor(`system:node:${names.nodeName}`, ['system:nodes', 'system:masters'], nodeServer),
-  );
+  writePrivate(agentKubeconfigPath, api.kubeconfigFor(`system:node:${names.nodeName}`, ['system:nodes'], nodeServer));
 
   onStep('controllers and node agent');
   const controllers = startControllers({
-    kubeconfig: api.kubeconfigFor(
-      'system:kube-controller-manager',
-      ['system:masters'],
-      `https://127.0.0.1:${api.port}`,
-    ),
+    kubeconfig: api.kubeconfigFor(controllersUser, [], `https://127.0.0.1:${api.port}`),
     caPem: api.caPem,
     onError,
   });

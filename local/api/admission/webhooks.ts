@@ -21,6 +21,7 @@ import { evaluateCondition } from '../schema/cel-conditions.ts';
 import { internalError, StatusError } from '../status.ts';
 import { labelSelectorOf, matchesLabels } from '../store/selectors.ts';
 import type { Store } from '../store/store.ts';
+import { restrictNode } from './node-restriction.ts';
 import { callWebhook } from './webhook-client.ts';
 
 /** Calls to mutating and validating admission webhooks (admission.k8s.io/v1). */
@@ -79,6 +80,7 @@ export class Admission {
   }
 
   async validate(input: AdmissionInput): Promise<void> {
+    restrictNode(input);
     const hooks = this.#hooks('validatingwebhookconfigurations');
     if (hooks.length > 0) await Promise.all(hooks.map((hook) => this.#run(hook, input)));
   }

@@ -1,6 +1,9 @@
 import type { JsonObject } from '../json.ts';
 
 /** Default roles and bindings, as the Kubernetes documentation lists them ("Default roles and role bindings"). */
+/** Who the controllers and the scheduler are. */
+export const controllersUser = 'system:weft:controllers';
+
 const group = 'rbac.authorization.k8s.io';
 const read = ['get', 'list', 'watch'];
 const write = ['create', 'delete', 'deletecollection', 'patch', 'update'];
@@ -37,12 +40,12 @@ function aggregatedRole(name: string, rules: JsonObject[]): JsonObject[] {
   ];
 }
 
-const binding = (role: string, groups: string[]): JsonObject => ({
+const binding = (role: string, names: string[], kind: 'Group' | 'User' = 'Group'): JsonObject => ({
   apiVersion: `${group}/v1`,
   kind: 'ClusterRoleBinding',
   metadata: metadata(role),
   roleRef: { apiGroup: group, kind: 'ClusterRole', name: role },
-  subjects: groups.map((name) => ({ apiGroup: group, kind: 'Group', name })),
+  subjects: names.map((name) => ({ apiGroup: group, kind, name })),
 });
 
 const apps = ['deployments', 'replicasets', 'statefulsets', 'daemonsets'];
@@ -91,24 +94,39 @@ const editRules: JsonObject[] = [
   rule(['coordination.k8s.io'], ['leases'], write),
 ];
 
-/** The node agent: its pods and what they mount, its Node and Lease, Events. */
+/**
+ * The node agent: its pods and what they mount, Services and endpoints for cluster DNS and ClusterIPs, its Node and Lease, Events.
+ * That it touches only its own is checked in admission/node-restriction.ts.
+ */
 const nodeAgent = clusterRole('system:weft:node-agent', [
-  rule(
-    [''],
-    ['pods', 'services', 'nodes', 'namespaces', 'endpoints', 'configmaps', 'secrets', 'serviceaccounts'],
-    read,
-  ),
-  rule([''], ['pods'], ['delete', 'create', 'patch']),
-  rule([''], ['pods/status'], ['get', 'patch', 'update']),
-  rule([''], ['pods/eviction'], ['create']),
-  rule([''], ['nodes'], ['create', 'delete', 'patch', 'update']),
-  rule([''], ['nodes/status'], ['patch', 'update']),
+  rule([''], ['pods', 'services', 'configmaps', 'secrets'], read),
+  rule([''], ['pods'], ['delete']),
+  rule([''], ['pods/status'], ['patch']),
+  rule([''], ['nodes'], ['create', 'patch']),
+  rule([''], ['nodes/status'], ['patch']),
   rule([''], ['serviceaccounts/token'], ['create']),
-  rule(['', 'events.k8s.io'], ['events'], ['create', 'patch', 'update']),
+  rule([''], ['events'], ['create', 'patch']),
   rule(['discovery.k8s.io'], ['endpointslices'], read),
-  rule(['coordination.k8s.io'], ['leases'], everything),
-  rule(['authentication.k8s.io'], ['tokenreviews'], ['create']),
-  rule(['authorization.k8s.io'], ['subjectaccessreviews'], ['create']),
+  rule(['coordination.k8s.io'], ['leases'], ['create', 'patch']),
+]);
+
+/** Controllers and scheduler; of ServiceAccounts and ConfigMaps only those that every namespace gets. */
+const controllers = clusterRole('system:weft:controllers', [
+  rule([''], ['pods', 'services', 'endpoints', 'nodes', 'namespaces'], read),
+  rule([''], ['pods'], ['create', 'patch', 'delete']),
+  rule([''], ['pods/binding'], ['create']),
+  rule([''], ['pods/status'], ['patch']),
+  rule([''], ['endpoints'], ['create', 'update', 'delete']),
+  rule(['discovery.k8s.io'], ['endpointslices'], [...read, 'create', 'update', 'delete']),
+  rule(['apps'], ['deployments'], [...read, 'patch']),
+  rule(['apps'], ['replicasets'], [...read, 'create', 'patch', 'delete']),
+  rule(['apps'], ['deployments/status', 'replicasets/status'], ['patch']),
+  rule(['batch'], ['jobs'], [...read, 'delete']),
+  rule(['batch'], ['jobs/status'], ['patch']),
+  rule([''], ['serviceaccounts', 'configmaps'], ['create']),
+  { ...rule([''], ['serviceaccounts'], read), resourceNames: ['default'] },
+  { ...rule([''], ['configmaps'], [...read, 'patch']), resourceNames: ['kube-root-ca.crt'] },
+  rule([''], ['events'], ['create', 'patch']),
 ]);
 
 const discovery = [
@@ -140,6 +158,7 @@ export const bootstrapRoles: readonly JsonObject[] = [
   ]),
   clusterRole('system:monitoring', [url(['/metrics', '/healthz', '/livez', '/readyz'])]),
   nodeAgent,
+  controllers,
 ];
 
 export const bootstrapBindings: readonly JsonObject[] = [
@@ -150,4 +169,5 @@ export const bootstrapBindings: readonly JsonObject[] = [
   binding('system:service-account-issuer-discovery', ['system:serviceaccounts']),
   binding('system:monitoring', ['system:monitoring']),
   binding('system:weft:node-agent', ['system:nodes']),
+  binding('system:weft:controllers', [controllersUser], 'User'),
 ];

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { User } from '../auth/user.ts';
-import type { JsonObject } from '../json.ts';
+import { asStrings, type JsonObject } from '../json.ts';
 import type { ResourceType } from '../kinds/resource.ts';
 import { finalizersOf } from '../object.ts';
 import type { ApiContext, Call } from '../rest/context.ts';
@@ -35,13 +35,10 @@ export interface ResourceRequest {
 export function readCall(info: RequestInfo, user: User, request: IncomingMessage): Call {
   const { query } = info;
   const validation = query.get('fieldValidation');
-  const dryRun = query.getAll('dryRun');
-  if (dryRun.some((value) => value !== 'All'))
-    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`);
   const agent = (request.headers['user-agent'] ?? '').split('/')[0]?.slice(0, 128) ?? '';
   return {
     user,
-    dryRun: dryRun.length > 0,
+    dryRun: isDryRun(query.getAll('dryRun')),
     fieldManager:
       query.get('fieldManager') ??
       (info.method === 'PATCH' && request.headers['content-type']?.includes('apply') === true
@@ -140,8 +137,9 @@ async function serveWrite(wanted: ResourceRequest): Promise<void> {
 
 async function serveDelete(wanted: ResourceRequest): Promise<void> {
   const { context, type, at, call, request, response, info } = wanted;
-  const options = readDeleteOptions(await readOptionalObject(request, context.limits.bodyBytesMax), info.query);
-  const deleted = await remove(context, type, nsOf(wanted), at.name, options, withDryRun(call, info));
+  const body = await readOptionalObject(request, context.limits.bodyBytesMax);
+  const options = readDeleteOptions(body, info.query);
+  const deleted = await remove(context, type, nsOf(wanted), at.name, options, withDryRun(call, body));
   setWarnings(response, call.warnings);
   const waits = !deleted.gone && finalizersOf(deleted.object).length === 0;
   // A pod that stops and a namespace that empties are shown as they are; what is gone is a Status.
@@ -163,21 +161,29 @@ async function serveDelete(wanted: ResourceRequest): Promise<void> {
   });
 }
 
-/** Delete options come in the body too, but dry run is always also in the query of kubectl and client-go. */
-function withDryRun(call: Call, info: RequestInfo): Call {
-  return { ...call, dryRun: call.dryRun || info.query.get('dryRun') === 'All' };
+/** kubectl says it in the query, other clients only in the DeleteOptions of the body. */
+function withDryRun(call: Call, body: JsonObject): Call {
+  return { ...call, dryRun: isDryRun(asStrings(body['dryRun'])) || call.dryRun };
+}
+
+function isDryRun(values: readonly string[]): boolean {
+  if (values.some((value) => value !== 'All'))
+    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(values)}: supported values: "All"`);
+  return values.length > 0;
 }
 
 async function serveDeleteCollection(wanted: ResourceRequest): Promise<void> {
   const { context, type, call, request, response, info } = wanted;
-  const options = readDeleteOptions(await readOptionalObject(request, context.limits.bodyBytesMax), info.query);
+  const body = await readOptionalObject(request, context.limits.bodyBytesMax);
+  const options = readDeleteOptions(body, info.query);
+  const asked = withDryRun(call, body);
   const page = list(context, type, readSelection(type, nsOf(wanted), info.query), info.query);
   const objects: JsonObject[] = [];
   for (const object of page.objects) {
     const meta = object['metadata'];
     const [namespace, name] = namesOf(meta);
     try {
-      objects.push((await remove(context, type, namespace, name, options, call)).object);
+      objects.push((await remove(context, type, namespace, name, options, asked)).object);
     } catch (error) {
       if (context.store.get(type.storage, namespace, name) !== undefined) throw error;
     }
@@ -224,7 +230,11 @@ async function serveSubresource(wanted: ResourceRequest): Promise<void> {
         await evict(context, type, namespace, at.name, await readObject(request, bytesMax), call),
       );
     case 'serviceaccounts/token':
-      return sendJson(response, 201, requestToken(context, namespace, at.name, await readObject(request, bytesMax)));
+      return sendJson(
+        response,
+        201,
+        requestToken(context, namespace, at.name, await readObject(request, bytesMax), call),
+      );
     case 'namespaces/finalize':
       return sendJson(response, 200, finalizeNamespace(context, type, at.name, await readObject(request, bytesMax)));
     default:

@@ -59,16 +59,10 @@ export async function remove(
     if (stored === undefined) throw notFound(type, name);
     checkPreconditions(type, stored, options);
     const object = type.fromStorage(stored.object);
-    await context.admission.validate({
-      operation: 'DELETE',
-      type,
-      subresource: '',
-      namespace,
-      name,
-      object: undefined,
-      oldObject: object,
-      call,
-    });
+    const input = { operation: 'DELETE', type, subresource: '', namespace, name, object: undefined } as const;
+    // There is nothing to change, but a mutating webhook may refuse, too.
+    await context.admission.mutate({ ...input, oldObject: object, call });
+    await context.admission.validate({ ...input, oldObject: object, call });
     const done = removeOnce(context, type, stored, options, call);
     if (done !== undefined) return { ...done, object: type.fromStorage(done.object) };
     if (attempt >= attemptsMax) throw conflict(type, name);

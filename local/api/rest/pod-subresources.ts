@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http';
+import { nodeOf } from '../admission/node-restriction.ts';
 import { asNumber, asObject, asObjects, asString, asStrings, at, clone, ensure, type JsonObject } from '../json.ts';
 import type { ResourceType } from '../kinds/resource.ts';
 import { labelsOf, metaOf, nameOf, rfc3339, uidOf } from '../object.ts';
-import { badRequest, conflict, notFound, StatusError } from '../status.ts';
+import { badRequest, conflict, forbidden, notFound, StatusError } from '../status.ts';
 import { labelSelectorOf, matchesLabels } from '../store/selectors.ts';
 import type { ApiContext, Call } from './context.ts';
 import { readDeleteOptions, remove } from './delete.ts';
@@ -167,7 +168,13 @@ const expirationMinSeconds = 600;
 const expirationDefaultSeconds = 3600;
 const expirationMaxSeconds = 24 * 3600;
 
-export function requestToken(context: ApiContext, namespace: string, name: string, body: JsonObject): JsonObject {
+export function requestToken(
+  context: ApiContext,
+  namespace: string,
+  name: string,
+  body: JsonObject,
+  call: Call,
+): JsonObject {
   const account = context.store.get('/serviceaccounts', namespace, name);
   if (account === undefined) throw notFound({ group: '', plural: 'serviceaccounts' }, name);
   const spec = asObject(body['spec']) ?? {};
@@ -182,6 +189,11 @@ export function requestToken(context: ApiContext, namespace: string, name: strin
   }
   const seconds = Math.min(asked, expirationMaxSeconds);
   const pod = boundPod(context, namespace, name, asObject(spec['boundObjectRef']));
+  const node = nodeOf(call.user);
+  if (node !== undefined && pod?.node !== node) {
+    const why = `node "${node}" can only request tokens bound to a pod on itself`;
+    throw forbidden({ group: '', plural: 'serviceaccounts' }, name, why);
+  }
   const audiences = asStrings(spec['audiences']);
   const issued = context.tokens.issue({
     namespace,
