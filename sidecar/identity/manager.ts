@@ -1,4 +1,10 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  type X509Certificate,
+} from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { buildCsr } from '@weft/policies/identity/x509/csr';
@@ -6,6 +12,8 @@ import { encodePem } from '@weft/policies/identity/x509/pem';
 import { keySigner } from '@weft/policies/identity/x509/signature';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
+import { err, ok, type Result } from '@weft/policies/kit/result';
+import { leafOfChain } from './chain.ts';
 import type { CertificateSource, WorkloadCertificate } from './source.ts';
 import type { StateDir } from './state-dir.ts';
 
@@ -30,8 +38,8 @@ const RETRY_BASE_MS = 200;
 const RETRY_MAX_MS = 30_000;
 /** Clocks that differ by more are worth a warning: certificates begin or end at the wrong time. */
 const SKEW_WARN_MS = 10_000;
-/** setTimeout's limit is 2^31 - 1 ms; a day is checked again anyway. */
-const RENEWAL_MAX_MS = 86_400_000;
+/** How late a jump of the wall clock is noticed at most. */
+const CHECK_MS = 30_000;
 
 /** Keeps this workload's certificate: own key, signed by the mesh's authority, renewed at half its life. */
 export class IdentityManager implements CertificateSource {
@@ -39,6 +47,9 @@ export class IdentityManager implements CertificateSource {
   private readonly listeners = new Set<(certificate: WorkloadCertificate) => void>();
   private readonly key: KeyObject;
   private certificate: WorkloadCertificate | undefined;
+  /** When the certificate is to be renewed: by the wall clock, and by the one that never jumps. */
+  private dueUnixMs = 0;
+  private dueMs = 0;
   private generation = 0;
   private failures = 0;
   private cancelTimer: Cancel | undefined;
@@ -67,7 +78,7 @@ export class IdentityManager implements CertificateSource {
 
   /** Asks at once when there is no valid certificate, else when the held one is due. */
   start(): void {
-    this.schedule(this.certificate === undefined ? 0 : this.renewalDelayMs(this.certificate));
+    this.scheduleRenewal();
   }
 
   close(): void {
@@ -94,27 +105,25 @@ export class IdentityManager implements CertificateSource {
     const chain = this.options.state.read('chain.pem')?.toString();
     const trust = this.options.state.read('trust.pem')?.toString();
     if (chain === undefined || trust === undefined) return;
-    try {
-      const leaf = new X509Certificate(chain);
-      if (!leaf.checkPrivateKey(this.key) || leaf.validToDate.getTime() <= this.options.clock.unixMs()) return;
-      this.adopt(chain, trust);
-    } catch (error) {
-      this.options.log(`identity: the stored certificate cannot be used: ${(error as Error).message}`);
-    }
+    const leaf = this.accept(chain, trust);
+    if (!leaf.ok) this.options.log(`identity: the stored certificate is not used: ${leaf.error}`);
+    else if (leaf.value.validToDate.getTime() > this.options.clock.unixMs()) this.adopt(leaf.value, chain, trust);
   }
 
-  private schedule(delayMs: number): void {
-    this.cancelTimer?.();
-    if (this.closed) return;
-    this.cancelTimer = this.options.clock.after(delayMs, () => {
-      void this.renew();
+  private scheduleRenewal(): void {
+    const leftMs = this.renewalLeftMs();
+    this.schedule(Math.min(CHECK_MS, leftMs), () => {
+      if (this.renewalLeftMs() > 0) this.scheduleRenewal();
+      else void this.renew();
     });
   }
 
+  private schedule(delayMs: number, run: () => void): void {
+    this.cancelTimer?.();
+    if (!this.closed) this.cancelTimer = this.options.clock.after(delayMs, run);
+  }
+
   private async renew(): Promise<void> {
-    const { certificate } = this;
-    // A timer is cut at a day; and a clock that jumped must not renew early.
-    if (certificate !== undefined && this.renewalDelayMs(certificate) > RENEWAL_MAX_MS / 2) return this.start();
     try {
       const csr = await buildCsr({
         spiffeId: this.options.spiffeId,
@@ -122,12 +131,11 @@ export class IdentityManager implements CertificateSource {
         sign: keySigner(this.key),
       });
       const signed = await this.options.sign(csr);
-      this.failures = 0;
       this.measureSkew(signed.authorityUnixMs);
       const chain = signed.chain.map((der) => encodePem('CERTIFICATE', der)).join('');
       const trust = signed.trustAnchors.map((der) => encodePem('CERTIFICATE', der)).join('');
-      const problem = this.refuse(chain);
-      if (problem !== undefined) throw new Error(problem);
+      const leaf = this.accept(chain, trust);
+      if (!leaf.ok) throw new Error(`the authority's answer is refused: ${leaf.error}`);
       for (const [file, text] of [
         ['chain.pem', chain],
         ['trust.pem', trust],
@@ -135,29 +143,31 @@ export class IdentityManager implements CertificateSource {
         const failure = this.options.state.write(file, text);
         if (failure !== undefined) this.options.log(`identity: ${failure}`);
       }
-      this.schedule(this.renewalDelayMs(this.adopt(chain, trust)));
+      this.failures = 0;
+      this.adopt(leaf.value, chain, trust);
+      this.scheduleRenewal();
     } catch (error) {
       const delayMs = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** this.failures++) * (0.5 + this.options.prng.next());
       this.options.count('certificate_request_failed');
       this.options.log(
         `identity: no certificate for ${this.options.spiffeId}: ${(error as Error).message}; next attempt in ${Math.round(delayMs)} ms`,
       );
-      this.schedule(delayMs);
+      this.schedule(delayMs, () => void this.renew());
     }
   }
 
   /** The authority is trusted to sign, not to hand out somebody else's certificate by mistake. */
-  private refuse(chainPem: string): string | undefined {
-    const leaf = new X509Certificate(chainPem);
-    if (!leaf.checkPrivateKey(this.key)) return 'the authority answered with a certificate for another key';
-    if (leaf.subjectAltName !== `URI:${this.options.spiffeId}`) {
-      return `the authority answered with a certificate for ${leaf.subjectAltName ?? 'nobody'}`;
-    }
-    return undefined;
+  private accept(chainPem: string, trustPem: string): Result<X509Certificate, string> {
+    const leaf = leafOfChain(chainPem, trustPem);
+    if (!leaf.ok) return leaf;
+    const { subjectAltName } = leaf.value;
+    if (!leaf.value.checkPrivateKey(this.key)) return err('a certificate for another key');
+    if (subjectAltName !== `URI:${this.options.spiffeId}`)
+      return err(`a certificate for ${subjectAltName ?? 'nobody'}`);
+    return ok(leaf.value);
   }
 
-  private adopt(chainPem: string, trustPem: string): WorkloadCertificate {
-    const leaf = new X509Certificate(chainPem);
+  private adopt(leaf: X509Certificate, chainPem: string, trustPem: string): void {
     const certificate: WorkloadCertificate = {
       spiffeId: this.options.spiffeId,
       notBeforeUnixMs: leaf.validFromDate.getTime(),
@@ -176,8 +186,17 @@ export class IdentityManager implements CertificateSource {
       generation: ++this.generation,
     };
     this.certificate = certificate;
+    this.plan(certificate);
     for (const listener of this.listeners) listener(certificate);
-    return certificate;
+  }
+
+  /** Half of what was its life when it began, with up to a tenth of jitter, so that a fleet does not renew at once. */
+  private plan({ notBeforeUnixMs, notAfterUnixMs }: WorkloadCertificate): void {
+    const { clock, prng } = this.options;
+    const lifeMs = notAfterUnixMs - notBeforeUnixMs;
+    // The authority set both ends, by its own clock.
+    this.dueUnixMs = notBeforeUnixMs + lifeMs * (0.5 - 0.1 * prng.next()) - this.skewMs;
+    this.dueMs = clock.nowMs() + Math.max(0, this.dueUnixMs - clock.unixMs());
   }
 
   private measureSkew(authorityUnixMs: number): void {
@@ -188,10 +207,9 @@ export class IdentityManager implements CertificateSource {
     }
   }
 
-  /** Half of what was its life when it began, with up to a tenth of jitter, so that a fleet does not renew at once. */
-  private renewalDelayMs(certificate: WorkloadCertificate): number {
-    const lifeMs = certificate.notAfterUnixMs - certificate.notBeforeUnixMs;
-    const dueUnixMs = certificate.notBeforeUnixMs + lifeMs * (0.5 - 0.1 * this.options.prng.next());
-    return Math.min(RENEWAL_MAX_MS, Math.max(0, dueUnixMs - this.options.clock.unixMs()));
+  /** Whichever clock says so first: the wall clock may be set, and the other one stands still while a machine sleeps. */
+  private renewalLeftMs(): number {
+    const { clock } = this.options;
+    return Math.max(0, Math.min(this.dueUnixMs - clock.unixMs(), this.dueMs - clock.nowMs()));
   }
 }

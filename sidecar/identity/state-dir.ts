@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 
@@ -50,6 +50,8 @@ export class StateDir {
       renameSync(`${path}.new`, path);
       return undefined;
     } catch (error) {
+      // What was written of it takes room that the volume may not have.
+      rmSync(`${path}.new`, { force: true });
       return `${path} cannot be written: ${(error as Error).message}`;
     }
   }
