@@ -6,9 +6,9 @@
  *   e2e          test/e2e; one shared mesh, as root
  *   long         test/{conformance,differential,fuzz}
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 interface Tier {
@@ -17,6 +17,8 @@ interface Tier {
   readonly needsRoot: boolean;
   /** Files at once. */
   readonly concurrency: number;
+  /** Programs that its tests use are made before the clock starts: a fresh machine builds them once. */
+  readonly needsTools: boolean;
 }
 
 const tiers: Readonly<Record<string, Tier>> = {
@@ -25,23 +27,36 @@ const tiers: Readonly<Record<string, Tier>> = {
     budgetS: 60,
     needsRoot: false,
     concurrency: 2,
+    needsTools: false,
   },
   integration: {
     patterns: ['test/{integration,lint,simulation}/**/*.test.ts'],
     budgetS: 300,
     needsRoot: true,
     concurrency: 2,
+    needsTools: true,
   },
-  e2e: { patterns: ['test/e2e/**/*.test.ts'], budgetS: 240, needsRoot: true, concurrency: 1 },
+  e2e: { patterns: ['test/e2e/**/*.test.ts'], budgetS: 240, needsRoot: true, concurrency: 1, needsTools: true },
   long: {
     patterns: ['test/{conformance,differential,fuzz}/**/*.test.ts'],
     budgetS: 1_800,
     needsRoot: true,
     concurrency: 1,
+    needsTools: true,
   },
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+let toolsReady = false;
+
+function prepareTools(): void {
+  if (toolsReady) return;
+  toolsReady = true;
+  const startedMs = performance.now();
+  spawnSync(process.execPath, [join(root, 'test', 'support', 'prepare-tools.ts')], { cwd: root, stdio: 'inherit' });
+  console.log(`# tools of the tests: ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
+}
 
 /** Resolves to true when all files of the tier passed in time. */
 function run(name: string, tier: Tier): Promise<boolean> {
@@ -56,6 +71,7 @@ function run(name: string, tier: Tier): Promise<boolean> {
     console.error(`# tier ${name} makes network namespaces and has to run as root`);
     return Promise.resolve(false);
   }
+  if (tier.needsTools) prepareTools();
   const startedMs = performance.now();
   const child = spawn(
     process.execPath,

@@ -10,6 +10,8 @@ import { startCapture } from '../support/capture.ts';
 import { startMesh, type TestMesh } from '../support/mesh.ts';
 import { Shop } from '../support/shop.ts';
 import { waitFor } from '../support/wait.ts';
+import { traceTests } from './traces.ts';
+import { workloadTests } from './workloads.ts';
 
 const NAME = 'e2e';
 
@@ -215,6 +217,10 @@ spec:
     await mesh.kubectl('delete', 'authorizationpolicy', '-n', 'shop', 'no-web');
   });
 });
+
+describe('other workloads', () => workloadTests(() => ({ mesh })));
+
+describe('traces', () => traceTests(() => ({ mesh, shop })));
 
 describe('failures', () => {
   test('traffic goes on without the control plane, also through a sidecar that restarts meanwhile', async () => {

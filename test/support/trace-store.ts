@@ -41,7 +41,7 @@ const cache = join(source, '..', '..', '..', 'node_modules', '.cache', 'weft-too
 const run = promisify(execFile);
 
 /** The collector's program, built when the cache has none of these sources. */
-async function collector(): Promise<string> {
+export async function collector(): Promise<string> {
   const hash = createHash('sha256');
   for (const file of ['main.go', 'go.mod', 'go.sum']) hash.update(readFileSync(join(source, file)));
   const program = join(cache, `collector-${hash.digest('hex').slice(0, 16)}`);

@@ -1,0 +1,8 @@
+/** Fetches and builds what tests need beyond npm packages and the machine's own programs, so that it is in the cache. */
+import { findTool } from './tools.ts';
+import { collector } from './trace-store.ts';
+
+// A tool that cannot be had is said by the tests that need it, with what to install.
+for (const prepare of [() => findTool('kubectl'), () => findTool('helm'), collector]) {
+  await prepare().catch((error: unknown) => console.error(`# ${(error as Error).message}`));
+}
