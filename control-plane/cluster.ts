@@ -46,7 +46,7 @@ export async function runInCluster(
     identity: `${config.podName}_${randomUUID()}`,
   });
   const isLeader = (): boolean => leader.isLeader;
-  const status = new StatusWriter({ client, clock: systemClock, log, mesh, isLeader });
+  const status = new StatusWriter({ client, clock: systemClock, log, mesh, isLeader, replica: config.podName });
   const watcher = new ClusterWatcher({
     client,
     log,
@@ -79,6 +79,7 @@ export async function runInCluster(
   }
   const tokens = new TokenReviewVerifier(client, systemClock);
   const serving = await serve({ config, mesh, authority: authority.value, tokens, log, monitored });
+  status.serving();
   const webhook = await startWebhook({
     address: config.webhook,
     certificate: serving.certificate,

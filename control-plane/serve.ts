@@ -1,11 +1,11 @@
 /** The parts that every control plane has, with or without Kubernetes: port 15012 and monitoring. */
-import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import { systemClock } from '@weft/policies/kit/clock';
 import { Authenticator, type TokenVerifier } from './auth/caller.ts';
 import { CachedTokenVerifier } from './auth/token-cache.ts';
 import { checkCaller } from './auth/workload.ts';
 import type { Authority } from './ca/authority.ts';
 import { ServingCertificate } from './ca/serving.ts';
+import { certificateTtlMs } from './ca/ttl.ts';
 import { type Config, formatAddress } from './config.ts';
 import type { Log } from './log.ts';
 import type { MeshControl } from './mesh.ts';
@@ -17,7 +17,6 @@ import type { CertificateCounters } from './rpc/certificates.ts';
 import { MeshServerCredentials } from './rpc/credentials.ts';
 import { startRpcServer } from './rpc/server.ts';
 
-const certificateTtlMs = 3_600_000;
 const connectionAgeMsMax = 30 * 60_000;
 const stopGraceMs = 3_000;
 
@@ -83,10 +82,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       authority,
       authenticator,
       clock,
-      ttlMs: () => {
-        const ttl = mesh.state.mesh?.spec.certificates.ttl;
-        return ttl === undefined ? certificateTtlMs : acceptedDurationMs(ttl);
-      },
+      ttlMs: () => certificateTtlMs(mesh.state.mesh),
       checkPod: (caller) => checkCaller(mesh.state, clock, caller),
       audit: (event, fields) => log.info(event, fields),
       counters: monitored.certificates,

@@ -57,6 +57,7 @@ const service = z
   .transform(({ metadata, spec }) => ({
     kind: 'Service' as const,
     metadata,
+    addressing: addressingOf(spec),
     /** Empty for a headless Service. */
     clusterIps: (spec.clusterIPs.length > 0 ? spec.clusterIPs : [spec.clusterIP])
       .filter((ip) => ip !== '' && ip !== 'None')
@@ -67,6 +68,16 @@ const service = z
       .filter((port) => port.protocol === '' || port.protocol === 'TCP')
       .map((port) => ({ ...port, targetPort: port.targetPort ?? port.port })),
   }));
+
+/** Whether a Service has an address of its own, stands for those of its pods, or for a name elsewhere. */
+function addressingOf(spec: {
+  readonly type: string;
+  readonly clusterIP: string;
+  readonly clusterIPs: readonly string[];
+}): 'cluster-ip' | 'headless' | 'external-name' {
+  if (spec.type === 'ExternalName') return 'external-name';
+  return spec.clusterIP === 'None' || spec.clusterIPs.includes('None') ? 'headless' : 'cluster-ip';
+}
 
 const endpointSlice = z
   .object({

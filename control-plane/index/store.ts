@@ -27,6 +27,10 @@ export class ObjectStore<T, Name extends string = never> {
     return this.objects.values();
   }
 
+  entries(): IterableIterator<[string, T]> {
+    return this.objects.entries();
+  }
+
   keys(): IterableIterator<string> {
     return this.objects.keys();
   }

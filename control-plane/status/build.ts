@@ -11,7 +11,14 @@ import {
 } from '../translate/status.ts';
 import type { XdsHub } from '../xds/hub.ts';
 import { conditionsFrom } from './conditions.ts';
-import { programmedVerdict, progressOf } from './progress.ts';
+import {
+  blindToHttp2,
+  PROGRAMMED,
+  type ProgrammedVerdict,
+  programmedVerdict,
+  progressOf,
+  unreadVerdict,
+} from './progress.ts';
 
 export const CONTROLLER = 'weft.dev/control-plane';
 
@@ -23,7 +30,7 @@ const listOf = (status: unknown, field: string): readonly unknown[] => {
   return Array.isArray(list) ? list : [];
 };
 
-export type StatusKind = 'HTTPRoute' | 'TrafficPolicy' | 'AuthorizationPolicy';
+export type StatusKind = 'Mesh' | 'HTTPRoute' | 'TrafficPolicy' | 'AuthorizationPolicy';
 
 /** Kept from what the API server said last, for objects that were refused as malformed too. */
 export interface Observed {
@@ -37,6 +44,10 @@ export interface StatusParts {
   readonly context: TranslateContext;
   readonly hub: XdsHub;
   readonly nowIso: () => string;
+  /** Whose connections are counted. */
+  readonly replica: string;
+  /** The control plane has just started, and not all of its sidecars are back. */
+  readonly reconnecting: boolean;
 }
 
 const isAccepted = (conditions: readonly ConditionVerdict[]): boolean =>
@@ -49,12 +60,66 @@ export function statusFor(
   key: string,
   observed: Observed,
 ): JsonObject | undefined {
-  const wanted =
-    kind === 'HTTPRoute' ? routeStatusObject(parts, key, observed) : policyStatusObject(parts, kind, key, observed);
+  const wanted = statusObject(parts, kind, key, observed);
   if (wanted === undefined) return undefined;
   const before = isObject(observed.status) ? observed.status : {};
   const same = Object.entries(wanted).every(([field, value]) => isDeepStrictEqual(before[field], value));
   return same ? undefined : wanted;
+}
+
+function statusObject(parts: StatusParts, kind: StatusKind, key: string, observed: Observed): JsonObject | undefined {
+  switch (kind) {
+    case 'HTTPRoute':
+      return routeStatusObject(parts, key, observed);
+    case 'Mesh':
+      return meshStatusObject(parts, observed);
+    case 'TrafficPolicy':
+    case 'AuthorizationPolicy':
+      return policyStatusObject(parts, kind, key, observed);
+  }
+}
+
+function meshStatusObject(parts: StatusParts, observed: Observed): JsonObject | undefined {
+  const { state, trustDomain } = parts.context;
+  const generation = state.mesh?.metadata.generation;
+  if (generation === undefined && observed.invalid === undefined) return undefined;
+  const before = isObject(observed.status) ? observed.status['conditions'] : undefined;
+  const carriers = [{ kind: 'listener', names: [...state.pods.keys()] }] as const;
+  const message = 'the settings hold for the whole mesh';
+  const verdicts: AnyVerdict[] =
+    generation === undefined
+      ? []
+      : [
+          { type: 'Accepted', status: 'True', reason: 'Accepted', message },
+          held(
+            parts,
+            before,
+            generation,
+            programmedVerdict({
+              ...parts,
+              generation,
+              accepted: true,
+              progress: progressOf(parts.hub, carriers, undefined),
+            }),
+          ),
+        ];
+  const all = observed.invalid === undefined ? verdicts : withInvalid(verdicts, observed.invalid);
+  return {
+    observedGeneration: observed.generation,
+    trustDomain,
+    conditions: conditionsFrom(all, observed.generation, before, parts.nowIso()),
+  };
+}
+
+/** While sidecars come back, what was found for the same generation before the restart says more than half a count. */
+function held(parts: StatusParts, before: unknown, generation: number, verdict: ProgrammedVerdict): AnyVerdict {
+  if (!parts.reconnecting || verdict.reason !== 'Reconnecting' || !Array.isArray(before)) return verdict;
+  const old = before.find((one) => isObject(one) && one['type'] === PROGRAMMED);
+  if (old?.observedGeneration !== generation || old.reason === 'NotAccepted') return verdict;
+  const { status, reason, message } = old;
+  if ((status !== 'True' && status !== 'False') || typeof reason !== 'string' || typeof message !== 'string')
+    return verdict;
+  return { type: PROGRAMMED, status, reason, message };
 }
 
 function routeStatusObject(parts: StatusParts, key: string, observed: Observed): JsonObject | undefined {
@@ -68,11 +133,13 @@ function routeStatusObject(parts: StatusParts, key: string, observed: Observed):
   const verdict = routeStatus(parts.context, route);
   const parents = verdict.parents.map((parent) => {
     const before = ours.find((entry) => isObject(entry) && isDeepStrictEqual(entry['parentRef'], parent.parentRef));
-    const verdicts = [...parent.conditions, programmedFor(parts, verdict, parent)];
+    const known = isObject(before) ? before['conditions'] : undefined;
+    const programmed = held(parts, known, observed.generation, programmedFor(parts, verdict, parent));
+    const verdicts = [...parent.conditions, programmed];
     const conditions = conditionsFrom(
       observed.invalid === undefined ? verdicts : withInvalid(verdicts, observed.invalid),
       observed.generation,
-      isObject(before) ? before['conditions'] : undefined,
+      known,
       parts.nowIso(),
     );
     return { parentRef: parent.parentRef, controllerName: CONTROLLER, conditions };
@@ -81,11 +148,21 @@ function routeStatusObject(parts: StatusParts, key: string, observed: Observed):
   return { parents: [...others, ...parents] };
 }
 
-function programmedFor(parts: StatusParts, verdict: RouteVerdict, parent: RouteVerdict['parents'][number]) {
-  const producer = parent.parentRef.namespace ?? namespaceOf(verdict.route);
-  const namespace = namespaceOf(verdict.route);
-  const progress = progressOf(parts.hub, [parent.carriers], namespace === producer ? undefined : namespace);
-  return programmedVerdict(verdict.generation, isAccepted(parent.conditions), progress);
+function programmedFor(
+  parts: StatusParts,
+  { route, generation }: RouteVerdict,
+  parent: RouteVerdict['parents'][number],
+) {
+  const namespace = namespaceOf(route);
+  const producer = parent.parentRef.namespace ?? namespace;
+  const clients = namespace === producer ? undefined : namespace;
+  const accepted = isAccepted(parent.conditions);
+  if (accepted && parent.http2.length > 0 && parent.http2.length === parent.carriers.names.length) {
+    const blind = blindToHttp2(parts.hub, clients);
+    if (blind > 0) return unreadVerdict(blind, parent.http2);
+  }
+  const progress = progressOf(parts.hub, [parent.carriers], clients);
+  return programmedVerdict({ ...parts, generation, accepted, progress });
 }
 
 function policyStatusObject(
@@ -102,11 +179,14 @@ function policyStatusObject(
       (entry) => isObject(entry) && isDeepStrictEqual(entry['ancestorRef'], ancestor.ancestorRef),
     );
     const progress = progressOf(parts.hub, ancestor.carriers, ancestor.clientNamespace);
-    const programmed = programmedVerdict(verdict?.generation ?? 0, isAccepted(ancestor.conditions), progress);
+    const generation = verdict?.generation ?? 0;
+    const accepted = isAccepted(ancestor.conditions);
+    const known = isObject(old) ? old['conditions'] : undefined;
+    const programmed = held(parts, known, generation, programmedVerdict({ ...parts, generation, accepted, progress }));
     const conditions = conditionsFrom(
       [...ancestor.conditions, programmed],
       verdict?.generation ?? observed.generation,
-      isObject(old) ? old['conditions'] : undefined,
+      known,
       parts.nowIso(),
     );
     return { ancestorRef: ancestor.ancestorRef, controllerName: CONTROLLER, conditions };

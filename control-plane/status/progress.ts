@@ -38,27 +38,66 @@ function* carriedBy(hub: XdsHub, carriers: readonly Carriers[]): Generator<Subsc
   }
 }
 
+/** Connected sidecars that pass HTTP/2 through unread, so that no route applies to it. */
+export function blindToHttp2(hub: XdsHub, clientNamespace: string | undefined): number {
+  let count = 0;
+  for (const { client } of hub.streams) {
+    if (clientNamespace !== undefined && client.namespace !== clientNamespace) continue;
+    if (!client.features.http2) count += 1;
+  }
+  return count;
+}
+
 export interface ProgrammedVerdict {
   readonly type: 'weft.dev/Programmed';
   readonly status: 'True' | 'False' | 'Unknown';
-  readonly reason: 'Programmed' | 'Pending' | 'Rejected' | 'NoSidecars' | 'NotAccepted';
+  readonly reason:
+    | 'Programmed'
+    | 'Pending'
+    | 'Rejected'
+    | 'NoClients'
+    | 'NotAccepted'
+    | 'Reconnecting'
+    | 'UnsupportedBySidecars';
   readonly message: string;
 }
+
+export const PROGRAMMED = 'weft.dev/Programmed';
 
 const programmed = (
   status: ProgrammedVerdict['status'],
   reason: ProgrammedVerdict['reason'],
   message: string,
-): ProgrammedVerdict => ({ type: 'weft.dev/Programmed', status, reason, message });
+): ProgrammedVerdict => ({ type: PROGRAMMED, status, reason, message });
 
-export function programmedVerdict(generation: number, accepted: boolean, progress: Progress): ProgrammedVerdict {
-  if (!accepted) return programmed('False', 'NotAccepted', 'what is not accepted is not sent to sidecars');
-  const { live, total, refusal } = progress;
-  if (total === 0)
-    return programmed('True', 'NoSidecars', `generation ${generation} is served; no connected sidecar uses it`);
-  const counts = `generation ${generation} live on ${live} of ${total}`;
+export interface Told {
+  readonly generation: number;
+  readonly accepted: boolean;
+  readonly progress: Progress;
+  /** Every replica counts the sidecars that are connected to it, and says so. */
+  readonly replica: string;
+  /** Sidecars are still on their way back to a control plane that has just started. */
+  readonly reconnecting: boolean;
+}
+
+export function programmedVerdict(told: Told): ProgrammedVerdict {
+  if (!told.accepted) return programmed('False', 'NotAccepted', 'what is not accepted is not sent to sidecars');
+  const { live, total, refusal } = told.progress;
+  const counts = `generation ${told.generation} live on ${live} of ${total} sidecars connected to ${told.replica}`;
   if (refusal !== undefined) {
     return programmed('False', 'Rejected', `${counts}; ${refusal.sidecar} refused it: ${refusal.message}`);
   }
+  if (told.reconnecting)
+    return programmed('Unknown', 'Reconnecting', `${counts}, to which others are still coming back`);
+  if (total === 0) {
+    const message = `generation ${told.generation} is served; no sidecar connected to ${told.replica} uses it yet`;
+    return programmed('True', 'NoClients', message);
+  }
   return live === total ? programmed('True', 'Programmed', counts) : programmed('False', 'Pending', counts);
+}
+
+/** A route for HTTP/2 alone does nothing at a sidecar that does not read it. */
+export function unreadVerdict(sidecars: number, ports: readonly string[]): ProgrammedVerdict {
+  const message = `${ports.join(', ')} speaks HTTP/2, which ${sidecars} of the connected sidecars pass through unread: no route applies there`;
+  return programmed('False', 'UnsupportedBySidecars', message);
 }

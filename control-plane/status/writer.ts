@@ -1,5 +1,5 @@
 /** Writes status where it is not as it should be: at a bounded rate, and never twice the same. */
-import type { Clock } from '@weft/policies/kit/clock';
+import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
 import type { KubeClient } from '../kube/client.ts';
 import { WorkQueue } from '../kube/queue.ts';
@@ -8,7 +8,7 @@ import type { Log } from '../log.ts';
 import type { MeshControl } from '../mesh.ts';
 import { type Observed, type StatusKind, statusFor } from './build.ts';
 
-export const statusKinds: readonly StatusKind[] = ['HTTPRoute', 'TrafficPolicy', 'AuthorizationPolicy'];
+export const statusKinds: readonly StatusKind[] = ['Mesh', 'HTTPRoute', 'TrafficPolicy', 'AuthorizationPolicy'];
 
 export interface StatusWriterOptions {
   readonly client: KubeClient;
@@ -16,6 +16,8 @@ export interface StatusWriterOptions {
   readonly log: Log;
   readonly mesh: MeshControl;
   readonly isLeader: () => boolean;
+  /** Name of this pod, for what is counted here alone. */
+  readonly replica: string;
 }
 
 const written = z.looseObject({
@@ -30,12 +32,17 @@ interface Known extends Observed {
 /** Of one object at most every half second, so that a change on the way through a thousand sidecars is not a thousand writes. */
 const intervalMs = 500;
 const settleMs = 100;
+/** Longer than the longest pause between two attempts of a sidecar to connect. */
+const reconnectMsMax = 8_000;
 
 export class StatusWriter {
   readonly queue: WorkQueue;
   private readonly options: StatusWriterOptions;
   private readonly known = new Map<string, Known>();
-  private timer: (() => void) | undefined;
+  private timer: Cancel | undefined;
+  /** Until then sidecars may still be on their way back from an earlier control plane. */
+  private reconnecting = true;
+  private reconnectTimer: Cancel | undefined;
 
   constructor(options: StatusWriterOptions) {
     this.options = options;
@@ -47,6 +54,14 @@ export class StatusWriter {
     });
     options.mesh.onChange(() => this.soon());
     options.mesh.hub.onSettled(() => this.soon());
+  }
+
+  /** From now on sidecars can connect. */
+  serving(): void {
+    this.reconnectTimer = this.options.clock.after(reconnectMsMax, () => {
+      this.reconnecting = false;
+      this.soon();
+    });
   }
 
   /** What the API server says of an object, and why it was not taken if it was not. */
@@ -74,12 +89,14 @@ export class StatusWriter {
     if (!this.options.isLeader()) return;
     this.timer ??= this.options.clock.after(settleMs, () => {
       this.timer = undefined;
+      this.reconnecting &&= this.someoneIsMissing();
       for (const name of this.known.keys()) if (this.wanted(name) !== undefined) this.queue.add(name);
     });
   }
 
   stop(): void {
     this.timer?.();
+    this.reconnectTimer?.();
     this.queue.stop();
   }
 
@@ -89,7 +106,19 @@ export class StatusWriter {
     const { mesh, clock } = this.options;
     const nowIso = (): string => new Date(clock.unixMs()).toISOString().replace(/\.[0-9]+Z$/, 'Z');
     const [kind, key] = splitName(name);
-    return statusFor({ context: mesh.context, hub: mesh.hub, nowIso }, kind, key, observed);
+    const { replica } = this.options;
+    const { reconnecting } = this;
+    return statusFor({ context: mesh.context, hub: mesh.hub, nowIso, replica, reconnecting }, kind, key, observed);
+  }
+
+  /** With other replicas some are theirs; then time alone tells. */
+  private someoneIsMissing(): boolean {
+    const { hub, state } = this.options.mesh;
+    const connected = new Set([...hub.streams].map((stream) => stream.client.podKey));
+    for (const [key, pod] of state.pods.entries()) {
+      if (pod.meshed && !pod.terminating && !pod.finished && !connected.has(key)) return true;
+    }
+    return false;
   }
 
   private async reconcile(name: string): Promise<boolean> {

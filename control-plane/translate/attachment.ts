@@ -1,6 +1,7 @@
 /** Which routes speak for a Service port (Gateway API for service mesh, GEP-1426), and what their references mean. */
 import type { HTTPRoute } from '@weft/policies/crds/kinds';
 import { gatewayGroup } from '@weft/policies/crds/kinds';
+import { compileLinearRegex } from '@weft/policies/kit/linear-regex';
 import type { Service } from '../index/core.ts';
 import { byAge, keyOf, objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
@@ -46,11 +47,26 @@ const refersTo = (route: HTTPRoute, ref: ParentRef, service: Service, port: Port
   (ref.namespace ?? route.metadata.namespace) === service.metadata.namespace &&
   selectsPort(ref, port);
 
-/** What the mesh cannot do yet, by the field that asks for it; such a route is not accepted and changes nothing. */
+const judged = new WeakMap<HTTPRoute, { readonly fault: string | undefined }>();
+
+/** What the mesh cannot do, by the field that asks for it; such a route is not accepted and changes nothing. */
 export function unsupportedIn(route: HTTPRoute): string | undefined {
+  // Objects never change, and compiling patterns is not for every translation.
+  const known = judged.get(route);
+  if (known !== undefined) return known.fault;
+  const fault = firstUnsupported(route);
+  judged.set(route, { fault });
+  return fault;
+}
+
+function firstUnsupported(route: HTTPRoute): string | undefined {
   for (const [index, rule] of route.spec.rules.entries()) {
     const at = `spec.rules[${index}]`;
     if (rule.sessionPersistence !== undefined) return `${at}.sessionPersistence is not supported`;
+    for (const [position, match] of rule.matches.entries()) {
+      const fault = wrongPattern(match);
+      if (fault !== undefined) return `${at}.matches[${position}].${fault}`;
+    }
     for (const filter of rule.filters ?? []) {
       if (!isSupported(filter)) return `${at}.filters: type ${filter.type} is not supported`;
     }
@@ -60,6 +76,21 @@ export function unsupportedIn(route: HTTPRoute): string | undefined {
         return `${at}.backendRefs[${position}].filters: type ${filter.type} is not supported on a backend`;
       }
     }
+  }
+  return undefined;
+}
+
+/** A sidecar would refuse it, and with it all routes of the Service. */
+function wrongPattern({ path, headers, queryParams }: RouteRule['matches'][number]): string | undefined {
+  const values = [
+    { at: 'path', ...path },
+    ...(headers ?? []).map((one, index) => ({ ...one, at: `headers[${index}]` })),
+    ...(queryParams ?? []).map((one, index) => ({ ...one, at: `queryParams[${index}]` })),
+  ];
+  for (const { at, type, value } of values) {
+    if (type !== 'RegularExpression') continue;
+    const compiled = compileLinearRegex(value);
+    if (!compiled.ok) return `${at}.value: ${compiled.error}`;
   }
   return undefined;
 }
@@ -93,6 +124,14 @@ export function resolveBackend(state: ClusterState, route: HTTPRoute, ref: Backe
   const service = state.services.get(key);
   if (service === undefined) {
     return { state: 'faulty', reason: 'BackendNotFound', message: `there is no Service ${key}` };
+  }
+  if (service.addressing === 'external-name') {
+    // BackendRef: support of ExternalName is left to implementations; it has no endpoints to send to.
+    return {
+      state: 'faulty',
+      reason: 'InvalidKind',
+      message: `Service ${key} is an ExternalName, which is not supported`,
+    };
   }
   const port = service.ports.find((one) => one.port === ref.port);
   if (port === undefined) {

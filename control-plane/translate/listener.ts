@@ -25,8 +25,8 @@ export interface ClientFeatures {
   readonly http2: boolean;
 }
 
-/** Long enough for a first flight over a slow link; a client that waits for the server to speak waits this long. */
-const detectTimeoutMs = 500;
+/** What a client that waits for its server to speak waits longer; only for ports that may be of such a protocol. */
+const detectTimeoutMs = 100;
 const tcpIdleTimeoutMs = 3_600_000;
 const inboundPort = 15006;
 const outboundPort = 15001;

@@ -1,7 +1,8 @@
 /** What the specification of the Gateway API wants said about routes and policies, judged from the state alone. */
 import type { AuthorizationPolicy, HTTPRoute, TrafficPolicy } from '@weft/policies/crds/kinds';
+import type { Service } from '../index/core.ts';
 import { keyOf, objectKey } from '../index/objects.ts';
-import { type ClusterState, serviceParents, targetOwner } from '../index/state.ts';
+import { type ClusterState, serviceParents } from '../index/state.ts';
 import {
   isServiceParent,
   type ParentRef,
@@ -15,6 +16,7 @@ import type { TranslateContext } from './context.ts';
 import { outboundName } from './names.ts';
 import { policyConflicts } from './policy.ts';
 import { carriesHttp, protocolOf } from './protocol.ts';
+import { isProducer, reachOf, type TargetPort } from './reach.ts';
 
 export interface ConditionVerdict {
   readonly type: 'Accepted' | 'ResolvedRefs' | 'Conflicted';
@@ -33,6 +35,8 @@ export interface RouteParentVerdict {
   readonly parentRef: ParentRef;
   readonly conditions: readonly ConditionVerdict[];
   readonly carriers: Carriers;
+  /** Of the carriers, those for ports that speak HTTP/2: not every sidecar reads it. */
+  readonly http2: readonly string[];
 }
 
 export interface RouteVerdict {
@@ -90,6 +94,7 @@ export function routeStatus(context: TranslateContext, route: HTTPRoute): RouteV
       parentRef,
       conditions: [acceptance.condition, resolved],
       carriers: { kind: 'route', names: acceptance.carriers },
+      http2: acceptance.http2,
     };
   });
   return { route: objectKey(route.metadata), generation: route.metadata.generation, parents };
@@ -99,10 +104,18 @@ function acceptedBy(
   state: ClusterState,
   route: HTTPRoute,
   ref: ParentRef,
-): { readonly condition: ConditionVerdict; readonly carriers: readonly string[] } {
+): {
+  readonly condition: ConditionVerdict;
+  readonly carriers: readonly string[];
+  readonly http2: readonly string[];
+} {
   const service = parentService(state, route, ref);
   const name = keyOf(ref.namespace ?? route.metadata.namespace, ref.name);
-  const no = (reason: string, message: string) => ({ condition: refused(reason, message), carriers: [] });
+  const no = (reason: string, message: string) => ({
+    condition: refused(reason, message),
+    carriers: [],
+    http2: [],
+  });
   if (service === undefined) return no('NoMatchingParent', `there is no Service ${name}`);
   const ports = service.ports.filter((port) => selectsPort(ref, port));
   if (ports.length === 0) {
@@ -119,16 +132,30 @@ function acceptedBy(
   }
   const unsupported = unsupportedIn(route);
   if (unsupported !== undefined) return no('UnsupportedValue', unsupported);
+  if (service.addressing !== 'cluster-ip') {
+    const what =
+      service.addressing === 'headless'
+        ? 'is headless: its clients call pods by their addresses'
+        : 'is an ExternalName: its clients call what it names';
+    return no('UnsupportedValue', `Service ${name} ${what}, where no route applies; give it a cluster IP`);
+  }
   const { namespace } = service.metadata;
+  const clients = namespace === route.metadata.namespace ? '' : ` for clients in namespace ${route.metadata.namespace}`;
+  const nameOf = (port: Service['ports'][number]): string =>
+    outboundName({ namespace, service: service.metadata.name, port: port.port });
+  // GEP-1426: in a mesh the Service decides, whatever host a request names.
+  const hosts = (route.spec.hostnames ?? []).length === 0 ? '' : '; spec.hostnames has no effect on Services';
   return {
-    condition: accepted(
-      namespace === route.metadata.namespace
-        ? `the route is attached to Service ${name}`
-        : `the route is attached to Service ${name} for clients in namespace ${route.metadata.namespace}`,
-    ),
-    carriers: http.map((port) => outboundName({ namespace, service: service.metadata.name, port: port.port })),
+    condition: accepted(`the route is attached to Service ${name}${clients}${hosts}`),
+    carriers: http.map(nameOf),
+    http2: http.filter(speaksHttp2).map(nameOf),
   };
 }
+
+const speaksHttp2 = (port: Service['ports'][number]): boolean => {
+  const protocol = protocolOf(port);
+  return protocol === 'http2' || protocol === 'grpc';
+};
 
 function resolvedRefs(state: ClusterState, route: HTTPRoute): ConditionVerdict {
   const faults = route.spec.rules.flatMap((rule, index) =>
@@ -180,7 +207,7 @@ export function trafficPolicyStatus(context: TranslateContext, policy: TrafficPo
       },
       conditions: [
         found.missing === undefined
-          ? accepted(reach(context.state, policy, ref))
+          ? accepted(reachOf(context.state, policy, ref, found.targets))
           : refused('TargetNotFound', found.missing),
         ...(found.missing === undefined ? conflictOf(context.state, policy, ref, found.targets) : []),
       ],
@@ -197,33 +224,6 @@ export function trafficPolicyStatus(context: TranslateContext, policy: TrafficPo
     generation: policy.metadata.generation,
     ancestors,
   };
-}
-
-const isProducer = (state: ClusterState, policy: TrafficPolicy, ref: TargetRef): boolean =>
-  targetOwner(policy, ref, state.meshNamespace) === policy.metadata.namespace;
-
-function reach(state: ClusterState, policy: TrafficPolicy, ref: TargetRef): string {
-  const clients = isProducer(state, policy, ref) ? 'all clients' : `clients in namespace ${policy.metadata.namespace}`;
-  const unused = ref.kind === 'HTTPRoute' ? notForRoutes(policy) : [];
-  const but = unused.length === 0 ? '' : `; a route has no use for ${unused.join(', ')}: target the Service for that`;
-  return `the policy applies to ${clients}${but}`;
-}
-
-/** What belongs to connections and endpoints, which all routes to a Service share. */
-function notForRoutes({ spec }: TrafficPolicy): string[] {
-  const fields = {
-    circuitBreaker: spec.circuitBreaker,
-    loadBalancer: spec.loadBalancer,
-    'retries.budget': spec.retries?.budget,
-    'timeouts.connect': spec.timeouts?.connect,
-    'timeouts.idle': spec.timeouts?.idle,
-  };
-  return Object.entries(fields).flatMap(([field, value]) => (value === undefined ? [] : [field]));
-}
-
-interface TargetPort {
-  readonly service: string;
-  readonly port: number;
 }
 
 function targetServices(

@@ -157,6 +157,8 @@ export abstract class XdsStream {
     this.stalled?.();
     this.stalled = undefined;
     this.flush();
+    // Also when there was nothing to send: who comes back and holds it all counts from now on.
+    this.hub.settled();
   }
 
   private watchProgress(): void {

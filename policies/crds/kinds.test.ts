@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { weftSamples } from './corpus-weft.testing.ts';
 import { gatewaySamples } from './gateway/corpus-gateway.testing.ts';
-import { kindNames, parseKind } from './kinds.ts';
+import { objectSchema } from './crd.ts';
+import { type KindDefinition, kindNames, kinds, parseKind } from './kinds.ts';
 import { describeErrors, formatPath } from './parse.ts';
+import type { StructuralSchema } from './structural.ts';
 
 for (const kind of kindNames) {
   describe(kind, () => {
@@ -96,4 +98,23 @@ describe('parseKind', () => {
     assert.equal(formatPath(['metadata', 'labels', 'a/b']), 'metadata.labels["a/b"]');
     assert.equal(formatPath([]), '');
   });
+});
+
+describe('printer columns', () => {
+  for (const name of kindNames) {
+    const definition: KindDefinition = kinds[name];
+    const schema = objectSchema(definition);
+    for (const { name: column, jsonPath } of definition.printerColumns) {
+      test(`${name}: ${column} is a field`, () => {
+        let at: StructuralSchema | undefined = schema;
+        for (const part of jsonPath.slice(1).split(/\.(?![^[]*\])/)) {
+          const [field, inList] = part.split('[');
+          if (field === 'metadata') return;
+          at = at?.properties?.[field ?? ''];
+          if (inList !== undefined) at = at?.items;
+        }
+        assert.ok(at !== undefined, jsonPath);
+      });
+    }
+  }
 });

@@ -162,8 +162,9 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
     celRules: celRulesOf(meshRules),
     printerColumns: [
       { name: 'mTLS', type: 'string', jsonPath: '.spec.mtls.mode' },
-      { name: 'Outbound', type: 'string', jsonPath: '.spec.outbound.mode' },
       { name: 'Trust Domain', type: 'string', jsonPath: '.status.trustDomain' },
+      accepted,
+      programmed,
       age,
     ],
   },

@@ -76,7 +76,7 @@ export class ListenerConnection {
       this.destination = original.value.address;
     }
     if (this.runtime.routesByDestination) this.lookUpDestination();
-    else if (this.runtime.needsDetection) this.sniff(listener.detectTimeoutMs, (found) => this.onDetected(found));
+    else if (this.runtime.needsDetection) this.sniff(this.silenceMs(), (found) => this.onDetected(found));
     else this.onDetected({ detection: OPAQUE, bytes: undefined, timedOut: false });
   }
 
@@ -161,6 +161,16 @@ export class ListenerConnection {
       if (found.timedOut) recorder.count('listener.detect_timeout');
       if (!this.closed) done(found);
     });
+  }
+
+  /**
+   * How long a silent client is waited for. Where the port is for opaque bytes its server may be the one to speak first;
+   * elsewhere the client does, and a first flight that is late must not be taken for something else.
+   */
+  private silenceMs(): number {
+    const { detectTimeoutMs } = this.runtime.listener;
+    if (this.runtime.find(this.facts(OPAQUE))?.terminal.kind === 'tcp') return detectTimeoutMs;
+    return Math.max(detectTimeoutMs, this.context.handshakeTimeoutMs);
   }
 
   private facts(detection: Detection): ConnectionFacts {

@@ -1,0 +1,83 @@
+/** Whom a TrafficPolicy is for, and which of its fields cannot do anything there: nothing is ignored in silence. */
+import type { TrafficPolicy } from '@weft/policies/crds/kinds';
+import type { Service } from '../index/core.ts';
+import { type ClusterState, targetOwner } from '../index/state.ts';
+import { carriesHttp, protocolOf } from './protocol.ts';
+
+type TargetRef = TrafficPolicy['spec']['targetRefs'][number];
+
+export interface TargetPort {
+  /** `<ns>/<name>`. */
+  readonly service: string;
+  readonly port: number;
+}
+
+export const isProducer = (state: ClusterState, policy: TrafficPolicy, ref: TargetRef): boolean =>
+  targetOwner(policy, ref, state.meshNamespace) === policy.metadata.namespace;
+
+const namesMax = 3;
+
+export function reachOf(
+  state: ClusterState,
+  policy: TrafficPolicy,
+  ref: TargetRef,
+  targets: readonly TargetPort[],
+): string {
+  const clients = isProducer(state, policy, ref) ? 'all clients' : `clients in namespace ${policy.metadata.namespace}`;
+  const said = [`the policy applies to ${clients}`];
+  const forRoute = ref.kind === 'HTTPRoute' ? notForRoutes(policy) : [];
+  if (forRoute.length > 0) said.push(`a route has no use for ${forRoute.join(', ')}: target the Service for that`);
+  const ports = targets.flatMap(({ service, port }) => {
+    const found = state.services.get(service);
+    const spec = found?.ports.find((one) => one.port === port);
+    return found === undefined || spec === undefined ? [] : [{ service: found, port: spec }];
+  });
+  const forBytes = ports.some(({ port }) => carriesHttp(protocolOf(port))) ? [] : notForBytes(policy);
+  if (ports.length > 0 && forBytes.length > 0) {
+    const numbers = [...new Set(ports.map(({ port }) => port.port))].slice(0, namesMax).join(', ');
+    said.push(`what does not carry HTTP (port ${numbers}) has no use for ${forBytes.join(', ')}`);
+  }
+  const headless = [...new Set(ports.map((one) => one.service).filter(isHeadless))].map(
+    ({ metadata }) => metadata.name,
+  );
+  if (headless.length > 0) {
+    const more = headless.length > namesMax ? ` and ${headless.length - namesMax} more` : '';
+    const names = `${headless.slice(0, namesMax).join(', ')}${more}`;
+    said.push(
+      `clients that call pods by their addresses, as those of headless Services do (${names}), are not affected`,
+    );
+  }
+  return said.join('; ');
+}
+
+/** Its name stands for the addresses of its pods; there is none of its own that would stand for the Service. */
+const isHeadless = (service: Service): boolean => service.addressing === 'headless';
+
+/** What belongs to connections and endpoints, which all routes to a Service share. */
+function notForRoutes({ spec }: TrafficPolicy): string[] {
+  return fieldsSet({
+    circuitBreaker: spec.circuitBreaker,
+    loadBalancer: spec.loadBalancer,
+    'retries.budget': spec.retries?.budget,
+    'timeouts.connect': spec.timeouts?.connect,
+    'timeouts.idle': spec.timeouts?.idle,
+  });
+}
+
+/** What is about requests, of which a connection of opaque bytes has none. */
+function notForBytes({ spec }: TrafficPolicy): string[] {
+  const limits = spec.circuitBreaker?.limits;
+  return fieldsSet({
+    retries: spec.retries,
+    'timeouts.request': spec.timeouts?.request,
+    'timeouts.backendRequest': spec.timeouts?.backendRequest,
+    'timeouts.idle': spec.timeouts?.idle,
+    'circuitBreaker.errorRate': spec.circuitBreaker?.errorRate,
+    'circuitBreaker.limits.maxPendingRequests': limits?.maxPendingRequests,
+    'circuitBreaker.limits.maxRequests': limits?.maxRequests,
+    'circuitBreaker.limits.maxRetries': limits?.maxRetries,
+  });
+}
+
+const fieldsSet = (fields: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries(fields).flatMap(([field, value]) => (value === undefined ? [] : [field]));
