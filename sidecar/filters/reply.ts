@@ -1,5 +1,7 @@
 import { STATUS_CODES } from 'node:http';
+import { type HeaderMutation, noMutation } from '@weft/policies/model/route';
 import { Headers } from '../http/headers.ts';
+import { applyMutation } from '../route/mutation.ts';
 import type { RequestContext } from './context.ts';
 
 /** gRPC's own mapping of HTTP statuses to its codes (grpc/doc/http-grpc-status-mapping). */
@@ -28,8 +30,17 @@ function grpcMessage(text: string): string {
   return encodeURIComponent(text).replaceAll('%20', ' ');
 }
 
-/** A response of our own. A gRPC client gets its status in trailers-only form, since it reads no other. */
-export function reply(context: RequestContext, status: number, body: string, location: string | undefined): void {
+/**
+ * A response of our own, with the header changes of the route that asked for it. A gRPC client gets its status in
+ * trailers-only form, since it reads no other.
+ */
+export function reply(
+  context: RequestContext,
+  status: number,
+  body: string,
+  location?: string,
+  mutation: HeaderMutation = noMutation,
+): void {
   const { exchange, head } = context;
   const headers = new Headers();
   if (context.grpc && status >= 400) {
@@ -45,6 +56,7 @@ export function reply(context: RequestContext, status: number, body: string, loc
   if (location !== undefined) headers.append('Location', location);
   const bytes = Buffer.from(body);
   if (bytes.length > 0) headers.append('Content-Type', 'text/plain');
+  applyMutation(headers, mutation);
   const noBody = bytes.length === 0 || head.method === 'HEAD';
   exchange.respond({ status, reason: STATUS_CODES[status] ?? '', headers, contentLength: bytes.length }, noBody);
   if (!noBody) exchange.write(bytes, true);

@@ -92,6 +92,17 @@ describe('forwarding', () => {
     assert.equal(exchange.response?.headers.get('location'), 'https://shop.example/x?y');
   });
 
+  test('redirects and direct responses carry the header changes of their route', () => {
+    const responseHeaders = { set: [{ name: 'X-Set', value: '1' }], add: [], remove: [] };
+    const direct = { ...testRoute({ kind: 'direct', status: 410, body: 'gone' }), responseHeaders };
+    const world = new World();
+    const exchange = world.send(world.dispatch(testHcm({ kind: 'inline', config: routes('r', direct) })), {
+      path: '/',
+    });
+    assert.equal(exchange.status, 410);
+    assert.equal(exchange.response?.headers.get('x-set'), '1');
+  });
+
   test('a gRPC client gets errors as gRPC statuses', () => {
     const world = new World();
     const dispatch = world.dispatch(testHcm({ kind: 'inline', config: routes('r') }));

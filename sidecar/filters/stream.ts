@@ -1,5 +1,5 @@
 import type { Cancel } from '@weft/policies/kit/clock';
-import type { ForwardAction, WeightedCluster } from '@weft/policies/model/route';
+import type { ForwardAction, HeaderMutation, WeightedCluster } from '@weft/policies/model/route';
 import { overflow } from '../cluster/limits.ts';
 import type { ClusterWaiter } from '../cluster/manager.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
@@ -96,12 +96,12 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     context.route = route.name;
     switch (route.action.kind) {
       case 'direct':
-        this.answer(route.action.status, route.action.body, undefined);
+        this.answer(route.action.status, route.action.body, undefined, route.responseHeaders);
         return;
       case 'redirect': {
         const port = context.connection.destinationPort;
         const location = redirectLocation(route.action, route.match.path, context.head, port);
-        this.answer(route.action.status, '', location);
+        this.answer(route.action.status, '', location, route.responseHeaders);
         return;
       }
       case 'forward':
@@ -347,14 +347,16 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       this.stop(error);
       context.exchange.reset(error);
     } else {
-      this.answer(error.status, `${error.detail}\n`, undefined, error);
+      this.responded = true;
+      this.stop(error);
+      reply(context, error.status, `${error.detail}\n`);
     }
   }
 
-  private answer(status: number, text: string, location: string | undefined, error: ProxyError = exchangeEnded): void {
+  private answer(status: number, text: string, location?: string, mutation?: HeaderMutation): void {
     this.responded = true;
-    this.stop(error);
-    reply(this.context, status, text, location);
+    this.stop(exchangeEnded);
+    reply(this.context, status, text, location, mutation);
   }
 
   /** The response is complete; a tunnel may still send. */

@@ -35,8 +35,8 @@ export class HeaderMatcher {
 
   test(head: RequestHead): boolean {
     const value = fieldValue(head, this.name);
-    // As in Envoy: an absent field matches no value, and inversion turns that into a match.
-    const matches = value !== undefined && (this.value === undefined || this.value.test(value));
-    return matches !== this.invert;
+    if (this.value === undefined) return (value !== undefined) !== this.invert;
+    // As in Envoy: what is said of the value of an absent field is false, inverted or not.
+    return value !== undefined && this.value.test(value) !== this.invert;
   }
 }

@@ -1,11 +1,11 @@
 import type { HeaderMutation } from '@weft/policies/model/route';
 import type { Headers } from '../http/headers.ts';
 
-/** In the order set, add, remove (Gateway API, HTTPHeaderFilter: names are compared without case). */
+/** In Envoy's order: what is removed goes first (Gateway API, HTTPHeaderFilter: names are compared without case). */
 export function applyMutation(headers: Headers, mutation: HeaderMutation): void {
+  for (const lower of mutation.remove) headers.remove(lower);
   for (const field of mutation.set) headers.set(field.name, field.value);
   for (const field of mutation.add) headers.append(field.name, field.value);
-  for (const lower of mutation.remove) headers.remove(lower);
 }
 
 export function isEmptyMutation(mutation: HeaderMutation): boolean {

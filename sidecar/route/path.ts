@@ -72,3 +72,9 @@ export function isAmbiguous(path: string): boolean {
 export function hasEmptySegment(path: string): boolean {
   return path.includes('//');
 }
+
+/** The target as a server reads it that drops the parameters of path segments. */
+export function withoutParameters(target: string): string {
+  const end = pathLength(target);
+  return target.slice(0, end).replace(/;[^/]*/g, '') + target.slice(end);
+}

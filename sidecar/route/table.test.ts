@@ -57,7 +57,9 @@ describe('Gateway API, HTTPHeaderMatch', () => {
     assert.equal(matches(header('a', exact('1, 2')), '/', ['A', '1', 'a', '2']), true);
     assert.equal(matches(header('a', { kind: 'regex', value: 'v\\d' }), '/', ['A', 'v1']), true);
     assert.equal(matches(header('a', { kind: 'present' }, true), '/', ['A', 'v1']), false);
-    assert.equal(matches(header('a', exact('x'), true), '/'), true);
+    assert.equal(matches(header('a', { kind: 'present' }, true), '/'), true);
+    assert.equal(matches(header('a', exact('x'), true), '/', ['A', 'y']), true);
+    assert.equal(matches(header('a', exact('x'), true), '/'), false);
   });
 
   test('method', () => {

@@ -58,3 +58,19 @@ test('an application may pass on addresses, but claims no identity', () => {
   assert.equal(headers.has('x-forwarded-client-cert'), false);
   assert.equal(headers.get('x-forwarded-for'), '1.1.1.1');
 });
+
+test('names that CGI-like applications take for the forbidden ones go too', () => {
+  const headers = Headers.from(['X_Forwarded_Client_Cert', 'URI=spiffe://x', 'x-forwarded_for', '1.1.1.1', 'A_b', 'c']);
+  const exchange = new TestDownstream(requestHead({ headers }), true, testConnection);
+  new HeadersFilter('inbound', 0, new TestIdentity()).onRequest(new RequestContext(exchange, 0, 0));
+  const names: string[] = [];
+  headers.forEach((name) => names.push(name));
+  assert.deepEqual(names, ['A_b', 'X-Forwarded-For', 'X-Forwarded-Proto']);
+});
+
+test('the scheme of an absolute target does not make a plaintext request one of https', () => {
+  const exchange = new TestDownstream(requestHead({ scheme: 'https' }), true, testConnection);
+  const context = new RequestContext(exchange, 0, 0);
+  new HeadersFilter('inbound', 0, new TestIdentity()).onRequest(context);
+  assert.equal(context.head.headers.get('x-forwarded-proto'), 'http');
+});

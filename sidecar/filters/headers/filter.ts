@@ -6,7 +6,8 @@ import type { CertificateSource } from '../../identity/source.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter } from '../filter.ts';
 
-const FORWARDED = [
+const CLIENT_CERT = 'x-forwarded-client-cert';
+const FORWARDED = new Set([
   'forwarded',
   'x-forwarded-for',
   'x-forwarded-host',
@@ -14,7 +15,18 @@ const FORWARDED = [
   'x-forwarded-prefix',
   'x-forwarded-proto',
   'x-real-ip',
-] as const;
+]);
+
+/**
+ * What a field is about. CGI, WSGI and their like take `X_Forwarded_For` for `X-Forwarded-For` (RFC 3875 section
+ * 4.1.18), so that it must not get past either.
+ */
+const subject = (lower: string): string => (lower.includes('_') ? lower.replaceAll('_', '-') : lower);
+const isClientCert = (lower: string): boolean => subject(lower) === CLIENT_CERT;
+const isForwarded = (lower: string): boolean => {
+  const about = subject(lower);
+  return about === CLIENT_CERT || FORWARDED.has(about);
+};
 
 /**
  * Who may say who the client is.
@@ -42,17 +54,20 @@ export class HeadersFilter implements RequestFilter {
   onRequest(context: RequestContext): ProxyError | undefined {
     const { head, connection } = context;
     const { headers } = head;
-    headers.remove('x-forwarded-client-cert');
+    const mesh = connection.peer?.spiffeId !== undefined;
+    const believed = this.direction === 'outbound' || mesh || this.trustedHops > 0;
+    headers.removeWhere(believed ? isClientCert : isForwarded);
     if (this.direction === 'outbound') return undefined;
-    if (connection.peer?.spiffeId !== undefined) {
+    if (mesh) {
       headers.append('X-Forwarded-Client-Cert', this.clientCert(connection));
     } else if (this.trustedHops === 0) {
-      for (const name of FORWARDED) headers.remove(name);
       headers.append('X-Forwarded-For', connection.remoteIp);
     } else {
       appendHop(headers, connection.remoteIp);
     }
-    if (!headers.has('x-forwarded-proto')) headers.append('X-Forwarded-Proto', head.scheme);
+    // Of the connection, not of an absolute target, which says what the client likes. Mesh TLS is not seen by applications.
+    const scheme = connection.tls && connection.peer === undefined ? 'https' : 'http';
+    if (!headers.has('x-forwarded-proto')) headers.append('X-Forwarded-Proto', scheme);
     return undefined;
   }
 

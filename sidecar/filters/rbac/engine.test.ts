@@ -90,10 +90,18 @@ describe('what cannot be decided is refused', () => {
     assert.equal(new RbacEngine('p', portOnly).decide(subject('/a/../b')).kind, 'none');
   });
 
-  test('a rule that does not compile', () => {
-    const broken: Permission = { kind: 'path', match: { kind: 'regex', value: '(a)\\1' } };
-    assert.equal(new RbacEngine('d', rbac('deny', broken, anybody)).decide(subject('/x')).kind, 'deny');
-    assert.equal(new RbacEngine('l', rbac('log', broken, anybody)).decide(subject('/x')).kind, 'none');
+  test('path parameters, which some servers drop: denied in either reading, allowed only in both', () => {
+    const exactly: Permission = { kind: 'path', match: exact('/admin') };
+    const deny = new RbacEngine('d', rbac('deny', exactly, anybody));
+    for (const target of ['/admin;a=b', '/admin;?x', '/admin;/']) {
+      assert.equal(deny.decide(subject(target)).kind, target.endsWith('/') ? 'none' : 'deny', target);
+    }
+    assert.equal(deny.decide(subject('/cart;v=2')).kind, 'none');
+    const notAdmin = rbac('allow', { kind: 'not', rule: path('/admin/x') }, anybody);
+    const allow = new RbacEngine('a', notAdmin);
+    assert.equal(allow.decide(subject('/admin;v=2/x')).kind, 'deny');
+    assert.equal(allow.decide(subject('/cart;v=2/x')).kind, 'allow');
+    assert.equal(allow.decide(subject('/cart?;/admin/x')).kind, 'allow');
   });
 
   test('on opaque TCP a policy about requests allows nothing and denies without regard to it', () => {

@@ -4,7 +4,7 @@ import type { Permission, Principal, Rbac, RbacPolicy } from '@weft/policies/mod
 import type { RequestHead } from '../../http/exchange.ts';
 import type { PeerCertificateInfo } from '../../net/connection.ts';
 import { HeaderMatcher } from '../../route/fields.ts';
-import { hasEmptySegment, isAmbiguous, pathLength } from '../../route/path.ts';
+import { hasEmptySegment, isAmbiguous, pathLength, withoutParameters } from '../../route/path.ts';
 import { StringMatcher } from '../../route/pattern.ts';
 
 /** What is decided on: a connection, and for HTTP its request. */
@@ -167,7 +167,7 @@ export class RbacEngine {
   decide(subject: Subject): Decision {
     const refusal = this.action === 'log' ? undefined : this.cannotDecide(subject);
     if (refusal !== undefined) return { kind: 'deny', rule: this.name, reason: refusal };
-    const policy = this.firstMatch(subject);
+    const policy = this.firstMatchInEveryReading(subject);
     switch (this.action) {
       case 'allow':
         if (policy !== undefined) return { kind: 'allow', rule: policy };
@@ -189,6 +189,22 @@ export class RbacEngine {
       return `the path can be read in more than one way, and ${this.name} decides on it`;
     }
     return undefined;
+  }
+
+  /**
+   * Servers that know path parameters match `/admin;x` as `/admin` (RFC 3986 section 3.3), others do not: what denies
+   * does so in either reading, what allows has to in both.
+   */
+  private firstMatchInEveryReading(subject: Subject): string | undefined {
+    const { head } = subject;
+    const policy = this.firstMatch(subject);
+    if (head === undefined || !this.findings.decidesOnPath || !head.path.includes(';') || this.action === 'log') {
+      return policy;
+    }
+    const settled = this.action === 'allow' ? policy === undefined : policy !== undefined;
+    if (settled) return policy;
+    const { connection } = subject;
+    return this.firstMatch({ connection, head: { ...head, path: withoutParameters(head.path) } });
   }
 
   private firstMatch(subject: Subject): string | undefined {
