@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 
 /** What the admin socket shows; each value is made when it is asked for. */
@@ -17,7 +17,7 @@ export function startAdminServer(
   at: { readonly socketPath: string } | { readonly host: string; readonly port: number },
   views: AdminViews,
 ): Promise<Server> {
-  const json = (view: () => unknown) => (): string => `${JSON.stringify(view(), replaceBigInt, 2)}\n`;
+  const json = (view: () => unknown) => (): string => `${JSON.stringify(view(), presentable, 2)}\n`;
   const pages: Readonly<Record<string, () => string>> = {
     '/config_dump': json(views.configDump),
     '/certs': json(views.certs),
@@ -45,13 +45,22 @@ export function startAdminServer(
   });
   if ('socketPath' in at) rmSync(at.socketPath, { force: true });
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    const listen = 'socketPath' in at ? { path: at.socketPath } : at;
-    server.listen(listen, () => resolve(server));
+    // After it listens, out of descriptors most often: the next connection may succeed again.
+    server.on('error', reject);
+    if (!('socketPath' in at)) {
+      server.listen(at, () => resolve(server));
+      return;
+    }
+    server.listen({ path: at.socketPath }, () => {
+      chmodSync(at.socketPath, 0o600);
+      resolve(server);
+    });
   });
 }
 
-const replaceBigInt = (_key: string, value: unknown): unknown => {
+const presentable = (key: string, value: unknown): unknown => {
+  // Inline in a bootstrap, or a path; neither is for showing.
+  if (key === 'privateKey') return '[redacted]';
   if (typeof value === 'bigint') return value.toString();
   if (value instanceof Map) return Object.fromEntries(value);
   return value;

@@ -21,12 +21,13 @@ export interface HealthServerOptions {
 
 const SCRAPE_TIMEOUT_MS = 3_000;
 const SCRAPE_BYTES_MAX = 16 * 1_024 * 1_024;
-const CONNECTIONS_MAX = 256;
+/** Beyond, connections are refused; short timeouts give places back, so that kubelet's probes get through. */
+const CONNECTIONS_MAX = 1_024;
 
 /** Port 15020: what kubelet and Prometheus see of the sidecar. */
 export function startHealthServer(options: HealthServerOptions): Promise<Server> {
   const server = createServer(
-    { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 },
+    { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 1_000 },
     (request, response) => {
       answer(options, request, response).catch((error: unknown) => {
         if (!response.headersSent) send(response, 500, `${(error as Error).message}\n`);
@@ -36,7 +37,8 @@ export function startHealthServer(options: HealthServerOptions): Promise<Server>
   );
   server.maxConnections = CONNECTIONS_MAX;
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    // After it listens, out of descriptors most often: the next connection may succeed again.
+    server.on('error', reject);
     server.listen({ host: options.host, port: options.port, ipv6Only: false }, () => resolve(server));
   });
 }
@@ -94,6 +96,8 @@ function scrape(target: ScrapeTarget, podIp: string): Promise<string> {
           if (bytes > SCRAPE_BYTES_MAX) request.destroy(new Error(`more than ${SCRAPE_BYTES_MAX} bytes`));
           else chunks.push(chunk);
         });
+        // Also the application that breaks off: by then the request itself reports nothing any more.
+        response.on('error', (error) => failed(error.message));
         response.on('end', () => {
           const text = Buffer.concat(chunks).toString('utf8');
           resolve(text.endsWith('\n') ? text : `${text}\n`);

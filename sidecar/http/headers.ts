@@ -140,6 +140,16 @@ export class Headers {
     return this.removeFrom(1, lower);
   }
 
+  /** Removes every field whose lower-case name is meant. */
+  removeWhere(isMeant: (lower: string) => boolean): void {
+    const flat = this.flat;
+    for (let i = 1; i < flat.length; ) {
+      const lower = flat[i] ?? '';
+      if (isMeant(lower)) this.removeFrom(i, lower);
+      else i += STRIDE;
+    }
+  }
+
   forEach(visit: (name: string, value: string, lower: string) => void): void {
     const flat = this.flat;
     for (let i = 0; i < flat.length; i += STRIDE) visit(flat[i] ?? '', flat[i + 2] ?? '', flat[i + 1] ?? '');

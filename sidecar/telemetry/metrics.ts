@@ -1,68 +1,15 @@
 import type { Direction } from '@weft/policies/model/listener';
 import type { RequestRecord } from './record.ts';
+import { escapeLabel, type Series, SeriesTable } from './series.ts';
 
 /** Seconds; what Prometheus users expect of a request duration, finer below 10 ms. */
 const BUCKETS_S: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ];
-/** Label sets of requests; a client that invents hosts or methods must not fill the memory. */
-const SERIES_MAX = 2_000;
-
-/** One set of labels with all that is counted for it. */
-interface Series {
-  readonly labels: string;
-  requests: number;
-  readonly buckets: Float64Array;
-  durationSumS: number;
-  requestBytes: number;
-  responseBytes: number;
-  retries: number;
-}
-
-const escapeLabel = (value: string): string =>
-  value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
-
-/** Methods of RFC 9110 section 9 and RFC 5789; anything else is one label value. */
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']);
-
-function labelsOf(record: RequestRecord): string {
-  const method = record.method === '' || METHODS.has(record.method) ? record.method : 'OTHER';
-  return [
-    `direction="${record.direction}"`,
-    `protocol="${record.protocol}"`,
-    `method="${method}"`,
-    `source_workload="${escapeLabel(record.sourceWorkload)}"`,
-    `source_principal="${escapeLabel(record.sourceIdentity)}"`,
-    `destination_workload="${escapeLabel(record.destinationWorkload)}"`,
-    `destination_principal="${escapeLabel(record.destinationIdentity)}"`,
-    `destination_service="${escapeLabel(record.destinationService)}"`,
-    `response_code="${record.status}"`,
-    `grpc_status="${record.grpcStatus < 0 ? '' : record.grpcStatus}"`,
-    `response_flags="${record.flag}"`,
-    `mtls="${record.mtls}"`,
-  ].join(',');
-}
-
-/** A key made of what labels come from, cheaper than the labels. */
-const keyOf = (r: RequestRecord): string =>
-  `${r.direction}|${r.protocol}|${r.method}|${r.sourceWorkload}|${r.sourceIdentity}|${r.destinationWorkload}|${r.destinationIdentity}|${r.destinationService}|${r.status}|${r.grpcStatus}|${r.flag}|${r.mtls}`;
-
-const newSeries = (labels: string): Series => ({
-  labels,
-  requests: 0,
-  buckets: new Float64Array(BUCKETS_S.length + 1),
-  durationSumS: 0,
-  requestBytes: 0,
-  responseBytes: 0,
-  retries: 0,
-});
-
 /** Counters of one sidecar, and their text for Prometheus (exposition format 0.0.4). */
 export class Metrics {
-  private readonly http = new Map<string, Series>();
-  private readonly tcp = new Map<string, Series>();
-  private readonly httpOverflow = newSeries('direction="",overflow="true"');
-  private readonly tcpOverflow = newSeries('direction="",overflow="true"');
+  private readonly http = new SeriesTable(BUCKETS_S.length + 1);
+  private readonly tcp = new SeriesTable(BUCKETS_S.length + 1);
   private readonly events = new Map<string, number>();
   private readonly opened: Record<Direction, number> = { inbound: 0, outbound: 0 };
   private readonly active: Record<Direction, number> = { inbound: 0, outbound: 0 };
@@ -70,17 +17,8 @@ export class Metrics {
 
   observe(record: RequestRecord): void {
     const table = record.protocol === 'tcp' ? this.tcp : this.http;
-    const key = keyOf(record);
-    let series = table.get(key);
-    if (series === undefined) {
-      if (table.size >= SERIES_MAX) {
-        series = record.protocol === 'tcp' ? this.tcpOverflow : this.httpOverflow;
-        this.count('metric_series_overflow');
-      } else {
-        series = newSeries(labelsOf(record));
-        table.set(key, series);
-      }
-    }
+    const series = table.find(record);
+    if (series === table.overflow) this.count('metric_series_overflow');
     const seconds = record.durationMs / 1_000;
     series.requests++;
     series.durationSumS += seconds;
@@ -116,8 +54,8 @@ export class Metrics {
       out.push(`# HELP ${name} ${help}`, `# TYPE ${name} counter`);
       for (const [labels, value] of rows) out.push(`${name}{${labels}} ${value}`);
     };
-    const http = [...this.http.values(), ...(this.httpOverflow.requests > 0 ? [this.httpOverflow] : [])];
-    const tcp = [...this.tcp.values(), ...(this.tcpOverflow.requests > 0 ? [this.tcpOverflow] : [])];
+    const http = this.http.all();
+    const tcp = this.tcp.all();
     const rows = (series: readonly Series[], value: (s: Series) => number): (readonly [string, number])[] =>
       series.map((s) => [s.labels, value(s)] as const);
     counter(

@@ -64,7 +64,9 @@ test('names that CGI-like applications take for the forbidden ones go too', () =
   const exchange = new TestDownstream(requestHead({ headers }), true, testConnection);
   new HeadersFilter('inbound', 0, new TestIdentity()).onRequest(new RequestContext(exchange, 0, 0));
   const names: string[] = [];
-  headers.forEach((name) => names.push(name));
+  headers.forEach((name) => {
+    names.push(name);
+  });
   assert.deepEqual(names, ['A_b', 'X-Forwarded-For', 'X-Forwarded-Proto']);
 });
 
