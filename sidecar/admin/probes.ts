@@ -21,6 +21,9 @@ export type Probe = { readonly timeoutSeconds: number } & (
 /** By path below /app-health/, for example `web/readyz`. */
 export type Probes = ReadonlyMap<string, Probe>;
 
+/** Read and dropped, so that the application is not cut off in a short answer; kubelet reads as much. */
+const BODY_BYTES_MAX = 10_240;
+
 export interface ProbeOutcome {
   readonly status: number;
   readonly body: string;
@@ -63,7 +66,12 @@ function httpProbe(
     const answer = (response: IncomingMessage): void => {
       const status = response.statusCode ?? 503;
       // The status decides. The body stays here: whoever reaches this port could read what policy hides.
-      response.destroy();
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > BODY_BYTES_MAX) response.destroy();
+      });
+      response.on('error', () => undefined);
       const healthy = status >= 200 && status < 400;
       resolve(healthy ? { status: 200, body: 'ok\n' } : { status, body: `the application answered ${status}\n` });
     };

@@ -197,3 +197,11 @@ test('JSON and YAML, snake case and camel case are read alike', () => {
     assert.deepEqual(other.value.listeners, loaded.value.listeners);
   }
 });
+
+test('an error in the text quotes nothing of it: there may be keys', () => {
+  const loaded = loadBootstrap('private_key: { inline_string: "THE-KEY", oops: [ }\n');
+  assert.ok(!loaded.ok);
+  const text = JSON.stringify(loaded.error);
+  assert.match(text, /not YAML: .*line 1/);
+  assert.doesNotMatch(text, /THE-KEY/);
+});

@@ -42,7 +42,8 @@ export function loadBootstrap(text: string): Result<Bootstrap, readonly WireErro
 function parseYaml(text: string): Result<JsonValue, readonly WireError[]> {
   const document = parseDocument(text, { schema: 'core', uniqueKeys: true });
   if (document.errors.length > 0) {
-    return err(document.errors.map(({ message }) => ({ path: '', message: `not YAML: ${message}` })));
+    // The first line says what and where; the next ones quote the file, in which there may be keys.
+    return err(document.errors.map(({ message }) => ({ path: '', message: `not YAML: ${message.split('\n', 1)[0]}` })));
   }
   try {
     // A document that grows by aliases beyond reason throws here.

@@ -11,7 +11,7 @@ import type {
 import { typeUrls } from '@weft/policies/wire/type-urls';
 import { decodeEffect } from './apply.ts';
 import { DeltaTypeState, type ReceivedResource } from './delta-state.ts';
-import { decodeHeld, encodeHeld, type SnapshotStore } from './last-good.ts';
+import { decodeHeld, encodeHeld, openSnapshot, type SnapshotStore, sealSnapshot } from './last-good.ts';
 import { type Change, RESOURCE_KINDS, XdsSource } from './source.ts';
 
 export type AdsStream = ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
@@ -195,12 +195,13 @@ export class XdsClient {
       return;
     }
     this.connected = true;
-    this.lastErrorText = '';
     this.responses++;
     const decoded = decodeEffect(state.kind, state.typeUrl, state.receive(response));
     for (let i = 0; i < decoded.unknownFields; i++) this.options.count('xds_unknown_field');
     this.hold(state, decoded.accepted, decoded.changes);
     this.source.apply(decoded.changes);
+    // Readiness shows it: a refused listener is why a proxy waits.
+    this.lastErrorText = decoded.errors.length === 0 ? '' : `refused ${decoded.errors.join('; ')}`;
     if (decoded.errors.length > 0) {
       this.rejected++;
       this.options.count('xds_rejected');
@@ -223,15 +224,17 @@ export class XdsClient {
 
   private save(): void {
     this.cancelSave = undefined;
-    this.options.store.save(encodeHeld(this.held, (kind) => typeUrls[kind]));
+    const body = encodeHeld(this.held, (kind) => typeUrls[kind]);
+    this.options.store.save(sealSnapshot(this.options.nodeId, body));
   }
 
   private restore(): boolean {
     const bytes = this.options.store.load();
     if (bytes === undefined) return false;
-    const stored = decodeHeld(bytes);
+    const body = openSnapshot(this.options.nodeId, bytes);
+    const stored = body === undefined ? undefined : decodeHeld(body);
     if (stored === undefined) {
-      this.options.log('xds: the stored snapshot is damaged; starting without it');
+      this.options.log('xds: the stored snapshot is damaged or of another proxy; starting without it');
       this.options.count('xds_snapshot_damaged');
       return false;
     }
@@ -240,6 +243,7 @@ export class XdsClient {
       const state = this.types.get(typeUrl);
       if (state === undefined) continue;
       const decoded = decodeEffect(state.kind, typeUrl, { upserts: resources, removals: [] });
+      if (decoded.errors.length > 0) this.options.log(`xds: left out of the snapshot: ${decoded.errors.join('; ')}`);
       for (const resource of decoded.accepted) state.subscribe(resource.name);
       state.applied(decoded.accepted, []);
       for (const resource of decoded.accepted) this.held.get(state.kind)?.set(resource.name, resource);

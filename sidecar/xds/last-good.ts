@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import { DeltaDiscoveryResponseSchema } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
@@ -63,4 +64,24 @@ export function decodeHeld(bytes: Uint8Array): ReadonlyMap<string, readonly Rece
     at = end;
   }
   return held;
+}
+
+const MAGIC = Buffer.from('weft-snapshot-1\n');
+const DIGEST_BYTES = 32;
+
+const digest = (owner: string, body: Uint8Array): Buffer =>
+  createHash('sha256').update(`${owner}\n`).update(body).digest();
+
+/** Puts in front of a snapshot what tells later that it is whole, and whose it is. */
+export function sealSnapshot(owner: string, body: Uint8Array): Uint8Array {
+  return Buffer.concat([MAGIC, digest(owner, body), body]);
+}
+
+/** The body; undefined when a byte of it is not what was sealed, or the snapshot is another proxy's. */
+export function openSnapshot(owner: string, sealed: Uint8Array): Uint8Array | undefined {
+  const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
+  const bodyAt = MAGIC.length + DIGEST_BYTES;
+  if (bytes.length < bodyAt || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
+  const body = bytes.subarray(bodyAt);
+  return digest(owner, body).equals(bytes.subarray(MAGIC.length, bodyAt)) ? body : undefined;
 }
