@@ -20,6 +20,8 @@ export interface PairOptions {
   readonly applicationPort: number;
   /** Instead of one route to the server. Its cluster is `server`. */
   readonly routes?: readonly JsonObject[];
+  /** False: no access log but of errors. */
+  readonly logs?: boolean;
   /** Further clusters of the client's side. */
   readonly clusters?: readonly JsonObject[];
 }
@@ -49,6 +51,7 @@ export async function pairTexts(authority: CertificateFolder, options: PairOptio
     await freePort(),
     await freePort(),
   ];
+  const manager: JsonObject = options.logs === false ? { access_log: [] } : {};
   const server = bootstrap({
     id: 'server',
     adminPort: serverAdmin,
@@ -57,6 +60,7 @@ export async function pairTexts(authority: CertificateFolder, options: PairOptio
         name: 'inbound',
         at: { ip: '127.0.0.1', port: wirePort },
         direction: 'INBOUND',
+        manager,
         tls: downstreamTls(serverFiles),
         filters: [allowOnly('shop/allow-client/0', CLIENT_ID)],
         routes: [route('any', '/', 'application')],
@@ -73,6 +77,7 @@ export async function pairTexts(authority: CertificateFolder, options: PairOptio
         at: { ip: '127.0.0.1', port },
         also: [{ ip: '::1', port }],
         direction: 'OUTBOUND',
+        manager,
         routes: options.routes ?? [route('any', '/', 'server')],
       }),
     ],
