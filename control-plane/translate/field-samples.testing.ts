@@ -1,0 +1,141 @@
+/**
+ * For each field of our kinds what it can be changed to. Lists of values are tried in turn at that place of the
+ * template; fields of an enumeration or a boolean need no entry, all of their values are tried.
+ */
+export interface FieldSample {
+  readonly values?: readonly unknown[];
+  /** Whole specs, for a field that cannot change alone. */
+  readonly specs?: readonly object[];
+  /** What the schema has to refuse: the field says nothing that another does not. */
+  readonly refused?: unknown;
+  /** Fields of the template that exclude this one. */
+  readonly without?: readonly string[];
+}
+
+export interface KindSamples {
+  readonly template: object;
+  readonly fields: Readonly<Record<string, FieldSample>>;
+}
+
+const cart = { kind: 'Service', name: 'cart' };
+const timeouts = { request: '3s' };
+const durations: FieldSample = { values: ['1s', '2s'] };
+const numbers: FieldSample = { values: [11, 22] };
+const words: FieldSample = { values: ['alpha', 'beta'] };
+const accounts: FieldSample = { values: ['alpha', 'desk/beta'] };
+const identities: FieldSample = { values: ['spiffe://cluster.local/ns/a/sa/a', '*'] };
+const blocks: FieldSample = { values: ['10.0.0.0/8', 'fd00::1'] };
+const paths: FieldSample = { values: ['/a', '/a/*', '*'] };
+const hosts: FieldSample = { values: ['a.example', '*.example', 'a.example:80'] };
+
+export const fieldSamples: Readonly<Record<'Mesh' | 'TrafficPolicy' | 'AuthorizationPolicy', KindSamples>> = {
+  Mesh: {
+    template: { tracing: { otlpEndpoint: 'http://collector:4317' } },
+    fields: {
+      'tracing.otlpEndpoint': { values: ['http://one:4317', 'http://two:4317'] },
+      'tracing.samplingPercent': { values: [0, 50, 100] },
+      'certificates.ttl': { values: ['10m', '2h'] },
+      'retryBudget.percent': numbers,
+      'retryBudget.minConcurrency': numbers,
+    },
+  },
+  TrafficPolicy: {
+    template: {
+      targetRefs: [cart],
+      retries: { retryNonIdempotent: true, budget: {} },
+      timeouts: { request: '20s', backendRequest: '10s', idle: '30s', connect: '5s' },
+      circuitBreaker: { errorRate: {}, limits: { maxRequests: 5 } },
+      loadBalancer: {},
+    },
+    fields: {
+      'targetRefs[].kind': {
+        specs: [
+          { targetRefs: [cart], timeouts },
+          { targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', name: 'cart' }], timeouts },
+          { targetRefs: [{ kind: 'Namespace', name: 'shop' }], timeouts },
+          { targetRefs: [{ group: 'weft.dev', kind: 'Mesh', name: 'default' }], timeouts },
+        ],
+      },
+      'targetRefs[].group': { refused: 'weft.dev' },
+      'targetRefs[].name': { values: ['cart', 'plain'] },
+      'targetRefs[].namespace': { values: ['shop', 'desk'] },
+      'targetRefs[].sectionName': { values: ['http', '81'] },
+      'retries.attempts': { values: [0, 1, 7] },
+      'retries.perTryTimeout': { ...durations, without: ['timeouts.backendRequest'] },
+      'retries.backoff.baseInterval': { values: ['20ms', '30ms'] },
+      'retries.backoff.maxInterval': durations,
+      'retries.budget.percent': numbers,
+      'retries.budget.minConcurrency': numbers,
+      'timeouts.request': { values: ['20s', '30s', '0s'] },
+      'timeouts.backendRequest': durations,
+      'timeouts.idle': { values: ['1s', '0s'] },
+      'timeouts.connect': durations,
+      'circuitBreaker.errorRate.thresholdPercent': numbers,
+      'circuitBreaker.errorRate.volume': numbers,
+      'circuitBreaker.errorRate.window': durations,
+      'circuitBreaker.errorRate.openFor': durations,
+      'circuitBreaker.limits.maxConnections': numbers,
+      'circuitBreaker.limits.maxPendingRequests': numbers,
+      'circuitBreaker.limits.maxRequests': numbers,
+      'circuitBreaker.limits.maxRetries': { ...numbers, without: ['retries.budget'] },
+    },
+  },
+  AuthorizationPolicy: {
+    template: {
+      rules: [{ from: [{ namespaces: ['a'] }], to: [{ ports: [8080] }], when: [{ header: 'x', values: ['1'] }] }],
+    },
+    fields: {
+      'selector.matchLabels{}': { values: ['cart', 'web'] },
+      'rules[].name': words,
+      'rules[].from[].principals[]': identities,
+      'rules[].from[].notPrincipals[]': identities,
+      'rules[].from[].namespaces[]': { values: ['a', 'a*', '*a', '*'] },
+      'rules[].from[].notNamespaces[]': words,
+      'rules[].from[].serviceAccounts[]': accounts,
+      'rules[].from[].notServiceAccounts[]': accounts,
+      'rules[].from[].ipBlocks[]': blocks,
+      'rules[].from[].notIpBlocks[]': blocks,
+      'rules[].to[].paths[]': paths,
+      'rules[].to[].notPaths[]': paths,
+      'rules[].to[].ports[]': { values: [80, 81] },
+      'rules[].to[].notPorts[]': { values: [80, 81] },
+      'rules[].to[].hosts[]': hosts,
+      'rules[].to[].notHosts[]': hosts,
+      'rules[].when[].header': { values: ['X-One', 'x-two'] },
+      'rules[].when[].values[]': { values: ['a', 'a*', '*'] },
+      'rules[].when[].notValues[]': words,
+    },
+  },
+};
+
+/** Two namespaces with Services of the same name, a route, and pods on both sides. */
+export const fieldWorld = `
+kind: Service
+metadata: { name: cart, namespace: shop }
+spec: { clusterIPs: [10.96.0.10], selector: { app: cart }, ports: [{ name: http, port: 80 }, { name: http-two, port: 81 }] }
+---
+kind: Service
+metadata: { name: plain, namespace: shop }
+spec: { clusterIPs: [10.96.0.11], ports: [{ name: http, port: 80 }] }
+---
+kind: Service
+metadata: { name: cart, namespace: desk }
+spec: { clusterIPs: [10.96.0.12], ports: [{ name: http, port: 80 }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: cart, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: cart, port: 80 }]
+  rules: [{ name: all, backendRefs: [{ name: cart, port: 80 }] }]
+---
+kind: Pod
+metadata: { name: cart-a, namespace: shop, labels: { app: cart } }
+spec: { serviceAccountName: cart, containers: [{ name: app, ports: [{ containerPort: 8080 }] }] }
+status: { podIP: 10.1.0.1 }
+---
+kind: Pod
+metadata: { name: web-a, namespace: shop, labels: { app: web } }
+spec: { serviceAccountName: web, containers: [{ name: app }] }
+status: { podIP: 10.1.0.2 }
+`;
