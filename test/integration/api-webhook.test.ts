@@ -193,6 +193,74 @@ describe('admission webhooks', () => {
     assert.equal((await createMap()).status, 201);
   });
 
+  test('a mutating webhook is asked about a deletion, too, and may refuse it', async () => {
+    const name = asString(at((await createMap()).body, 'metadata', 'name'));
+    await configure('Mutating');
+    respond = () => ({ allowed: false, status: { message: 'keep it' } });
+    const refused = await server.call('DELETE', `/api/v1/namespaces/default/configmaps/${name}`);
+    assert.equal(refused.status, 403);
+    assert.match(asString(refused.body['message']), /denied the request: keep it/);
+    assert.equal(seen[0]?.['operation'], 'DELETE');
+    assert.equal(at(seen[0], 'oldObject', 'metadata', 'name'), name);
+    assert.equal(seen[0]?.['object'], null);
+    respond = () => patchOf([{ op: 'add', path: '/data', value: { no: 'effect' } }]);
+    assert.equal((await server.call('DELETE', `/api/v1/namespaces/default/configmaps/${name}`)).status, 200);
+  });
+
+  test('reinvocationPolicy IfNeeded: asked again when a later webhook changed the object', async () => {
+    const hooks = (policy: string) =>
+      server.call('PUT', '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/test', {
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'MutatingWebhookConfiguration',
+        metadata: { name: 'test' },
+        webhooks: ['first', 'second'].map((name) => ({
+          name: `${name}.weft.dev`,
+          admissionReviewVersions: ['v1'],
+          sideEffects: 'None',
+          reinvocationPolicy: name === 'first' ? policy : 'Never',
+          clientConfig: {
+            service: { name: 'hook', namespace: 'default', path: `/${name}` },
+            caBundle: Buffer.from(certificate).toString('base64'),
+          },
+          rules: [{ apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'], operations: ['CREATE'] }],
+        })),
+      });
+    await configure('Mutating');
+    // The first call sees nothing and counts; the second adds what the first would have wanted to see.
+    respond = (request) => {
+      const data = asObject(at(request, 'object', 'data'));
+      if (data === undefined) return patchOf([{ op: 'add', path: '/data', value: { step: '1' } }]);
+      if (data['step'] === '1') return patchOf([{ op: 'replace', path: '/data/step', value: '2' }]);
+      return { allowed: true };
+    };
+    await hooks('IfNeeded');
+    assert.equal(at((await createMap()).body, 'data', 'step'), '2');
+    assert.deepEqual(
+      seen.map((request) => at(request, 'object', 'data', 'step')),
+      [undefined, '1', '2'],
+    );
+    seen = [];
+    await hooks('Never');
+    await createMap();
+    assert.equal(seen.length, 2);
+  });
+
+  test('two webhooks of one name are refused', async () => {
+    const webhook = {
+      name: 'twice.weft.dev',
+      admissionReviewVersions: ['v1'],
+      sideEffects: 'None',
+      clientConfig: { url: 'https://127.0.0.1:1/' },
+    };
+    const answer = await server.call('POST', '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations', {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingWebhookConfiguration',
+      metadata: { name: 'twice' },
+      webhooks: [webhook, webhook],
+    });
+    assert.match(asString(answer.body['message']), /webhooks\[1\].name: Duplicate value: "twice.weft.dev"/);
+  });
+
   test('a condition that does not compile is refused', async () => {
     const answer = await server.call('POST', '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations', {
       apiVersion: 'admissionregistration.k8s.io/v1',

@@ -4,6 +4,7 @@ import { ageColumn, nameColumn } from '../table/cells.ts';
 import { coreColumns } from '../table/core-columns.ts';
 import * as workload from '../table/workload-columns.ts';
 import * as apps from './apps.ts';
+import { autoscalerStrategy, fromStoredAutoscaler, toStoredAutoscaler } from './autoscaler.ts';
 import { definitionStrategy } from './definition-strategy.ts';
 import { fromStoredEvent, toStoredEvent } from './events.ts';
 import { podStrategy } from './pod.ts';
@@ -191,7 +192,18 @@ const workloads: readonly ResourceType[] = [
     columns: workload.cronJobColumns,
   }),
   define('policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets', { short: ['pdb'] }),
-  define('autoscaling', 'v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', { short: ['hpa'], all: true }),
+  define('autoscaling', 'v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', {
+    short: ['hpa'],
+    all: true,
+    strategy: autoscalerStrategy,
+  }),
+  define('autoscaling', 'v1', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', {
+    short: ['hpa'],
+    all: true,
+    strategy: autoscalerStrategy,
+    fromStorage: fromStoredAutoscaler,
+    toStorage: toStoredAutoscaler,
+  }),
 ];
 
 const network: readonly ResourceType[] = [

@@ -1,4 +1,15 @@
-import { asObject, asObjects, asString, at, clone, ensure, equal, type JsonObject, setDefault } from '../json.ts';
+import {
+  asObject,
+  asObjects,
+  asString,
+  at,
+  clone,
+  ensure,
+  equal,
+  type Json,
+  type JsonObject,
+  setDefault,
+} from '../json.ts';
 import { type Cause, duplicateValue, forbiddenField, invalidValue, required, unsupportedValue } from '../status.ts';
 import { labelProblem } from './names.ts';
 import { defaultPodSpec, qosClassOf } from './pod-defaults.ts';
@@ -86,6 +97,24 @@ export function validatePodSpec(spec: JsonObject, path: string): Cause[] {
   if (!dnsPolicies.includes(asString(spec['dnsPolicy']))) {
     causes.push(unsupportedValue(`${path}.dnsPolicy`, spec['dnsPolicy'], dnsPolicies));
   }
+  causes.push(...repeated(spec['topologySpreadConstraints'], `${path}.topologySpreadConstraints`, spreadKeys));
+  causes.push(...repeated(spec['schedulingGates'], `${path}.schedulingGates`, ['name']));
+  causes.push(...repeated(spec['resourceClaims'], `${path}.resourceClaims`, ['name']));
+  return causes;
+}
+
+const spreadKeys = ['topologyKey', 'whenUnsatisfiable'];
+
+/** Of the lists that merge by a key, Kubernetes refuses a repeated one only in some; env, ports and pull secrets may repeat. */
+function repeated(list: Json | undefined, path: string, keys: readonly string[]): Cause[] {
+  const seen = new Set<string>();
+  const causes: Cause[] = [];
+  for (const [index, item] of asObjects(list).entries()) {
+    const values = keys.map((key) => asString(item[key]));
+    const identity = JSON.stringify(values);
+    if (seen.has(identity)) causes.push(duplicateValue(`${path}[${index}]`, values.join('/')));
+    seen.add(identity);
+  }
   return causes;
 }
 
@@ -107,7 +136,12 @@ function validateContainer(
   for (const [index, port] of asObjects(container['ports']).entries()) {
     causes.push(...validateContainerPort(port, `${path}.ports[${index}]`, portNames));
   }
+  const mountPaths = new Set<string>();
   for (const [index, mount] of asObjects(container['volumeMounts']).entries()) {
+    const mountPath = asString(mount['mountPath']);
+    if (mountPaths.has(mountPath))
+      causes.push(invalidValue(`${path}.volumeMounts[${index}].mountPath`, mountPath, 'must be unique'));
+    mountPaths.add(mountPath);
     const volume = asString(mount['name']);
     if (!volumes.has(volume))
       causes.push({

@@ -1,7 +1,7 @@
 import { asObject, asObjects, asString, asStrings, at, ensure, equal, type JsonObject, setDefault } from '../json.ts';
 import { ensureMeta, isDeleting, nameOf } from '../object.ts';
 import { compileCondition } from '../schema/cel-conditions.ts';
-import { type Cause, invalidValue, required, unsupportedValue } from '../status.ts';
+import { type Cause, duplicateValue, invalidValue, required, unsupportedValue } from '../status.ts';
 import { immutable, isDns1123Subdomain } from './names.ts';
 import { noStrategy, type Strategy } from './resource.ts';
 
@@ -91,8 +91,24 @@ export const webhookStrategy = (mutating: boolean): Strategy => ({
       if (service !== undefined) setDefault(service, 'port', 443);
     }
   },
-  validate: (configuration) => asObjects(configuration['webhooks']).flatMap(validateWebhook),
+  validate: (configuration) => {
+    const webhooks = asObjects(configuration['webhooks']);
+    return [
+      ...repeatedNames(webhooks, 'webhooks'),
+      ...webhooks.flatMap(validateWebhook),
+      ...webhooks.flatMap((webhook, index) =>
+        repeatedNames(asObjects(webhook['matchConditions']), `webhooks[${index}].matchConditions`),
+      ),
+    ];
+  },
 });
+
+function repeatedNames(items: readonly JsonObject[], path: string): Cause[] {
+  const names = items.map((item) => asString(item['name']));
+  return names.flatMap((name, index) =>
+    names.indexOf(name) < index ? [duplicateValue(`${path}[${index}].name`, name)] : [],
+  );
+}
 
 function validateWebhook(webhook: JsonObject, index: number): Cause[] {
   const path = `webhooks[${index}]`;

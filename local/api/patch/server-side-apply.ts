@@ -1,9 +1,9 @@
 import { asString, at, canonical, clone, equal, isObject, type Json, type JsonObject, parseJson } from '../json.ts';
 import { groupVersion, type ResourceType } from '../kinds/resource.ts';
-import { ensureMeta, rfc3339 } from '../object.ts';
+import { ensureMeta, nameOf, rfc3339 } from '../object.ts';
 import type { Call } from '../rest/context.ts';
-import type { SchemaNode } from '../schema/node.ts';
-import { type Cause, StatusError } from '../status.ts';
+import { emptyNode, type SchemaNode } from '../schema/node.ts';
+import { badRequest, type Cause, StatusError } from '../status.ts';
 import {
   childrenOf,
   childSchema,
@@ -32,6 +32,11 @@ export function applyServerSide(
 ): JsonObject {
   const schema = ownershipSchema(type);
   const wanted = ownable(type, applied, subresource);
+  const repeated = repeatedItem(wanted, schema, '');
+  if (repeated !== undefined) {
+    const what = `(${nameOf(applied)}; ${groupVersion(type)}, Kind=${type.kind})`;
+    throw badRequest(`failed to create typed patch object ${what}: ${repeated}`);
+  }
   const fields = rootFields(wanted, schema);
   const managers = readManagers(existing);
   const isMine = (manager: Manager): boolean =>
@@ -71,6 +76,28 @@ export function applyServerSide(
   const uid = asString(at(applied, 'metadata', 'uid'));
   if (uid !== '') ensureMeta(object)['uid'] = uid;
   return object;
+}
+
+/** Whoever applies owns items by their keys: two items of one key would be one. Objects that are stored may have such lists. */
+function repeatedItem(value: Json | undefined, schema: SchemaNode, path: string): string | undefined {
+  if (Array.isArray(value)) {
+    const seen = new Set<string>();
+    for (const item of value) {
+      const element = itemElement(item, schema);
+      if (element !== undefined && seen.has(element))
+        return `${path}: duplicate entries for key [${element.slice(2).replace(/^\{(.*)\}$/, '$1')}]`;
+      if (element !== undefined) seen.add(element);
+      const found = repeatedItem(item, schema.items ?? emptyNode, `${path}[${element ?? ''}]`);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+  if (!isObject(value)) return undefined;
+  for (const [key, item] of Object.entries(value)) {
+    const found = repeatedItem(item, childSchema(schema, `f:${key}`), `${path}.${key}`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** What client-side apply wanted is kubectl's own wish: moving from it to server-side apply is no conflict. */

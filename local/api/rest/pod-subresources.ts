@@ -2,11 +2,11 @@ import type { ServerResponse } from 'node:http';
 import { nodeOf } from '../admission/node-restriction.ts';
 import { asNumber, asObject, asObjects, asString, asStrings, at, clone, ensure, type JsonObject } from '../json.ts';
 import type { ResourceType } from '../kinds/resource.ts';
-import { labelsOf, metaOf, nameOf, rfc3339, uidOf } from '../object.ts';
+import { metaOf, nameOf, rfc3339, uidOf } from '../object.ts';
 import { badRequest, conflict, forbidden, notFound, StatusError } from '../status.ts';
-import { labelSelectorOf, matchesLabels } from '../store/selectors.ts';
 import type { ApiContext, Call } from './context.ts';
 import { readDeleteOptions, remove } from './delete.ts';
+import { checkEviction } from './disruption.ts';
 import { update } from './update.ts';
 
 /** pods/log, pods/binding, pods/eviction and serviceaccounts/token. */
@@ -138,29 +138,10 @@ export async function evict(
 ): Promise<JsonObject> {
   const stored = context.store.get(type.storage, namespace, name);
   if (stored === undefined) throw notFound(type, name);
-  const labels = labelsOf(stored.object);
-  for (const budget of context.store.list('policy/poddisruptionbudgets', namespace)) {
-    const selector = labelSelectorOf(at(budget.object, 'spec', 'selector'));
-    if (selector.length === 0 || !matchesLabels(selector, labels)) continue;
-    if ((asNumber(at(budget.object, 'status', 'disruptionsAllowed')) ?? 0) > 0) continue;
-    throw new StatusError(429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
-      causes: [
-        {
-          reason: 'DisruptionBudget',
-          message: `The disruption budget ${budget.name} does not allow an eviction now`,
-          field: '',
-        },
-      ],
-    });
-  }
-  await remove(
-    context,
-    type,
-    namespace,
-    name,
-    readDeleteOptions(asObject(body['deleteOptions']) ?? {}, new URLSearchParams()),
-    call,
-  );
+  checkEviction(context, namespace, stored.object);
+  const options = asObject(body['deleteOptions']) ?? {};
+  const asked = { ...call, dryRun: call.dryRun || asStrings(options['dryRun']).includes('All') };
+  await remove(context, type, namespace, name, readDeleteOptions(options, new URLSearchParams()), asked);
   return clone(success);
 }
 

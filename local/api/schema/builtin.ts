@@ -68,6 +68,7 @@ function mergeHints(type: string, field: string): Partial<SchemaNode> {
   if (hint === undefined) return {};
   const listMap = hint.listKeys === undefined ? {} : { listType: 'map' as const, listMapKeys: hint.listKeys };
   return {
+    keysRepeat: true,
     patchMergeKey: hint.mergeKey ?? '',
     patchStrategy: hint.strategy ?? 'merge',
     ...(hint.set === true ? { listType: 'set' as const } : listMap),

@@ -14,7 +14,7 @@ const roots = [
   'V1Role V1RoleBinding V1ClusterRole V1ClusterRoleBinding V1MutatingWebhookConfiguration V1ValidatingWebhookConfiguration',
   'V1CustomResourceDefinition V1TokenReview V1SelfSubjectReview AuthenticationV1TokenRequest V1SubjectAccessReview',
   'V1SelfSubjectAccessReview V1SelfSubjectRulesReview V1LocalSubjectAccessReview V1PodDisruptionBudget V1NetworkPolicy V1Ingress',
-  'V1IngressClass V2HorizontalPodAutoscaler V1PriorityClass V1StorageClass V1DeleteOptions',
+  'V1IngressClass V1HorizontalPodAutoscaler V2HorizontalPodAutoscaler V1PriorityClass V1StorageClass V1DeleteOptions',
 ].flatMap((line) => line.split(' '));
 
 type Shape = Record<string, string | string[]>;

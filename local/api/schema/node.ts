@@ -29,6 +29,8 @@ export interface SchemaNode {
   readonly intOrString: boolean;
   readonly listType: '' | 'atomic' | 'set' | 'map';
   readonly listMapKeys: readonly string[];
+  /** Two items may have one key: built-in kinds say so field by field in their own validation. */
+  readonly keysRepeat: boolean;
   readonly atomicMap: boolean;
   readonly rules: readonly ValidationRule[];
   readonly allOf: readonly SchemaNode[];
@@ -75,6 +77,7 @@ export const emptyNode: SchemaNode = {
   intOrString: false,
   listType: '',
   listMapKeys: [],
+  keysRepeat: false,
   atomicMap: false,
   rules: [],
   allOf: [],

@@ -115,7 +115,7 @@ function validateList(list: Json[], node: SchemaNode, path: string, causes: Caus
   if (items !== undefined)
     for (const [index, item] of list.entries()) validate(item, items, `${path}[${index}]`, causes);
   const seen = new Set<string>();
-  if (node.listType !== 'set' && node.listType !== 'map' && uniqueItems !== true) return;
+  if (node.keysRepeat || (node.listType !== 'set' && node.listType !== 'map' && uniqueItems !== true)) return;
   for (const [index, item] of list.entries()) {
     const identity = node.listType === 'map' ? mapKeyOf(item, node.listMapKeys, items) : canonical(item);
     if (identity === undefined) continue;
