@@ -21,9 +21,13 @@ function applicationProcess(namespace: string): string {
   throw new Error(`no application process runs in ${namespace}`);
 }
 
+/** Stands for the program of the pod's own application process, wherever that is in its files. */
+export const OWN_PROGRAM = '{own program}';
+
 /** Runs a command as the application of a pod would: its network, files (resolv.conf) and user, so that redirection applies. */
 export async function execInPod(mesh: string, podUid: string, command: readonly string[]): Promise<string> {
   const pid = applicationProcess(`weft-${mesh}-p-${podUid.slice(0, 8)}`);
+  const resolved = command.map((word) => (word === OWN_PROGRAM ? `/proc/${pid}/exe` : word));
   const { stdout } = await run(
     'nsenter',
     [

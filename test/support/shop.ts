@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { execInPod, OWN_PROGRAM } from './exec-in-pod.ts';
 import type { TestMesh } from './mesh.ts';
 import { waitFor } from './wait.ts';
 
@@ -209,9 +210,8 @@ export class Shop {
     script: string,
     args: readonly string[],
   ): Promise<Readonly<Record<string, number>>> {
-    const { execInPod } = await import('./exec-in-pod.ts');
     return JSON.parse(
-      await execInPod(this.mesh.name, pod.metadata.uid, [process.execPath, '-e', script, ...args]),
+      await execInPod(this.mesh.name, pod.metadata.uid, [OWN_PROGRAM, '-e', script, ...args]),
     ) as Record<string, number>;
   }
 
