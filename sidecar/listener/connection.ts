@@ -17,6 +17,7 @@ import { proxyTcp } from '../tcp/proxy.ts';
 import type { ListenerDeps } from './deps.ts';
 import { type Detection, OPAQUE, type Sniffed, sniff } from './detect.ts';
 import type { ConnectionFacts } from './filter-chain-match.ts';
+import { connectionLabels } from './labels.ts';
 import { type OutboundPlan, planOutbound } from './outbound.ts';
 import type { ListenerRuntime } from './runtime.ts';
 
@@ -25,6 +26,8 @@ export interface ConnectionContext {
   readonly contexts: TlsContexts;
   readonly deadlines: Deadlines;
   readonly handshakeTimeoutMs: number;
+  /** The newest version of the listener; undefined when it was removed. */
+  current(): ListenerRuntime | undefined;
   onClosed(connection: ListenerConnection): void;
 }
 
@@ -61,6 +64,12 @@ export class ListenerConnection {
 
   start(): void {
     const { listener } = this.runtime;
+    if (this.remote.ip === '') {
+      // Reset before it was accepted: rules about addresses cannot be decided, and nobody waits for an answer.
+      this.context.deps.recorder.count('listener.gone_before_accept');
+      this.socket.destroy();
+      return;
+    }
     if (listener.useOriginalDst) {
       const original = originalDestination(this.socket);
       if (!original.ok) {
@@ -235,7 +244,7 @@ export class ListenerConnection {
     const { recorder, clock } = this.context.deps;
     const server = serveHttp1(socket, this.describe(chain, peer), {
       limits: hcm.limits,
-      dispatch: this.runtime.dispatchOf(hcm),
+      dispatch: this.dispatcherOf(chain, hcm),
       clock,
       recorder,
       direction: this.runtime.listener.direction,
@@ -248,6 +257,26 @@ export class ListenerConnection {
     if (this.draining) server.drain();
   }
 
+  /**
+   * Requests obey the newest version of the chain that their connection came in by: a client that keeps its connection
+   * must not keep an authorization that was taken away, or miss tracing that was turned on.
+   */
+  private dispatcherOf(chain: FilterChain, hcm: HttpConnectionManager): Dispatch {
+    let version = this.runtime;
+    let dispatch = version.dispatchOf(hcm);
+    return (exchange) => {
+      const newest = this.context.current();
+      if (newest !== undefined && newest !== version) {
+        version = newest;
+        const terminal = newest.chainNamed(chain.name)?.terminal;
+        if (terminal?.kind === 'http') dispatch = newest.dispatchOf(terminal);
+        // The chain is gone: what the connection would now be is found out by a new one.
+        else this.retire();
+      }
+      dispatch(exchange);
+    };
+  }
+
   private proxy(
     terminal: TcpProxy,
     chain: FilterChain,
@@ -258,7 +287,8 @@ export class ListenerConnection {
   ): void {
     const rule = this.allowedBy(chain, socket, peer);
     if (rule === undefined) return;
-    const { recorder, clock, tcpUpstreams } = this.context.deps;
+    const { deps } = this.context;
+    const { recorder, clock, tcpUpstreams } = deps;
     proxyTcp(socket, this.describe(chain, peer), {
       proxy: terminal,
       upstreams: tcpUpstreams,
@@ -266,7 +296,7 @@ export class ListenerConnection {
       direction: this.runtime.listener.direction,
       recorder,
       clock,
-      destinationService,
+      labels: connectionLabels(deps, this.runtime.listener, { remoteIp: this.remote.ip, peer }, destinationService),
       rule,
       firstBytes,
     });
@@ -297,9 +327,12 @@ export class ListenerConnection {
   }
 
   private refuse(flag: ResponseFlag, detail: string, peer?: PeerCertificateInfo, rule = ''): void {
-    const { recorder, clock } = this.context.deps;
+    const { deps } = this.context;
+    const { recorder, clock } = deps;
+    const { listener } = this.runtime;
     const connection = this.describe(undefined, peer);
-    const record = connectionRecord(this.runtime.listener.direction, 'tcp', connection, clock.unixMs());
+    const record = connectionRecord(listener.direction, 'tcp', connection, clock.unixMs());
+    Object.assign(record, connectionLabels(deps, listener, connection, ''));
     record.flag = flag;
     record.detail = detail;
     record.rule = rule;

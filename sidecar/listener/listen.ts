@@ -14,6 +14,8 @@ export interface ListenOptions {
 export interface BoundListener {
   /** With the port that the kernel chose if it was 0. */
   readonly address: SocketAddress;
+  /** As it was asked for. */
+  readonly wanted: SocketAddress;
   /** Accepts nothing more; what is open stays. */
   close(): void;
 }
@@ -52,7 +54,7 @@ function bind(options: ListenOptions, host: string): Promise<Result<BoundListene
       });
       const actual = server.address();
       const port = actual !== null && typeof actual === 'object' ? actual.port : address.port;
-      resolve(ok({ address: { ip: host, port }, close: () => void server.close() }));
+      resolve(ok({ address: { ip: host, port }, wanted: address, close: () => void server.close() }));
     });
   });
 }

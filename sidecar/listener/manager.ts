@@ -91,6 +91,8 @@ class Slot {
   private runtime: ListenerRuntime | undefined = undefined;
   private bound: BoundListener[] = [];
   private boundTo = '';
+  private bindEpoch = 0;
+  private binding: Promise<void> = Promise.resolve();
   private closed = false;
   private retired = false;
   private resolveReady: (result: Result<void, string>) => void = () => undefined;
@@ -107,6 +109,7 @@ class Slot {
       contexts,
       deadlines: deadlinesOf(deps.clock),
       handshakeTimeoutMs: deps.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+      current: () => this.runtime,
       onClosed: (connection) => {
         this.connections.delete(connection);
         if (this.connections.size === 0) this.onEmpty();
@@ -114,7 +117,7 @@ class Slot {
     };
   }
 
-  /** Connections that are open keep the version that they began with. */
+  /** Open connections keep their TLS and protocol; their next requests obey the new version. */
   refresh(): void {
     if (this.closed) return;
     const lookup = this.deps.source.lookup('listener', this.name);
@@ -129,7 +132,9 @@ class Slot {
     const addresses = JSON.stringify(listener.addresses);
     if (addresses === this.boundTo) return;
     this.boundTo = addresses;
-    void this.bind(listener.addresses);
+    const epoch = ++this.bindEpoch;
+    // One after the other: two at once could want the same port.
+    this.binding = this.binding.then(() => this.bind(listener.addresses, epoch));
   }
 
   retire(): void {
@@ -157,14 +162,16 @@ class Slot {
     return { name: this.name, addresses: this.bound.map(({ address }) => address), connections: this.connections.size };
   }
 
-  private async bind(addresses: readonly SocketAddress[]): Promise<void> {
-    const before = this.bound;
-    this.bound = [];
-    const wanted = this.boundTo;
-    // The new addresses may overlap the old ones.
+  private async bind(addresses: readonly SocketAddress[], epoch: number): Promise<void> {
+    if (this.closed || epoch !== this.bindEpoch) return;
+    // What stays is not touched: closing a socket resets the connections that wait to be accepted.
+    const kept = this.bound.filter((listener) => addresses.some((address) => sameAddress(listener.wanted, address)));
+    const before = this.bound.filter((listener) => !kept.includes(listener));
+    this.bound = kept;
     for (const listener of before) listener.close();
     const opened: BoundListener[] = [];
     for (const address of addresses) {
+      if (kept.some((listener) => sameAddress(listener.wanted, address))) continue;
       const result = await listen({
         address,
         connectionsMax: this.deps.connectionsMax ?? CONNECTIONS_MAX,
@@ -174,14 +181,16 @@ class Slot {
       if (result.ok) opened.push(result.value);
       else {
         this.deps.recorder.count('listener.bind_failed');
+        // The next change of configuration tries again.
+        if (epoch === this.bindEpoch) this.boundTo = '';
         this.resolveReady(err(`listener ${this.name}: ${result.error}`));
       }
     }
-    if (this.closed || this.boundTo !== wanted) {
+    if (this.closed || epoch !== this.bindEpoch) {
       for (const listener of opened) listener.close();
       return;
     }
-    this.bound = opened;
+    this.bound = [...kept, ...opened];
     this.resolveReady(ok(undefined));
   }
 
@@ -207,5 +216,8 @@ class Slot {
     for (const listener of this.bound) listener.close();
     this.bound = [];
     this.boundTo = '';
+    this.bindEpoch++;
   }
 }
+
+const sameAddress = (a: SocketAddress, b: SocketAddress): boolean => a.ip === b.ip && a.port === b.port;

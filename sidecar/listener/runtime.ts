@@ -3,7 +3,7 @@ import type { Dispatch } from '../http/exchange.ts';
 import { type ConnectionFacts, FilterChainMatcher } from './filter-chain-match.ts';
 import { routesByDestination } from './outbound.ts';
 
-/** One version of a listener, made ready for connections; a connection keeps the version that it began with. */
+/** One version of a listener, made ready for connections. */
 export class ListenerRuntime {
   readonly listener: Listener;
   readonly routesByDestination: boolean;
@@ -24,6 +24,12 @@ export class ListenerRuntime {
 
   find(facts: ConnectionFacts): FilterChain | undefined {
     return this.matcher.find(facts);
+  }
+
+  /** The chain that took the place of one of an earlier version. */
+  chainNamed(name: string): FilterChain | undefined {
+    const { filterChains, defaultFilterChain } = this.listener;
+    return [...filterChains, defaultFilterChain].find((chain) => chain?.name === name);
   }
 
   /** Made when the first connection needs it. */

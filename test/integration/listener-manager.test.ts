@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Rbac } from '@weft/policies/model/authorization';
+import { freePort } from '../support/pair-process.ts';
 import { waitFor } from '../support/wait.ts';
 import { chain, http, listener, plaintext, type Rig, startRig, tcp } from './listener-rig.fixture.ts';
 
@@ -65,7 +67,7 @@ class Client {
 }
 
 describe('listener manager', () => {
-  test('a new version serves new connections; old ones go on with theirs', async () => {
+  test('a new version that makes a chain opaque serves new connections; old ones end with their next answer', async () => {
     const rig = await rigWith();
     const port = rig.port('l');
     const old = new Client(port);
@@ -77,9 +79,23 @@ describe('listener manager', () => {
     assert.equal(rig.port('l'), port);
     const fresh = new Client(port);
     assert.match(await fresh.get('/', 'at '), /at tcp/);
-    assert.doesNotMatch(await old.get('/', 'at '), /at tcp/);
+    const last = await old.get('/', 'at ');
+    assert.doesNotMatch(last, /at tcp/);
+    assert.match(last, /^connection: close\r$/im);
+    await waitFor('the old connection to close', () => old.ended || undefined);
     fresh.socket.destroy();
-    old.socket.destroy();
+  });
+
+  test('the next request of a kept connection obeys the new version', async () => {
+    const rig = await rigWith();
+    const kept = new Client(rig.port('l'));
+    assert.match(await kept.get('/', 'at '), /^HTTP\/1.1 200/);
+    const previous = rig.source.listeners.get('l');
+    assert.ok(previous);
+    rig.source.listeners.set('l', { ...previous, filterChains: [chain(http('nowhere'))] });
+    rig.source.notify();
+    assert.doesNotMatch(await kept.get('/', 'HTTP/1.1'), / 200 /);
+    kept.socket.destroy();
   });
 
   test('a removed listener stops accepting, and drains', async () => {
@@ -131,6 +147,41 @@ describe('listener manager', () => {
     const record = rig.recorder.records[0];
     assert.deepEqual([record?.flag, record?.rule], ['UAEX', 'shop/closed/0']);
     assert.equal(rig.exchanges.length, 0);
+  });
+
+  test('an update that adds an address leaves the socket of the first alone', async () => {
+    const port = await freePort();
+    const first = { ip: '127.0.0.1', port };
+    const version = listener('m', { addresses: [first], filterChains: [chain(http('none'))] });
+    const rig = await startRig({ clusters: {}, listeners: [version] });
+    rigs.push(rig);
+    // Waiting to be accepted while the listener changes in the same turn of the event loop.
+    const clients = Array.from({ length: 20 }, () => new Client(port));
+    rig.source.listeners.set('m', { ...version, addresses: [first, { ip: '::1', port }] });
+    rig.source.notify();
+    await waitFor('the second address', () => rig.manager.stats()[0]?.addresses.length === 2 || undefined);
+    await waitFor('all connections', () => rig.manager.stats()[0]?.connections === clients.length || undefined);
+    assert.equal(clients.filter((client) => client.ended).length, 0);
+  });
+
+  test('a client that was gone before it was accepted is let go: rules about addresses have nothing to decide on', async () => {
+    const range = { ip: '10.0.0.0', prefixBits: 8 };
+    const outside = { kind: 'not' as const, id: { kind: 'sourceIp' as const, range } };
+    const rbac: Rbac = {
+      action: 'allow',
+      policies: [{ name: 'p', permissions: [{ kind: 'any' }], principals: [outside] }],
+    };
+    const rig = await rigWith([rbac]);
+    // The event loop stands still while this runs, so that nothing is accepted before the reset is there.
+    const client = `import socket, struct
+s = socket.create_connection(('127.0.0.1', ${rig.port('l')}))
+s.sendall(b'POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 0\\r\\n\\r\\n')
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+s.close()`;
+    execFileSync('python3', ['-c', client]);
+    await waitFor('the connection', () => rig.recorder.events.includes('listener.gone_before_accept') || undefined);
+    assert.equal(rig.exchanges.length, 0);
+    assert.match(await new Client(rig.port('l')).get('/', 'at '), /200/);
   });
 
   test('a port that is taken is an error that names it', async () => {
