@@ -41,7 +41,7 @@ export async function execInPod(mesh: string, podUid: string, command: readonly 
       '--regid',
       NOBODY,
       '--clear-groups',
-      ...command,
+      ...resolved,
     ],
     { maxBuffer: 16 * 1_024 * 1_024, timeout: 120_000 },
   );
