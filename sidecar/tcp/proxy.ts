@@ -29,6 +29,11 @@ export interface TcpUpstreams {
   ): { cancel(): void };
 }
 
+export type TcpLabels = Pick<
+  RequestRecord,
+  'sourceWorkload' | 'sourceIdentity' | 'destinationWorkload' | 'destinationIdentity' | 'destinationService'
+>;
+
 export interface TcpProxyOptions {
   readonly proxy: Pick<TcpProxy, 'clusters' | 'idleTimeoutMs'>;
   readonly upstreams: TcpUpstreams;
@@ -37,8 +42,8 @@ export interface TcpProxyOptions {
   readonly recorder: Recorder;
   readonly clock: Clock;
   readonly prng?: Prng;
-  /** For labels: `<namespace>/<service>`, or empty. */
-  readonly destinationService: string;
+  /** Who talks to whom, as far as it is known before the upstream is. */
+  readonly labels: TcpLabels;
   /** Rule that let the connection in, or empty. */
   readonly rule: string;
   readonly firstBytes: Buffer | undefined;
@@ -79,7 +84,7 @@ class ProxiedConnection implements TcpSession {
     const { clock, direction, recorder } = options;
     this.startMs = clock.nowMs();
     this.record = connectionRecord(direction, 'tcp', connection, clock.unixMs());
-    this.record.destinationService = options.destinationService;
+    Object.assign(this.record, options.labels);
     this.record.rule = options.rule;
     this.record.cluster = pickCluster(options.proxy.clusters, options.prng ?? systemPrng);
     socket.on('close', () => this.onClosedEarly());
@@ -103,20 +108,25 @@ class ProxiedConnection implements TcpSession {
     const { options, record } = this;
     record.cluster = upstream.cluster;
     record.upstream = hostPort(upstream.endpoint.address.ip, upstream.endpoint.address.port);
-    record.destinationWorkload = upstream.endpoint.workload;
-    record.destinationIdentity = upstream.transport.peer?.spiffeId ?? '';
+    if (options.direction === 'outbound') {
+      record.destinationWorkload = upstream.endpoint.workload;
+      record.destinationIdentity = upstream.transport.peer?.spiffeId ?? '';
+    }
     record.upstreamMs = options.clock.nowMs() - this.startMs;
     if (upstream.transport.peer !== undefined) record.mtls = true;
-    this.relay = new Relay(this.socket, upstream.transport.socket, {
+    const relay = new Relay(this.socket, upstream.transport.socket, {
       firstBytes: options.firstBytes,
       idleTimeoutMs: options.proxy.idleTimeoutMs,
       clock: options.clock,
       deadlines: deadlinesOf(options.clock),
       onEnd: (error) => {
         upstream.release();
+        closed();
         this.finish(error);
       },
     });
+    this.relay = relay;
+    const closed = options.recorder.tcpOpened(record, relay);
   }
 
   private onClosedEarly(): void {

@@ -93,3 +93,24 @@ test('the span ring gives the oldest up, in order, and counts it', () => {
   );
   assert.deepEqual(ring.drain(), []);
 });
+
+test('opaque connections are seen while they are open, and never twice', () => {
+  const metrics = new Metrics();
+  const record: RequestRecord = { ...base, protocol: 'tcp', method: '', status: 0 };
+  const progress = { bytesReceived: 10, bytesSent: 20 };
+  const closed = metrics.tcpOpened(record, progress);
+  const value = (name: string): string | undefined =>
+    new RegExp(`^${name}\\{[^}]*destination_service="shop/cart"[^}]*response_flags=""[^}]*\\} (\\d+)`, 'm').exec(
+      metrics.render(),
+    )?.[1];
+  assert.equal(value('weft_tcp_connections_opened_total'), '1');
+  assert.equal(value('weft_tcp_connections_closed_total'), '0');
+  assert.equal(value('weft_tcp_received_bytes_total'), '10');
+  progress.bytesSent = 30;
+  assert.equal(value('weft_tcp_sent_bytes_total'), '30');
+  closed();
+  closed();
+  metrics.observe({ ...record, flag: 'UC', bytesReceived: 10, bytesSent: 30 });
+  assert.equal(value('weft_tcp_sent_bytes_total'), '30');
+  assert.match(metrics.render(), /weft_tcp_connections_closed_total\{[^}]*response_flags="UC"[^}]*\} 1/);
+});

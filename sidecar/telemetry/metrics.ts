@@ -1,5 +1,5 @@
 import type { Direction } from '@weft/policies/model/listener';
-import type { RequestRecord } from './record.ts';
+import type { RequestRecord, TcpProgress } from './record.ts';
 import { escapeLabel, type Series, SeriesTable } from './series.ts';
 
 /** Seconds; what Prometheus users expect of a request duration, finer below 10 ms. */
@@ -10,6 +10,8 @@ const BUCKETS_S: readonly number[] = [
 export class Metrics {
   private readonly http = new SeriesTable(BUCKETS_S.length + 1);
   private readonly tcp = new SeriesTable(BUCKETS_S.length + 1);
+  /** Opaque connections that are open: they may last for days, and are to be seen before they end. */
+  private readonly live = new Set<{ readonly series: Series; readonly progress: TcpProgress }>();
   private readonly events = new Map<string, number>();
   private readonly opened: Record<Direction, number> = { inbound: 0, outbound: 0 };
   private readonly active: Record<Direction, number> = { inbound: 0, outbound: 0 };
@@ -19,6 +21,11 @@ export class Metrics {
     const table = record.protocol === 'tcp' ? this.tcp : this.http;
     const series = table.find(record);
     if (series === table.overflow) this.count('metric_series_overflow');
+    // Bytes of opaque connections were counted while they were open.
+    if (record.protocol === 'tcp') {
+      series.requests++;
+      return;
+    }
     const seconds = record.durationMs / 1_000;
     series.requests++;
     series.durationSumS += seconds;
@@ -28,6 +35,18 @@ export class Metrics {
     let bucket = 0;
     while (bucket < BUCKETS_S.length && seconds > (BUCKETS_S[bucket] ?? 0)) bucket++;
     series.buckets[bucket] = (series.buckets[bucket] ?? 0) + 1;
+  }
+
+  tcpOpened(record: RequestRecord, progress: TcpProgress): () => void {
+    const series = this.tcp.find(record);
+    series.opened++;
+    const entry = { series, progress };
+    this.live.add(entry);
+    return () => {
+      if (!this.live.delete(entry)) return;
+      series.requestBytes += progress.bytesReceived;
+      series.responseBytes += progress.bytesSent;
+    };
   }
 
   connection(direction: Direction, open: 1 | -1): void {
@@ -79,6 +98,12 @@ export class Metrics {
       'Attempts after the first.',
       rows(http, (s) => s.retries),
     );
+    const live = this.liveBytes();
+    counter(
+      'weft_tcp_connections_opened_total',
+      'Opaque connections that were carried.',
+      rows(tcp, (s) => s.opened),
+    );
     counter(
       'weft_tcp_connections_closed_total',
       'Opaque connections that ended.',
@@ -87,12 +112,12 @@ export class Metrics {
     counter(
       'weft_tcp_received_bytes_total',
       'Bytes from the client of opaque connections.',
-      rows(tcp, (s) => s.requestBytes),
+      rows(tcp, (s) => s.requestBytes + (live.get(s)?.received ?? 0)),
     );
     counter(
       'weft_tcp_sent_bytes_total',
       'Bytes to the client of opaque connections.',
-      rows(tcp, (s) => s.responseBytes),
+      rows(tcp, (s) => s.responseBytes + (live.get(s)?.sent ?? 0)),
     );
     const directions = ['inbound', 'outbound'] as const;
     counter(
@@ -113,6 +138,17 @@ export class Metrics {
       out.push(`# HELP ${name} ${gauge.help}`, `# TYPE ${name} gauge`, `${name} ${gauge.read()}`);
     }
     return `${out.join('\n')}\n`;
+  }
+
+  private liveBytes(): ReadonlyMap<Series, { readonly received: number; readonly sent: number }> {
+    const sums = new Map<Series, { received: number; sent: number }>();
+    for (const { series, progress } of this.live) {
+      const sum = sums.get(series) ?? { received: 0, sent: 0 };
+      sum.received += progress.bytesReceived;
+      sum.sent += progress.bytesSent;
+      sums.set(series, sum);
+    }
+    return sums;
   }
 
   private renderHistogram(out: string[], series: readonly Series[]): void {

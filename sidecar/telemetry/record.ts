@@ -49,9 +49,17 @@ export interface RequestRecord {
   sampled: boolean;
 }
 
+/** Bytes of a connection that is open, read when somebody asks. */
+export interface TcpProgress {
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+}
+
 /** Port from the data path to metrics, logs and traces. Must not keep the record. */
 export interface Recorder {
   record(record: RequestRecord): void;
+  /** An opaque connection is carried from now on; what is returned is called once, before its record, when it has ended. */
+  tcpOpened(record: RequestRecord, progress: TcpProgress): () => void;
   /** Connections, for weft_tcp_connections_*; `open` is +1 or -1. */
   connection(direction: Direction, open: 1 | -1): void;
   /** Named bounds that were hit, errors of parsers, drops: everything that has no request. */

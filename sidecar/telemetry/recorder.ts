@@ -1,7 +1,7 @@
 import type { Direction } from '@weft/policies/model/listener';
 import type { AccessLog } from './access-log.ts';
 import type { Metrics } from './metrics.ts';
-import type { Recorder, RequestRecord } from './record.ts';
+import type { Recorder, RequestRecord, TcpProgress } from './record.ts';
 import type { SpanRing } from './span-ring.ts';
 
 /** Feeds one finished exchange to metrics, access log and spans. */
@@ -20,6 +20,10 @@ export class SidecarRecorder implements Recorder {
     this.metrics.observe(record);
     this.accessLog.append(record);
     if (record.sampled && record.spanId !== '') this.spans.push(record);
+  }
+
+  tcpOpened(record: RequestRecord, progress: TcpProgress): () => void {
+    return this.metrics.tcpOpened(record, progress);
   }
 
   connection(direction: Direction, open: 1 | -1): void {

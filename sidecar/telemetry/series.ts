@@ -32,6 +32,8 @@ type LabelValues = Pick<
 export interface Series {
   readonly labels: string;
   requests: number;
+  /** Opaque connections that were carried. */
+  opened: number;
   readonly buckets: Float64Array;
   durationSumS: number;
   requestBytes: number;
@@ -94,6 +96,7 @@ function newSeries(labels: string, buckets: number): Series {
   return {
     labels,
     requests: 0,
+    opened: 0,
     buckets: new Float64Array(buckets),
     durationSumS: 0,
     requestBytes: 0,
@@ -132,6 +135,6 @@ export class SeriesTable {
 
   all(): readonly Series[] {
     const known = [...this.byLabels.values()];
-    return this.overflow.requests > 0 ? [...known, this.overflow] : known;
+    return this.overflow.requests > 0 || this.overflow.opened > 0 ? [...known, this.overflow] : known;
   }
 }

@@ -113,6 +113,13 @@ describe('opaque TCP', () => {
     assert.ok(record.bytesReceived < 40_000_000);
   });
 
+  test('a connection is counted while it is open, and what it carried is labelled', async () => {
+    const socket = open('stuck');
+    await waitFor('the connection to be carried', () => rig.recorder.tcpOpen > 0 || undefined);
+    socket.destroy();
+    await waitFor('its end', () => rig.recorder.tcpOpen === 0 || undefined);
+  });
+
   test('a refused upstream closes the client, with the cause in the record', async () => {
     const socket = open('refused');
     socket.resume();

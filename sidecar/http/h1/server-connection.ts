@@ -20,6 +20,8 @@ import type { Http1ServerConnection, Http1ServerOptions } from './server-options
 
 /** Pipelined bytes behind the current request; beyond this the socket is not read. */
 const HELD_BYTES_MAX = 16_384;
+/** While draining. */
+const FIRST_REQUEST_MS = 1_000;
 const LEFTOVER_TIMEOUT_MS = 5_000;
 /** A closed connection is read on for a while, so that a TCP reset does not destroy the response (RFC 9112 section 9.6). */
 const LINGER_TIMEOUT_MS = 1_000;
@@ -84,7 +86,10 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
 
   drain(): void {
     this.draining = true;
-    if (this.phase === 'idle' && this.input.length === 0) this.beginClose();
+    if (this.phase !== 'idle' || this.input.length > 0) return;
+    // The first request of a connection that was accepted may be under way; only after one does a client expect a close.
+    if (this.requests === 0) this.setTimeoutMs(FIRST_REQUEST_MS);
+    else this.beginClose();
   }
 
   destroy(): void {

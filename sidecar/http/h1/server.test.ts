@@ -277,6 +277,8 @@ describe('HTTP/1.1 server', () => {
 
   test('drain: an idle connection closes, one in use after its response', async () => {
     const s = serve(echo);
+    s.client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await new Promise(setImmediate);
     s.connection.drain();
     await s.closed;
     let open: Downstream | undefined;
@@ -290,6 +292,19 @@ describe('HTTP/1.1 server', () => {
     answer(open, 200, 'x');
     await t.closed;
     assert.match(t.received(), /Connection: close\r\n\r\nx$/);
+  });
+
+  test('drain: a connection whose first request is under way has it answered, a silent one is closed soon', async () => {
+    const s = serve(echo);
+    s.connection.drain();
+    s.client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await s.closed;
+    assert.match(s.received(), /^HTTP\/1.1 200 [\s\S]*Connection: close/);
+    const silent = serve(echo);
+    silent.connection.drain();
+    silent.clock.advance(1_100);
+    await silent.closed;
+    assert.equal(silent.received(), '');
   });
 
   test('without credit the socket is not read', async () => {

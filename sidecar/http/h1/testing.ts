@@ -49,12 +49,20 @@ export const testConnection: DownstreamConnection = {
 };
 
 export class TestRecorder implements Recorder {
+  tcpOpen = 0;
   readonly records: RequestRecord[] = [];
   readonly events: string[] = [];
   open = 0;
 
   record(record: RequestRecord): void {
     this.records.push({ ...record });
+  }
+
+  tcpOpened(): () => void {
+    this.tcpOpen++;
+    return () => {
+      this.tcpOpen--;
+    };
   }
 
   connection(_direction: 'inbound' | 'outbound', open: 1 | -1): void {
