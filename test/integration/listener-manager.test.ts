@@ -35,7 +35,10 @@ after(() => {
 
 async function rigWith(networkRbac: readonly Rbac[] = []): Promise<Rig> {
   const rig = await startRig({
-    clusters: { origin: { address: { ip: '127.0.0.1', port: originPort }, security: plaintext } },
+    clusters: {
+      origin: { address: { ip: '127.0.0.1', port: originPort }, security: plaintext },
+      dead: { address: { ip: '127.0.0.1', port: 1 }, security: plaintext },
+    },
     listeners: [listener('l', { filterChains: [chain(http('origin'), { networkRbac })] })],
   });
   rigs.push(rig);
@@ -92,9 +95,10 @@ describe('listener manager', () => {
     assert.match(await kept.get('/', 'at '), /^HTTP\/1.1 200/);
     const previous = rig.source.listeners.get('l');
     assert.ok(previous);
-    rig.source.listeners.set('l', { ...previous, filterChains: [chain(http('nowhere'))] });
+    const name = previous.filterChains[0]?.name ?? '';
+    rig.source.listeners.set('l', { ...previous, filterChains: [{ ...chain(http('dead')), name }] });
     rig.source.notify();
-    assert.doesNotMatch(await kept.get('/', 'HTTP/1.1'), / 200 /);
+    assert.match(await kept.get('/', 'HTTP/1.1'), /^HTTP\/1.1 503/);
     kept.socket.destroy();
   });
 
