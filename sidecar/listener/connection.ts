@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { SocketAddress } from '@weft/policies/model/address';
 import type { FilterChain, HttpConnectionManager, TcpProxy } from '@weft/policies/model/listener';
 import type { ResponseFlag } from '../http/errors.ts';
-import type { DownstreamConnection } from '../http/exchange.ts';
+import type { Dispatch, DownstreamConnection } from '../http/exchange.ts';
 import { serveHttp1 } from '../http/h1/server.ts';
 import type { Http1ServerConnection } from '../http/h1/server-options.ts';
 import { socketIp } from '../net/addresses.ts';

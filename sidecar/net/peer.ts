@@ -1,10 +1,10 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { parseSpiffeId, type SpiffeId } from '@weft/policies/identity/spiffe-id';
+import { linearRegex } from '@weft/policies/kit/linear-regex';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { SanMatcher } from '@weft/policies/model/tls';
 import type { PeerCertificateInfo } from './connection.ts';
-import { linearRegex } from './linear-regex.ts';
 
 interface SubjectAltName {
   readonly type: SanMatcher['type'];

@@ -24,13 +24,11 @@ export class HeaderMatcher {
   private readonly name: string;
   private readonly value: StringMatcher | undefined;
   private readonly invert: boolean;
-  readonly broken: string | undefined;
 
   constructor(match: HeaderMatch) {
     this.name = match.name;
     this.value = match.value.kind === 'present' ? undefined : new StringMatcher(match.value);
     this.invert = match.invert;
-    this.broken = this.value?.broken;
   }
 
   test(head: RequestHead): boolean {

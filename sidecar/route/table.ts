@@ -1,10 +1,11 @@
+import { linearRegex } from '@weft/policies/kit/linear-regex';
 import type { QueryParameterMatch } from '@weft/policies/model/match';
 import type { Route, RouteConfiguration, RouteMatch } from '@weft/policies/model/route';
 import type { RequestHead } from '../http/exchange.ts';
 import { HeaderMatcher } from './fields.ts';
 import { HostTable } from './host.ts';
 import { pathLength } from './path.ts';
-import { compilePattern, StringMatcher } from './pattern.ts';
+import { StringMatcher } from './pattern.ts';
 import { queryParameter } from './query.ts';
 import { WeightedChoice } from './weight.ts';
 
@@ -25,8 +26,6 @@ export class CompiledRoute {
   readonly route: Route;
   /** For a forwarding route; a route that answers itself has none. */
   readonly clusters: WeightedChoice | undefined;
-  /** What makes the route unusable, in which case it never matches. */
-  readonly broken: string | undefined;
   private readonly kind: RouteMatch['path']['kind'];
   private readonly path: string;
   private readonly caseSensitive: boolean;
@@ -44,16 +43,11 @@ export class CompiledRoute {
     this.path = caseSensitive ? bare : bare.toLowerCase();
     this.headers = route.match.headers.map((match) => new HeaderMatcher(match));
     this.query = route.match.queryParameters.map(queryMatcher);
-    const pattern = path.kind === 'regex' ? compilePattern(path.value) : undefined;
-    this.regex = pattern?.ok ? pattern.value : undefined;
-    this.broken =
-      (pattern?.ok === false ? pattern.error : undefined) ??
-      this.headers.find((header) => header.broken !== undefined)?.broken ??
-      this.query.find((parameter) => parameter.value?.broken !== undefined)?.value?.broken;
+    this.regex = path.kind === 'regex' ? linearRegex(path.value) : undefined;
   }
 
   matches(head: RequestHead, pathEnd: number): boolean {
-    if (this.broken !== undefined || !this.matchesPath(head.path, pathEnd)) return false;
+    if (!this.matchesPath(head.path, pathEnd)) return false;
     for (const header of this.headers) if (!header.test(head)) return false;
     for (const parameter of this.query) {
       const value = queryParameter(head.path, pathEnd, parameter.name);
@@ -85,17 +79,12 @@ export class CompiledRoute {
 /** All routes of a RouteConfiguration, ready to be searched. */
 export class RouteTable {
   private readonly hosts = new HostTable<readonly CompiledRoute[]>();
-  /** Why some routes never match; counted once by whoever compiles. */
-  readonly broken: readonly string[];
 
   constructor(config: RouteConfiguration) {
-    const broken: string[] = [];
     for (const host of config.virtualHosts) {
       const routes = host.routes.map((route) => new CompiledRoute(route));
-      for (const route of routes) if (route.broken !== undefined) broken.push(`${route.route.name}: ${route.broken}`);
       for (const domain of host.domains) this.hosts.add(domain, routes);
     }
-    this.broken = broken;
   }
 
   /** First match wins; undefined is a 404. */

@@ -36,7 +36,6 @@ interface Findings {
   decidesOnPath: boolean;
   /** Reads something that only a request has. */
   usesHttp: boolean;
-  broken: string | undefined;
 }
 
 function inRange(range: CidrRange): (ip: string) => boolean {
@@ -46,13 +45,7 @@ function inRange(range: CidrRange): (ip: string) => boolean {
   return (ip) => list.check(ip, ip.includes(':') ? 'ipv6' : 'ipv4');
 }
 
-function stringTest(matcher: StringMatcher, findings: Findings): StringMatcher {
-  findings.broken ??= matcher.broken;
-  return matcher;
-}
-
 function headerTest(matcher: HeaderMatcher, name: string, findings: Findings): Test {
-  findings.broken ??= matcher.broken;
   findings.usesHttp = true;
   if (name === ':path') findings.decidesOnPath = true;
   return ({ head }) => head !== undefined && matcher.test(head);
@@ -79,7 +72,7 @@ function permissionTest(permission: Permission, findings: Findings): Test {
     case 'path': {
       findings.decidesOnPath = true;
       findings.usesHttp = true;
-      const matcher = stringTest(new StringMatcher(permission.match), findings);
+      const matcher = new StringMatcher(permission.match);
       return ({ head }) => head !== undefined && matcher.test(head.path.slice(0, pathLength(head.path)));
     }
     case 'destinationPort':
@@ -109,7 +102,7 @@ function principalTest(principal: Principal, findings: Findings): Test {
     }
     case 'authenticated': {
       if (principal.match === undefined) return ({ connection }) => connection.peer?.spiffeId !== undefined;
-      const matcher = stringTest(new StringMatcher(principal.match), findings);
+      const matcher = new StringMatcher(principal.match);
       return ({ connection }) => {
         const id = connection.peer?.spiffeId;
         return id !== undefined && matcher.test(id);
@@ -133,14 +126,13 @@ interface CompiledPolicy {
 }
 
 function compilePolicy(policy: RbacPolicy, all: Findings): CompiledPolicy {
-  const ofPermissions: Findings = { decidesOnPath: false, usesHttp: false, broken: undefined };
-  const ofPrincipals: Findings = { decidesOnPath: false, usesHttp: false, broken: undefined };
+  const ofPermissions: Findings = { decidesOnPath: false, usesHttp: false };
+  const ofPrincipals: Findings = { decidesOnPath: false, usesHttp: false };
   const permissions = policy.permissions.map((permission) => permissionTest(permission, ofPermissions));
   const principals = policy.principals.map((principal) => principalTest(principal, ofPrincipals));
   for (const found of [ofPermissions, ofPrincipals]) {
     all.decidesOnPath ||= found.decidesOnPath;
     all.usesHttp ||= found.usesHttp;
-    all.broken ??= found.broken;
   }
   return {
     name: policy.name,
@@ -156,7 +148,7 @@ export class RbacEngine {
   private readonly action: Rbac['action'];
   private readonly name: string;
   private readonly policies: readonly CompiledPolicy[];
-  private readonly findings: Findings = { decidesOnPath: false, usesHttp: false, broken: undefined };
+  private readonly findings: Findings = { decidesOnPath: false, usesHttp: false };
 
   constructor(name: string, rbac: Rbac) {
     this.name = name;
@@ -181,9 +173,7 @@ export class RbacEngine {
 
   /** A rule that cannot be evaluated with certainty refuses, whether it would have allowed or denied. */
   private cannotDecide(subject: Subject): string | undefined {
-    const { broken, decidesOnPath } = this.findings;
-    if (broken !== undefined) return `a rule of ${this.name} is not usable: ${broken}`;
-    if (!decidesOnPath || subject.head === undefined) return undefined;
+    if (!this.findings.decidesOnPath || subject.head === undefined) return undefined;
     const path = subject.head.path.slice(0, pathLength(subject.head.path));
     if (isAmbiguous(path) || (this.action === 'deny' && hasEmptySegment(path))) {
       return `the path can be read in more than one way, and ${this.name} decides on it`;
