@@ -21,13 +21,12 @@ function applicationProcess(namespace: string): string {
   throw new Error(`no application process runs in ${namespace}`);
 }
 
-/** Stands for the program of the pod's own application process, wherever that is in its files. */
-export const OWN_PROGRAM = '{own program}';
+/** The program of the pod's own application, wherever that is in its files: process 1 of its PID namespace. */
+export const OWN_PROGRAM = '/proc/1/exe';
 
 /** Runs a command as the application of a pod would: its network, files (resolv.conf) and user, so that redirection applies. */
 export async function execInPod(mesh: string, podUid: string, command: readonly string[]): Promise<string> {
   const pid = applicationProcess(`weft-${mesh}-p-${podUid.slice(0, 8)}`);
-  const resolved = command.map((word) => (word === OWN_PROGRAM ? `/proc/${pid}/exe` : word));
   const { stdout } = await run(
     'nsenter',
     [
@@ -41,7 +40,7 @@ export async function execInPod(mesh: string, podUid: string, command: readonly 
       '--regid',
       NOBODY,
       '--clear-groups',
-      ...resolved,
+      ...command,
     ],
     { maxBuffer: 16 * 1_024 * 1_024, timeout: 120_000 },
   );
