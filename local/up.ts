@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startAgentProcess } from './agent/process.ts';
+import { superviseAgent } from './agent/supervisor.ts';
 import { controllersUser } from './api/auth/bootstrap-roles.ts';
 import { startEmbeddedApi } from './api/server.ts';
 import { startControllers } from './controllers/controllers.ts';
@@ -38,8 +39,9 @@ export interface RunningMesh {
   readonly adminKubeconfig: string;
   /** Credentials of another user, for the same address. */
   kubeconfigFor(user: string, groups: readonly string[]): string;
+  /** Of the agent that runs now: one that dies is replaced. */
   readonly agentPid: number;
-  /** Resolves when a part ended by itself that should not have. */
+  /** Resolves when a part ended by itself that should not have, and does not come back. */
   readonly failed: Promise<string>;
   close(): Promise<void>;
 }
@@ -181,27 +183,32 @@ async function start(mesh: string, options: UpOptions, undo: Undo): Promise<Runn
     caPem: api.caPem,
     onError,
   });
-  const agent = await startAgentProcess({
-    names,
-    kubeconfigPath: agentKubeconfigPath,
-    projectRoot: PROJECT_ROOT,
-    logsRoot: join(dataDir, 'logs'),
-    imagesFile: join(weftDir, 'images.json'),
-    clusterDomain,
-    resolverSocket,
-    logFile: join(dataDir, 'agent.log'),
-  });
+  const logFile = join(dataDir, 'agent.log');
+  const agent = await superviseAgent(
+    () =>
+      startAgentProcess({
+        names,
+        kubeconfigPath: agentKubeconfigPath,
+        projectRoot: PROJECT_ROOT,
+        logsRoot: join(dataDir, 'logs'),
+        imagesFile: join(weftDir, 'images.json'),
+        clusterDomain,
+        resolverSocket,
+        logFile,
+      }),
+    {
+      started: (pid) => {
+        const refs = [process.pid, pid].map(processRef).filter((ref) => ref !== undefined);
+        writeMeshState({ mesh, slot: names.slot, dataDir, processes: refs });
+      },
+      report: (message) => onError(`${message}; see ${logFile}`),
+    },
+  );
   const running = await controllers;
   undo.add(() => running.close());
   if (!agent.ok) throw new UpError(agent.message);
   undo.add(() => agent.agent.close());
-  const refs = [process.pid, agent.agent.pid].map(processRef).filter((ref) => ref !== undefined);
-  writeMeshState({ mesh, slot: names.slot, dataDir, processes: refs });
-
   let closing: Promise<void> | undefined;
-  const failed = agent.agent.exited.then((code) =>
-    closing === undefined ? `the node agent ended with code ${code}; see ${join(dataDir, 'agent.log')}` : 'closed',
-  );
   return {
     names,
     apiPort: api.port,
@@ -211,8 +218,10 @@ async function start(mesh: string, options: UpOptions, undo: Undo): Promise<Runn
     kubeconfigPath,
     adminKubeconfig: api.adminKubeconfig,
     kubeconfigFor: (user, groups) => api.kubeconfigFor(user, groups, `https://127.0.0.1:${api.port}`),
-    agentPid: agent.agent.pid,
-    failed,
+    get agentPid() {
+      return agent.agent.pid;
+    },
+    failed: agent.agent.gaveUp.then((why) => `${why}; see ${logFile}`),
     close: () => {
       closing ??= undo.run();
       return closing;

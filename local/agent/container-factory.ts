@@ -136,6 +136,15 @@ export class ContainerFactory {
   }
 
   async start(place: PodPlace, container: Container, restartCount: number): Promise<StartResult> {
+    try {
+      return await this.#start(place, container, restartCount);
+    } catch (error) {
+      // A full disk, above all: tried again like any other reason.
+      return refuse('CreateContainerError', error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async #start(place: PodPlace, container: Container, restartCount: number): Promise<StartResult> {
     const { pod } = place;
     const image = this.#image(container.image);
     if (!image.ok) return image;

@@ -14,6 +14,9 @@ export class LogFile {
   #size = 0;
   #lastMs = 0;
   #sequence = 0;
+  #lostBytes = 0;
+  /** The last write ended in the middle of a record. */
+  #torn = false;
   #open = true;
   readonly #streams: Promise<void>[] = [];
 
@@ -64,17 +67,47 @@ export class LogFile {
     return `${time}${String(this.#sequence).padStart(6, '0')}Z ${stream} ${tag} ${text.toString('utf8')}\n`;
   }
 
+  /** A full disk must not take the container down: its output is lost until there is room again, and the log says so. */
   #write(records: string): void {
     if (!this.#open) return;
+    const data = Buffer.from(this.#gap() + records);
+    let written = 0;
     try {
-      this.#size += writeSync(this.#fd, records);
-      if (this.#size < FILE_BYTES_MAX) return;
-      closeSync(this.#fd);
+      // A disk that is nearly full takes a part.
+      while (written < data.length) written += writeSync(this.#fd, data, written);
+      this.#lostBytes = 0;
+      this.#torn = false;
+    } catch {
+      this.#lostBytes += Math.min(data.length - written, Buffer.byteLength(records));
+      this.#torn ||= written > 0 && data[written - 1] !== 0x0a;
+    }
+    this.#size += written;
+    if (this.#size >= FILE_BYTES_MAX) this.#rotate();
+  }
+
+  /** What stands between a failed write and the next one. */
+  #gap(): string {
+    if (this.#lostBytes === 0) return '';
+    const notice = this.#record(
+      'stderr',
+      'F',
+      Buffer.from(`weft: about ${this.#lostBytes} bytes of output are missing here: the disk was full`),
+    );
+    return this.#torn ? `\n${notice}` : notice;
+  }
+
+  #rotate(): void {
+    const next = `${this.#path}.new`;
+    try {
+      // The new file first: when there is no room for it, the old one stays in use.
+      const fd = openSync(next, 'a', 0o644);
       renameSync(this.#path, `${this.#path}.1`);
-      this.#fd = openSync(this.#path, 'a', 0o644);
+      renameSync(next, this.#path);
+      closeSync(this.#fd);
+      this.#fd = fd;
       this.#size = 0;
     } catch {
-      // A full disk must not take the container down: its output is lost until there is room again.
+      // Tried again with the next record.
     }
   }
 

@@ -14,6 +14,10 @@ const families: Readonly<Record<string, { help: string; type: Family['type'] }>>
   apiserver_watch_closed_total: { help: 'Watches ended by the server, by reason.', type: 'counter' },
   apiserver_webhook_calls_total: { help: 'Calls to admission webhooks, by webhook and outcome.', type: 'counter' },
   apiserver_storage_revision: { help: 'Revision of the last write.', type: 'gauge' },
+  apiserver_storage_write_errors_total: {
+    help: 'Writes that the database refused, as on a full disk.',
+    type: 'counter',
+  },
   apiserver_storage_objects: { help: 'Objects stored, by resource.', type: 'gauge' },
 };
 

@@ -107,6 +107,9 @@ function newListener(context: ApiContext, pki: Pki): Server {
       keepAliveTimeout: 90_000,
       maxHeaderSize: 32 * 1024,
       noDelay: true,
+      // A watch may be silent for long: only the kernel can tell that its client has vanished.
+      keepAlive: true,
+      keepAliveInitialDelay: context.limits.tcpKeepAliveMs,
     },
     (request, response) => void handle(context, request, response),
   );

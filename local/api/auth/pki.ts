@@ -37,6 +37,9 @@ function loadKey(path: string): KeyObject {
   return key;
 }
 
+/** A clock that is set back (a laptop that finds its time server) must not make certificates invalid. */
+const backdatedMs = 24 * 3600_000;
+
 function loadCa(directory: string, key: KeyObject, now: number): string {
   const path = join(directory, 'ca.crt');
   if (existsSync(path)) {
@@ -48,7 +51,7 @@ function loadCa(directory: string, key: KeyObject, now: number): string {
     commonName: caName,
     publicKey: publicOf(key),
     issuer: { commonName: caName, key },
-    notBeforeMs: now - 3600_000,
+    notBeforeMs: now - backdatedMs,
     notAfterMs: now + 10 * yearMs,
     usage: 'ca',
   });
@@ -75,7 +78,7 @@ export function openPki(options: PkiOptions): Pki {
       organizations,
       publicKey: publicOf(key),
       issuer,
-      notBeforeMs: now() - 300_000,
+      notBeforeMs: now() - backdatedMs,
       notAfterMs: now() + yearMs,
       usage,
       names,

@@ -8,6 +8,7 @@ import { openApiV3, openApiV3Index } from '../discovery/openapi-v3.ts';
 import type { ApiContext } from '../rest/context.ts';
 import { badRequest, forbidden, internalError, pathNotFound, StatusError, unauthorized } from '../status.ts';
 import { parseFieldSelector } from '../store/selectors.ts';
+import { StoreWriteError } from '../store/store.ts';
 import { negotiate } from './negotiate.ts';
 import { isProxy, serveProxy } from './proxy.ts';
 import { type RequestInfo, type ResourcePath, readRequest } from './request-info.ts';
@@ -21,12 +22,7 @@ export async function handle(context: ApiContext, request: IncomingMessage, resp
     if (info === undefined) throw badRequest('the request target is no path');
     await serve(context, info, request, response);
   } catch (error) {
-    const status =
-      error instanceof StatusError ? error : internalError(error instanceof Error ? error.message : String(error));
-    if (!(error instanceof StatusError))
-      console.error(
-        `api: ${request.method} ${info?.path ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-      );
+    const status = statusOf(context, error, `${request.method} ${info?.path ?? ''}`);
     if (status.code === 413) context.counters.add('apiserver_refused_total', { limit: 'body' });
     if (response.headersSent) response.destroy();
     else sendError(response, status);
@@ -40,6 +36,16 @@ export async function handle(context: ApiContext, request: IncomingMessage, resp
     };
     context.counters.add('apiserver_request_total', labels);
   }
+}
+
+function statusOf(context: ApiContext, error: unknown, request: string): StatusError {
+  if (error instanceof StatusError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof StoreWriteError) {
+    context.counters.add('apiserver_storage_write_errors_total');
+    console.error(`api: ${request}: ${message}`);
+  } else console.error(`api: ${request}: ${error instanceof Error ? (error.stack ?? message) : message}`);
+  return internalError(message);
 }
 
 /** What may be asked by nobody in particular. */

@@ -1,3 +1,4 @@
+import { WorkQueue } from '../gc/work-queue.ts';
 import { asObject, asObjects, asString, asStrings, at, clone, equal, type Json, type JsonObject } from '../json.ts';
 import { isDeleting, nameOf, rfc3339 } from '../object.ts';
 import { rawColumns, schemaOfVersion, versionsOf } from '../schema/definition.ts';
@@ -171,12 +172,28 @@ export function syncDefinition(stored: Stored, store: Store, registry: Registry,
 }
 
 export function watchDefinitions(store: Store, registry: Registry, now: () => number): () => void {
-  for (const stored of store.list(definitionsStorage)) syncDefinition(stored, store, registry, now());
-  return store.subscribe((event) => {
+  // A status that could not be written (a full disk) is written later.
+  const again = new WorkQueue((name) => {
+    const stored = store.get(definitionsStorage, '', name);
+    if (stored !== undefined) syncDefinition(stored, store, registry, now());
+  });
+  const sync = (stored: Stored): void => {
+    try {
+      syncDefinition(stored, store, registry, now());
+    } catch {
+      again.add(stored.name);
+    }
+  };
+  for (const stored of store.list(definitionsStorage)) sync(stored);
+  const unsubscribe = store.subscribe((event) => {
     if (event.current.resource !== definitionsStorage) return;
     if (event.type === 'DELETED') registry.removeCustom(event.current.name);
     else if (!equal(event.previous?.object['spec'], event.current.object['spec']) || event.previous === undefined) {
-      syncDefinition(event.current, store, registry, now());
+      sync(event.current);
     }
   });
+  return () => {
+    unsubscribe();
+    again.close();
+  };
 }

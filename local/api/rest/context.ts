@@ -29,6 +29,7 @@ export interface ApiLimits {
   readonly listItemsMax: number;
   readonly headerTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  readonly tcpKeepAliveMs: number;
   /** Requests that are being handed on to pods and Services. */
   readonly proxiesMax: number;
   readonly proxyConnectMsMax: number;
@@ -42,6 +43,7 @@ export const defaultLimits: ApiLimits = {
   listItemsMax: 50_000,
   headerTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
+  tcpKeepAliveMs: 10_000,
   proxiesMax: 200,
   proxyConnectMsMax: 5_000,
   proxyIdleMsMax: 60_000,

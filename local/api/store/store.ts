@@ -35,6 +35,15 @@ export interface StoreOptions {
   readonly eventsKeptMax: number;
 }
 
+/** Nothing of the write took place: the disk is full, read-only or broken. */
+export class StoreWriteError extends Error {
+  constructor(cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(`nothing was written, the API's database refused it: ${why}; is there room on its disk?`, { cause });
+    this.name = 'StoreWriteError';
+  }
+}
+
 interface Bucket {
   readonly byKey: Map<string, Stored>;
   sorted: readonly Stored[] | undefined;
@@ -174,14 +183,15 @@ export class Store {
   }
 
   #commit(revision: number, change: () => void): void {
-    this.#db.exec('BEGIN IMMEDIATE');
     try {
+      this.#db.exec('BEGIN IMMEDIATE');
       change();
       this.#bump.run(revision);
       this.#db.exec('COMMIT');
     } catch (error) {
-      this.#db.exec('ROLLBACK');
-      throw error;
+      // A full disk may have ended the transaction already.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw new StoreWriteError(error);
     }
     this.#revision = revision;
   }
@@ -195,7 +205,7 @@ export class Store {
     this.#delivering = true;
     try {
       for (let next = this.#undelivered.shift(); next !== undefined; next = this.#undelivered.shift()) {
-        for (const subscriber of this.#subscribers) subscriber(next);
+        for (const subscriber of this.#subscribers) deliver(subscriber, next);
       }
     } finally {
       this.#delivering = false;
@@ -236,6 +246,15 @@ export class Store {
   close(): void {
     this.#subscribers.clear();
     this.#db.close();
+  }
+}
+
+/** What is written is written: who is told of it last must not suffer from who fails first. */
+function deliver(subscriber: (event: StoreEvent) => void, event: StoreEvent): void {
+  try {
+    subscriber(event);
+  } catch (error) {
+    console.error(`api: after revision ${event.revision}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
