@@ -16,14 +16,27 @@ function fail(lines: readonly string[]): never {
   process.exit(64);
 }
 
-const { values } = parseArgs({
-  options: { config: { type: 'string', short: 'c' }, check: { type: 'boolean' } },
-  strict: true,
-});
+function parseArguments() {
+  try {
+    return parseArgs({ options: { config: { type: 'string', short: 'c' }, check: { type: 'boolean' } }, strict: true });
+  } catch (error) {
+    return fail([(error as Error).message]);
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    return fail([`${file} cannot be read: ${(error as Error).message}`]);
+  }
+}
+
+const { values } = parseArguments();
 const ports = { clock: systemClock, prng: systemPrng, log };
 
 if (values.config !== undefined) {
-  const started = await runStaticSidecar(readFileSync(values.config, 'utf8'), values.check === true, ports);
+  const started = await runStaticSidecar(readText(values.config), values.check === true, ports);
   if (!started.ok) fail(started.error.map((error) => `${values.config}: ${error}`));
 } else {
   const config = parseConfig(process.env);

@@ -1,12 +1,13 @@
 import type { Server } from 'node:http';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { startAdminServer } from './admin/admin-server.ts';
+import { type AdminViews, startAdminServer } from './admin/admin-server.ts';
 import { checkCertificates } from './bootstrap/certificates.ts';
 import { type Bootstrap, loadBootstrap } from './bootstrap/load.ts';
 import { chainsOf } from './bootstrap/references.ts';
 import { createDataPlane } from './data-plane.ts';
 import type { CertificateSource } from './identity/source.ts';
 import type { ProcessPorts } from './mesh-sidecar.ts';
+import { hostPort } from './net/connection-record.ts';
 import { streamOutput } from './telemetry/stdout.ts';
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 
@@ -63,10 +64,9 @@ export async function runStaticSidecar(
     prng,
     ownIps: new Set(),
   });
-  const started = await dataPlane.listeners.start();
-  if (!started.ok) return err([started.error]);
   let admin: Server | undefined;
   let stopping = false;
+  let listening = false;
   const stop = async (): Promise<void> => {
     if (stopping) return;
     stopping = true;
@@ -78,21 +78,27 @@ export async function runStaticSidecar(
     await telemetry.close();
     process.exit(0);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
-  if (bootstrap.admin !== undefined) {
-    admin = await startAdminServer(
-      { host: bootstrap.admin.ip, port: bootstrap.admin.port },
-      {
-        configDump: () => bootstrap.listeners,
-        stats: () => telemetry.metrics.render(),
-        certs: () => ({}),
-        clusters: () => dataPlane.clusters.active().map((runtime) => runtime.cluster),
-        listeners: () => dataPlane.listeners.stats(),
-        notReady: () => (stopping ? 'draining' : undefined),
-        quit: () => void stop(),
-      },
-    );
+  const { admin: at } = bootstrap;
+  if (at !== undefined) {
+    const views: AdminViews = {
+      configDump: () => bootstrap.listeners,
+      stats: () => telemetry.metrics.render(),
+      certs: () => ({}),
+      clusters: () => dataPlane.clusters.active().map((runtime) => runtime.cluster),
+      listeners: () => dataPlane.listeners.stats(),
+      notReady: () => (stopping ? 'draining' : listening ? undefined : 'listeners are not open yet'),
+      quit: () => void stop(),
+    };
+    try {
+      admin = await startAdminServer({ host: at.ip, port: at.port }, views);
+    } catch (error) {
+      return err([`admin: cannot listen on ${hostPort(at.ip, at.port)}: ${(error as Error).message}`]);
+    }
   }
+  const started = await dataPlane.listeners.start();
+  if (!started.ok) return err([started.error]);
+  listening = true;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
   log(`serving ${bootstrap.listeners.map((listener) => listener.name).join(', ')}`);
   return ok(undefined);
 }
