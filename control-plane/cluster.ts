@@ -14,7 +14,7 @@ import { LeaderElection } from './kube/lease.ts';
 import { TrustPublisher } from './kube/trust.ts';
 import { ClusterWatcher } from './kube/watcher.ts';
 import { WebhookCaBundle } from './kube/webhook-ca.ts';
-import type { Log } from './log.ts';
+import { errorText, type Log } from './log.ts';
 import { MeshControl } from './mesh.ts';
 import { clusterFamilies } from './monitoring/cluster-families.ts';
 import { monitor, type Serving, serve } from './serve.ts';
@@ -37,7 +37,12 @@ export async function runInCluster(
 ): Promise<Result<ClusterServing, string>> {
   const client = new KubeClient(kubeConfig);
   const { meshNamespace, trustDomain } = config;
-  const mesh = new MeshControl({ meshNamespace, trustDomain, clock: systemClock });
+  const mesh = new MeshControl({
+    meshNamespace,
+    trustDomain,
+    clock: systemClock,
+    onFault: (resource, fault) => log.error('translation failed', { resource, reason: errorText(fault) }),
+  });
   const leader = new LeaderElection({
     client,
     clock: systemClock,

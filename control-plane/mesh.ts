@@ -16,6 +16,8 @@ export interface MeshOptions {
   readonly trustDomain: TrustDomain;
   readonly clock: Clock;
   readonly limits?: XdsLimits;
+  /** A resource whose translation threw. */
+  readonly onFault?: (resource: string, fault: unknown) => void;
 }
 
 export class MeshControl {
@@ -26,11 +28,11 @@ export class MeshControl {
   private readonly listeners = new Set<(touched: Touched) => void>();
   private readonly namespaceListeners = new Set<() => void>();
 
-  constructor({ meshNamespace, trustDomain, clock, limits = defaultXdsLimits }: MeshOptions) {
+  constructor({ meshNamespace, trustDomain, clock, limits = defaultXdsLimits, onFault }: MeshOptions) {
     this.state = new ClusterState(meshNamespace);
     this.drain = new DrainTracker(this.state);
     this.context = { state: this.state, trustDomain, isDrained: (key) => this.drain.isDrained(key) };
-    this.hub = new XdsHub(new ResourceCache(new TranslatedSource(this.context)), clock, limits);
+    this.hub = new XdsHub(new ResourceCache(new TranslatedSource(this.context), onFault), clock, limits);
     this.drain.attach(this.hub);
   }
 

@@ -45,7 +45,14 @@ export async function startWebhook(options: WebhookOptions): Promise<AdmissionWe
   const context = () => ({ cert: certificate.current.certificatePem, key: certificate.current.privateKeyPem.reveal() });
   const server = createServer(
     { ...context(), minVersion: 'TLSv1.2', requestTimeout: timeoutMs, headersTimeout: timeoutMs },
-    (request, response) => void answer(options, counters, request, response),
+    (request, response) => {
+      answer(options, counters, request, response).catch((fault: unknown) => {
+        // The API server goes by failurePolicy; the process and its other answers go on.
+        counters.malformed += 1;
+        if (response.headersSent) response.destroy();
+        else response.writeHead(500).end(`${fault instanceof Error ? fault.message : 'the review failed'}\n`);
+      });
+    },
   );
   certificate.onChange(() => server.setSecureContext(context()));
   const port = await new Promise<number>((resolve, reject) => {

@@ -1,14 +1,18 @@
 /** Remembers for a short time which tokens were good, so that a reconnecting mesh does not ask about each again. */
 import { createHash } from 'node:crypto';
 import type { Clock } from '@weft/policies/kit/clock';
-import type { Result } from '@weft/policies/kit/result';
+import { err, type Result } from '@weft/policies/kit/result';
 import type { Secret } from '@weft/policies/kit/secret';
 import type { AuthFailure, TokenIdentity, TokenVerifier } from './caller.ts';
 
 export interface TokenCacheLimits {
   readonly entriesMax: number;
   readonly ttlMs: number;
+  /** Reviews under way at one time; guesses must not become a flood for the API server. */
+  readonly reviewsMax: number;
 }
+
+const defaultLimits: TokenCacheLimits = { entriesMax: 10_000, ttlMs: 30_000, reviewsMax: 100 };
 
 interface Entry {
   readonly identity: Result<TokenIdentity, AuthFailure>;
@@ -16,13 +20,14 @@ interface Entry {
 }
 
 export class CachedTokenVerifier implements TokenVerifier {
-  readonly counters = { hits: 0, misses: 0, evicted: 0 };
+  readonly counters = { hits: 0, misses: 0, evicted: 0, refused: 0 };
   private readonly entries = new Map<string, Entry>();
+  private readonly underWay = new Map<string, Promise<Result<TokenIdentity, AuthFailure>>>();
   private readonly inner: TokenVerifier;
   private readonly clock: Clock;
   private readonly limits: TokenCacheLimits;
 
-  constructor(inner: TokenVerifier, clock: Clock, limits: TokenCacheLimits = { entriesMax: 10_000, ttlMs: 30_000 }) {
+  constructor(inner: TokenVerifier, clock: Clock, limits: TokenCacheLimits = defaultLimits) {
     this.inner = inner;
     this.clock = clock;
     this.limits = limits;
@@ -36,7 +41,23 @@ export class CachedTokenVerifier implements TokenVerifier {
       this.counters.hits += 1;
       return known.identity;
     }
+    const same = this.underWay.get(key);
+    if (same !== undefined) return same;
+    if (this.underWay.size >= this.limits.reviewsMax) {
+      this.counters.refused += 1;
+      return err({ code: 'unavailable', message: `${this.limits.reviewsMax} tokens are under review; try again` });
+    }
     this.counters.misses += 1;
+    const review = this.review(key, token);
+    this.underWay.set(key, review);
+    try {
+      return await review;
+    } finally {
+      this.underWay.delete(key);
+    }
+  }
+
+  private async review(key: string, token: Secret<string>): Promise<Result<TokenIdentity, AuthFailure>> {
     const identity = await this.inner.verify(token);
     this.entries.delete(key);
     // A refusal may be wrong a moment later (the API server was restarting); it costs one review to find out.

@@ -42,6 +42,11 @@ export function meshFamilies(mesh: MeshControl, certificates: CertificateCounter
     ),
     gauge('weft_control_plane_cache_resources', 'Encoded resources held.', cache.size),
     counter('weft_control_plane_translations_total', 'Resources translated.', cache.counters.translated),
+    counter(
+      'weft_control_plane_translation_failures_total',
+      'Resources whose translation failed; what was sent before goes on serving.',
+      cache.counters.failed,
+    ),
     counter('weft_control_plane_encoded_total', 'Translations that brought new content.', cache.counters.encodedAnew),
     counter(
       'weft_control_plane_cache_evictions_total',

@@ -1,15 +1,16 @@
 /** ADS: a stream is let in by its credential, learns from its first request which pod it is, and then runs. */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { err, type Result } from '@weft/policies/kit/result';
+import { err, ok, type Result } from '@weft/policies/kit/result';
 import type {
   DeltaDiscoveryRequest,
   DiscoveryRequest,
 } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
-import type { Authenticator, AuthFailure, Caller } from '../auth/caller.ts';
+import type { Authenticator, Caller } from '../auth/caller.ts';
 import { awaitWorkload } from '../auth/workload.ts';
 import type { Pod } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
+import { errorText } from '../log.ts';
 import type { XdsClient } from '../xds/cache.ts';
 import { DeltaStream } from '../xds/delta.ts';
 import type { XdsHub } from '../xds/hub.ts';
@@ -45,35 +46,53 @@ export function discoveryHandlers(parts: DiscoveryParts) {
   };
 }
 
+type Failure = Parameters<typeof rpcError>[0];
+type Refuse = (failure: Failure) => void;
+
 async function serve<Request extends { readonly node?: NodeOf }>(
   parts: DiscoveryParts,
   call: DiscoveryCall<Request>,
   open: Open<Request>,
 ): Promise<void> {
-  const refuse = (failure: Parameters<typeof rpcError>[0]): void => {
+  const refuse: Refuse = (failure) => {
     parts.log('xds stream refused', { peer: call.getPeer(), code: failure.code, reason: failure.message });
     call.emit('error', rpcError(failure));
   };
   // Without a listener a stream that breaks early would take the process with it.
   call.on('error', () => undefined);
-  if (parts.hub.streams.size >= parts.hub.limits.streamsMax) {
-    parts.hub.counters.streamsRefused += 1;
-    refuse({
-      code: 'resource-exhausted',
-      message: `this replica serves ${parts.hub.limits.streamsMax} streams already`,
-    });
-    return;
-  }
-  const caller = await authenticateCall(parts.authenticator, call);
-  if (!caller.ok) {
-    refuse(caller.error);
-    return;
-  }
-  let stream: RunningStream<Request> | undefined;
+  const caller = await admit(parts, call);
+  if (call.cancelled) return;
+  if (caller.ok) follow(parts, call, caller.value, open, refuse);
+  else refuse(caller.error);
+}
+
+async function admit(
+  { hub, authenticator }: DiscoveryParts,
+  call: DiscoveryCall<never> | DiscoveryCall<unknown>,
+): Promise<Result<Caller, Failure>> {
+  if (hub.streams.size < hub.limits.streamsMax) return authenticateCall(authenticator, call);
+  hub.counters.streamsRefused += 1;
+  return err({ code: 'resource-exhausted', message: `this replica serves ${hub.limits.streamsMax} streams already` });
+}
+
+/** Its first request tells which pod the stream is for; then it runs until one end goes. */
+function follow<Request extends { readonly node?: NodeOf }>(
+  parts: DiscoveryParts,
+  call: DiscoveryCall<Request>,
+  caller: Caller,
+  open: Open<Request>,
+  refuse: Refuse,
+): void {
+  const { hub } = parts;
   let ended = false;
-  const queued: Request[] = [];
+  let stream: RunningStream<Request> | undefined;
+  const silence = hub.clock.after(hub.limits.firstRequestMsMax, () => {
+    hub.counters.streamsRefused += 1;
+    refuse({ code: 'resource-exhausted', message: `no request within ${hub.limits.firstRequestMsMax} ms` });
+  });
   const end = (): void => {
     ended = true;
+    silence();
     stream?.close();
   };
   call.on('cancelled', end);
@@ -83,31 +102,54 @@ async function serve<Request extends { readonly node?: NodeOf }>(
     call.end();
   });
   call.on('drain', () => stream?.drained());
+  // A bug met by what one client asks must not end the streams of all others.
+  const onFault = (fault: unknown): void => refuse({ code: 'internal', message: errorText(fault) });
+  const receive = (request: Request): void => {
+    try {
+      stream?.receive(request);
+    } catch (fault) {
+      onFault(fault);
+    }
+  };
+  const queued: Request[] = [];
+  const begin = (found: Result<XdsClient, Failure>): void => {
+    if (ended) return;
+    if (!found.ok) {
+      refuse(found.error);
+      return;
+    }
+    stream = open(found.value, found.value.podKey, sinkOf(call, refuse));
+    for (const one of queued.splice(0)) receive(one);
+    call.resume();
+  };
   call.on('data', (request: Request) => {
     if (stream !== undefined) {
-      stream.receive(request);
+      receive(request);
       return;
     }
     queued.push(request);
     // Further requests wait until the first one has told who asks.
     call.pause();
-    void identify(parts, caller.value, request.node).then((found) => {
-      if (ended) return;
-      if (!found.ok) {
-        refuse(found.error);
-        return;
-      }
-      stream = open(clientOf(found.value, request.node), objectKey(found.value.metadata), sinkOf(call, refuse));
-      for (const one of queued) stream.receive(one);
-      call.resume();
-    });
+    if (queued.length > 1) return;
+    silence();
+    identify(parts, caller, request.node).then(begin, onFault);
   });
 }
 
-async function identify(parts: DiscoveryParts, caller: Caller, node: NodeOf): Promise<Result<Pod, AuthFailure>> {
+async function identify(
+  { hub, state }: DiscoveryParts,
+  caller: Caller,
+  node: NodeOf,
+): Promise<Result<XdsClient, Failure>> {
   if (node === undefined)
     return err({ code: 'permission-denied', message: 'the first request of a stream must carry node' });
-  return awaitWorkload(parts.state, parts.hub.clock, caller, node.id);
+  const pod = await awaitWorkload(state, hub.clock, caller, node.id);
+  if (!pod.ok) return pod;
+  const client = clientOf(pod.value, node);
+  const { streamsPerWorkloadMax } = hub.limits;
+  if (hub.streamsOf(client.podKey) < streamsPerWorkloadMax) return ok(client);
+  hub.counters.streamsRefused += 1;
+  return err({ code: 'resource-exhausted', message: `${client.podKey} has ${streamsPerWorkloadMax} streams already` });
 }
 
 function clientOf(pod: Pod, node: NodeOf): XdsClient {
@@ -119,10 +161,7 @@ function clientOf(pod: Pod, node: NodeOf): XdsClient {
   };
 }
 
-const sinkOf = (
-  call: DiscoveryCall<never> | DiscoveryCall<unknown>,
-  refuse: (failure: Parameters<typeof rpcError>[0]) => void,
-): StreamSink => ({
+const sinkOf = (call: DiscoveryCall<never> | DiscoveryCall<unknown>, refuse: Refuse): StreamSink => ({
   write: (message) => call.write(message),
   fail: (code, message) => refuse({ code, message }),
 });

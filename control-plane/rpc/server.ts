@@ -21,6 +21,8 @@ export interface RpcServer {
 const keepaliveMs = 30_000;
 const keepaliveTimeoutMs = 10_000;
 const ageGraceMs = 5_000;
+/** Of one connection; a sidecar has one for discovery, and now and then one for a certificate. */
+const concurrentCallsMax = 100;
 
 export async function startRpcServer(
   options: RpcServerOptions,
@@ -30,6 +32,7 @@ export async function startRpcServer(
   const server = new Server({
     'grpc.max_receive_message_length': options.requestBytesMax,
     'grpc.max_send_message_length': -1,
+    'grpc.max_concurrent_streams': concurrentCallsMax,
     'grpc.keepalive_time_ms': keepaliveMs,
     'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
     'grpc.max_connection_age_ms': options.connectionAgeMsMax,

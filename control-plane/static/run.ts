@@ -13,7 +13,12 @@ import { StaticTokenVerifier } from './tokens.ts';
 
 export async function runStatic(config: Config, source: StaticSource, log: Log): Promise<Result<Serving, string>> {
   const { meshNamespace, trustDomain } = config;
-  const mesh = new MeshControl({ meshNamespace, trustDomain, clock: systemClock });
+  const mesh = new MeshControl({
+    meshNamespace,
+    trustDomain,
+    clock: systemClock,
+    onFault: (resource, fault) => log.error('translation failed', { resource, reason: errorText(fault) }),
+  });
   const objects = new StaticObjects(source.objectsFile, mesh, log);
   const loaded = await objects.load();
   if (!loaded.ok) return loaded;

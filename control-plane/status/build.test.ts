@@ -125,6 +125,18 @@ ${route(4, 'rpc')}`);
     );
   });
 
+  test('a stored route that cannot be read tells its parents, and keeps what served before', () => {
+    const parentRefs = [{ group: '', kind: 'Service', name: 'cart' }];
+    const broken = { generation: 9, status: undefined, invalid: 'spec.rules: no', parentRefs };
+    const told = (name: string) =>
+      routeStatus
+        .parse(statusFor(parts(), 'HTTPRoute', name, broken))
+        .parents[0]?.conditions.find((one) => one.type === 'Accepted')?.message;
+    assert.equal(told('shop/never-read'), 'spec.rules: no; nothing of it is served');
+    harness.apply(route(6));
+    assert.equal(told('shop/r'), 'spec.rules: no; the last good generation goes on serving');
+  });
+
   for (const kind of ['Mesh', 'TrafficPolicy', 'AuthorizationPolicy'] as const satisfies readonly StatusKind[]) {
     test(`a stored ${kind} that cannot be read gets its own condition`, () => {
       harness.mesh.delete('Mesh', 'default');
@@ -132,7 +144,7 @@ ${route(4, 'rpc')}`);
       const status = statusFor(parts(), kind, key, { generation: 2, status: undefined, invalid: 'spec.x: no' });
       assert.deepEqual(
         ownStatus.parse(status).conditions.map((one) => [one.type, one.status, one.reason, one.message]),
-        [['Accepted', 'False', 'Invalid', 'spec.x: no; the last good generation goes on serving']],
+        [['Accepted', 'False', 'Invalid', 'spec.x: no; nothing of it is served']],
       );
     });
   }

@@ -1,5 +1,6 @@
 /** The status objects of routes and policies, from what was judged and from how far it has come. */
 import { isDeepStrictEqual } from 'node:util';
+import { isServiceParent, type ParentRef } from '../translate/attachment.ts';
 import type { TranslateContext } from '../translate/context.ts';
 import {
   authorizationPolicyStatus,
@@ -38,6 +39,8 @@ export interface Observed {
   readonly status: unknown;
   /** Why the last version could not be taken; the one before it goes on serving. */
   readonly invalid: string | undefined;
+  /** Of a route that could not be taken: what it wants to be attached to, as far as that can be read. */
+  readonly parentRefs?: readonly ParentRef[];
 }
 
 export interface StatusParts {
@@ -123,14 +126,13 @@ function held(parts: StatusParts, before: unknown, generation: number, verdict: 
 }
 
 function routeStatusObject(parts: StatusParts, key: string, observed: Observed): JsonObject | undefined {
-  const route = parts.context.state.httpRoutes.get(key);
-  if (route === undefined) return undefined;
+  const verdict = routeVerdict(parts.context, key, observed);
+  if (verdict === undefined) return undefined;
   const all = listOf(observed.status, 'parents');
   const isOurs = (entry: unknown): boolean => isObject(entry) && entry['controllerName'] === CONTROLLER;
   // The list is atomic and shared: what other controllers wrote has to come along.
   const others = all.filter((entry) => !isOurs(entry));
   const ours = all.filter(isOurs);
-  const verdict = routeStatus(parts.context, route);
   const parents = verdict.parents.map((parent) => {
     const before = ours.find((entry) => isObject(entry) && isDeepStrictEqual(entry['parentRef'], parent.parentRef));
     const known = isObject(before) ? before['conditions'] : undefined;
@@ -146,6 +148,16 @@ function routeStatusObject(parts: StatusParts, key: string, observed: Observed):
   });
   if (parents.length === 0 && ours.length === 0) return undefined;
   return { parents: [...others, ...parents] };
+}
+
+/** Of a route that could never be taken only the parents are known; each of them is told why. */
+function routeVerdict(context: TranslateContext, key: string, observed: Observed): RouteVerdict | undefined {
+  const route = context.state.httpRoutes.get(key);
+  if (route !== undefined) return routeStatus(context, route);
+  if (observed.invalid === undefined || observed.parentRefs === undefined) return undefined;
+  const nothing = { conditions: [], carriers: { kind: 'route', names: [] }, http2: [] } as const;
+  const parents = observed.parentRefs.filter(isServiceParent).map((parentRef) => ({ parentRef, ...nothing }));
+  return { route: key, generation: observed.generation, parents };
 }
 
 function programmedFor(
@@ -232,14 +244,13 @@ function summaryOf(ancestors: readonly (readonly AnyVerdict[])[]): AnyVerdict[] 
   return [...byType.values()].map(({ type, status, reason, message }) => ({ type, status, reason, message }));
 }
 
-const withInvalid = (verdicts: readonly AnyVerdict[], reason: string): AnyVerdict[] => [
-  {
-    type: 'Accepted',
-    status: 'False',
-    reason: 'Invalid',
-    message: `${reason}; the last good generation goes on serving`,
-  },
-  ...verdicts.filter((one) => one.type !== 'Accepted'),
-];
+function withInvalid(verdicts: readonly AnyVerdict[], reason: string): AnyVerdict[] {
+  const served = verdicts.some((one) => one.type === 'Accepted');
+  const message = `${reason}; ${served ? 'the last good generation goes on serving' : 'nothing of it is served'}`;
+  return [
+    { type: 'Accepted', status: 'False', reason: 'Invalid', message },
+    ...verdicts.filter((one) => one.type !== 'Accepted'),
+  ];
+}
 
 const namespaceOf = (key: string): string => key.slice(0, key.indexOf('/'));

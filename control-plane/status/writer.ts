@@ -1,10 +1,11 @@
 /** Writes status where it is not as it should be: at a bounded rate, and never twice the same. */
+import { parentRefs } from '@weft/policies/crds/gateway/refs';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
 import type { KubeClient } from '../kube/client.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import { apiVersionOf, objectPath } from '../kube/resources.ts';
-import type { Log } from '../log.ts';
+import { errorText, type Log } from '../log.ts';
 import type { MeshControl } from '../mesh.ts';
 import { type Observed, type StatusKind, statusFor } from './build.ts';
 
@@ -76,6 +77,7 @@ export class StatusWriter {
       generation: metadata.generation ?? 0,
       status,
       invalid,
+      ...(kind === 'HTTPRoute' && invalid !== undefined ? parentsOf(object) : {}),
     });
     this.soon();
   }
@@ -108,7 +110,13 @@ export class StatusWriter {
     const [kind, key] = splitName(name);
     const { replica } = this.options;
     const { reconnecting } = this;
-    return statusFor({ context: mesh.context, hub: mesh.hub, nowIso, replica, reconnecting }, kind, key, observed);
+    try {
+      return statusFor({ context: mesh.context, hub: mesh.hub, nowIso, replica, reconnecting }, kind, key, observed);
+    } catch (fault) {
+      // A bug met by one object must not keep the others from their status.
+      this.options.log.error('status not judged', { object: name, reason: errorText(fault) });
+      return undefined;
+    }
   }
 
   /** With other replicas some are theirs; then time alone tells. */
@@ -150,6 +158,13 @@ export class StatusWriter {
     }
     return false;
   }
+}
+
+const attached = z.looseObject({ spec: z.looseObject({ parentRefs }) });
+
+function parentsOf(object: unknown): Pick<Observed, 'parentRefs'> {
+  const parsed = attached.safeParse(object);
+  return parsed.success ? { parentRefs: parsed.data.spec.parentRefs } : {};
 }
 
 function splitName(name: string): readonly [StatusKind, string] {

@@ -40,20 +40,27 @@ export interface CacheCounters {
   translated: number;
   encodedAnew: number;
   evicted: number;
+  failed: number;
 }
 
 export class ResourceCache {
-  readonly counters: CacheCounters = { translated: 0, encodedAnew: 0, evicted: 0 };
+  readonly counters: CacheCounters = { translated: 0, encodedAnew: 0, evicted: 0, failed: 0 };
   private readonly source: ResourceSource;
   private readonly slotsMax: number;
+  private readonly onFault: (resource: string, fault: unknown) => void;
   /** In order of use: the first is the one to go when the cache is full. */
   private readonly slots = new Map<string, Slot>();
   private readonly groups = new Map<string, Set<string>>();
   private readonly groupOfSlot = new Map<string, string>();
   private sequence = 0;
 
-  constructor(source: ResourceSource, slotsMax = 200_000) {
+  constructor(
+    source: ResourceSource,
+    onFault: (resource: string, fault: unknown) => void = () => undefined,
+    slotsMax = 200_000,
+  ) {
     this.source = source;
+    this.onFault = onFault;
     this.slotsMax = slotsMax;
   }
 
@@ -70,7 +77,16 @@ export class ResourceCache {
     const slot = this.slots.get(key);
     if (slot !== undefined && !slot.stale) return slot.entry;
     this.counters.translated += 1;
-    const made = this.source.encode(kind, name, client);
+    let made: EncodedResource | undefined;
+    try {
+      made = this.source.encode(kind, name, client);
+    } catch (fault) {
+      // A bug met by one resource must not stop the others; what is held of this one goes on serving.
+      this.counters.failed += 1;
+      this.onFault(key, fault);
+      if (slot !== undefined) slot.stale = false;
+      return slot?.entry;
+    }
     if (made === undefined) {
       // Names of nothing are anybody's to make up: they take no room here.
       if (slot !== undefined) this.drop(key);

@@ -43,7 +43,7 @@ export class DeltaStream extends XdsStream {
       }
       // Naming a resource again asks for it again, also when nothing changed.
       if (!first) subscription.value.told = { state: 'nothing' };
-      subscription.value.dirty = true;
+      this.mark(subscription.value);
     }
     for (const name of request.resourceNamesUnsubscribe) {
       if (name === ALL) this.wildcardKinds.delete(kind);

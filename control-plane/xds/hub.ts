@@ -8,6 +8,8 @@ import type { Subscription } from './subscription.ts';
 
 export interface XdsLimits {
   readonly streamsMax: number;
+  /** Of one workload: one stream is the rule, and those of before may linger until they are found dead. */
+  readonly streamsPerWorkloadMax: number;
   readonly subscriptionsPerStreamMax: number;
   readonly responseBytesMax: number;
   readonly requestBytesMax: number;
@@ -16,16 +18,20 @@ export interface XdsLimits {
   /** A stream that neither reads nor answers for this long is dropped. */
   readonly stalledMsMax: number;
   readonly debounceMs: number;
+  /** A stream that has not said who asks after this long is ended. */
+  readonly firstRequestMsMax: number;
 }
 
 export const defaultXdsLimits: XdsLimits = {
   streamsMax: 10_000,
+  streamsPerWorkloadMax: 16,
   subscriptionsPerStreamMax: 20_000,
   responseBytesMax: 2_097_152,
   requestBytesMax: 4_194_304,
   unackedResponsesMax: 32,
   stalledMsMax: 60_000,
   debounceMs: 10,
+  firstRequestMsMax: 10_000,
 };
 
 export interface XdsCounters {
@@ -100,7 +106,7 @@ export class XdsHub {
     } else {
       for (const group of change.groups) {
         for (const { stream, subscription } of this.subscribers.get(group) ?? []) {
-          subscription.dirty = true;
+          stream.mark(subscription);
           this.due.add(stream);
         }
       }
@@ -130,6 +136,12 @@ export class XdsHub {
     const known = this.subscribers.get(group);
     known?.delete(subscriber);
     if (known?.size === 0) this.subscribers.delete(group);
+  }
+
+  streamsOf(podKey: string): number {
+    let count = 0;
+    for (const { client } of this.streams) if (client.podKey === podKey) count += 1;
+    return count;
   }
 
   watchAll(stream: XdsStream): void {

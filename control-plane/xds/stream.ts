@@ -33,6 +33,8 @@ export abstract class XdsStream {
   protected nonce = 0;
   private subscriptionCount = 0;
   private writable = true;
+  /** Something may be untold: without it a flood of requests would have every subscription looked at each time. */
+  private untold = false;
   private stalled: Cancel | undefined;
   private closed = false;
 
@@ -56,12 +58,21 @@ export abstract class XdsStream {
 
   markAll(): void {
     for (const subscription of this.subscriptions()) subscription.dirty = true;
+    this.untold = true;
+  }
+
+  mark(subscription: Subscription): void {
+    subscription.dirty = true;
+    this.untold = true;
   }
 
   /** Tells what is untold, as far as the other end keeps up; what it cannot take now is merged with what comes later. */
   flush(): void {
     if (this.closed) return;
-    if (this.writable && this.unacked() < this.hub.limits.unackedResponsesMax) this.send();
+    if (this.untold && this.writable && this.unacked() < this.hub.limits.unackedResponsesMax) {
+      this.untold = false;
+      this.send();
+    }
     this.watchProgress();
   }
 
@@ -116,6 +127,7 @@ export abstract class XdsStream {
     const subscription = new Subscription(kind, name, this.hub.cache.group(kind, name, this.client.podKey), wildcard);
     names.set(name, this.hub.subscribe(this, subscription));
     this.subscriptionCount += 1;
+    this.untold = true;
     return ok(subscription);
   }
 
