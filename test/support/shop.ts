@@ -113,6 +113,16 @@ export class Shop {
     });
   }
 
+  /** Waits until a stretch of 40 answers has no failure in it: what was open when something broke has ended. */
+  async settles(): Promise<void> {
+    let from = await this.stats();
+    await waitFor('40 answers in a row without a failure', async () => {
+      const now = await this.stats();
+      if (now.failed > from.failed) from = now;
+      return now.ok - from.ok >= 40 ? true : undefined;
+    });
+  }
+
   /** rollout restart of every deployment, until it is complete and the old pods are gone. */
   async restart(): Promise<void> {
     const old = new Set((await this.pods('shop')).map((pod) => pod.metadata.uid));
