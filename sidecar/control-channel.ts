@@ -13,6 +13,8 @@ export interface ControlChannelOptions {
   readonly target: string;
   readonly trustFile: string;
   readonly tokenFile: string;
+  /** The name that its certificate has to show, where `target` is an address and not that name. */
+  readonly serverName?: string;
 }
 
 /**
@@ -73,6 +75,7 @@ export class ControlChannel {
     this.client?.close();
     this.trust = trust;
     this.client = new Client(this.options.target, credentials.createSsl(Buffer.from(trust)), {
+      ...(this.options.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': this.options.serverName }),
       'grpc.keepalive_time_ms': 30_000,
       'grpc.keepalive_timeout_ms': 10_000,
       'grpc.keepalive_permit_without_calls': 1,
