@@ -1,175 +1,48 @@
 /** The control plane against the embedded Kubernetes API, with the rights that the chart gives it and real CRDs. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { KubeConfig } from '@kubernetes/client-node';
 import { type ClusterServing, runInCluster } from '@weft/control-plane/cluster';
 import { parseConfig } from '@weft/control-plane/config';
-import { KubeClient } from '@weft/control-plane/kube/client';
 import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
 import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
-import { type EmbeddedApi, startEmbeddedApi } from '@weft/local/api/server';
-import { customResourceDefinition } from '@weft/policies/crds/crd';
-import { kindNames, kinds } from '@weft/policies/crds/kinds';
 import { parseAllDocuments, stringify } from 'yaml';
 import { z } from 'zod';
+import { type ClusterRig, eventually, run, split, startClusterRig } from './control-plane-rig.fixture.ts';
 
-const waitMsMax = 15_000;
 const cartPort = 'outbound/shop/cart/80';
 
-/** Standard output and standard error together; rejects with both when the command fails. */
-function run(command: string, args: readonly string[], input: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { timeout: 30_000 });
-    let output = '';
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.on('error', reject);
-    child.on('close', (code) =>
-      code === 0 ? resolve(output) : reject(new Error(`${command} ${args.join(' ')}: ${output}`)),
-    );
-    child.stdin.end(input);
-  });
-}
-
-async function eventually<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const untilMs = Date.now() + waitMsMax;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (Date.now() > untilMs) assert.fail(`not within ${waitMsMax} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-/** The roles of the chart, without Helm: the file uses nothing but the namespace and a block of labels. */
-function chartRoles(): string {
-  const file = join(import.meta.dirname, '..', '..', 'charts', 'weft', 'templates', 'control-plane-rbac.yaml');
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .filter((line) => !line.includes('include "weft.labels"'))
-    .join('\n')
-    .replaceAll('{{ .Release.Namespace }}', 'weft-system')
-    .replaceAll(/^ {2}labels:\n/gm, '');
-}
-
-const conditionList = z.looseObject({
-  status: z.looseObject({
-    parents: z.array(
-      z.looseObject({
-        controllerName: z.string(),
-        conditions: z.array(
-          z.looseObject({
-            type: z.string(),
-            status: z.string(),
-            reason: z.string(),
-            message: z.string(),
-            observedGeneration: z.number(),
-          }),
-        ),
-      }),
-    ),
-  }),
-});
-
 describe('control plane in a cluster', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'weft-control-plane-'));
-  const kubeconfig = join(dir, 'kubeconfig');
-  let api: EmbeddedApi;
-  let admin: KubeClient;
+  let rig: ClusterRig;
   let running: ClusterServing;
   let harness: ServerSide;
   let token = '';
-
-  // Never the synchronous kind: the API server runs in this very process.
-  const kubectl = (args: readonly string[], input = ''): Promise<string> =>
-    run('kubectl', ['--kubeconfig', kubeconfig, ...args], input);
-  const apply = (yaml: string): Promise<string> => kubectl(['apply', '-f', '-'], yaml);
-  const applyFails = (yaml: string): Promise<string> =>
-    apply(yaml).then(
-      () => assert.fail('kubectl apply went through'),
-      (error: unknown) => String(error),
-    );
-  const routeConditions = async (name: string) => {
-    const answer = await admin.get(`/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes/${name}`);
-    const parsed = answer.ok ? conditionList.safeParse(answer.value) : undefined;
-    return parsed?.success === true ? parsed.data.status.parents[0]?.conditions : undefined;
-  };
+  let kubectl: ClusterRig['kubectl'];
+  let apply: ClusterRig['apply'];
 
   before(async () => {
-    api = await startEmbeddedApi({
-      dataDir: join(dir, 'api'),
-      listen: [{ host: '127.0.0.1', port: 0 }],
-      serviceCidrs: ['10.210.128.0/17', 'fd77:ef7:9:1::/112'],
-      podCidrs: ['10.210.0.0/17'],
-      advertise: [{ ip: '127.0.0.1' }],
-      clusterDomain: 'cluster.local',
-    });
-    writeFileSync(kubeconfig, api.adminKubeconfig);
-    const adminConfig = new KubeConfig();
-    adminConfig.loadFromString(api.adminKubeconfig);
-    admin = new KubeClient(adminConfig);
-    for (const name of kindNames) await apply(stringify(customResourceDefinition(kinds[name])));
-    await kubectl(['create', 'namespace', 'weft-system']);
-    await kubectl(['create', 'namespace', 'shop']);
-    await kubectl(['create', 'serviceaccount', 'weft-control-plane', '-n', 'weft-system']);
-    await kubectl(['create', 'serviceaccount', 'web', '-n', 'shop']);
-    await apply(chartRoles());
-    await apply(shop);
-    for (const [name, ip] of [
-      ['web-a', '10.210.0.3'],
-      ['cart-a', '10.210.0.1'],
-    ] as const) {
-      const status = podStatus(ip);
-      await kubectl([
-        'patch',
-        'pod',
-        name,
-        '-n',
-        'shop',
-        '--subresource=status',
-        '--type=merge',
-        '-p',
-        JSON.stringify({ status }),
-      ]);
-    }
+    rig = await startClusterRig();
+    ({ kubectl, apply } = rig);
     const config = parseConfig(['--xds', '127.0.0.1:0', '--webhook', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'], {
       POD_NAME: 'weft-control-plane-0',
       POD_NAMESPACE: 'weft-system',
     });
     assert.ok(config.ok && config.value !== 'help');
     const account = new KubeConfig();
-    const groups = ['system:serviceaccounts', 'system:serviceaccounts:weft-system', 'system:authenticated'];
-    account.loadFromString(
-      api.kubeconfigFor(
-        'system:serviceaccount:weft-system:weft-control-plane',
-        groups,
-        `https://127.0.0.1:${api.port}`,
-      ),
-    );
+    account.loadFromString(rig.accountKubeconfig);
     const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
     const started = await runInCluster(config.value, quiet, account);
     if (!started.ok) assert.fail(started.error);
     running = started.value;
-    const trust = await eventually('trust bundle', async () => {
-      const answer = await admin.get('/api/v1/namespaces/shop/configmaps/weft-trust');
-      const parsed = answer.ok
-        ? z.looseObject({ data: z.record(z.string(), z.string()) }).safeParse(answer.value)
-        : undefined;
-      return parsed?.data?.data['root-cert.pem'];
-    });
-    harness = clientSide(running, trust);
-    const bound = ['--audience', 'weft.dev', '--bound-object-kind', 'Pod', '--bound-object-name', 'web-a'];
-    token = (await kubectl(['create', 'token', 'web', '-n', 'shop', ...bound])).trim();
+    harness = clientSide(running, await rig.trustBundle('shop'));
+    token = await rig.token('web', 'web-a');
   });
   after(async () => {
     await running?.stop();
-    await api?.close();
-    rmSync(dir, { recursive: true, force: true });
+    await rig?.stop();
   });
 
   test('signs for the pod that a bound token proves', async () => {
@@ -219,16 +92,16 @@ describe('control plane in a cluster', () => {
     );
     // The other pod's sidecar never comes, so that it is waited for; what is said meanwhile is no claim.
     const early = await eventually('Programmed', async () =>
-      (await routeConditions('split'))?.find((one) => one.type === 'weft.dev/Programmed'),
+      (await rig.routeConditions('split'))?.find((one) => one.type === 'weft.dev/Programmed'),
     );
     assert.deepEqual([early.status, early.reason], ['Unknown', 'Reconnecting']);
     const pending = await eventually('Programmed pending', async () =>
-      (await routeConditions('split'))?.find((one) => one.type === 'weft.dev/Programmed' && one.status === 'False'),
+      (await rig.routeConditions('split'))?.find((one) => one.type === 'weft.dev/Programmed' && one.status === 'False'),
     );
     assert.match(pending.message, /^generation 1 live on 0 of 1 sidecars connected to weft-control-plane-0$/);
     client.ack('route', changed);
     const conditions = await eventually('Programmed', async () => {
-      const all = await routeConditions('split');
+      const all = await rig.routeConditions('split');
       return all?.some((one) => one.type === 'weft.dev/Programmed' && one.status === 'True') === true ? all : undefined;
     });
     const short = conditions.map(({ type, status, reason, observedGeneration }) => [
@@ -246,10 +119,13 @@ describe('control plane in a cluster', () => {
     const refused = await client.next();
     client.nack('route', refused, `RouteConfiguration ${cartPort}: not today`);
     const nacked = await eventually('NACK in status', async () => {
-      const one = (await routeConditions('split'))?.find(({ type }) => type === 'weft.dev/Programmed');
+      const one = (await rig.routeConditions('split'))?.find(({ type }) => type === 'weft.dev/Programmed');
       return one?.reason === 'Rejected' ? one : undefined;
     });
-    assert.match(nacked.message, /generation 2 live on 0 of 1 sidecars connected to weft-control-plane-0; shop\/web-a refused it: .*not today/);
+    assert.match(
+      nacked.message,
+      /generation 2 live on 0 of 1 sidecars connected to weft-control-plane-0; shop\/web-a refused it: .*not today/,
+    );
     await kubectl(['delete', 'httproute', 'split', '-n', 'shop']);
     const back = decoded((await client.next()).resources[0]?.resource);
     assert.ok(back.kind === 'route');
@@ -268,7 +144,7 @@ spec:
       backendRefs: [{ name: nowhere, port: 80 }]
 `);
     const resolved = await eventually('ResolvedRefs', async () =>
-      (await routeConditions('lost'))?.find((one) => one.type === 'ResolvedRefs'),
+      (await rig.routeConditions('lost'))?.find((one) => one.type === 'ResolvedRefs'),
     );
     assert.deepEqual([resolved.status, resolved.reason], ['False', 'BackendNotFound']);
     assert.match(resolved.message, /spec\.rules\[0\]\.backendRefs\[0\]: there is no Service shop\/nowhere/);
@@ -288,7 +164,7 @@ spec:
     // Creation times have whole seconds, and of the same second the name decides.
     await apply(policy('b-second', 5));
     const conflicted = await eventually('Conflicted', async () => {
-      const answer = await admin.get('/apis/weft.dev/v1alpha1/namespaces/shop/trafficpolicies/b-second');
+      const answer = await rig.admin.get('/apis/weft.dev/v1alpha1/namespaces/shop/trafficpolicies/b-second');
       const parsed = answer.ok ? policyConditions.safeParse(answer.value) : undefined;
       return parsed?.data?.status.conditions.find((one) => one.type === 'Conflicted');
     });
@@ -299,7 +175,7 @@ spec:
 
   test('the trust bundle is put back when it is changed or deleted, and comes with new namespaces', async () => {
     const data = (namespace: string) => async () => {
-      const answer = await admin.get(`/api/v1/namespaces/${namespace}/configmaps/weft-trust`);
+      const answer = await rig.admin.get(`/api/v1/namespaces/${namespace}/configmaps/weft-trust`);
       const parsed = answer.ok
         ? z.looseObject({ data: z.record(z.string(), z.string()) }).safeParse(answer.value)
         : undefined;
@@ -325,7 +201,7 @@ spec:
   test('admission refuses a wrong policy by the field and lets a right one through', async () => {
     await apply(webhookConfiguration(running.webhookPort));
     await eventually('caBundle', async () => {
-      const answer = await admin.get(
+      const answer = await rig.admin.get(
         '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/weft-control-plane',
       );
       return JSON.stringify(answer).includes(Buffer.from(harness.authority.trustBundlePem).toString('base64'))
@@ -333,7 +209,7 @@ spec:
         : undefined;
     });
     // CEL sees no namespace, so that the schema lets this through: only the webhook can tell.
-    const message = await applyFails(`
+    const message = await rig.applyFails(`
 apiVersion: weft.dev/v1alpha1
 kind: TrafficPolicy
 metadata: { name: wrong, namespace: shop }
@@ -362,7 +238,7 @@ spec:
     });
     assert.ok(config.ok && config.value !== 'help');
     const account = new KubeConfig();
-    account.loadFromString(api.adminKubeconfig);
+    account.loadFromString(rig.adminKubeconfig);
     const second = await runInCluster(
       config.value,
       { info: () => undefined, warn: () => undefined, error: () => undefined },
@@ -427,60 +303,6 @@ function clientSide(serving: ClusterServing, trustBundlePem: string): ServerSide
     authority: { trustBundlePem },
   };
 }
-
-const podStatus = (ip: string): unknown => ({
-  phase: 'Running',
-  podIP: ip,
-  podIPs: [{ ip }],
-  initContainerStatuses: [
-    {
-      name: 'weft-proxy',
-      ready: true,
-      started: true,
-      restartCount: 0,
-      image: 'p',
-      imageID: 'p',
-      state: { running: {} },
-      lastState: {},
-    },
-  ],
-});
-
-const podOf = (name: string, account: string): string => `
-apiVersion: v1
-kind: Pod
-metadata: { name: ${name}, namespace: shop, labels: { app: ${account} } }
-spec:
-  serviceAccountName: ${account}
-  initContainers: [{ name: weft-proxy, image: p, restartPolicy: Always }]
-  containers: [{ name: app, image: a, ports: [{ containerPort: 8080 }] }]
-`;
-
-const service = (name: string): string => `
-apiVersion: v1
-kind: Service
-metadata: { name: ${name}, namespace: shop }
-spec:
-  selector: { app: cart }
-  ports: [{ name: http, port: 80, targetPort: 8080 }]
-`;
-
-const shop = [
-  'apiVersion: v1\nkind: ServiceAccount\nmetadata: { name: cart, namespace: shop }\n',
-  service('cart'),
-  service('cart-v2'),
-  podOf('web-a', 'web'),
-  podOf('cart-a', 'cart'),
-].join('---\n');
-
-const split = (weight: number): string => `
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: { name: split, namespace: shop }
-spec:
-  parentRefs: [{ group: "", kind: Service, name: cart, port: 80 }]
-  rules: [{ backendRefs: [{ name: cart, port: 80, weight: ${100 - weight} }, { name: cart-v2, port: 80, weight: ${weight} }] }]
-`;
 
 /** That of the chart, but reached by address: the test has no Services that lead anywhere. */
 function webhookConfiguration(port: number): string {

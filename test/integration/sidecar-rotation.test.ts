@@ -39,8 +39,8 @@ const SPEED = 100_000;
 const fastClock: Clock = {
   nowMs: () => systemClock.nowMs() * SPEED,
   unixMs: () => systemClock.unixMs(),
-  // Only the wait until the next renewal is as long as this; retries keep real time.
-  after: (delayMs, run) => systemClock.after(delayMs >= 20_000 ? delayMs / SPEED : delayMs, run),
+  // Only the wait until the next renewal is as long as this; retries come in real time, and soon.
+  after: (delayMs, run) => systemClock.after(delayMs >= 20_000 ? delayMs / SPEED : Math.min(delayMs, 500), run),
 };
 
 class ControlPlane {
