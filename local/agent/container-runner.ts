@@ -3,6 +3,7 @@ import { ContainerProbes } from './container-probes.ts';
 import type { EventType } from './events.ts';
 import { type HandlerResult, type HandlerTarget, runHandler } from './handlers.ts';
 import type { ExecResult, ExitStatus, RunningContainer } from './runtime.ts';
+import { catchesSigterm } from './signals.ts';
 
 export type ContainerRole = 'init' | 'sidecar' | 'app';
 export type RestartPolicy = 'Always' | 'OnFailure' | 'Never';
@@ -31,6 +32,7 @@ const START_RETRY_MS_MIN = 500;
 const START_RETRY_MS_MAX = 15_000;
 /** Even with no grace left a program gets this long between SIGTERM and SIGKILL, as in kubelet. */
 const GRACE_MS_MIN = 2_000;
+const HANDLER_POLL_MS = 100;
 const HOOK_MS_MAX = 60_000;
 const KILL_WAIT_MS_MAX = 5_000;
 
@@ -286,10 +288,26 @@ export class ContainerRunner {
     }
     if (turn !== undefined) await withinMs(Promise.race([turn, gone]), leftMs());
     if (this.#current !== container) return;
-    container.signal('SIGTERM');
+    void this.#sendTerm(container, gone);
     if ((await withinMs(gone, Math.max(leftMs(), GRACE_MS_MIN))) !== true) {
       container.signal('SIGKILL');
       await withinMs(gone, KILL_WAIT_MS_MAX);
+    }
+  }
+
+  /**
+   * Process 1 of a PID namespace gets no signal that it has no handler for (pid_namespaces(7)), and Node's own first handler only restores
+   * the default: what is still starting would miss its SIGTERM and cost the whole grace period. So it is sent again when a handler appears
+   * in a process that had none after the signal, and only then: one that listens from the start hears it once.
+   */
+  async #sendTerm(container: RunningContainer, gone: Promise<true>): Promise<void> {
+    const isOver = async (): Promise<boolean> =>
+      (await withinMs(gone, HANDLER_POLL_MS)) === true || this.#current !== container;
+    for (;;) {
+      container.signal('SIGTERM');
+      if (await isOver()) return;
+      if (catchesSigterm(container.pid) !== false) return;
+      while (catchesSigterm(container.pid) === false) if (await isOver()) return;
     }
   }
 
