@@ -110,8 +110,10 @@ export async function runInCluster(
     mesh,
     stop: async () => {
       waitingFor = 'nothing: it is stopping';
-      for (const part of [watcher, trust, webhookCa, status]) part.stop();
+      for (const part of [trust, webhookCa, status]) part.stop();
       await leader.stop();
+      await new Promise((resolve) => setTimeout(resolve, config.terminationDelayMs));
+      watcher.stop();
       await Promise.all([serving.stop(), webhook.stop(), tracing.stop()]);
     },
   });

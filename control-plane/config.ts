@@ -16,7 +16,8 @@ Without --static it runs in a cluster, as the pod named by POD_NAME and POD_NAME
   --help
 
 Environment: POD_NAME, POD_NAMESPACE, WEFT_TRUST_DOMAIN (cluster.local), WEFT_CLUSTER_DOMAIN (cluster.local),
-WEFT_MESH_NAMESPACE (POD_NAMESPACE), KUBECONFIG (outside a cluster), OTEL_EXPORTER_OTLP_ENDPOINT (own traces).
+WEFT_MESH_NAMESPACE (POD_NAMESPACE), WEFT_TERMINATION_DELAY_MS (0), KUBECONFIG (outside a cluster),
+OTEL_EXPORTER_OTLP_ENDPOINT (own traces).
 `;
 
 export interface ListenAddress {
@@ -41,6 +42,8 @@ export interface Config {
   readonly webhook: ListenAddress;
   readonly monitoring: ListenAddress;
   readonly tracing: boolean;
+  /** How long everything is still served after the end has been asked for: who is to go elsewhere hears of it late. */
+  readonly terminationDelayMs: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -78,6 +81,9 @@ export function parseConfig(args: readonly string[], env: Environment): Result<C
   if (objectsFile === undefined && (flag('tokens') ?? flag('ca-dir')) !== undefined) {
     return err('--tokens and --ca-dir go with --static');
   }
+  const delay = env['WEFT_TERMINATION_DELAY_MS'] ?? '0';
+  if (!/^[0-9]{1,5}$/.test(delay))
+    return err(`WEFT_TERMINATION_DELAY_MS: "${delay}" is not a number of at most five digits`);
   const podNamespace = env['POD_NAMESPACE'] ?? 'weft-system';
   return ok({
     podName: env['POD_NAME'] ?? 'weft-control-plane',
@@ -89,6 +95,7 @@ export function parseConfig(args: readonly string[], env: Environment): Result<C
     xds: xds.value,
     webhook: webhook.value,
     monitoring: monitoring.value,
+    terminationDelayMs: Number(delay),
     tracing: (env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '') !== '',
   });
 }
