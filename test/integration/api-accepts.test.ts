@@ -244,6 +244,43 @@ describe('accepted and refused as on Kubernetes', () => {
     assert.equal((await call('GET', `${maps}/keep`)).status, 404);
   });
 
+  test('exec, attach and port-forward say what to use instead', async () => {
+    await call('POST', pods, podOf('p', {}, { nodeName: 'n' }));
+    await call(
+      'PATCH',
+      `${pods}/p/status`,
+      {
+        status: {
+          phase: 'Running',
+          podIP: '10.1.2.3',
+          containerStatuses: [
+            {
+              name: 'c',
+              ready: true,
+              restartCount: 0,
+              image: 'x',
+              imageID: '',
+              containerID: 'process://4711',
+              state: { running: {} },
+            },
+          ],
+        },
+      },
+      { 'content-type': 'application/merge-patch+json' },
+    );
+    const said = async (args: string): Promise<string> => {
+      const result = await server.kubectl(args.split(' '));
+      assert.notEqual(result.code, 0, args);
+      return result.stderr;
+    };
+    assert.match(await said('exec p -- ls /'), /exec is not supported .* nsenter --target 4711 --all -- ls \//);
+    assert.match(await said('attach p'), /attach is not supported .* kubectl logs -f -n default p/);
+    assert.match(await said('port-forward p 8080:80'), /portforward is not supported .* at 10.1.2.3/);
+    const missing = await call('GET', `${pods}/none/exec?command=ls`);
+    assert.equal(missing.status, 404);
+    await ok('delete pod p --force');
+  });
+
   test('kubectl get --raw and kubectl top', async () => {
     assert.equal(await ok('get --raw /healthz'), 'ok');
     assert.match(await ok('get --raw /version'), /"gitVersion"/);

@@ -13,6 +13,7 @@ import { patch } from '../rest/patch.ts';
 import { bind, evict, requestToken, sendLog } from '../rest/pod-subresources.ts';
 import { review } from '../rest/reviews.ts';
 import { readScale, writeScale } from '../rest/scale.ts';
+import { isStream, refuseStream } from '../rest/streams.ts';
 import { update } from '../rest/update.ts';
 import { watch } from '../rest/watch.ts';
 import { badRequest, methodNotAllowed, notFound, pathNotFound } from '../status.ts';
@@ -211,6 +212,7 @@ async function serveSubresource(wanted: ResourceRequest): Promise<void> {
     if (at.verb !== 'update' && at.verb !== 'patch') throw methodNotAllowed();
     return sendJson(response, 200, await writeScale(context, target, at.verb, request, call));
   }
+  if (isStream(type.plural, at.subresource)) refuseStream(context, namespace, at.name, at.subresource, info.query);
   const known = type.subresources.find((item) => item.name === at.subresource);
   if (known === undefined) throw pathNotFound();
   if (!known.verbs.includes(at.verb)) throw methodNotAllowed();
