@@ -27,6 +27,7 @@ const account = { namespace: 'shop', serviceAccount: 'web' };
 const own = formatSpiffeId({ trustDomain: trustDomain(), ...account });
 const moreTokens = `${shopTokens}
   - { token: gone-token, namespace: shop, serviceAccount: web, pod: web-gone, uid: uid-gone }
+  - { token: bare-token, namespace: shop, serviceAccount: bare, pod: bare-a, uid: uid-bare-a }
   - { token: other-account-token, namespace: shop, serviceAccount: cart, pod: web-a, uid: uid-web-a }
 `;
 
@@ -79,6 +80,21 @@ describe('hostile certificate requests', () => {
       await refused({ token: 'other-account-token' }),
       /pod shop\/web-a runs as web, the credential is of cart/,
     );
+  });
+
+  test('a pod without a sidecar gets its own identity and no other', async () => {
+    harness.apply(`
+kind: Pod
+metadata: { name: bare-a, namespace: shop, uid: uid-bare-a }
+spec: { serviceAccountName: bare, containers: [{ name: app }] }
+status: { podIP: 10.1.0.9 }
+`);
+    const bare = { token: 'bare-token' };
+    assert.match(
+      await refused(bare),
+      /^PERMISSION_DENIED: .*the credential proves spiffe:\/\/cluster\.local\/ns\/shop\/sa\/bare/,
+    );
+    assert.ok((await signFor(harness, bare, { namespace: 'shop', serviceAccount: 'bare' })).ok);
   });
 
   test('a second token behind the first', async () => {
