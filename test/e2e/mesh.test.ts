@@ -250,7 +250,12 @@ spec:
       async () => (Object.keys(await shop.versionsOf(20)).join() === 'v2' ? true : undefined),
       30_000,
     );
-    assert.equal(await shop.condition('httproute', 'catalog', 'weft.dev/Programmed'), true);
+    // It says so once the other sidecars are back as well.
+    await waitFor(
+      'Programmed',
+      async () => ((await shop.condition('httproute', 'catalog', 'weft.dev/Programmed')) ? true : undefined),
+      15_000,
+    );
     await mesh.kubectl('delete', 'httproute', '-n', 'shop', 'catalog');
   });
 });
