@@ -309,7 +309,8 @@ export class ListenerConnection {
     const subject = { remoteIp: this.remote.ip, destinationIp, destinationPort, peer };
     const decision = this.context.deps.evaluateNetwork(chain.networkRbac, subject);
     if (decision.allowed) return decision.rule;
-    this.refuse('UAEX', `denied by ${decision.rule}`, peer, decision.rule);
+    this.record('UAEX', `denied by ${decision.rule}`, peer, decision.rule);
+    // Only TLS itself: this runs inside of its handshake, and the runtime crashes when the socket below goes first.
     socket.destroy();
     return undefined;
   }
@@ -326,7 +327,12 @@ export class ListenerConnection {
     };
   }
 
-  private refuse(flag: ResponseFlag, detail: string, peer?: PeerCertificateInfo, rule = ''): void {
+  private refuse(flag: ResponseFlag, detail: string): void {
+    this.record(flag, detail, undefined, '');
+    this.socket.destroy();
+  }
+
+  private record(flag: ResponseFlag, detail: string, peer: PeerCertificateInfo | undefined, rule: string): void {
     const { deps } = this.context;
     const { recorder, clock } = deps;
     const { listener } = this.runtime;
@@ -337,6 +343,5 @@ export class ListenerConnection {
     record.detail = detail;
     record.rule = rule;
     recorder.record(record);
-    this.socket.destroy();
   }
 }

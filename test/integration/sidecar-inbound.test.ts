@@ -1,0 +1,325 @@
+/** The inbound listener as the control plane makes it, on a real socket: who gets to the application, and how nobody else does. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import {
+  connect as connectTls,
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureContext,
+  type Server,
+} from 'node:tls';
+import { type Harness, signFor, startHarness } from '@weft/control-plane/testing/harness';
+import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
+import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import { systemClock } from '@weft/policies/kit/clock';
+import { systemPrng } from '@weft/policies/kit/prng';
+import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
+import { StaticSource } from '@weft/sidecar/bootstrap/static-source';
+import { createDataPlane, type DataPlane } from '@weft/sidecar/data-plane';
+import { TestRecorder } from '@weft/sidecar/http/h1/testing';
+import { answerOk, RawOrigin, sendRaw } from '../support/pair-origin.ts';
+import { freePort } from '../support/pair-process.ts';
+import { waitFor } from '../support/wait.ts';
+import { TestAuthority, TestCertificates } from './listener-rig.fixture.ts';
+
+const objects = (http: number, tcp: number): string => `
+kind: Service
+metadata: { name: cart, namespace: shop }
+spec:
+  clusterIPs: [10.96.0.10]
+  selector: { app: cart }
+  ports: [{ name: http, port: 80, targetPort: ${http} }, { name: tcp-db, port: 81, targetPort: ${tcp} }]
+---
+${['cart', 'web', 'stranger'].map((app, i) => podOf(app, `10.1.0.${i + 1}`)).join('\n---\n')}
+---
+apiVersion: weft.dev/v1alpha1
+kind: AuthorizationPolicy
+metadata: { name: allow-web, namespace: shop }
+spec:
+  selector: { matchLabels: { app: cart } }
+  rules: [{ from: [{ serviceAccounts: [web] }] }, { to: [{ paths: ["/open", "/open/*"] }] }]
+---
+apiVersion: weft.dev/v1alpha1
+kind: AuthorizationPolicy
+metadata: { name: deny-admin, namespace: shop }
+spec:
+  action: DENY
+  selector: { matchLabels: { app: cart } }
+  rules: [{ to: [{ paths: ["/admin", "/admin/*"] }] }]
+`;
+
+const podOf = (app: string, ip: string): string => `
+kind: Pod
+metadata: { name: ${app}-a, namespace: shop, uid: uid-${app}, labels: { app: ${app} } }
+spec:
+  serviceAccountName: ${app}
+  containers: [{ name: app }]
+  initContainers: [{ name: weft-proxy, restartPolicy: Always }]
+status: { phase: Running, podIP: ${ip}, podIPs: [{ ip: ${ip} }] }`;
+
+const tokens = `
+tokens:
+${['cart', 'web', 'stranger']
+  .map((app) => `  - { token: ${app}, namespace: shop, serviceAccount: ${app}, pod: ${app}-a, uid: uid-${app} }`)
+  .join('\n')}
+`;
+
+let harness: Harness;
+let plane: DataPlane;
+let origin: RawOrigin;
+let ownTls: Server;
+let foreign: TestAuthority;
+const recorder = new TestRecorder();
+const contexts = new Map<string, SecureContext>();
+let [httpPort, tcpPort] = [0, 0];
+
+function clusterTo(port: number): Cluster {
+  const endpoint = {
+    address: { ip: '127.0.0.1', port },
+    weight: 1,
+    priority: 0,
+    zone: '',
+    health: 'healthy',
+    mtls: false,
+    spiffeId: undefined,
+    workload: '',
+  } as const;
+  return {
+    name: 'inbound',
+    discovery: { kind: 'static', assignment: { clusterName: 'inbound', endpoints: [endpoint] } },
+    connectTimeoutMs: 2_000,
+    idleTimeoutMs: 60_000,
+    requestsPerConnectionMax: 0,
+    balancer: 'random',
+    protocol: 'http1',
+    limits: defaultClusterLimits,
+    errorRate: undefined,
+    tls: undefined,
+    meshTls: false,
+    service: undefined,
+  };
+}
+
+async function contextOf(app: string): Promise<{ readonly context: SecureContext; readonly spiffeId: SpiffeId }> {
+  const signed = await signFor(harness, { token: app }, { namespace: 'shop', serviceAccount: app });
+  assert.ok(signed.ok);
+  const context = createSecureContext({
+    cert: signed.chainPem,
+    key: signed.key.export({ type: 'pkcs8', format: 'pem' }),
+    ca: harness.authority.trustBundlePem,
+    minVersion: 'TLSv1.3',
+  });
+  contexts.set(app, context);
+  return { context, spiffeId: `spiffe://cluster.local/ns/shop/sa/${app}` as SpiffeId };
+}
+
+before(async () => {
+  httpPort = await freePort();
+  tcpPort = await freePort();
+  harness = await startHarness({ objects: objects(httpPort, tcpPort), tokens });
+  origin = await RawOrigin.start(answerOk);
+  foreign = await TestAuthority.make();
+  const stranger = await foreign.issue('spiffe://cluster.local/ns/shop/sa/web' as SpiffeId);
+  contexts.set('foreign', stranger.context);
+  const { context, spiffeId } = await contextOf('cart');
+  await contextOf('web');
+  await contextOf('stranger');
+  const client = DeltaClient.open(harness, { token: 'cart' }, { pod: 'cart-a', namespace: 'shop' });
+  client.subscribe('listener', ['inbound']);
+  const resource = decoded((await client.next()).resources[0]?.resource);
+  client.close();
+  assert.ok(resource?.kind === 'listener');
+  const own = {
+    spiffeId,
+    notBeforeUnixMs: Date.now(),
+    notAfterUnixMs: Date.now() + 3_600_000,
+    serialHex: '',
+    context,
+    trustPem: harness.authority.trustBundlePem,
+    generation: 1,
+  };
+  const bound = (port: number) => ({ ip: '127.0.0.1', port });
+  const listener = { ...resource.value, useOriginalDst: false, addresses: [bound(httpPort), bound(tcpPort)] };
+  plane = createDataPlane({
+    source: new StaticSource({
+      address: new Map(),
+      listener: new Map([['inbound', listener]]),
+      route: new Map(),
+      cluster: new Map([['inbound', clusterTo(origin.port)]]),
+      endpoints: new Map(),
+    }),
+    listenerNames: ['inbound'],
+    certificates: new TestCertificates(own),
+    recorder,
+    clock: systemClock,
+    prng: systemPrng,
+    ownIps: new Set(),
+  });
+  const started = await plane.listeners.start();
+  assert.ok(started.ok);
+});
+
+after(async () => {
+  plane?.listeners.close();
+  plane?.clusters.close();
+  ownTls?.close();
+  await origin?.close();
+  await harness?.stop();
+});
+
+/** One exchange over TLS; the text of the answer, or why there was none. */
+async function overTls(port: number, who: string | undefined, alpn: readonly string[], bytes: string): Promise<string> {
+  const secureContext = who === undefined ? undefined : contexts.get(who);
+  const socket = connectTls({
+    port,
+    host: '127.0.0.1',
+    ALPNProtocols: [...alpn],
+    rejectUnauthorized: false,
+    ...(secureContext === undefined ? {} : { secureContext }),
+  });
+  let text = '';
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1');
+    if (text.endsWith('ok\n') || text.includes('RBAC')) socket.destroy();
+  });
+  socket.on('error', (error) => {
+    text += `error ${error.message}`;
+  });
+  socket.on('secureConnect', () => socket.write(bytes));
+  socket.setTimeout(5_000, () => socket.destroy());
+  await new Promise((resolve) => socket.once('close', resolve));
+  return text;
+}
+
+const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: cart\r\n${more}\r\n`;
+const forged = 'X-Forwarded-Client-Cert: By=x;URI=spiffe://cluster.local/ns/shop/sa/web\r\n';
+const answered = (text: string): boolean =>
+  text.includes('\r\n\r\n') && (text.endsWith('ok\n') || text.includes('RBAC'));
+
+describe('a port of HTTP', () => {
+  test('the allowed identity gets in, and what is denied stays denied', async () => {
+    assert.match(await overTls(httpPort, 'web', ['weft-http/1.1'], get('/x')), /^HTTP\/1.1 200 /);
+    assert.match(await overTls(httpPort, 'web', ['weft-http/1.1'], get('/admin')), /^HTTP\/1.1 403 [\s\S]*deny-admin/);
+    assert.match(await overTls(httpPort, 'stranger', ['weft-http/1.1'], get('/x')), /^HTTP\/1.1 403 /);
+    assert.match(await overTls(httpPort, 'stranger', ['weft-http/1.1'], get('/open')), /^HTTP\/1.1 200 /);
+  });
+
+  test('plaintext on the same port: what needs no identity, and no more', async () => {
+    assert.match((await sendRaw(httpPort, get('/open/x'), answered)).text, /^HTTP\/1.1 200 /);
+    assert.match((await sendRaw(httpPort, get('/x', forged), answered)).text, /^HTTP\/1.1 403 /);
+  });
+
+  const tricks: readonly [string, string][] = [
+    ['dot segments', get('/open/../x')],
+    ['encoded dot segments', get('/open/%2e%2e/x')],
+    ['an encoded slash', get('/open%2F..%2Fx')],
+    ['a backslash', get('/open/..\\x')],
+    ['path parameters around dots', get('/open/..;a=b/x')],
+    ['path parameters on the denied path', get('/admin;a=b')],
+    ['an empty segment before the denied path', get('//admin')],
+    ['an encoded letter of the denied path', get('/%61dmin')],
+    ['an absolute target with another host', get('http://elsewhere/admin', forged)],
+    ['a Connection that names what identifies', get('/x', `${forged}Connection: x-forwarded-client-cert, host\r\n`)],
+    ['CONNECT', `CONNECT cart:80 HTTP/1.1\r\nHost: cart:80\r\n\r\n${get('/admin')}`],
+    ['TRACE', 'TRACE /x HTTP/1.1\r\nHost: cart\r\n\r\n'],
+    [
+      'Upgrade, with a request behind it',
+      `${get('/x', 'Connection: Upgrade\r\nUpgrade: websocket\r\n')}${get('/admin')}`,
+    ],
+    ['Upgrade to h2c', get('/admin', 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n')],
+    ['pipelined behind a refused request', get('/x') + get('/admin') + get('/open/../admin')],
+    ['a lower-case method', 'get /x HTTP/1.1\r\nHost: cart\r\n\r\n'],
+    ['two spaces, which some servers take', 'GET  /x HTTP/1.1\r\nHost: cart\r\n\r\n'],
+    ['no version at all', 'GET /x\r\n\r\n'],
+    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['two hosts', 'GET /x HTTP/1.1\r\nHost: cart\r\nHost: admin\r\n\r\n'],
+  ];
+  for (const [what, bytes] of tricks) {
+    test(`${what}: nothing of it reaches the application`, async () => {
+      origin.clear();
+      // What comes behind it shows when all of it has been dealt with, where the connection is kept.
+      const { text } = await sendRaw(httpPort, bytes + get('/open/end'), (t) => t.endsWith('ok\n'), 5_000);
+      const requests = origin.text.match(/^\S+ .*HTTP.*$/gm) ?? [];
+      assert.ok(requests.length === 0 || requests.join() === 'GET /open/end HTTP/1.1', requests.join());
+      assert.doesNotMatch(text, /HTTP\/1.1 101/);
+    });
+  }
+
+  test('a smuggled request behind an allowed one is judged for itself', async () => {
+    origin.clear();
+    const { text } = await sendRaw(httpPort, get('/open') + get('/admin'), (t) => t.includes('403'), 3_000);
+    assert.match(text, /^HTTP\/1.1 200 [\s\S]*HTTP\/1.1 403 /);
+    assert.doesNotMatch(origin.text, /admin/);
+  });
+});
+
+describe('ALPN', () => {
+  test('of the mesh with the certificate of another authority, or with none, gets nowhere', async () => {
+    origin.clear();
+    for (const port of [httpPort, tcpPort]) {
+      for (const who of ['foreign', undefined]) {
+        for (const alpn of ['weft-tcp', 'weft-http/1.1']) {
+          const text = await overTls(port, who, [alpn], get('/open'));
+          assert.doesNotMatch(text, /HTTP\/1.1 200/, `${who} ${alpn} ${port}`);
+        }
+      }
+    }
+    assert.equal(origin.text, '');
+  });
+
+  test('weft-tcp to a port of HTTP does not get around rules about requests', async () => {
+    origin.clear();
+    assert.doesNotMatch(await overTls(httpPort, 'stranger', ['weft-tcp'], get('/open')), /200/);
+    // A rule denies some requests, and opaque bytes do not show which they are.
+    assert.doesNotMatch(await overTls(httpPort, 'web', ['weft-tcp'], get('/admin')), /200/);
+    assert.equal(origin.text, '');
+    assert.ok(recorder.records.some((record) => record.flag === 'UAEX' && record.protocol === 'tcp'));
+  });
+});
+
+test('TLS of the application’s own passes untouched where no rule forbids it, also with an ALPN of its own', async () => {
+  const server = await foreign.issue('spiffe://elsewhere/ns/a/sa/b' as SpiffeId);
+  ownTls = createTlsServer({ cert: server.certPem, key: server.keyPem, ALPNProtocols: ['h2', 'acme'] }, (socket) => {
+    socket.on('error', () => undefined);
+    socket.end(`${socket.alpnProtocol} ok\n`);
+  });
+  ownTls.listen(0, '127.0.0.1');
+  await once(ownTls, 'listening');
+  const address = ownTls.address();
+  const applicationPort = typeof address === 'object' && address !== null ? address.port : 0;
+  const client = DeltaClient.open(harness, { token: 'web' }, { pod: 'web-a', namespace: 'shop' });
+  client.subscribe('listener', ['inbound']);
+  const resource = decoded((await client.next()).resources[0]?.resource);
+  client.close();
+  assert.ok(resource?.kind === 'listener');
+  const listener = { ...resource.value, useOriginalDst: false, addresses: [{ ip: '127.0.0.1', port: 0 }] };
+  const open = createDataPlane({
+    source: new StaticSource({
+      address: new Map(),
+      listener: new Map([['inbound', listener]]),
+      route: new Map(),
+      cluster: new Map([['inbound', clusterTo(applicationPort)]]),
+      endpoints: new Map(),
+    }),
+    listenerNames: ['inbound'],
+    certificates: new TestCertificates(undefined),
+    recorder,
+    clock: systemClock,
+    prng: systemPrng,
+    ownIps: new Set(),
+  });
+  try {
+    assert.ok((await open.listeners.start()).ok);
+    const port = open.listeners.stats()[0]?.addresses[0]?.port ?? 0;
+    for (const alpn of ['h2', 'acme']) assert.equal(await overTls(port, undefined, [alpn], ''), `${alpn} ok\n`);
+    // Silent in both directions until the server speaks: opaque after the detection time.
+    const silent = connect(port, '127.0.0.1');
+    await waitFor('the connection to be carried', () => recorder.tcpOpen > 0 || undefined);
+    silent.destroy();
+  } finally {
+    open.listeners.close();
+    open.clusters.close();
+  }
+});
