@@ -8,7 +8,7 @@ import { controllersUser } from './api/auth/bootstrap-roles.ts';
 import { startEmbeddedApi } from './api/server.ts';
 import { startControllers } from './controllers/controllers.ts';
 import { type Cleared, clearLeftovers } from './node/leftovers.ts';
-import { checkMeshName, type MeshNames, meshNames } from './node/names.ts';
+import { checkMeshName, type MeshNames, meshNames, SLOT_COUNT } from './node/names.ts';
 import { createNode } from './node/node.ts';
 import { processRef } from './node/processes.ts';
 import { startHostResolver } from './node/resolver.ts';
@@ -91,7 +91,7 @@ async function claimNode(mesh: string, dataDir: string): Promise<MeshNames> {
     throw new UpError(`what an earlier mesh ${mesh} left cannot be cleared: ${cleared.problems.join('; ')}`);
   const self = processRef(process.pid);
   const slot = await withSlotLock(() => {
-    const chosen = chooseSlot(viewSlots(mesh));
+    const chosen = chooseSlot(viewSlots(mesh, formerSlot(dataDir)));
     if (chosen !== undefined)
       writeMeshState({ mesh, slot: chosen, dataDir, processes: self === undefined ? [] : [self] });
     return chosen;
@@ -99,9 +99,20 @@ async function claimNode(mesh: string, dataDir: string): Promise<MeshNames> {
   if (slot === undefined) throw new UpError('all 16 slots are in use; `weft down` frees one');
   const named = meshNames(mesh, slot);
   if (!named.ok) throw new UpError(named.message);
+  writeFileSync(join(dataDir, 'slot'), `${slot}\n`);
   const made = await createNode(named.names);
   if (!made.ok) throw new UpError(`the node namespace cannot be made: ${made.message}`);
   return named.names;
+}
+
+/** The slot of the last start: addresses that users have noted stay good while nobody else took them. */
+function formerSlot(dataDir: string): number | undefined {
+  try {
+    const slot = Number(readFileSync(join(dataDir, 'slot'), 'utf8'));
+    return Number.isInteger(slot) && slot >= 0 && slot < SLOT_COUNT ? slot : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The asked port, else the one of the last start while it is free: kubeconfigs that users copied stay good. */

@@ -147,6 +147,7 @@ export async function startEmbeddedApi(options: EmbeddedApiOptions): Promise<Emb
     eventsKeptMax: options.eventsKeptMax ?? eventsKeptDefault,
   });
   const serviceIps = new ServiceIps(options.serviceCidrs, store);
+  serviceIps.renumber();
   const pki = openPki({
     directory: join(options.dataDir, 'pki'),
     serverNames: certificateNames(options, serviceIps.firstIps()),

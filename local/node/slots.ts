@@ -20,12 +20,12 @@ export function chooseSlot(view: SlotView): number | undefined {
   return undefined;
 }
 
-export function viewSlots(mesh: string): SlotView {
+export function viewSlots(mesh: string, previous: number | undefined): SlotView {
   const others = recordedMeshes().filter((state) => state.mesh !== mesh);
   return {
     // A dead mesh's slot counts as taken while its namespaces may still be there: `weft down` frees it.
     taken: others.map((state) => state.slot),
-    previous: readMeshState(mesh)?.slot,
+    previous,
     linkNames: Object.keys(networkInterfaces()),
   };
 }

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { asString, asStrings, at, ensure, type JsonObject } from '../json.ts';
+import { asString, asStrings, at, clone, ensure, type JsonObject } from '../json.ts';
 import { type Cause, invalidValue } from '../status.ts';
 import type { Store } from '../store/store.ts';
 
@@ -51,6 +51,37 @@ export class ServiceIps {
   /** The first address of each range: the `kubernetes` Service. */
   firstIps(): string[] {
     return this.#ranges.map((range) => numberToIp(range.base + 1n, range.family));
+  }
+
+  #isOurs(ip: string): boolean {
+    return this.#ranges.some((range) => {
+      const offset = ipToNumber(ip) - range.base;
+      return (isIP(ip) === 6) === (range.family === 'IPv6') && offset > 0n && offset < range.size;
+    });
+  }
+
+  /** After a start with other ranges: Services get addresses that lead somewhere. How many did. */
+  renumber(): number {
+    let count = 0;
+    for (const stored of this.#store.list('/services')) {
+      const ips = asStrings(at(stored.object, 'spec', 'clusterIPs'));
+      if (ips.every((ip) => ip === 'None' || this.#isOurs(ip))) continue;
+      const object = clone(stored.object);
+      const spec = ensure(object, 'spec');
+      const isApi = stored.namespace === 'default' && stored.name === 'kubernetes';
+      delete spec['clusterIP'];
+      delete spec['clusterIPs'];
+      if (isApi) spec['clusterIPs'] = this.firstIps();
+      const causes = this.assign(object, undefined);
+      if (causes.length > 0) {
+        console.error(
+          `api: Service ${stored.namespace}/${stored.name}: ${causes.map((item) => item.message).join('; ')}`,
+        );
+        continue;
+      }
+      if (this.#store.update('/services', object, stored.revision).ok) count++;
+    }
+    return count;
   }
 
   #used(except: string): Set<string> {
