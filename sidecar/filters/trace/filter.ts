@@ -4,7 +4,7 @@ import type { ProxyError } from '../../http/errors.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter } from '../filter.ts';
 import { newRequestId, newSpanId, newTraceId } from './ids.ts';
-import { formatTraceparent, parseB3, parseTraceparent, updateB3 } from './propagation.ts';
+import { b3Decision, formatTraceparent, parseB3, parseTraceparent, updateB3 } from './propagation.ts';
 
 /**
  * Gives each request an id and, when tracing is on, a span of its own below the caller's. Without tracing the caller's
@@ -40,7 +40,7 @@ export class TraceFilter implements RequestFilter {
     context.traceId = parent?.traceId ?? newTraceId(this.prng);
     context.parentSpanId = parent?.spanId ?? '';
     context.spanId = newSpanId(this.prng);
-    context.sampled = parent?.sampled ?? this.prng.next() * 100 < this.tracing.samplingPercent;
+    context.sampled = parent?.sampled ?? b3Decision(headers) ?? this.prng.next() * 100 < this.tracing.samplingPercent;
     headers.set('traceparent', formatTraceparent(context.traceId, context.spanId, context.sampled));
     updateB3(headers, context.traceId, context.spanId, context.sampled);
     return undefined;

@@ -56,6 +56,13 @@ export function parseB3(headers: Headers): ParentSpan | undefined {
   return b3Parent(headers.get('x-b3-traceid'), headers.get('x-b3-spanid'), sampled);
 }
 
+/** A decision without ids, which B3 allows: `b3: 0`, or `X-B3-Sampled` alone. */
+export function b3Decision(headers: Headers): boolean | undefined {
+  const single = headers.get('b3');
+  if (single !== undefined) return b3Sampled(single);
+  return headers.get('x-b3-flags') === '1' ? true : b3Sampled(headers.get('x-b3-sampled'));
+}
+
 /** Rewrites the B3 headers that are there, so that an application that reads those sees the same parent as by W3C. */
 export function updateB3(headers: Headers, traceId: string, spanId: string, sampled: boolean): void {
   if (headers.has('b3')) headers.set('b3', `${traceId}-${spanId}-${sampled ? '1' : '0'}`);

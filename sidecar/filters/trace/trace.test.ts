@@ -87,6 +87,12 @@ test('B3, in one header and in several, short trace ids padded', () => {
   assert.equal(context.parentSpanId, SPAN);
 });
 
+test('B3 may bring a decision without ids', () => {
+  assert.equal(traced(['b3', '0'], 100).sampled, false);
+  assert.equal(traced(['X-B3-Sampled', '0'], 100).sampled, false);
+  assert.equal(traced(['X-B3-Sampled', '1'], 0).sampled, true);
+});
+
 test('a request id is made once and kept when given', () => {
   assert.match(
     newRequestId(new SeededPrng(7)),

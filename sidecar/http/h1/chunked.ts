@@ -19,7 +19,8 @@ const FORBIDDEN_TRAILERS = new Set(
     'trailer content-encoding content-type content-range content-location authorization proxy-authorization ' +
     'proxy-authenticate www-authenticate cookie set-cookie cache-control expect max-forwards pragma range if-match ' +
     'if-none-match if-modified-since if-unmodified-since if-range age expires date location retry-after vary warning ' +
-    'forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-client-cert traceparent tracestate'
+    'forwarded x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-prefix x-forwarded-proto x-real-ip ' +
+    'x-forwarded-client-cert traceparent tracestate'
   ).split(' '),
 );
 
