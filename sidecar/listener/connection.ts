@@ -31,6 +31,9 @@ export interface ConnectionContext {
   onClosed(connection: ListenerConnection): void;
 }
 
+/** How long a client of a port that is declared as HTTP is waited for before its bytes are looked at. */
+const HTTP_SILENCE_MS_MAX = 60_000;
+
 let lastId = 0;
 
 /** An accepted connection, from its original destination to the codec or proxy that takes it over. */
@@ -132,8 +135,8 @@ export class ListenerConnection {
     }
     switch (plan.protocol) {
       case 'http':
-        // Declared, so that a silent client is waited for; HTTP/2 without the codec for it goes through as it is.
-        this.sniff(Number.POSITIVE_INFINITY, (found) => this.onPlanned(plan, found, found.detection.kind !== 'http2'));
+        // Declared, so that a silent client is waited for, and then left to the codec and its timeouts; HTTP/2 without the codec for it goes through as it is.
+        this.sniff(HTTP_SILENCE_MS_MAX, (found) => this.onPlanned(plan, found, found.detection.kind !== 'http2'));
         return;
       case 'detect':
         this.sniff(this.runtime.listener.detectTimeoutMs, (found) =>
