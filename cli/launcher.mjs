@@ -11,7 +11,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const EX_UNAVAILABLE = 69;
-const main = join(dirname(dirname(fileURLToPath(import.meta.url))), 'cli', 'main.js');
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+// The package has the bundle, the repository the source.
+const main = ['main.js', 'main.ts'].map((name) => join(root, 'cli', name)).find((path) => existsSync(path));
 const require = createRequire(import.meta.url);
 
 function nodeBinary() {
