@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { weftSamples } from './corpus-weft.testing.ts';
-import { gatewaySamples } from './gateway/corpus-gateway.testing.ts';
 import { objectSchema } from './crd.ts';
+import { gatewaySamples } from './gateway/corpus-gateway.testing.ts';
 import { type KindDefinition, kindNames, kinds, parseKind } from './kinds.ts';
 import { describeErrors, formatPath } from './parse.ts';
 import type { StructuralSchema } from './structural.ts';
