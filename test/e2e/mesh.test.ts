@@ -77,6 +77,21 @@ describe('the mesh from one command', () => {
     );
   });
 
+  test('weft status shows every sidecar with the newest configuration', async () => {
+    const sidecars = await waitFor('five sidecars to be in step', async () => {
+      const { stdout, code } = await mesh.weft('status', '--output', 'json');
+      assert.equal(code, 0, stdout);
+      const rows = JSON.parse(stdout) as {
+        namespace: string;
+        pending: number;
+        rejected: number;
+        acknowledged: number;
+      }[];
+      return rows.length === 5 && rows.every((row) => row.pending === 0) ? rows : undefined;
+    });
+    assert.ok(sidecars.every((row) => row.namespace === 'shop' && row.rejected === 0 && row.acknowledged > 0));
+  });
+
   test('promtool accepts the metrics of a sidecar', async () => {
     const metrics = await shop.metrics(await shop.pod('web'));
     execFileSync('promtool', ['check', 'metrics'], { input: metrics, stdio: ['pipe', 'pipe', 'pipe'] });
