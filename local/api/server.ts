@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTcpUserTimeout } from '../node/syscalls.ts';
 import { Admission } from './admission/webhooks.ts';
 import { openPki, type Pki } from './auth/pki.ts';
 import { Authorizer } from './auth/rbac.ts';
@@ -113,12 +114,20 @@ function newListener(context: ApiContext, pki: Pki): Server {
     },
     (request, response) => void handle(context, request, response),
   );
+  server.on('connection', (socket: Socket) => limitUnacknowledged(socket, context.limits.tcpUserTimeoutMs));
   server.on('tlsClientError', () => context.counters.add('apiserver_refused_total', { limit: 'tls' }));
   server.on('clientError', (_error, socket) => {
     context.counters.add('apiserver_refused_total', { limit: 'http' });
     socket.destroy();
   });
   return server;
+}
+
+/** What is on its way to a client that has vanished would be sent again for a quarter of an hour. */
+function limitUnacknowledged(socket: Socket, timeoutMs: number): void {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const fd = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined;
+  if (typeof fd === 'number' && fd >= 0) setTcpUserTimeout(fd, timeoutMs);
 }
 
 function listen(server: Server, host: string, port: number): Promise<number> {

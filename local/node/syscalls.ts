@@ -45,6 +45,7 @@ const library = dlopen(null, {
   prctl: { return: 'i32', arguments: ['i32', 'u64', 'u64', 'u64', 'u64'] },
   sethostname: { return: 'i32', arguments: ['string', 'u64'] },
   signal: { return: 'u64', arguments: ['i32', 'u64'] },
+  setsockopt: { return: 'i32', arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'] },
   pipe2: { return: 'i32', arguments: ['buffer', 'i32'] },
   __errno_location: { return: 'pointer', arguments: [] },
 });
@@ -68,6 +69,16 @@ export class SyscallError extends Error {
 
 function check(result: number | bigint, call: string): void {
   if (Number(result) < 0) throw new SyscallError(call, errno());
+}
+
+const IPPROTO_TCP = 6;
+const TCP_USER_TIMEOUT = 18;
+
+/** How long sent bytes may stay unacknowledged before the kernel gives a connection up (tcp(7)); keepalive only looks at idle ones. */
+export function setTcpUserTimeout(fd: number, timeoutMs: number): void {
+  const value = Buffer.alloc(4);
+  value.writeUInt32LE(timeoutMs);
+  check(libc.setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value, value.length), 'setsockopt TCP_USER_TIMEOUT');
 }
 
 export function enterNamespace(path: string, kind: number): void {

@@ -148,7 +148,7 @@ describe('faults around the embedded API', () => {
           { host: '127.0.0.1', port: 0 },
           { host, port: 0 },
         ],
-        limits: { tcpKeepAliveMs: 1_000 },
+        limits: { tcpKeepAliveMs: 1_000, tcpUserTimeoutMs: 5_000 },
       });
       try {
         const kubeconfig = join(server.directory, 'guest.kubeconfig');
@@ -168,6 +168,8 @@ describe('faults around the embedded API', () => {
         try {
           await until('the watch is open', async () => ((await watches()) === 1 ? true : undefined), 20_000);
           ip('-n', name, 'link', 'set', 'eth0', 'down');
+          // Something to send, so that it is not an idle connection either.
+          assert.equal((await server.call('POST', maps, mapOf('unheard'))).status, 201);
           await until('the watch is gone', async () => ((await watches()) === 0 ? true : undefined), 40_000);
         } finally {
           child.kill('SIGKILL');

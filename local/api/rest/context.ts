@@ -30,6 +30,7 @@ export interface ApiLimits {
   readonly headerTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly tcpKeepAliveMs: number;
+  readonly tcpUserTimeoutMs: number;
   /** Requests that are being handed on to pods and Services. */
   readonly proxiesMax: number;
   readonly proxyConnectMsMax: number;
@@ -44,6 +45,7 @@ export const defaultLimits: ApiLimits = {
   headerTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   tcpKeepAliveMs: 10_000,
+  tcpUserTimeoutMs: 30_000,
   proxiesMax: 200,
   proxyConnectMsMax: 5_000,
   proxyIdleMsMax: 60_000,
