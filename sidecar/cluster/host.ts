@@ -1,12 +1,8 @@
 import type { Address } from '@weft/policies/model/address';
 import type { Endpoint } from '@weft/policies/model/cluster';
 import type { UpstreamSecurity } from '../net/connection.ts';
+import { hostPort } from '../net/connection-record.ts';
 import type { HttpPool } from './pool.ts';
-
-/** `ip:port` as it is logged; IPv6 in brackets (RFC 3986 section 3.2.2). */
-export function addressText(ip: string, port: number): string {
-  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
-}
 
 /** One endpoint with what is under way to it. Lives as long as its address and its security stay the same. */
 export class Host {
@@ -24,7 +20,7 @@ export class Host {
   constructor(endpoint: Endpoint, security: UpstreamSecurity) {
     this.endpoint = endpoint;
     this.security = security;
-    this.label = addressText(endpoint.address.ip, endpoint.address.port);
+    this.label = hostPort(endpoint.address.ip, endpoint.address.port);
     this.weight = endpoint.weight;
   }
 

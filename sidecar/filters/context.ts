@@ -1,8 +1,9 @@
 import type { ServiceAddress } from '@weft/policies/model/address';
-import { addressText, type Host } from '../cluster/host.ts';
+import type { Host } from '../cluster/host.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
 import type { ResponseFlag } from '../http/errors.ts';
 import type { Downstream, DownstreamConnection, RequestHead } from '../http/exchange.ts';
+import { hostPort } from '../net/connection-record.ts';
 
 /** What is the same for all requests of a connection. */
 export interface ConnectionFacts {
@@ -17,8 +18,8 @@ export function connectionFacts(connection: DownstreamConnection): ConnectionFac
   let known = facts.get(connection);
   if (known === undefined) {
     known = {
-      remote: addressText(connection.remoteIp, connection.remotePort),
-      destination: addressText(connection.destinationIp, connection.destinationPort),
+      remote: hostPort(connection.remoteIp, connection.remotePort),
+      destination: hostPort(connection.destinationIp, connection.destinationPort),
       peerIdentity: connection.peer?.spiffeId ?? '',
     };
     facts.set(connection, known);

@@ -1,6 +1,6 @@
 import type { Direction } from '@weft/policies/model/listener';
 import type { DownstreamConnection } from '../http/exchange.ts';
-import type { RequestRecord } from '../telemetry/record.ts';
+import { emptyRecord, type RequestRecord } from '../telemetry/record.ts';
 
 export function hostPort(ip: string, port: number): string {
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
@@ -13,38 +13,12 @@ export function connectionRecord(
   connection: DownstreamConnection,
   startUnixMs: number,
 ): RequestRecord {
-  return {
-    direction,
-    protocol,
-    startUnixMs,
-    durationMs: 0,
-    upstreamMs: 0,
-    method: '',
-    authority: '',
-    path: '',
-    status: 0,
-    grpcStatus: -1,
-    flag: '',
-    detail: '',
-    route: '',
-    cluster: '',
-    upstream: '',
-    attempts: 0,
-    sourceIdentity: connection.peer?.spiffeId ?? '',
-    sourceWorkload: '',
-    destinationIdentity: '',
-    destinationWorkload: '',
-    destinationService: '',
-    remote: hostPort(connection.remoteIp, connection.remotePort),
-    destination: hostPort(connection.destinationIp, connection.destinationPort),
-    bytesReceived: 0,
-    bytesSent: 0,
-    rule: '',
-    mtls: connection.peer !== undefined,
-    requestId: '',
-    traceId: '',
-    spanId: '',
-    parentSpanId: '',
-    sampled: false,
-  };
+  const record = emptyRecord(direction);
+  record.protocol = protocol;
+  record.startUnixMs = startUnixMs;
+  record.sourceIdentity = connection.peer?.spiffeId ?? '';
+  record.remote = hostPort(connection.remoteIp, connection.remotePort);
+  record.destination = hostPort(connection.destinationIp, connection.destinationPort);
+  record.mtls = connection.peer !== undefined;
+  return record;
 }

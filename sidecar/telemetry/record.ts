@@ -55,6 +55,44 @@ export interface TcpProgress {
   readonly bytesSent: number;
 }
 
+/** A record of which nothing is known yet; every one has this shape. */
+export function emptyRecord(direction: Direction): RequestRecord {
+  return {
+    direction,
+    protocol: 'http',
+    startUnixMs: 0,
+    durationMs: 0,
+    upstreamMs: 0,
+    method: '',
+    authority: '',
+    path: '',
+    status: 0,
+    grpcStatus: -1,
+    flag: '',
+    detail: '',
+    route: '',
+    cluster: '',
+    upstream: '',
+    attempts: 0,
+    sourceIdentity: '',
+    sourceWorkload: '',
+    destinationIdentity: '',
+    destinationWorkload: '',
+    destinationService: '',
+    remote: '',
+    destination: '',
+    bytesReceived: 0,
+    bytesSent: 0,
+    rule: '',
+    mtls: false,
+    requestId: '',
+    traceId: '',
+    spanId: '',
+    parentSpanId: '',
+    sampled: false,
+  };
+}
+
 /** Port from the data path to metrics, logs and traces. Must not keep the record. */
 export interface Recorder {
   record(record: RequestRecord): void;

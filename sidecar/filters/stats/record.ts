@@ -2,7 +2,7 @@ import type { Address } from '@weft/policies/model/address';
 import type { Direction, WorkloadSettings } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { CertificateSource } from '../../identity/source.ts';
-import type { Recorder, RequestRecord } from '../../telemetry/record.ts';
+import { emptyRecord, type Recorder, type RequestRecord } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';
 
 export interface StatsDeps {
@@ -11,43 +11,6 @@ export interface StatsDeps {
   readonly source: SnapshotSource;
   readonly recorder: Recorder;
   readonly identity: CertificateSource;
-}
-
-export function emptyRecord(direction: Direction): RequestRecord {
-  return {
-    direction,
-    protocol: 'http',
-    startUnixMs: 0,
-    durationMs: 0,
-    upstreamMs: 0,
-    method: '',
-    authority: '',
-    path: '',
-    status: 0,
-    grpcStatus: -1,
-    flag: '',
-    detail: '',
-    route: '',
-    cluster: '',
-    upstream: '',
-    attempts: 0,
-    sourceIdentity: '',
-    sourceWorkload: '',
-    destinationIdentity: '',
-    destinationWorkload: '',
-    destinationService: '',
-    remote: '',
-    destination: '',
-    bytesReceived: 0,
-    bytesSent: 0,
-    rule: '',
-    mtls: false,
-    requestId: '',
-    traceId: '',
-    spanId: '',
-    parentSpanId: '',
-    sampled: false,
-  };
 }
 
 const labels = new WeakMap<object, string>();
