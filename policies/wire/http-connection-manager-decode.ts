@@ -57,7 +57,10 @@ function checkBehaviour(message: ManagerMessage, at: At): void {
     at.field('use_remote_address').fail('Weft believes forwarded headers only of xff_num_trusted_hops', undefined);
   }
   if (message.normalizePath === false) {
-    at.field('normalize_path').fail('Weft matches paths with their percent-encodings in canonical form only', undefined);
+    at.field('normalize_path').fail(
+      'Weft matches paths with their percent-encodings in canonical form only',
+      undefined,
+    );
   }
   checkHttp1Options(message.httpProtocolOptions, at.field('http_protocol_options'));
 }
