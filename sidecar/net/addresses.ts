@@ -78,10 +78,6 @@ export function socketIp(address: string | undefined): string {
   return address === undefined ? '' : (canonicalIp(address) ?? '');
 }
 
-export function isLoopback(ip: string): boolean {
-  return ip === '::1' || ip.startsWith('127.');
-}
-
 /** A range that was parsed once, for matching connections against. */
 export class IpRange {
   readonly prefixBits: number;
