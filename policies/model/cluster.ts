@@ -19,7 +19,8 @@ export interface Cluster {
   readonly requestsPerConnectionMax: number;
   readonly balancer: 'least-request' | 'round-robin' | 'random';
   /** What the upstream speaks inside TLS or plaintext. */
-  readonly protocol: 'http1' | 'http2';
+  /** `downstream`: as the request came in (Envoy's use_downstream_protocol_config). */
+  readonly protocol: 'http1' | 'http2' | 'downstream';
   readonly limits: ClusterLimits;
   readonly errorRate: ErrorRateBreaker | undefined;
   /**

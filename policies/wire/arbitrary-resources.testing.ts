@@ -228,7 +228,7 @@ const cluster: fc.Arbitrary<Cluster> = fc
     idleTimeoutMs: ms,
     requestsPerConnectionMax: count,
     balancer: fc.constantFrom('least-request' as const, 'round-robin' as const, 'random' as const),
-    protocol: fc.constantFrom('http1' as const, 'http2' as const),
+    protocol: fc.constantFrom('http1' as const, 'http2' as const, 'downstream' as const),
     limits: fc.record({
       connectionsMax: count,
       pendingRequestsMax: count,

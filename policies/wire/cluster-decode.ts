@@ -10,8 +10,12 @@ import {
   Cluster_DiscoveryType as Discovery,
   Cluster_LbPolicy as LbPolicy,
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
+import type { Http2ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
 import type { ClusterLoadAssignment } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts';
-import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
+import {
+  type HttpProtocolOptions,
+  HttpProtocolOptionsSchema,
+} from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { checkHttp1Options } from './http-connection-manager-decode.ts';
 import { decodeUpstreamSocket } from './tls-decode.ts';
 import { DURATION_MS_MAX, decodeDuration, decodeHostAddress, type StructReader, weftMetadata } from './values.ts';
@@ -148,19 +152,41 @@ function decodeHttpOptions(
   const common = options.commonHttpProtocolOptions;
   const commonAt = here.field('common_http_protocol_options');
   if (common?.maxHeadersCount !== undefined) commonAt.field('max_headers_count').fail(unsupported, undefined);
-  const explicit = here.field('explicit_http_config');
-  const upstream = options.upstreamProtocolOptions;
-  const config = upstream.case === 'explicitHttpConfig' ? upstream.value.protocolConfig : undefined;
-  if (config === undefined && upstream.case === undefined) explicit.fail('is required', undefined);
-  if (config?.case === 'httpProtocolOptions') checkHttp1Options(config.value, explicit.field('http_protocol_options'));
-  if (config?.case === 'http2ProtocolOptions' && config.value.maxConcurrentStreams !== undefined) {
-    explicit.field('http2_protocol_options').field('max_concurrent_streams').fail(unsupported, undefined);
-  }
+  const protocol = decodeUpstreamProtocol(options, here);
   return {
     idleTimeoutMs: decodeDuration(common?.idleTimeout, IDLE_TIMEOUT_DEFAULT_MS, commonAt.field('idle_timeout')),
     requestsPerConnectionMax: common?.maxRequestsPerConnection ?? 0,
-    protocol: config?.case === 'http2ProtocolOptions' ? 'http2' : 'http1',
+    protocol,
   };
+}
+
+function decodeUpstreamProtocol(options: HttpProtocolOptions, at: At): Cluster['protocol'] {
+  const upstream = options.upstreamProtocolOptions;
+  switch (upstream.case) {
+    case 'explicitHttpConfig': {
+      const here = at.field('explicit_http_config');
+      const config = upstream.value.protocolConfig;
+      if (config.case === 'httpProtocolOptions') checkHttp1Options(config.value, here.field('http_protocol_options'));
+      if (config.case === 'http2ProtocolOptions') checkHttp2Options(config.value, here.field('http2_protocol_options'));
+      return config.case === 'http2ProtocolOptions' ? 'http2' : 'http1';
+    }
+    case 'useDownstreamProtocolConfig': {
+      const here = at.field('use_downstream_protocol_config');
+      const { httpProtocolOptions: http1, http2ProtocolOptions: http2 } = upstream.value;
+      if (http1 !== undefined) checkHttp1Options(http1, here.field('http_protocol_options'));
+      if (http2 !== undefined) checkHttp2Options(http2, here.field('http2_protocol_options'));
+      return 'downstream';
+    }
+    case undefined:
+      return at.field('explicit_http_config').fail('is required', 'http1');
+    default:
+      // Refused by its own path, as every field that is not supported.
+      return 'http1';
+  }
+}
+
+function checkHttp2Options(options: Http2ProtocolOptions, at: At): void {
+  if (options.maxConcurrentStreams !== undefined) at.field('max_concurrent_streams').fail(unsupported, undefined);
 }
 
 const unsupported = 'is not supported by Weft towards an upstream';

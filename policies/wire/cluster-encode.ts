@@ -110,15 +110,21 @@ const encodeHttpOptions = (cluster: Cluster): MessageInitShape<typeof HttpProtoc
     idleTimeout: encodeDuration(cluster.idleTimeoutMs),
     maxRequestsPerConnection: cluster.requestsPerConnectionMax,
   },
-  upstreamProtocolOptions: {
-    case: 'explicitHttpConfig',
-    value: {
-      protocolConfig:
-        cluster.protocol === 'http1'
-          ? { case: 'httpProtocolOptions', value: encodeHttp1Options() }
-          : { case: 'http2ProtocolOptions', value: {} },
-    },
-  },
+  upstreamProtocolOptions:
+    cluster.protocol === 'downstream'
+      ? {
+          case: 'useDownstreamProtocolConfig',
+          value: { httpProtocolOptions: encodeHttp1Options(), http2ProtocolOptions: {} },
+        }
+      : {
+          case: 'explicitHttpConfig',
+          value: {
+            protocolConfig:
+              cluster.protocol === 'http1'
+                ? { case: 'httpProtocolOptions', value: encodeHttp1Options() }
+                : { case: 'http2ProtocolOptions', value: {} },
+          },
+        },
 });
 
 /** A cluster with TLS of its own has it for every endpoint; mesh TLS chooses by endpoint. */
@@ -126,22 +132,21 @@ function encodeTls(
   cluster: Cluster,
 ): Pick<ClusterInit, 'transportSocket'> & Pick<ClusterInit, 'transportSocketMatches'> {
   if (cluster.tls !== undefined) return { transportSocket: encodeUpstreamTls(cluster.tls) };
-  return cluster.meshTls ? { transportSocketMatches: encodeMeshTls(cluster.protocol) } : {};
+  return cluster.meshTls ? { transportSocketMatches: encodeMeshTls(cluster) } : {};
 }
 
 /** The name of the match is how decoding knows it. */
 export const MESH_TLS_NAME = 'weft.dev/mesh-tls';
 
-const encodeMeshTls = (
-  protocol: Cluster['protocol'],
-): MessageInitShape<typeof Cluster_TransportSocketMatchSchema>[] => [
+/** ALPN is for other readers of the configuration: a sidecar offers by payload what both sides can speak. */
+const encodeMeshTls = ({ protocol }: Cluster): MessageInitShape<typeof Cluster_TransportSocketMatchSchema>[] => [
   {
     name: MESH_TLS_NAME,
     match: { ...MESH_TLS_MATCH },
     transportSocket: encodeUpstreamTls({
       certificate: { kind: 'secret', name: IDENTITY_SECRET },
       validation: { trust: { kind: 'secret', name: TRUST_SECRET }, subjectAltNames: [] },
-      alpn: [MESH_ALPN[protocol]],
+      alpn: protocol === 'http2' ? [MESH_ALPN.http2] : [MESH_ALPN.http2, MESH_ALPN.http1],
       sni: '',
       parameters: { versionMin: 'TLSv1.3', versionMax: 'TLSv1.3' },
     }),

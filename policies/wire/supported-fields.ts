@@ -86,7 +86,10 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.cluster.v3.CircuitBreakers.Thresholds':
     'max_connections max_pending_requests max_requests max_retries retry_budget',
   'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget': 'budget_percent min_retry_concurrency',
-  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': 'common_http_protocol_options explicit_http_config',
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions':
+    'common_http_protocol_options explicit_http_config use_downstream_protocol_config',
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig':
+    'http_protocol_options http2_protocol_options',
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig':
     'http_protocol_options http2_protocol_options',
   'envoy.config.endpoint.v3.ClusterLoadAssignment': 'cluster_name endpoints',

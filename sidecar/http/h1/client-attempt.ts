@@ -1,8 +1,8 @@
 import type { ProxyError } from '../errors.ts';
 import type { RequestHead, ResponseReceiver, Upstream } from '../exchange.ts';
 import type { Headers } from '../headers.ts';
+import type { Output } from '../output.ts';
 import { CHUNKED } from './framing.ts';
-import type { Output } from './output.ts';
 import { fieldLines, requestLineAndHost } from './serialize.ts';
 
 export interface AttemptOwner {

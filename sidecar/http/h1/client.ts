@@ -9,11 +9,11 @@ import {
   type UpstreamConnection,
   WINDOW_BYTES,
 } from '../exchange.ts';
+import { Output } from '../output.ts';
 import { ChunkedDecoder } from './chunked.ts';
 import { type AttemptOwner, ClientAttempt } from './client-attempt.ts';
 import { CHUNKED, UNTIL_CLOSE } from './framing.ts';
 import { type HeadError, headError, responseError } from './head-error.ts';
-import { Output } from './output.ts';
 import { ParsedResponse, parseResponseHead } from './parse-response.ts';
 import { EMPTY, findHeadEnd, HEAD_INCOMPLETE, HEAD_TOO_LARGE, ReadBuffer } from './read-buffer.ts';
 

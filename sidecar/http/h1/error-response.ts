@@ -1,6 +1,6 @@
 import type { ProxyError } from '../errors.ts';
 import { Headers } from '../headers.ts';
-import type { Output } from './output.ts';
+import type { Output } from '../output.ts';
 import { dateLine, statusLine } from './serialize.ts';
 
 const NO_HEADERS = new Headers();

@@ -8,9 +8,9 @@ import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts'
 import type { ProxyError } from '../errors.ts';
 import { type DownstreamConnection, WINDOW_BYTES } from '../exchange.ts';
 import type { Headers } from '../headers.ts';
+import { Output } from '../output.ts';
 import { CLIENT_GONE, timeoutError, writeError } from './error-response.ts';
 import { type HeadError, requestError } from './head-error.ts';
-import { Output } from './output.ts';
 import { ParsedRequest } from './parse-request.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import { type BodySink, LEFTOVER_BYTES_MAX, RequestBody } from './request-body.ts';

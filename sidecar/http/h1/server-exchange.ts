@@ -1,8 +1,8 @@
 import type { ProxyError } from '../errors.ts';
 import type { Downstream, DownstreamConnection, RequestHead, RequestReceiver, ResponseHead } from '../exchange.ts';
 import type { Headers } from '../headers.ts';
+import type { Output } from '../output.ts';
 import { CHUNKED, UNTIL_CLOSE } from './framing.ts';
-import type { Output } from './output.ts';
 import { dateLine, fieldLines, statusLine } from './serialize.ts';
 
 /** What an exchange needs of its connection. */
