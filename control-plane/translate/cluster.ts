@@ -30,7 +30,8 @@ export function translateCluster(
     idleTimeoutMs: durationOr(policy.timeouts?.idle, idleTimeoutMs),
     requestsPerConnectionMax: 0,
     balancer: balancerOf(policy),
-    protocol: protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'http1',
+    // Who calls a port of HTTP by HTTP/2 knows that its server speaks it.
+    protocol: protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'downstream',
     limits: limitsOf(policy, context.state.mesh),
     errorRate: errorRateOf(policy),
     tls: undefined,
@@ -48,7 +49,7 @@ export function originalDestinationCluster(name: typeof INBOUND | typeof PASSTHR
     idleTimeoutMs,
     requestsPerConnectionMax: 0,
     balancer: 'least-request',
-    protocol: 'http1',
+    protocol: 'downstream',
     limits: {
       connectionsMax: unlimited,
       pendingRequestsMax: unlimited,

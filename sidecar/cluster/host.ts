@@ -13,7 +13,9 @@ export class Host {
   active = 0;
   /** No longer among the cluster's endpoints; what is under way is finished. */
   removed = false;
-  pool: HttpPool | undefined = undefined;
+  /** By what is spoken on their connections; mesh TLS negotiates it, and has the second alone. */
+  http1Pool: HttpPool | undefined = undefined;
+  http2Pool: HttpPool | undefined = undefined;
   /** For an original destination: what its IP stood for when this was looked up. */
   address: Address | undefined = undefined;
 
@@ -24,7 +26,12 @@ export class Host {
     this.weight = endpoint.weight;
   }
 
+  forEachPool(visit: (pool: HttpPool) => void): void {
+    if (this.http1Pool !== undefined) visit(this.http1Pool);
+    if (this.http2Pool !== undefined) visit(this.http2Pool);
+  }
+
   get idle(): boolean {
-    return this.active === 0 && (this.pool === undefined || this.pool.empty);
+    return this.active === 0 && this.http1Pool?.empty !== false && this.http2Pool?.empty !== false;
   }
 }

@@ -35,7 +35,7 @@ const originalDestination: Cluster = {
   idleTimeoutMs: 60_000,
   requestsPerConnectionMax: 0,
   balancer: 'random',
-  protocol: 'http1',
+  protocol: 'downstream',
   limits: defaultClusterLimits,
   errorRate: undefined,
   tls: undefined,

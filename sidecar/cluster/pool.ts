@@ -8,8 +8,17 @@ import type { Recorder } from '../telemetry/record.ts';
 import type { Host } from './host.ts';
 import { type LimitState, overflow } from './limits.ts';
 
-/** Makes an HTTP connection of an established transport: HTTP/1 or HTTP/2, as the cluster says. */
-export type ConnectHttp = (transport: UpstreamTransport, cluster: Cluster) => UpstreamConnection;
+/** What the connections of a pool speak. `negotiated`: HTTP/2 between sidecars, HTTP/1 with one that knows no other. */
+export type PoolWire = 'http1' | 'http2' | 'negotiated';
+
+/** Makes an HTTP connection of an established transport. */
+export type ConnectHttp = (transport: UpstreamTransport, cluster: Cluster, wire: PoolWire) => UpstreamConnection;
+
+/** So many exchanges share a connection before another is opened beside it: one that is lost takes fewer with it. */
+const STREAMS_PER_CONNECTION = 128;
+const SHARED_CONNECTIONS_MAX = 4;
+/** After a failure to open one more, which no request waited for. */
+const SPARE_DIAL_PAUSE_MS = 1_000;
 
 export interface PoolDeps {
   readonly dial: Dial;
@@ -53,7 +62,11 @@ export class HttpPool {
   private readonly deps: PoolDeps;
   private readonly host: Host;
   private readonly limits: LimitState;
+  private readonly wire: PoolWire;
   private cluster: Cluster;
+  /** Connections carry several exchanges at once, as far as is known. */
+  private multiplexes: boolean;
+  private spareAfterMs = 0;
   private readonly connections = new Set<Pooled>();
   private readonly ready: Pooled[] = [];
   private readonly waiters = new Set<LeaseWaiter>();
@@ -61,11 +74,13 @@ export class HttpPool {
   private draining = false;
   private cancelIdleTimer: Cancel | undefined = undefined;
 
-  constructor(deps: PoolDeps, host: Host, cluster: Cluster, limits: LimitState) {
+  constructor(deps: PoolDeps, host: Host, cluster: Cluster, limits: LimitState, wire: PoolWire) {
     this.deps = deps;
     this.host = host;
     this.cluster = cluster;
     this.limits = limits;
+    this.wire = wire;
+    this.multiplexes = wire !== 'http1';
   }
 
   get empty(): boolean {
@@ -128,11 +143,36 @@ export class HttpPool {
 
   private takeReady(): Pooled | undefined {
     for (;;) {
+      if (this.multiplexes && this.ready.length > 1) this.leastLoadedLast();
       const pooled = this.ready.pop();
       if (pooled === undefined) return undefined;
       pooled.inReady = false;
       if (!pooled.connection.closed && pooled.connection.available > 0) return pooled;
     }
+  }
+
+  private leastLoadedLast(): void {
+    const ready = this.ready;
+    const last = ready.length - 1;
+    let best = last;
+    for (let i = 0; i < last; i++) {
+      if ((ready[i]?.connection.available ?? 0) > (ready[best]?.connection.available ?? 0)) best = i;
+    }
+    const [a, b] = [ready[best], ready[last]];
+    if (best === last || a === undefined || b === undefined) return;
+    ready[best] = b;
+    ready[last] = a;
+  }
+
+  /** Connections that many share grow in number before they are full, without any request waiting for it. */
+  private dialSpare(busiest: Pooled): void {
+    const active = busiest.availableMax - busiest.connection.available;
+    if (active < STREAMS_PER_CONNECTION || this.dialing > 0 || this.draining) return;
+    if (this.connections.size >= SHARED_CONNECTIONS_MAX || this.deps.clock.nowMs() < this.spareAfterMs) return;
+    if (!this.limits.beginConnection(false)) return;
+    this.spareAfterMs = this.deps.clock.nowMs() + SPARE_DIAL_PAUSE_MS;
+    this.dialing++;
+    this.dialOne();
   }
 
   private hand(pooled: Pooled, waiter: LeaseWaiter): void {
@@ -141,6 +181,7 @@ export class HttpPool {
     const requestsMax = this.cluster.requestsPerConnectionMax;
     if (requestsMax > 0 && connection.requests >= requestsMax) this.retire(pooled);
     else if (connection.available > 0) this.offer(pooled);
+    if (this.multiplexes) this.dialSpare(pooled);
   }
 
   /** Takes the connection out of use; it closes when what is open on it has ended. */
@@ -156,9 +197,10 @@ export class HttpPool {
   }
 
   private offer(pooled: Pooled): void {
-    if (pooled.inReady || pooled.retired || this.draining) return;
-    pooled.inReady = true;
+    if (pooled.retired || this.draining) return;
     pooled.idleSinceMs = this.deps.clock.nowMs();
+    if (pooled.inReady) return;
+    pooled.inReady = true;
     this.ready.push(pooled);
     if (this.cancelIdleTimer === undefined && this.cluster.idleTimeoutMs > 0)
       this.armIdleTimer(this.cluster.idleTimeoutMs);
@@ -173,9 +215,14 @@ export class HttpPool {
     const { available } = pooled.connection;
     if (available <= 0 || pooled.retired || !this.connections.has(pooled)) return;
     if (available > pooled.availableMax) pooled.availableMax = available;
-    const waiter = this.nextWaiter();
-    if (waiter === undefined) this.offer(pooled);
-    else this.hand(pooled, waiter);
+    while (pooled.connection.available > 0 && !pooled.retired) {
+      const waiter = this.nextWaiter();
+      if (waiter === undefined) {
+        this.offer(pooled);
+        return;
+      }
+      this.hand(pooled, waiter);
+    }
   }
 
   private forget(pooled: Pooled): void {
@@ -206,7 +253,7 @@ export class HttpPool {
   }
 
   private wantedDials(): number {
-    return this.cluster.protocol === 'http2' ? Math.min(1, this.waiters.size) : this.waiters.size;
+    return this.multiplexes ? Math.min(1, this.waiters.size) : this.waiters.size;
   }
 
   /** At the limit an idle connection makes way for a fresh one. */
@@ -234,7 +281,7 @@ export class HttpPool {
   private dialFailed(error: ProxyError): void {
     this.deps.recorder.count('cluster.connect.failed');
     // Each HTTP/1 waiter has its own dial under way; the waiters of HTTP/2 share one.
-    let failing = this.cluster.protocol === 'http2' ? this.waiters.size : 1;
+    let failing = this.multiplexes ? this.waiters.size : 1;
     for (; failing > 0; failing--) {
       const waiter = this.nextWaiter();
       if (waiter === undefined) break;
@@ -244,20 +291,16 @@ export class HttpPool {
   }
 
   private established(transport: UpstreamTransport, generation: number): void {
-    const pooled = new Pooled(this.deps.connectHttp(transport, this.cluster), generation);
+    const pooled = new Pooled(this.deps.connectHttp(transport, this.cluster, this.wire), generation);
     this.connections.add(pooled);
+    if (this.wire === 'negotiated') this.multiplexes = pooled.availableMax > 1;
     pooled.connection.onChange = () => this.changed(pooled);
     if (this.draining) {
       this.retire(pooled);
       return;
     }
     this.changed(pooled);
-    while (pooled.inReady && this.waiters.size > 0) {
-      const next = this.takeReady();
-      const waiter = this.nextWaiter();
-      if (next === undefined || waiter === undefined) break;
-      this.hand(next, waiter);
-    }
+    this.dialForWaiters();
   }
 
   private stopIdleTimer(): void {

@@ -1,6 +1,7 @@
 import type { Prng } from '@weft/policies/kit/prng';
 import type { Address, SocketAddress } from '@weft/policies/model/address';
 import type { Cluster, Endpoint, EndpointAssignment, ErrorRateBreaker } from '@weft/policies/model/cluster';
+import type { HttpVersion } from '../http/exchange.ts';
 import { Breaker } from './breaker.ts';
 import { endpointOf } from './destination.ts';
 import { Host } from './host.ts';
@@ -85,7 +86,7 @@ export class ClusterRuntime {
       this.breakerState = undefined;
     }
     if (before.balancer !== cluster.balancer) this.picker = createPicker<Host>(cluster.balancer, this.deps.prng);
-    for (const host of this.hosts.values()) host.pool?.update(cluster);
+    for (const host of this.hosts.values()) host.forEachPool((pool) => pool.update(cluster));
     if (cluster.discovery.kind === 'static') this.setEndpoints(cluster.discovery.assignment);
     else if (this.assignment !== undefined) this.setEndpoints(this.assignment);
     else if (this.isOriginalDst) this.becomeReady();
@@ -157,9 +158,26 @@ export class ClusterRuntime {
     return host;
   }
 
-  poolOf(host: Host): HttpPool {
-    host.pool ??= new HttpPool(this.deps, host, this.cluster, this.limits);
-    return host.pool;
+  /** What the application behind this cluster is to be spoken to, for a request that came in as `version`. */
+  versionFor(version: HttpVersion): HttpVersion {
+    switch (this.cluster.protocol) {
+      case 'downstream':
+        return version;
+      case 'http2':
+        return 20;
+      case 'http1':
+        return version === 20 ? 11 : version;
+    }
+  }
+
+  poolOf(host: Host, version: HttpVersion): HttpPool {
+    if (host.security.kind !== 'mesh' && version !== 20) {
+      host.http1Pool ??= new HttpPool(this.deps, host, this.cluster, this.limits, 'http1');
+      return host.http1Pool;
+    }
+    const wire = host.security.kind === 'mesh' ? 'negotiated' : 'http2';
+    host.http2Pool ??= new HttpPool(this.deps, host, this.cluster, this.limits, wire);
+    return host.http2Pool;
   }
 
   securityOf(host: Host, payload: Payload): ReturnType<typeof upstreamSecurity> {
@@ -167,7 +185,7 @@ export class ClusterRuntime {
   }
 
   certificateChanged(generation: number): void {
-    for (const host of this.hosts.values()) host.pool?.retireOlderThan(generation);
+    for (const host of this.hosts.values()) host.forEachPool((pool) => pool.retireOlderThan(generation));
   }
 
   /** Nothing is under way and no connection is open. */
@@ -198,7 +216,7 @@ export class ClusterRuntime {
 
   destroy(): void {
     this.drain();
-    for (const host of this.leaving) host.pool?.destroy();
+    for (const host of this.leaving) host.forEachPool((pool) => pool.destroy());
     this.leaving.clear();
   }
 
@@ -218,7 +236,7 @@ export class ClusterRuntime {
   private retire(host: Host): void {
     host.removed = true;
     this.leaving.add(host);
-    host.pool?.drain();
+    host.forEachPool((pool) => pool.drain());
     if (host.idle) this.leaving.delete(host);
   }
 

@@ -4,6 +4,7 @@ import type { HttpPool, LeaseWaiter } from '../cluster/pool.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
 import type { ProxyError } from '../http/errors.ts';
 import {
+  type HttpVersion,
   type ResponseHead,
   type ResponseReceiver,
   type Upstream,
@@ -40,6 +41,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   upstream: Upstream | undefined = undefined;
   private readonly stream: RequestStream;
   private readonly pool: HttpPool;
+  private readonly version: HttpVersion;
   private readonly breaker: Breaker | undefined;
   private readonly ticket: BreakerTicket | undefined;
   private readonly timeout: TimeoutEntry;
@@ -57,7 +59,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   ) {
     this.stream = stream;
     this.host = host;
-    this.pool = runtime.poolOf(host);
+    this.version = runtime.versionFor(stream.context.head.version);
+    this.pool = runtime.poolOf(host, this.version);
     this.breaker = breaker;
     this.ticket = ticket;
     this.timeout = new TimeoutEntry(this, 'attempt');
@@ -73,7 +76,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     this.state = 'open';
     this.reused = connection.requests > 0;
     const { exchange, head } = this.stream.context;
-    const upstream = connection.open(head, exchange.endOfRequest, this);
+    const upstream = connection.open(head, exchange.endOfRequest, this, this.version);
     this.upstream = upstream;
     // It may have been reset before it returned.
     if (this.state === 'open' && !exchange.endOfRequest) this.stream.body.attach(upstream);

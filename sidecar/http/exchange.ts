@@ -14,6 +14,9 @@ import type { Headers } from './headers.ts';
 
 export const WINDOW_BYTES = 65_536;
 
+/** Of a message: 10 and 11 for HTTP/1, 20 for HTTP/2. */
+export type HttpVersion = 10 | 11 | 20;
+
 export interface RequestHead {
   /** As sent; methods are case-sensitive (RFC 9110 section 9.1). */
   method: string;
@@ -26,8 +29,8 @@ export interface RequestHead {
   protocol: string | undefined;
   /** Hop-by-hop fields, Host and framing are not in here. */
   headers: Headers;
-  /** Of the message that came in: 10 or 11 for HTTP/1, 20 for HTTP/2. */
-  readonly version: 10 | 11 | 20;
+  /** Of the message that came in; over HTTP/2 between sidecars, of the message that came to the first of them. */
+  readonly version: HttpVersion;
   /** Declared body length, -1 if unknown (chunked, HTTP/2 without content-length), 0 if there is none. */
   contentLength: number;
   /** `Expect: 100-continue` was sent; the codec answers 100 on the first `consumed`/acceptance or passes the upstream's. */
@@ -110,7 +113,11 @@ export interface UpstreamConnection {
   readonly available: number;
   /** Requests sent so far; above 0 a failure may be that of a stale reused connection. */
   readonly requests: number;
-  open(head: RequestHead, end: boolean, receiver: ResponseReceiver): Upstream;
+  /**
+   * `version`: what the application is to be spoken to, as the request came in unless said. A connection to another
+   * sidecar passes it on; elsewhere it has chosen the connection already.
+   */
+  open(head: RequestHead, end: boolean, receiver: ResponseReceiver, version?: HttpVersion): Upstream;
   /** Called when `available` grows, and once when the connection is gone. */
   onChange: (() => void) | undefined;
   readonly closed: boolean;
