@@ -3,39 +3,16 @@ import { err, ok, type Result } from '@weft/policies/kit/result';
 import { type AdminViews, startAdminServer } from './admin/admin-server.ts';
 import { checkCertificates } from './bootstrap/certificates.ts';
 import { type Bootstrap, loadBootstrap } from './bootstrap/load.ts';
-import { chainsOf } from './bootstrap/references.ts';
+import { startTelemetry } from './bootstrap/telemetry.ts';
 import { createDataPlane } from './data-plane.ts';
 import type { CertificateSource } from './identity/source.ts';
 import type { ProcessPorts } from './mesh-sidecar.ts';
 import { hostPort } from './net/connection-record.ts';
-import { streamOutput } from './telemetry/stdout.ts';
-import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 
 const DRAIN_MS_MAX = 10_000;
 
 /** A bootstrap brings its certificates inline; there is no identity of the mesh. */
 const noIdentity: CertificateSource = { get: () => undefined, own: () => undefined, onChange: () => () => {} };
-
-/** All requests where the bootstrap names an access log, else those that failed. */
-function startTelemetry({ listeners, node }: Bootstrap, log: (line: string) => void): Telemetry {
-  const named = listeners
-    .flatMap((listener) => chainsOf(listener, ''))
-    .flatMap(([, chain]) => chain.terminal.accessLogs);
-  const [output] = named;
-  const telemetry = createTelemetry(log, streamOutput(output));
-  const settings = listeners.find((listener) => listener.settings !== undefined)?.settings;
-  telemetry.configure(
-    {
-      tracing: undefined,
-      workloadName: node.id,
-      serviceName: node.id,
-      ...settings,
-      accessLog: output === undefined ? (settings?.accessLog ?? 'errors') : 'all',
-    },
-    {},
-  );
-  return telemetry;
-}
 
 /** A proxy from an Envoy v3 bootstrap, without a control plane. Errors are one line each, with the path of the field. */
 export async function runStaticSidecar(
