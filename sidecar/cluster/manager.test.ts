@@ -90,6 +90,20 @@ describe('endpoints', () => {
     assert.equal(server?.requests.length, 2);
   });
 
+  test('a mesh endpoint that joins a cluster with traffic is connected to before a request needs it', () => {
+    assert.ok(spiffe.ok);
+    const mesh = { mtls: true, spiffeId: spiffe.value };
+    const { made, dispatch } = world([testEndpoint('10.0.0.1', 80, mesh)]);
+    made.server('10.0.0.2', 80);
+    made.send(dispatch);
+    made.clock.advance(1);
+    made.source.assignment('shop', [testEndpoint('10.0.0.1', 80, mesh), testEndpoint('10.0.0.2', 80, mesh)]);
+    made.clock.advance(1);
+    assert.equal(made.servers.get('10.0.0.2 80')?.connections.size, 1);
+    assert.equal(made.servers.get('10.0.0.2 80')?.requests.length, 0);
+    assert.equal(made.servers.get('10.0.0.1 80')?.dials.length, 1);
+  });
+
   test('requests per connection are bounded', () => {
     const { made, dispatch } = world();
     made.source.cluster(testCluster('shop', { requestsPerConnectionMax: 2 }));

@@ -132,7 +132,22 @@ export class HttpPool {
   /** After a rotation nothing new goes out under the old certificate. */
   retireOlderThan(generation: number): void {
     if (this.host.security.kind === 'plaintext') return;
-    for (const pooled of [...this.connections]) if (pooled.generation !== generation) this.retire(pooled);
+    let retired = false;
+    for (const pooled of [...this.connections]) {
+      if (pooled.generation === generation || pooled.retired) continue;
+      this.retire(pooled);
+      retired = true;
+    }
+    if (retired) this.prewarm();
+  }
+
+  /** Opens a connection before a request waits for one, unless there is one. */
+  prewarm(): void {
+    if (this.draining || this.dialing > 0) return;
+    for (const pooled of this.connections) if (!pooled.retired) return;
+    if (!this.limits.beginConnection(false)) return;
+    this.dialing++;
+    this.dialOne();
   }
 
   destroy(): void {

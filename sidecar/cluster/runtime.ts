@@ -12,12 +12,16 @@ import { type Payload, securityKey, upstreamSecurity } from './security.ts';
 
 export interface RuntimeDeps extends PoolDeps {
   readonly prng: Prng;
+  /** Limits that are shared with other threads; undefined: this thread's own. */
+  readonly limitsOf?: ((cluster: Cluster) => LimitState) | undefined;
 }
 
 /** Bounds endpoints that come from original destinations, which anybody who connects chooses. */
 const ORIGINAL_DST_HOSTS_MAX = 4_096;
 /** As Envoy's host_selection_retry_max_attempts, before a scan decides. */
 const REPICKS_MAX = 3;
+/** A cluster with more endpoints than these sends each of them little. */
+const PREWARMED_HOSTS_MAX = 16;
 
 /**
  * A cluster with traffic: its endpoints, their connections, its limits and its breaker. Updates swap what is picked
@@ -31,6 +35,7 @@ export class ClusterRuntime {
   /** As of the last sweep. */
   lastUsedMs: number;
   private used = false;
+  private carriesHttp = false;
   private readonly deps: RuntimeDeps;
   private readonly hosts = new Map<string, Host>();
   /** Endpoints that are gone and still have something under way. */
@@ -47,7 +52,7 @@ export class ClusterRuntime {
   constructor(cluster: Cluster, deps: RuntimeDeps) {
     this.cluster = cluster;
     this.deps = deps;
-    this.limits = new LimitState(cluster.limits, deps.recorder);
+    this.limits = deps.limitsOf?.(cluster) ?? new LimitState(cluster.limits, deps.recorder);
     this.picker = createPicker<Host>(cluster.balancer, deps.prng);
     this.lastUsedMs = deps.clock.nowMs();
     this.ready = cluster.discovery.kind === 'original-dst';
@@ -114,7 +119,15 @@ export class ClusterRuntime {
     this.picker.update(this.usable);
     // Only now: requests that waited for a connection to one of these pick again at once.
     for (const host of gone) this.retire(host);
+    if (this.carriesHttp && this.usable.length <= PREWARMED_HOSTS_MAX) this.prewarm();
     this.becomeReady();
+  }
+
+  /** The handshake of mesh TLS is the dear part of a first request: a cluster that has traffic does it beforehand. */
+  private prewarm(): void {
+    for (const host of this.usable) {
+      if (host.security.kind === 'mesh' && host.http2Pool === undefined) this.poolOf(host, 20).prewarm();
+    }
   }
 
   /** An endpoint that takes traffic, if possible not the excluded one; undefined if none does. */
@@ -175,6 +188,7 @@ export class ClusterRuntime {
       host.http1Pool ??= new HttpPool(this.deps, host, this.cluster, this.limits, 'http1');
       return host.http1Pool;
     }
+    this.carriesHttp = true;
     const wire = host.security.kind === 'mesh' ? 'negotiated' : 'http2';
     host.http2Pool ??= new HttpPool(this.deps, host, this.cluster, this.limits, wire);
     return host.http2Pool;
