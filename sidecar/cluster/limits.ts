@@ -6,6 +6,12 @@ export function overflow(detail: string): ProxyError {
   return { source: 'internal', flag: 'UO', status: 503, retry: 'no', detail };
 }
 
+/** With a budget, retries under way may be at most its percentage of the requests under way. */
+export function retriesAllowed({ retryBudget, retriesMax }: ClusterLimits, requests: number): number {
+  if (retryBudget === undefined) return retriesMax;
+  return Math.max(retryBudget.concurrencyMin, Math.floor((retryBudget.percent / 100) * requests));
+}
+
 /**
  * What is under way to one cluster, against its limits (Envoy's circuit_breakers.thresholds): connections, requests
  * that wait for one, requests, retries. Every refusal is counted.
@@ -15,7 +21,7 @@ export class LimitState {
   pending = 0;
   requests = 0;
   retries = 0;
-  private limits: ClusterLimits;
+  protected limits: ClusterLimits;
   private readonly recorder: Recorder;
 
   constructor(limits: ClusterLimits, recorder: Recorder) {
@@ -38,17 +44,9 @@ export class LimitState {
     this.requests--;
   }
 
-  /**
-   * Takes a place for a retry, from its back-off until its outcome is known; give it back with `endRetry`.
-   * With a budget, retries under way may be at most its percentage of the requests under way.
-   */
+  /** Takes a place for a retry, from its back-off until its outcome is known; give it back with `endRetry`. */
   beginRetry(): boolean {
-    const budget = this.limits.retryBudget;
-    const retriesMax =
-      budget === undefined
-        ? this.limits.retriesMax
-        : Math.max(budget.concurrencyMin, Math.floor((budget.percent / 100) * this.requests));
-    if (this.retries >= retriesMax) return this.refuse('cluster.retries.overflow');
+    if (this.retries >= retriesAllowed(this.limits, this.requests)) return this.refuse('cluster.retries.overflow');
     this.retries++;
     return true;
   }
@@ -82,7 +80,7 @@ export class LimitState {
     this.connections--;
   }
 
-  private refuse(event: string): false {
+  protected refuse(event: string): false {
     this.recorder.count(event);
     return false;
   }

@@ -11,9 +11,11 @@ import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { ClusterManager } from '../cluster/manager.ts';
 import type { Dispatch } from '../http/exchange.ts';
 import type { CertificateSource } from '../identity/source.ts';
+import type { OverloadState } from '../overload/state.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import type { RequestFilter } from './filter.ts';
 import { HeadersFilter } from './headers/filter.ts';
+import { OverloadFilter } from './overload/filter.ts';
 import { RbacFilter } from './rbac/filter.ts';
 import { RequestStats } from './stats/record.ts';
 import { RequestStream } from './stream.ts';
@@ -32,6 +34,7 @@ export interface DispatchDeps {
   /** How long a request waits for configuration that the control plane has not answered yet. */
   readonly onDemandWaitMsMax: number;
   readonly identity: CertificateSource;
+  readonly overload?: OverloadState | undefined;
 }
 
 /** Where the routes of a chain come from. */
@@ -64,6 +67,7 @@ function createFilters(deps: DispatchDeps): RequestFilter[] {
     new HeadersFilter(deps.direction, deps.hcm.trustedHops, deps.identity),
     new TraceFilter(deps.settings?.tracing, deps.prng),
   ];
+  if (deps.overload !== undefined) filters.push(new OverloadFilter(deps.overload, deps.recorder));
   for (const filter of deps.hcm.filters) {
     if (filter.kind === 'rbac') filters.push(new RbacFilter(filter.name, filter.rbac, deps.recorder));
   }

@@ -3,10 +3,18 @@ import type { Rbac } from '@weft/policies/model/authorization';
 import type { HttpConnectionManager, Listener } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { Dispatch } from '../http/exchange.ts';
+import type { SlotShare } from '../cluster/shared-slots.ts';
 import type { CertificateSource } from '../identity/source.ts';
 import type { PeerCertificateInfo } from '../net/connection.ts';
+import type { OverloadState } from '../overload/state.ts';
 import type { TcpUpstreams } from '../tcp/proxy.ts';
 import type { Recorder } from '../telemetry/record.ts';
+
+/** Several threads listen at the same addresses. */
+export interface ListenerSharing {
+  /** Connections of one listener over all threads. */
+  connectionsOf(listenerName: string): SlotShare;
+}
 
 /** What network RBAC decides on. */
 export interface NetworkSubject {
@@ -32,5 +40,8 @@ export interface ListenerDeps {
   /** How long a connection waits for what its destination stands for. */
   readonly onDemandWaitMsMax: number;
   readonly connectionsMax?: number;
+  /** Undefined: this is the only thread that listens. */
+  readonly sharing?: ListenerSharing | undefined;
+  readonly overload?: OverloadState | undefined;
   readonly handshakeTimeoutMs?: number;
 }

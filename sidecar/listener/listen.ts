@@ -7,6 +7,8 @@ import type { Recorder } from '../telemetry/record.ts';
 export interface ListenOptions {
   readonly address: SocketAddress;
   readonly connectionsMax: number;
+  /** Other threads listen at the same address, and the kernel spreads connections over them. */
+  readonly reusePort: boolean;
   readonly recorder: Recorder;
   readonly onSocket: (socket: Socket) => void;
 }
@@ -46,7 +48,7 @@ function bind(options: ListenOptions, host: string): Promise<Result<BoundListene
   return new Promise((resolve) => {
     const onError = (error: NodeJS.ErrnoException): void => resolve(err(error));
     server.once('error', onError);
-    server.listen({ host, port: address.port, backlog: 4_096 }, () => {
+    server.listen({ host, port: address.port, backlog: 4_096, reusePort: options.reusePort }, () => {
       server.removeListener('error', onError);
       // Out of descriptors, most often: the next connection may succeed again.
       server.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { SocketAddress } from '@weft/policies/model/address';
+import { SLOTS, type SlotShare } from '../cluster/shared-slots.ts';
 import { deadlinesOf } from '../net/deadlines.ts';
 import { TlsContexts } from '../net/tls-contexts.ts';
 import { type ConnectionContext, ListenerConnection } from './connection.ts';
@@ -88,6 +89,8 @@ class Slot {
   private readonly deps: ListenerDeps;
   private readonly context: ConnectionContext;
   private readonly connections = new Set<ListenerConnection>();
+  private readonly connectionsMax: number;
+  private readonly share: SlotShare | undefined;
   private runtime: ListenerRuntime | undefined = undefined;
   private bound: BoundListener[] = [];
   private boundTo = '';
@@ -101,6 +104,8 @@ class Slot {
   constructor(name: string, deps: ListenerDeps, contexts: TlsContexts) {
     this.name = name;
     this.deps = deps;
+    this.connectionsMax = deps.connectionsMax ?? CONNECTIONS_MAX;
+    this.share = deps.sharing?.connectionsOf(name);
     this.ready = new Promise((resolve) => {
       this.resolveReady = resolve;
     });
@@ -112,6 +117,7 @@ class Slot {
       current: () => this.runtime,
       onClosed: (connection) => {
         this.connections.delete(connection);
+        this.share?.set(SLOTS.connections, this.connections.size);
         if (this.connections.size === 0) this.onEmpty();
       },
     };
@@ -174,7 +180,8 @@ class Slot {
       if (kept.some((listener) => sameAddress(listener.wanted, address))) continue;
       const result = await listen({
         address,
-        connectionsMax: this.deps.connectionsMax ?? CONNECTIONS_MAX,
+        connectionsMax: this.connectionsMax,
+        reusePort: this.deps.sharing !== undefined,
         recorder: this.deps.recorder,
         onSocket: (socket) => this.accept(socket),
       });
@@ -194,8 +201,24 @@ class Slot {
     this.resolveReady(ok(undefined));
   }
 
+  /** With one thread the kernel's queue is where connections beyond the bound end, before they cost anything. */
+  private admits(): boolean {
+    const { recorder, overload } = this.deps;
+    if (overload?.shouldShed === true) {
+      recorder.count('overload.connection_closed');
+      return false;
+    }
+    const { share } = this;
+    if (share === undefined) return true;
+    share.set(SLOTS.connections, this.connections.size + 1);
+    if (share.total(SLOTS.connections) <= this.connectionsMax) return true;
+    share.set(SLOTS.connections, this.connections.size);
+    recorder.count('listener.connections_max');
+    return false;
+  }
+
   private accept(socket: Socket): void {
-    if (this.runtime === undefined || this.closed) {
+    if (this.runtime === undefined || this.closed || !this.admits()) {
       socket.destroy();
       return;
     }
