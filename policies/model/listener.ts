@@ -15,6 +15,8 @@ export interface Listener {
   /** The original destination (SO_ORIGINAL_DST) takes the place of the local address in matches. */
   readonly useOriginalDst: boolean;
   /** Listener filters tls_inspector and http_inspector. */
+  /** Listener filter proxy_protocol: each connection begins with such a header, whose addresses count. */
+  readonly proxyProtocol: boolean;
   readonly detectTls: boolean;
   readonly detectHttp: boolean;
   /** How long first bytes are waited for before the connection counts as opaque. */

@@ -174,6 +174,7 @@ const listener: fc.Arbitrary<Listener> = fc.record({
   useOriginalDst: fc.boolean(),
   detectTls: fc.boolean(),
   detectHttp: fc.boolean(),
+  proxyProtocol: fc.boolean(),
   detectTimeoutMs: ms,
   filterChains: fc.array(filterChain, { minLength: 1, maxLength: 2 }),
   defaultFilterChain: optional(filterChain),

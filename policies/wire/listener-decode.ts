@@ -20,6 +20,7 @@ import type { Listener as ListenerMessage } from './gen/envoy/config/listener/v3
 import { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts';
 import { OriginalDstSchema } from './gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts';
 import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
+import { ProxyProtocolSchema } from './gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts';
 import { HttpConnectionManagerSchema } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts';
 import {
@@ -67,9 +68,10 @@ export function decodeListener(message: ListenerMessage, at: At): Listener {
 function decodeListenerFilters(
   message: ListenerMessage,
   at: At,
-): Pick<Listener, 'useOriginalDst' | 'detectTls' | 'detectHttp'> {
+): Pick<Listener, 'useOriginalDst' | 'proxyProtocol' | 'detectTls' | 'detectHttp'> {
   let useOriginalDst = false;
   let detectTls = false;
+  let proxyProtocol = false;
   let detectHttp = false;
   for (const [i, { configType }] of message.listenerFilters.entries()) {
     const here = at.field('listener_filters').index(i).field('typed_config');
@@ -80,6 +82,7 @@ function decodeListenerFilters(
     const config = at.decoding.unpack(configType.value);
     if (isMessage(config, OriginalDstSchema)) useOriginalDst = true;
     else if (isMessage(config, TlsInspectorSchema)) detectTls = true;
+    else if (isMessage(config, ProxyProtocolSchema)) proxyProtocol = true;
     else if (isMessage(config, HttpInspectorSchema)) detectHttp = true;
     else if (config !== undefined) here.fail(`${config.$typeName} is not a listener filter`, undefined);
   }
@@ -89,7 +92,7 @@ function decodeListenerFilters(
       undefined,
     );
   }
-  return { useOriginalDst, detectTls, detectHttp };
+  return { useOriginalDst, proxyProtocol, detectTls, detectHttp };
 }
 
 function decodeSettings(reader: StructReader | undefined): WorkloadSettings | undefined {

@@ -12,6 +12,7 @@ import type { ListenerSchema } from './gen/envoy/config/listener/v3/listener_pb.
 import { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts';
 import { OriginalDstSchema } from './gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts';
 import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
+import { ProxyProtocolSchema } from './gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts';
 import { HttpConnectionManagerSchema } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts';
 import { TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
@@ -45,6 +46,9 @@ function encodeListenerFilters(listener: Listener): MessageInitShape<typeof List
     filters.push({ name: 'envoy.filters.listener.original_dst', configType: typedConfig(OriginalDstSchema) });
   }
   if (listener.detectTls) {
+  if (listener.proxyProtocol) {
+    filters.push({ name: 'envoy.filters.listener.proxy_protocol', configType: typedConfig(ProxyProtocolSchema) });
+  }
     filters.push({ name: 'envoy.filters.listener.tls_inspector', configType: typedConfig(TlsInspectorSchema) });
   }
   if (listener.detectHttp) {

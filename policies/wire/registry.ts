@@ -8,6 +8,7 @@ import { RBACSchema as HttpRbacSchema } from './gen/envoy/extensions/filters/htt
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
 import { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts';
 import { OriginalDstSchema } from './gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts';
+import { ProxyProtocolSchema } from './gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts';
 import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
 import { HttpConnectionManagerSchema } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { RBACSchema as NetworkRbacSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts';
@@ -23,6 +24,7 @@ import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http
 /** Every extension that Weft takes in a `typed_config`; the place where it stands decides whether it belongs there. */
 export const registry = createRegistry(
   OriginalDstSchema,
+  ProxyProtocolSchema,
   TlsInspectorSchema,
   HttpInspectorSchema,
   HttpConnectionManagerSchema,

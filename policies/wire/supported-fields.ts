@@ -12,6 +12,7 @@ const fields: Readonly<Record<string, string>> = {
     'destination_port prefix_ranges server_names transport_protocol application_protocols',
   'envoy.config.listener.v3.Filter': 'name typed_config',
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': '',
+  'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol': '',
   'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': '',
   'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': '',
   'envoy.config.core.v3.Address': 'socket_address',

@@ -241,6 +241,7 @@ export const listener = (name: string, fields: Partial<Listener>): Listener => (
   useOriginalDst: false,
   detectTls: false,
   detectHttp: false,
+  proxyProtocol: false,
   detectTimeoutMs: 100,
   filterChains: [],
   defaultFilterChain: undefined,
