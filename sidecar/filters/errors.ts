@@ -9,6 +9,15 @@ export const exchangeEnded: ProxyError = {
   detail: 'the exchange with the client is over',
 };
 
+export const malformedPath: ProxyError = {
+  source: 'downstream',
+  flag: 'DPE',
+  status: 400,
+  retry: 'no',
+  detail:
+    'malformed request: the path has a percent sign that encodes nothing, or an encoded NUL (RFC 3986 section 2.1)',
+};
+
 export function noRoute(detail: string): ProxyError {
   return { source: 'internal', flag: 'NR', status: 404, retry: 'no', detail };
 }

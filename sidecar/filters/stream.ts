@@ -14,7 +14,7 @@ import { Attempt } from './attempt.ts';
 import type { Chain } from './chain.ts';
 import { RequestContext } from './context.ts';
 import { peerIsPending, pickHost } from './endpoint.ts';
-import { exchangeEnded, noBackend, noRoute } from './errors.ts';
+import { exchangeEnded, malformedPath, noBackend, noRoute } from './errors.ts';
 import { isTunnelAccepted, rewriteRequest, rewriteResponse } from './forward.ts';
 import { readGrpcStatus, reply } from './reply.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
@@ -68,8 +68,13 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { context } = this;
     const { deps } = this.chain;
     context.exchange.receiver = this;
-    context.head.path = canonicalTarget(context.head.path);
-    context.path = context.head.path;
+    const path = canonicalTarget(context.head.path);
+    if (path === undefined) {
+      this.fail(malformedPath);
+      return;
+    }
+    context.head.path = path;
+    context.path = path;
     for (const filter of this.chain.filters) {
       const error = filter.onRequest(context);
       if (error !== undefined) {

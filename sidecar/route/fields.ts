@@ -1,10 +1,10 @@
 import type { HeaderMatch } from '@weft/policies/model/match';
 import type { RequestHead } from '../http/exchange.ts';
+import type { Headers } from '../http/headers.ts';
 import { StringMatcher } from './pattern.ts';
 
-/** Value of a field or pseudo-field; several fields of one name are joined (RFC 9110 section 5.3). */
-function fieldValue(head: RequestHead, name: string): string | undefined {
-  if (name.charCodeAt(0) !== 0x3a) return head.headers.combined(name);
+/** Value of a pseudo-field. */
+function pseudoField(head: RequestHead, name: string): string | undefined {
   switch (name) {
     case ':method':
       return head.method;
@@ -22,19 +22,38 @@ function fieldValue(head: RequestHead, name: string): string | undefined {
 /** A compiled HeaderMatch. */
 export class HeaderMatcher {
   private readonly name: string;
+  private readonly isPseudo: boolean;
   private readonly value: StringMatcher | undefined;
   private readonly invert: boolean;
 
   constructor(match: HeaderMatch) {
     this.name = match.name;
+    this.isPseudo = match.name.startsWith(':');
     this.value = match.value.kind === 'present' ? undefined : new StringMatcher(match.value);
     this.invert = match.invert;
   }
 
   test(head: RequestHead): boolean {
-    const value = fieldValue(head, this.name);
-    if (this.value === undefined) return (value !== undefined) !== this.invert;
-    // As in Envoy: what is said of the value of an absent field is false, inverted or not.
-    return value !== undefined && this.value.test(value) !== this.invert;
+    if (this.isPseudo) {
+      const value = pseudoField(head, this.name);
+      if (this.value === undefined) return (value !== undefined) !== this.invert;
+      return value !== undefined && this.value.test(value) !== this.invert;
+    }
+    return this.testFields(head.headers);
+  }
+
+  /** As in Envoy: of a repeated field, one line has to match, or none where the match is inverted. */
+  private testFields(headers: Headers): boolean {
+    const matcher = this.value;
+    const count = headers.length;
+    let present = false;
+    for (let i = 0; i < count; i++) {
+      if (headers.lowerAt(i) !== this.name) continue;
+      if (matcher?.test(headers.valueAt(i)) === true) return !this.invert;
+      present = true;
+    }
+    if (matcher === undefined) return present !== this.invert;
+    // What is said of the value of an absent field is false, inverted or not.
+    return present && this.invert;
   }
 }

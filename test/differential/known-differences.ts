@@ -31,9 +31,6 @@ const plainTarget = (text: string): string =>
     .map((part, i) => (i === 0 ? part.replaceAll('/', '') : part))
     .join('?');
 
-const repeats = (request: ClientRequest, name: RegExp): boolean =>
-  request.fields.filter(([field]) => name.test(field)).length > 1;
-
 export const knownDifferences: readonly KnownDifference[] = [
   {
     why: 'Envoy refuses methods that it does not know with 400; Weft forwards every token',
@@ -60,16 +57,6 @@ export const knownDifferences: readonly KnownDifference[] = [
     reference: 'Gateway API, HTTPRequestRedirectFilter.port',
     explains: ({ what, weft, envoy }) =>
       what === 'response location' && plainTarget(withoutPort(weft)) === plainTarget(withoutPort(envoy)),
-  },
-  {
-    why: 'Dot segments are left as they are, and refused where a rule about paths decides; Envoy removes them',
-    reference: 'RFC 3986 section 6.2.2.3 allows both',
-    explains: (_difference, { target }) => /\/(?:\.|%2e){1,2}(?:[/;?]|$)/i.test(target),
-  },
-  {
-    why: 'A field that occurs twice is matched as one list; Envoy matches each of its values',
-    reference: 'RFC 9110 section 5.3: a recipient may combine them',
-    explains: (_difference, request) => repeats(request, /^(x-tier|x-who|x-list)$/i),
   },
 ];
 
