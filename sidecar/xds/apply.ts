@@ -1,7 +1,7 @@
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import { decodeResource } from '@weft/policies/wire/resource';
 import type { DeltaEffect, ReceivedResource } from './delta-state.ts';
-import type { Change } from './source.ts';
+import type { Change } from './table-source.ts';
 
 /** What decoding a response gave: the good resources go live, the bad are refused by name. */
 export interface Decoded {

@@ -12,7 +12,8 @@ import { typeUrls } from '@weft/policies/wire/type-urls';
 import { decodeEffect } from './apply.ts';
 import { DeltaTypeState, type ReceivedResource } from './delta-state.ts';
 import { decodeHeld, encodeHeld, openSnapshot, type SnapshotStore, sealSnapshot } from './last-good.ts';
-import { type Change, RESOURCE_KINDS, XdsSource } from './source.ts';
+import { XdsSource } from './source.ts';
+import { type Change, RESOURCE_KINDS } from './table-source.ts';
 
 export type AdsStream = ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
 
@@ -29,6 +30,15 @@ export interface XdsClientOptions {
   readonly listeners: readonly string[];
   readonly waitersMax: number;
   readonly namesMax: number;
+  /** Where others apply the same changes, in threads of their own. */
+  readonly replicas?: Replicas | undefined;
+}
+
+/** Copies of the configuration that are to be in step before a response is acknowledged. */
+export interface Replicas {
+  publish(changes: readonly Change[]): void;
+  /** Calls back once, when all have applied what was published so far, with what they could not apply. */
+  whenApplied(done: (errors: readonly string[]) => void): void;
 }
 
 const RECONNECT_BASE_MS = 200;
@@ -78,6 +88,7 @@ export class XdsClient {
       count: options.count,
       subscribe: (kind, name) => this.subscribe(kind, name),
       unsubscribe: (kind, name) => this.unsubscribe(kind, name),
+      publish: options.replicas === undefined ? undefined : (changes) => options.replicas?.publish(changes),
     });
   }
 
@@ -198,16 +209,30 @@ export class XdsClient {
     this.responses++;
     const decoded = decodeEffect(state.kind, state.typeUrl, state.receive(response));
     for (let i = 0; i < decoded.unknownFields; i++) this.options.count('xds_unknown_field');
-    this.hold(state, decoded.accepted, decoded.changes);
-    this.source.apply(decoded.changes);
+    const { stream } = this;
+    const undo = this.source.entriesOf(decoded.changes);
+    const own = this.source.apply(decoded.changes);
+    const settle = (failures: readonly string[]): void => {
+      if (failures.length === 0) this.hold(state, decoded.accepted, decoded.changes);
+      // The last good ones serve on, in this thread and in all others.
+      else this.source.undo(decoded.changes, undo);
+      // A stream that is gone knows this nonce, and the next one does not.
+      if (this.stream === stream) this.conclude(state, response.nonce, [...decoded.errors, ...failures]);
+    };
+    const failures = own === undefined ? [] : [own];
+    if (this.options.replicas === undefined || decoded.changes.length === 0) settle(failures);
+    else this.options.replicas.whenApplied((errors) => settle([...failures, ...errors]));
+  }
+
+  private conclude(state: DeltaTypeState, nonce: string, errors: readonly string[]): void {
     // Readiness shows it: a refused listener is why a proxy waits.
-    this.lastErrorText = decoded.errors.length === 0 ? '' : `refused ${decoded.errors.join('; ')}`;
-    if (decoded.errors.length > 0) {
+    this.lastErrorText = errors.length === 0 ? '' : `refused ${errors.join('; ')}`;
+    if (errors.length > 0) {
       this.rejected++;
       this.options.count('xds_rejected');
-      this.options.log(`xds: refused ${state.typeUrl}: ${decoded.errors.join('; ')}`);
+      this.options.log(`xds: refused ${state.typeUrl}: ${errors.join('; ')}`);
     }
-    this.send(state.acknowledge(response.nonce, decoded.errors));
+    this.send(state.acknowledge(nonce, errors));
     this.flush();
   }
 

@@ -136,3 +136,23 @@ describe('XdsSource', () => {
     assert.equal(asked.filter((name) => name === 'address 10.0.0.1').length, 2);
   });
 });
+
+test('what a part of the proxy cannot use is undone, unless something newer has come', () => {
+  const { source } = make();
+  const good = { kind: 'route', name: 'r', entry: { value: route('good') } } as const;
+  const bad = { kind: 'route', name: 'r', entry: { value: route('bad') } } as const;
+  const newer = { kind: 'route', name: 'r', entry: { value: route('newer') } } as const;
+  source.apply([good]);
+  source.onChange((snapshot) => {
+    const found = snapshot.get('route', 'r');
+    if (found.state === 'found' && found.value === bad.entry.value) throw new Error('cannot be compiled');
+  });
+  const before = source.entriesOf([bad]);
+  assert.equal(source.apply([bad]), 'cannot be compiled');
+  source.undo([bad], before);
+  assert.deepEqual(source.lookup('route', 'r'), { state: 'found', value: good.entry.value });
+  source.apply([bad]);
+  source.apply([newer]);
+  source.undo([bad], before);
+  assert.deepEqual(source.lookup('route', 'r'), { state: 'found', value: newer.entry.value });
+});

@@ -1,62 +1,14 @@
-import type { Cancel, Clock } from '@weft/policies/kit/clock';
-import type { Lookup, ResourceKind, ResourceMap, Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
+import type { ResourceKind, ResourceMap } from '@weft/policies/model/snapshot';
+import { type Change, TableSource, type TableSourceOptions } from './table-source.ts';
 
-export const RESOURCE_KINDS: readonly ResourceKind[] = ['address', 'listener', 'route', 'cluster', 'endpoints'];
-
-/** A value, or the control plane's word that there is none. */
-export type Entry<T> = { readonly value: T } | { readonly absent: true };
-
-export type Change = {
-  [K in ResourceKind]: { readonly kind: K; readonly name: string; readonly entry: Entry<ResourceMap[K]> | undefined };
-}[ResourceKind];
-
-type Tables = { readonly [K in ResourceKind]: ReadonlyMap<string, Entry<ResourceMap[K]>> };
-
-const emptyTables = (): Tables => ({
-  address: new Map(),
-  listener: new Map(),
-  route: new Map(),
-  cluster: new Map(),
-  endpoints: new Map(),
-});
-
-const PENDING: Lookup<never> = { state: 'pending' };
-const ABSENT: Lookup<never> = { state: 'absent' };
-
-class TableSnapshot implements Snapshot {
-  readonly version: number;
-  readonly tables: Tables;
-
-  constructor(version: number, tables: Tables) {
-    this.version = version;
-    this.tables = tables;
-  }
-
-  get<K extends ResourceKind>(kind: K, name: string): Lookup<ResourceMap[K]> {
-    const entry = (this.tables[kind] as ReadonlyMap<string, Entry<ResourceMap[K]>>).get(name);
-    if (entry === undefined) return PENDING;
-    return 'absent' in entry ? ABSENT : { state: 'found', value: entry.value };
-  }
-}
-
-interface Waiter {
-  readonly kind: ResourceKind;
-  readonly name: string;
-  /** Erased so that waiters of all kinds share one list; `notify` looks the value up by kind again. */
-  readonly notify: () => void;
-  readonly cancelTimer: Cancel;
-}
-
-export interface XdsSourceOptions {
-  readonly clock: Clock;
+export interface XdsSourceOptions extends TableSourceOptions {
   /** Asks for a resource; called once for each name until it is dropped. */
   readonly subscribe: (kind: ResourceKind, name: string) => void;
   readonly unsubscribe: (kind: ResourceKind, name: string) => void;
-  /** Requests that may wait for configuration at the same time. */
-  readonly waitersMax: number;
   /** Names of one kind; above it the longest known addresses are dropped. */
   readonly namesMax: number;
-  readonly count: (event: string) => void;
+  /** Sees every change, also of what is dropped, in the order in which they are applied. */
+  readonly publish?: ((changes: readonly Change[]) => void) | undefined;
 }
 
 /** What other resources a resource needs, so that they are asked for before a request does. */
@@ -103,97 +55,41 @@ function routeClusters(config: ResourceMap['route']): readonly (readonly [Resour
   return [...names].map((name) => ['cluster', name] as const);
 }
 
-/** Configuration by xDS: immutable snapshots, swapped by one reference; unknown names are asked for on demand. */
-export class XdsSource implements SnapshotSource {
-  private snapshot = new TableSnapshot(0, emptyTables());
+/** Configuration by xDS: unknown names are asked for on demand. */
+export class XdsSource extends TableSource {
   private readonly asked = new Set<string>();
   private readonly addresses = new Set<string>();
-  private readonly waiters = new Set<Waiter>();
-  private readonly listeners = new Set<(snapshot: Snapshot) => void>();
   private readonly options: XdsSourceOptions;
 
   constructor(options: XdsSourceOptions) {
+    super(options);
     this.options = options;
   }
 
-  current(): Snapshot {
-    return this.snapshot;
-  }
-
-  lookup<K extends ResourceKind>(kind: K, name: string): Lookup<ResourceMap[K]> {
-    const found = this.snapshot.get(kind, name);
-    if (found.state === 'pending') this.ask(kind, name);
-    return found;
-  }
-
-  wait<K extends ResourceKind>(
-    kind: K,
-    name: string,
-    timeoutMs: number,
-    done: (lookup: Lookup<ResourceMap[K]>) => void,
-  ): boolean {
-    const known = this.lookup(kind, name);
-    if (known.state !== 'pending') {
-      done(known);
-      return true;
-    }
-    if (this.waiters.size >= this.options.waitersMax) {
-      this.options.count('on_demand_waiting_full');
-      return false;
-    }
-    const finish = (): void => {
-      this.waiters.delete(waiter);
-      waiter.cancelTimer();
-      done(this.snapshot.get(kind, name));
-    };
-    const cancelTimer = this.options.clock.after(timeoutMs, () => {
-      this.options.count('on_demand_timeout');
-      finish();
-    });
-    const waiter: Waiter = { kind, name, notify: finish, cancelTimer };
-    this.waiters.add(waiter);
-    return true;
-  }
-
-  onChange(listener: (snapshot: Snapshot) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
-
-  /** Makes the next snapshot of what changed, then asks for what it newly needs. One swap for one response. */
-  apply(changes: readonly Change[]): void {
-    if (changes.length === 0) return;
-    const tables = { ...this.snapshot.tables } as { [K in ResourceKind]: Map<string, Entry<ResourceMap[K]>> };
-    const copied = new Set<ResourceKind>();
-    for (const change of changes) {
-      if (!copied.has(change.kind)) {
-        copied.add(change.kind);
-        (tables[change.kind] as Map<string, unknown>) = new Map<string, unknown>(tables[change.kind]);
-      }
-      const table = tables[change.kind] as Map<string, Entry<ResourceMap[ResourceKind]>>;
-      if (change.entry === undefined) table.delete(change.name);
-      else table.set(change.name, change.entry);
-    }
-    this.snapshot = new TableSnapshot(this.snapshot.version + 1, tables);
+  /** Makes the next snapshot of what changed, then asks for what it newly needs. Returns what went wrong, if anything. */
+  apply(changes: readonly Change[]): string | undefined {
+    if (changes.length === 0) return undefined;
+    this.swap(changes);
+    this.options.publish?.(changes);
     for (const change of changes) {
       for (const [kind, name] of dependencies(change)) this.ask(kind, name);
     }
-    for (const listener of this.listeners) listener(this.snapshot);
-    for (const waiter of this.waiters) {
-      if (this.snapshot.get(waiter.kind, waiter.name).state !== 'pending') waiter.notify();
-    }
+    return this.tell();
   }
 
-  /** How many requests wait for configuration now. */
-  get waiting(): number {
-    return this.waiters.size;
+  /** What is held of the resources that these changes are about. */
+  entriesOf(changes: readonly Change[]): readonly Change[] {
+    const tables = this.entries();
+    return changes.map(({ kind, name }) => ({ kind, name, entry: tables[kind].get(name) }) as Change);
   }
 
-  entries(): Tables {
-    return this.snapshot.tables;
+  /** Goes back to what was held before the changes, where nothing newer has come since. */
+  undo(changes: readonly Change[], before: readonly Change[]): void {
+    const tables = this.entries();
+    this.apply(before.filter(({ kind, name }, i) => tables[kind].get(name) === changes[i]?.entry));
   }
 
-  private ask(kind: ResourceKind, name: string): void {
+  protected override ask(kind: ResourceKind, name: string): void {
     const key = `${kind} ${name}`;
     if (this.asked.has(key)) return;
     if (kind === 'address') this.makeRoomForAddress(name);
