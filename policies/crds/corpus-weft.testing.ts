@@ -164,7 +164,7 @@ const traffic: readonly Sample[] = [
     policy({
       retries: {
         attempts: 10,
-        retryOn: ['5xx', 'reset'],
+        retryOn: ['5xx', 'reset', 'unavailable', 'resource-exhausted'],
         perTryTimeout: '250ms',
         backoff: { baseInterval: '10ms', maxInterval: '1s' },
         methods: ['GET', 'POST'],

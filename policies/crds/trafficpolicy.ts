@@ -13,6 +13,11 @@ export const retryConditions = [
   'reset',
   'retriable-4xx',
   'refused-stream',
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
 ] as const;
 
 /** RFC 9110 section 9.2.2: repeating these has the effect of sending them once. */
@@ -51,7 +56,7 @@ const retries = withRules(
     retryOn: setOf(z.enum(retryConditions), { min: 1, max: retryConditions.length })
       .default(['5xx', 'connect-failure', 'reset', 'refused-stream'])
       .describe(
-        'What is retried. 5xx: any such status, or no answer; gateway-error: 502, 503, 504; connect-failure: no connection; reset: connection lost before the answer; retriable-4xx: 409; refused-stream: the server says that it did nothing.',
+        'What is retried. 5xx: any such status, or no answer; gateway-error: 502, 503, 504; connect-failure: no connection; reset: connection lost before the answer; retriable-4xx: 409; refused-stream: the server says that it did nothing. The others are statuses of gRPC, answered without a message or for want of an answer; they are about gRPC calls alone, and naming one is asking for them although calls are POST.',
       ),
     perTryTimeout: duration()
       .optional()
@@ -65,7 +70,9 @@ const retries = withRules(
     retryNonIdempotent: z
       .boolean()
       .default(false)
-      .describe('Also retry POST, PATCH and CONNECT, which a server may then carry out twice.'),
+      .describe(
+        'Also retry POST, PATCH and CONNECT, which a server may then carry out twice. Statuses of gRPC in `retryOn` need no more asking.',
+      ),
     budget: retryBudget.optional().describe('How much load retries may add. Without it the budget of the Mesh.'),
   }),
   [

@@ -85,6 +85,10 @@ export interface DirectResponseAction {
   readonly body: string;
 }
 
+/**
+ * The last five are statuses of gRPC, as a server answers them without a message or as the sidecar would answer itself.
+ * Naming one asks for calls, all of which are POST: `nonIdempotent` does not matter to it.
+ */
 export type RetryCondition =
   | '5xx'
   | 'gateway-error'
@@ -92,7 +96,12 @@ export type RetryCondition =
   | 'reset'
   | 'retriable-4xx'
   | 'refused-stream'
-  | 'retriable-status-codes';
+  | 'retriable-status-codes'
+  | 'cancelled'
+  | 'deadline-exceeded'
+  | 'internal'
+  | 'resource-exhausted'
+  | 'unavailable';
 
 export interface RetryPolicy {
   readonly on: readonly RetryCondition[];

@@ -89,6 +89,11 @@ const conditions: readonly RetryCondition[] = [
   'retriable-4xx',
   'refused-stream',
   'retriable-status-codes',
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
 ];
 
 function decodeRetry(policy: RetryPolicyMessage, nonIdempotent: boolean, at: At): RetryPolicy {

@@ -11,6 +11,7 @@ import {
   type UpstreamConnection,
   WINDOW_BYTES,
 } from '../http/exchange.ts';
+import { grpcStatusOf, isServerFailure } from '../http/grpc-status.ts';
 import type { Headers } from '../http/headers.ts';
 import type { RequestStream } from './stream.ts';
 import { attemptTimedOut } from './timeout/errors.ts';
@@ -75,7 +76,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   onLease(connection: UpstreamConnection): void {
     this.state = 'open';
     this.reused = connection.requests > 0;
-    const { exchange, head } = this.stream.context;
+    const { exchange, head, call } = this.stream.context;
+    if (call !== undefined) call.passDeadline(head, this.stream.chain.deps.clock.nowMs());
     const upstream = connection.open(head, exchange.endOfRequest, this, this.version);
     this.upstream = upstream;
     // It may have been reset before it returned.
@@ -104,7 +106,9 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
       return;
     }
     this.timeout.disarm();
-    this.settle(head.status >= 500 ? 'failure' : 'success');
+    if (head.status >= 500) this.settle('failure');
+    else if (this.stream.context.grpc) this.settleByStatus(head.headers, end);
+    else this.settle('success');
     this.stream.onResponse(this, head, end);
     if (end) this.endResponse();
   }
@@ -116,12 +120,14 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
       else if (this.discardedBytes > WINDOW_BYTES) this.abandon(attemptTimedOut);
       else this.upstream?.consumed(chunk.length);
     } else if (this.state === 'open') {
+      if (!this.settled) this.settle('success');
       this.stream.onResponseData(this, chunk, end);
       if (end) this.endResponse();
     }
   }
 
   onTrailers(trailers: Headers): void {
+    if (!this.settled) this.settleByStatus(trailers, true);
     if (this.state === 'open') this.stream.onResponseTrailers(trailers);
     this.endResponse();
   }
@@ -179,6 +185,12 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     this.responseEnded = true;
     if (this.state === 'discarding' || this.stream.body.ended) this.close();
     else if (!this.stream.tunnel) this.abandon(answeredEarly);
+  }
+
+  /** Of a gRPC response: by its status, which comes last, unless it has begun to answer before. */
+  private settleByStatus(headers: Headers, last: boolean): void {
+    const code = grpcStatusOf(headers);
+    if (code >= 0 || last) this.settle(code < 0 || isServerFailure(code) ? 'failure' : 'success');
   }
 
   /** Told to the breaker once, at the first thing that is known of the outcome. */

@@ -3,7 +3,10 @@ import type { Host } from '../cluster/host.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
 import type { ResponseFlag } from '../http/errors.ts';
 import type { Downstream, DownstreamConnection, RequestHead } from '../http/exchange.ts';
+import type { Headers } from '../http/headers.ts';
 import { hostPort } from '../net/connection-record.ts';
+import { GrpcCall } from './grpc/call.ts';
+import { isGrpc } from './grpc/content-type.ts';
 
 /** What is the same for all requests of a connection. */
 export interface ConnectionFacts {
@@ -39,6 +42,8 @@ export class RequestContext {
   readonly authority: string;
   path: string;
   readonly grpc: boolean;
+  /** Of a gRPC request; undefined for all others. */
+  readonly call: GrpcCall | undefined;
 
   requestId = '';
   traceId = '';
@@ -58,6 +63,15 @@ export class RequestContext {
 
   status = 0;
   grpcStatus = -1;
+  /** Of the response that the client got; kept by reference for whoever reads them at the end. */
+  responseHeaders: Headers | undefined = undefined;
+  responseTrailers: Headers | undefined = undefined;
+  /** The response is one of our own. */
+  localReply = false;
+  requestBodyBytes = 0;
+  responseBodyBytes = 0;
+  /** When all of the request had come in, if somebody logs it; 0: not known. */
+  requestEndMs = 0;
   flag: ResponseFlag | '' = '';
   detail = '';
 
@@ -71,6 +85,7 @@ export class RequestContext {
     this.startUnixMs = startUnixMs;
     this.authority = head.authority;
     this.path = head.path;
-    this.grpc = head.headers.get('content-type')?.startsWith('application/grpc') ?? false;
+    this.grpc = isGrpc(head.headers.get('content-type'));
+    this.call = this.grpc ? new GrpcCall(head, startMs) : undefined;
   }
 }

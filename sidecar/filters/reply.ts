@@ -1,33 +1,37 @@
 import { STATUS_CODES } from 'node:http';
 import { type HeaderMutation, noMutation } from '@weft/policies/model/route';
+import type { ProxyError, ResponseFlag } from '../http/errors.ts';
+import { codeOfError, codeOfReply } from '../http/grpc-status.ts';
 import { Headers } from '../http/headers.ts';
 import { applyMutation } from '../route/mutation.ts';
 import type { RequestContext } from './context.ts';
+import { encodeGrpcMessage, statusDetails } from './grpc/details.ts';
 
-/** gRPC's own mapping of HTTP statuses to its codes (grpc/doc/http-grpc-status-mapping). */
-function grpcStatusOf(status: number): number {
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return 2;
-  }
+/** Status, message and details of an error of our own, for a head or for trailers. */
+export function addGrpcStatus(headers: Headers, code: number, detail: string, flag: ResponseFlag | ''): void {
+  headers.append('grpc-status', String(code));
+  if (detail === '') return;
+  headers.append('grpc-message', encodeGrpcMessage(detail));
+  headers.append('grpc-status-details-bin', statusDetails(code, detail, flag));
 }
 
-/** gRPC over HTTP/2, section Responses: the message is percent-encoded. */
-function grpcMessage(text: string): string {
-  return encodeURIComponent(text).replaceAll('%20', ' ');
+/** What the record says of a failure; `refused`: the bound that kept a retry from being made. */
+export function explain(context: RequestContext, error: ProxyError, refused: string): void {
+  context.flag = refused === '' ? error.flag : 'URX';
+  context.detail = refused === '' ? error.detail : `${refused}; last: ${error.detail}`;
+}
+
+/** A gRPC client that can read all that it got so far is told why there is no more; anybody else by a reset. */
+export function breakOff(context: RequestContext, error: ProxyError): void {
+  const { exchange, call } = context;
+  if (call?.takesStatus !== true) {
+    exchange.reset(error);
+    return;
+  }
+  context.grpcStatus = codeOfError(error);
+  const trailers = new Headers();
+  addGrpcStatus(trailers, context.grpcStatus, error.detail, context.flag);
+  exchange.trailers(trailers);
 }
 
 /**
@@ -43,12 +47,13 @@ export function reply(
 ): void {
   const { exchange, head } = context;
   const headers = new Headers();
+  context.localReply = true;
+  context.responseHeaders = headers;
   if (context.grpc && status >= 400) {
     context.status = 200;
-    context.grpcStatus = grpcStatusOf(status);
+    context.grpcStatus = codeOfReply(status, context.flag);
     headers.append('content-type', 'application/grpc');
-    headers.append('grpc-status', String(context.grpcStatus));
-    headers.append('grpc-message', grpcMessage(body));
+    addGrpcStatus(headers, context.grpcStatus, body.trimEnd(), context.flag);
     exchange.respond({ status: 200, reason: 'OK', headers, contentLength: 0 }, true);
     return;
   }
@@ -59,13 +64,7 @@ export function reply(
   applyMutation(headers, mutation);
   const noBody = bytes.length === 0 || head.method === 'HEAD';
   exchange.respond({ status, reason: STATUS_CODES[status] ?? '', headers, contentLength: bytes.length }, noBody);
-  if (!noBody) exchange.write(bytes, true);
-}
-
-/** Of a gRPC response: in its head when there is no body, else in its trailers. */
-export function readGrpcStatus(context: RequestContext, headers: Headers): void {
-  const text = headers.get('grpc-status');
-  if (text === undefined) return;
-  const code = Number(text);
-  context.grpcStatus = Number.isInteger(code) && code >= 0 ? code : 2;
+  if (noBody) return;
+  context.responseBodyBytes = bytes.length;
+  exchange.write(bytes, true);
 }

@@ -13,15 +13,16 @@ import type { CompiledRoute, RouteTable } from '../route/table.ts';
 import { Attempt } from './attempt.ts';
 import type { Chain } from './chain.ts';
 import { RequestContext } from './context.ts';
+import { awaitDeadline, beginCall, limitTime } from './deadline.ts';
 import { peerIsPending, pickHost } from './endpoint.ts';
 import { exchangeEnded, malformedPath, noBackend, noRoute } from './errors.ts';
 import { isTunnelAccepted, rewriteRequest, rewriteResponse } from './forward.ts';
-import { readGrpcStatus, reply } from './reply.ts';
+import { breakOff, explain, reply } from './reply.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
 import { RequestBody } from './retry/body.ts';
 import { defaultRetryPolicy } from './retry/policy.ts';
 import { Retries } from './retry/retries.ts';
-import { requestIdle, requestTimedOut, streamIdle } from './timeout/errors.ts';
+import { requestIdle, streamIdle } from './timeout/errors.ts';
 import { TimeoutEntry, type TimeoutKind, type Timeouts, type TimeoutTarget } from './timeout/queue.ts';
 
 /**
@@ -29,6 +30,7 @@ import { TimeoutEntry, type TimeoutKind, type Timeouts, type TimeoutTarget } fro
  * turns an error into a status and a flag (`fail`).
  */
 export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWaiter, TimeoutTarget {
+  readonly chain: Chain;
   readonly context: RequestContext;
   readonly body: RequestBody;
   readonly timeouts: Timeouts;
@@ -36,7 +38,6 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   tunnel: boolean;
   /** The response was handed over completely, or the exchange was given up: nothing may be called on it any more. */
   over = false;
-  private readonly chain: Chain;
   private readonly requestTimeout: TimeoutEntry;
   private readonly idleTimeout: TimeoutEntry;
   private idleTimeoutMs: number;
@@ -57,7 +58,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.timeouts = chain.timeouts;
     this.context = new RequestContext(exchange, clock.nowMs(), clock.unixMs());
     this.body = new RequestBody(exchange);
-    this.retries = new Retries(exchange.head.method, this.body, chain.deps.recorder, chain.deps.prng);
+    this.retries = new Retries(exchange.head.method, this.context.grpc, this.body, chain.deps);
     this.tunnel = exchange.head.protocol !== undefined;
     this.requestTimeout = new TimeoutEntry(this, 'request');
     this.idleTimeout = new TimeoutEntry(this, 'idle');
@@ -81,6 +82,11 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
         this.fail(error);
         return;
       }
+    }
+    const late = context.call && beginCall(this.chain, context.call, this.requestTimeout);
+    if (late !== undefined) {
+      this.fail(late);
+      return;
     }
     this.touch();
     this.deadlineMs = context.startMs + deps.onDemandWaitMsMax;
@@ -138,7 +144,9 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.routeCluster = cluster;
     this.retries.policy = action.retry;
     rewriteRequest(head, found, action, cluster);
-    if (action.timeoutMs > 0 && !this.tunnel) this.timeouts.arm(this.requestTimeout, action.timeoutMs);
+    if (action.timeoutMs > 0 && !this.tunnel) {
+      limitTime(this.chain, context.call, this.requestTimeout, action.timeoutMs);
+    }
     if (action.idleTimeoutMs > 0) {
       this.idleTimeoutMs = action.idleTimeoutMs;
       this.touch();
@@ -239,7 +247,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { context } = this;
     context.upstreamMs = this.chain.deps.clock.nowMs() - context.startMs;
     const { runtime } = this;
-    const delayMs = runtime === undefined || this.tunnel ? -1 : this.retries.afterStatus(head.status, runtime);
+    const delayMs = runtime === undefined || this.tunnel ? -1 : this.retries.afterResponse(head, runtime);
     if (runtime !== undefined && delayMs >= 0) {
       this.attempt = undefined;
       this.body.detach();
@@ -258,7 +266,8 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     }
     for (const filter of this.chain.filters) filter.onResponse?.(context, head);
     context.status = head.status;
-    if (context.grpc) readGrpcStatus(context, head.headers);
+    context.responseHeaders = head.headers;
+    context.call?.onHead(head, end);
     this.responded = true;
     if (end) this.finishUpstream();
     else this.touch();
@@ -269,6 +278,8 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (this.over) return;
     if (end) this.finishUpstream();
     else this.touch();
+    this.context.call?.responses.push(chunk);
+    this.context.responseBodyBytes += chunk.length;
     const writable = this.context.exchange.write(chunk, end);
     if (end) return;
     if (writable) attempt.upstream?.consumed(chunk.length);
@@ -277,7 +288,8 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onResponseTrailers(trailers: Headers): void {
     if (this.over) return;
-    if (this.context.grpc) readGrpcStatus(this.context, trailers);
+    this.context.responseTrailers = trailers;
+    this.context.call?.onTrailers(trailers);
     this.finishUpstream();
     this.context.exchange.trailers(trailers);
   }
@@ -295,6 +307,9 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       return;
     }
     this.touch();
+    this.context.call?.requests.push(chunk);
+    this.context.requestBodyBytes += chunk.length;
+    if (end) this.chain.stats.requestEnded(this.context, this.chain.deps.clock);
     this.body.onData(chunk, end);
     if (end) this.attempt?.requestEnded();
   }
@@ -322,6 +337,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onDone(): void {
     this.stop(exchangeEnded);
+    this.context.call?.finish(this.context);
     this.chain.stats.finish(this.context, this.chain.deps.clock.nowMs());
   }
 
@@ -330,8 +346,10 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   onTimeout(kind: TimeoutKind): void {
     if (this.over) return;
     if (kind === 'request') {
+      const error = awaitDeadline(this.chain, this.context.call, this.requestTimeout);
+      if (error === undefined) return;
       this.chain.deps.recorder.count('timeout.request');
-      this.fail(requestTimedOut);
+      this.fail(error);
     } else {
       this.chain.deps.recorder.count('timeout.idle');
       this.fail(this.body.ended || this.responded ? streamIdle : requestIdle);
@@ -345,12 +363,10 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   /** The one place where an error becomes what the client and the record see. */
   private fail(error: ProxyError): void {
     const { context } = this;
-    const exhausted = this.retries.refused !== '' && !this.responded;
-    context.flag = exhausted ? 'URX' : error.flag;
-    context.detail = exhausted ? `${this.retries.refused}; last: ${error.detail}` : error.detail;
+    explain(context, error, this.responded ? '' : this.retries.refused);
     if (this.responded) {
       this.stop(error);
-      context.exchange.reset(error);
+      breakOff(context, error);
     } else {
       this.responded = true;
       this.stop(error);

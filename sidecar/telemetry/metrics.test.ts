@@ -31,6 +31,8 @@ const base: RequestRecord = {
   destination: '10.200.128.9:80',
   bytesReceived: 100,
   bytesSent: 200,
+  requestMessages: 0,
+  responseMessages: 0,
   rule: '',
   mtls: true,
   requestId: 'a',

@@ -31,6 +31,8 @@ export class Metrics {
     series.durationSumS += seconds;
     series.requestBytes += record.bytesReceived;
     series.responseBytes += record.bytesSent;
+    series.requestMessages += record.requestMessages;
+    series.responseMessages += record.responseMessages;
     series.retries += Math.max(0, record.attempts - 1);
     let bucket = 0;
     while (bucket < BUCKETS_S.length && seconds > (BUCKETS_S[bucket] ?? 0)) bucket++;
@@ -97,6 +99,17 @@ export class Metrics {
       'weft_request_retries_total',
       'Attempts after the first.',
       rows(http, (s) => s.retries),
+    );
+    const calls = http.filter(({ labels }) => labels.includes('protocol="grpc"'));
+    counter(
+      'weft_grpc_request_messages_total',
+      'Messages of gRPC clients.',
+      rows(calls, (s) => s.requestMessages),
+    );
+    counter(
+      'weft_grpc_response_messages_total',
+      'Messages to gRPC clients.',
+      rows(calls, (s) => s.responseMessages),
     );
     const live = this.liveBytes();
     counter(

@@ -38,6 +38,9 @@ export interface RequestRecord {
   destination: string;
   bytesReceived: number;
   bytesSent: number;
+  /** Whole messages of a gRPC call. */
+  requestMessages: number;
+  responseMessages: number;
   /** Authorization policy rule that decided, or empty. */
   rule: string;
   mtls: boolean;
@@ -83,6 +86,8 @@ export function emptyRecord(direction: Direction): RequestRecord {
     destination: '',
     bytesReceived: 0,
     bytesSent: 0,
+    requestMessages: 0,
+    responseMessages: 0,
     rule: '',
     mtls: false,
     requestId: '',

@@ -38,6 +38,9 @@ export interface Series {
   durationSumS: number;
   requestBytes: number;
   responseBytes: number;
+  /** Of gRPC. */
+  requestMessages: number;
+  responseMessages: number;
   retries: number;
 }
 
@@ -101,6 +104,8 @@ function newSeries(labels: string, buckets: number): Series {
     durationSumS: 0,
     requestBytes: 0,
     responseBytes: 0,
+    requestMessages: 0,
+    responseMessages: 0,
     retries: 0,
   };
 }

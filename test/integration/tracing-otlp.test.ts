@@ -35,6 +35,8 @@ const request: RequestRecord = {
   destination: '10.200.128.9:80',
   bytesReceived: 100,
   bytesSent: 200,
+  requestMessages: 0,
+  responseMessages: 0,
   rule: '',
   mtls: true,
   requestId: '5f0c7c1e-6c8e-4a0e-9d3a-0d8a0f2b1c11',

@@ -1,5 +1,6 @@
 import type { RetryCondition, RetryPolicy } from '@weft/policies/model/route';
 import type { ProxyError } from '../../http/errors.ts';
+import { codeOfError, GrpcCode } from '../../http/grpc-status.ts';
 
 /** RFC 9110 section 9.2.2. */
 export function isIdempotent(method: string): boolean {
@@ -27,6 +28,24 @@ export const defaultRetryPolicy: RetryPolicy = {
   nonIdempotent: false,
 };
 
+/** The gRPC status that a condition names; -1: it names none. */
+function codeOfCondition(condition: RetryCondition): number {
+  switch (condition) {
+    case 'cancelled':
+      return GrpcCode.cancelled;
+    case 'deadline-exceeded':
+      return GrpcCode.deadlineExceeded;
+    case 'internal':
+      return GrpcCode.internal;
+    case 'resource-exhausted':
+      return GrpcCode.resourceExhausted;
+    case 'unavailable':
+      return GrpcCode.unavailable;
+    default:
+      return -1;
+  }
+}
+
 function statusMatches(condition: RetryCondition, status: number, codes: readonly number[]): boolean {
   switch (condition) {
     case '5xx':
@@ -40,6 +59,11 @@ function statusMatches(condition: RetryCondition, status: number, codes: readonl
     case 'connect-failure':
     case 'reset':
     case 'refused-stream':
+    case 'cancelled':
+    case 'deadline-exceeded':
+    case 'internal':
+    case 'resource-exhausted':
+    case 'unavailable':
       return false;
   }
 }
@@ -56,8 +80,23 @@ function errorMatches(condition: RetryCondition, error: ProxyError): boolean {
       return error.retry === 'yes';
     case 'retriable-4xx':
     case 'retriable-status-codes':
+    case 'cancelled':
+    case 'deadline-exceeded':
+    case 'internal':
+    case 'resource-exhausted':
+    case 'unavailable':
       return false;
   }
+}
+
+/**
+ * Whether the policy names that status of gRPC. Every call is a POST: who names a status for calls asks for what is not
+ * idempotent, as in the retry policy of a gRPC service config (gRFC A6).
+ */
+export function wantsRetryOfCode(policy: RetryPolicy, code: number): boolean {
+  if (code <= GrpcCode.ok) return false;
+  for (const condition of policy.on) if (codeOfCondition(condition) === code) return true;
+  return false;
 }
 
 /** Whether the policy wants a response with that status repeated. */
@@ -68,8 +107,10 @@ export function wantsRetryOfStatus(policy: RetryPolicy, method: string, status: 
 }
 
 /** Whether the policy wants an attempt repeated that ended without a response. */
-export function wantsRetryOfError(policy: RetryPolicy, method: string, error: ProxyError): boolean {
+export function wantsRetryOfError(policy: RetryPolicy, method: string, error: ProxyError, grpc: boolean): boolean {
   if (error.retry === 'no') return false;
+  // What the client would be told counts, whether it came from the server or is ours.
+  if (grpc && wantsRetryOfCode(policy, codeOfError(error))) return true;
   if (error.retry !== 'yes' && !policy.nonIdempotent && !isIdempotent(method)) return false;
   for (const condition of policy.on) if (errorMatches(condition, error)) return true;
   return false;

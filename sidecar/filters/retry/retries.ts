@@ -2,10 +2,12 @@ import type { Prng } from '@weft/policies/kit/prng';
 import type { RetryPolicy } from '@weft/policies/model/route';
 import type { ClusterRuntime } from '../../cluster/runtime.ts';
 import type { ProxyError } from '../../http/errors.ts';
+import type { ResponseHead } from '../../http/exchange.ts';
+import { grpcStatusOf } from '../../http/grpc-status.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import { backoffMs } from './backoff.ts';
 import type { RequestBody } from './body.ts';
-import { wantsRetryOfError, wantsRetryOfStatus } from './policy.ts';
+import { wantsRetryOfCode, wantsRetryOfError, wantsRetryOfStatus } from './policy.ts';
 
 /** A connection that goes stale while idle is replaced once without asking a policy. */
 const FREE_RETRIES_MAX = 1;
@@ -20,15 +22,22 @@ export class Retries {
   /** The cluster among whose retries a place is taken. */
   private place: ClusterRuntime | undefined = undefined;
   private readonly method: string;
+  private readonly grpc: boolean;
   private readonly body: RequestBody;
   private readonly recorder: Recorder;
   private readonly prng: Prng;
 
-  constructor(method: string, body: RequestBody, recorder: Recorder, prng: Prng) {
+  constructor(
+    method: string,
+    grpc: boolean,
+    body: RequestBody,
+    deps: { readonly recorder: Recorder; readonly prng: Prng },
+  ) {
     this.method = method;
+    this.grpc = grpc;
     this.body = body;
-    this.recorder = recorder;
-    this.prng = prng;
+    this.recorder = deps.recorder;
+    this.prng = deps.prng;
   }
 
   /** A connection that had been used before broke before anything of a response came (RFC 9112 section 9.3.1). */
@@ -40,22 +49,30 @@ export class Retries {
   }
 
   /** Milliseconds to wait before the next attempt, or -1: no retry of such a response. */
-  afterStatus(status: number, runtime: ClusterRuntime): number {
+  afterResponse(head: ResponseHead, runtime: ClusterRuntime): number {
     const { policy } = this;
     this.release();
-    return policy !== undefined && wantsRetryOfStatus(policy, this.method, status) ? this.admit(policy, runtime) : -1;
+    return policy !== undefined && this.wantsAfter(head, policy) ? this.admit(policy, runtime) : -1;
   }
 
   afterError(error: ProxyError, runtime: ClusterRuntime): number {
     const { policy } = this;
     this.release();
-    return policy !== undefined && wantsRetryOfError(policy, this.method, error) ? this.admit(policy, runtime) : -1;
+    return policy !== undefined && wantsRetryOfError(policy, this.method, error, this.grpc)
+      ? this.admit(policy, runtime)
+      : -1;
   }
 
   /** The retry under way is over. */
   release(): void {
     this.place?.limits.endRetry();
     this.place = undefined;
+  }
+
+  /** A gRPC status in a head is all of the response (gRPC over HTTP/2, Trailers-Only). */
+  private wantsAfter(head: ResponseHead, policy: RetryPolicy): boolean {
+    if (wantsRetryOfStatus(policy, this.method, head.status)) return true;
+    return this.grpc && wantsRetryOfCode(policy, grpcStatusOf(head.headers));
   }
 
   private admit(policy: RetryPolicy, runtime: ClusterRuntime): number {

@@ -1,13 +1,18 @@
 import type { Address } from '@weft/policies/model/address';
-import type { Direction, WorkloadSettings } from '@weft/policies/model/listener';
+import type { Clock } from '@weft/policies/kit/clock';
+import type { Direction, HttpConnectionManager, WorkloadSettings } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { CertificateSource } from '../../identity/source.ts';
+import { type Loggers, type LogSinks, loggersOf } from '../../telemetry/log/loggers.ts';
 import { emptyRecord, type Recorder, type RequestRecord } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';
 
 export interface StatsDeps {
   readonly direction: Direction;
   readonly settings: WorkloadSettings | undefined;
+  readonly hcm: HttpConnectionManager;
+  /** Undefined: nobody logs. */
+  readonly logSinks?: LogSinks;
   readonly source: SnapshotSource;
   readonly recorder: Recorder;
   readonly identity: CertificateSource;
@@ -33,10 +38,17 @@ function workloadLabel(address: Address | undefined): string {
 export class RequestStats {
   private readonly deps: StatsDeps;
   private readonly scratch: RequestRecord;
+  private readonly loggers: Loggers | undefined;
 
   constructor(deps: StatsDeps) {
     this.deps = deps;
     this.scratch = emptyRecord(deps.direction);
+    this.loggers = loggersOf(deps.hcm, deps, deps.logSinks);
+  }
+
+  /** The last byte of the request has come in. */
+  requestEnded(context: RequestContext, clock: Clock): void {
+    if (this.loggers !== undefined) context.requestEndMs = clock.nowMs();
   }
 
   finish(context: RequestContext, nowMs: number): void {
@@ -61,6 +73,8 @@ export class RequestStats {
     record.destination = context.facts.destination;
     record.bytesReceived = exchange.bytesReceived;
     record.bytesSent = exchange.bytesSent;
+    record.requestMessages = context.call?.requests.messages ?? 0;
+    record.responseMessages = context.call?.responses.messages ?? 0;
     record.rule = context.rule;
     record.requestId = context.requestId;
     record.traceId = context.traceId;
@@ -70,6 +84,9 @@ export class RequestStats {
     if (this.deps.direction === 'outbound') this.outboundPeers(context, record);
     else this.inboundPeers(context, record);
     this.deps.recorder.record(record);
+    if (this.loggers === undefined) return;
+    if (exchange.endOfRequest) context.requestEndMs = context.startMs;
+    this.loggers.write(record, context);
   }
 
   private outboundPeers(context: RequestContext, record: RequestRecord): void {

@@ -9,6 +9,15 @@ export const requestTimedOut: ProxyError = {
   detail: 'upstream request timeout',
 };
 
+/** The time that the client gave in `grpc-timeout`. */
+export const deadlineExceeded: ProxyError = {
+  source: 'upstream',
+  flag: 'UT',
+  status: 504,
+  retry: 'no',
+  detail: 'the deadline that the client set (grpc-timeout) has passed',
+};
+
 export const attemptTimedOut: ProxyError = {
   source: 'upstream',
   flag: 'UT',

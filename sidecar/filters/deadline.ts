@@ -1,0 +1,30 @@
+import type { ProxyError } from '../http/errors.ts';
+import type { Chain } from './chain.ts';
+import type { GrpcCall } from './grpc/call.ts';
+import { stepMs } from './grpc/deadline.ts';
+import { deadlineExceeded, requestTimedOut } from './timeout/errors.ts';
+import type { TimeoutEntry } from './timeout/queue.ts';
+
+/** Starts what a gRPC call has of its own; an error if its time is over before it began. */
+export function beginCall(chain: Chain, call: GrpcCall, timeout: TimeoutEntry): ProxyError | undefined {
+  if (call.malformedTimeout) chain.deps.recorder.count('grpc.timeout-malformed');
+  return call.hasDeadline ? awaitDeadline(chain, call, timeout) : undefined;
+}
+
+/**
+ * A time that ran out, or, when it is a step towards the deadline of a call, undefined and the next step. To be called
+ * whenever the timeout fires.
+ */
+export function awaitDeadline(chain: Chain, call: GrpcCall | undefined, timeout: TimeoutEntry): ProxyError | undefined {
+  if (call?.hasDeadline !== true) return requestTimedOut;
+  const leftMs = call.deadlineMs - chain.deps.clock.nowMs();
+  if (leftMs <= 0) return call.bounded ? requestTimedOut : deadlineExceeded;
+  chain.timeouts.arm(timeout, stepMs(leftMs));
+  return undefined;
+}
+
+/** A route's timeout, beside the deadline of the client if it set one. */
+export function limitTime(chain: Chain, call: GrpcCall | undefined, timeout: TimeoutEntry, timeoutMs: number): void {
+  if (call?.hasDeadline !== true) chain.timeouts.arm(timeout, timeoutMs);
+  else if (call.bound(chain.deps.clock.nowMs() + timeoutMs)) chain.timeouts.arm(timeout, stepMs(timeoutMs));
+}
