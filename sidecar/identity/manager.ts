@@ -3,6 +3,7 @@ import {
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
+  randomBytes,
   type X509Certificate,
 } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
@@ -14,6 +15,7 @@ import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { leafOfChain } from './chain.ts';
+import { certificateOf, type KeyMaterial } from './material.ts';
 import type { CertificateSource, WorkloadCertificate } from './source.ts';
 import type { StateDir } from './state-dir.ts';
 
@@ -34,6 +36,8 @@ export interface IdentityOptions {
   readonly count: (event: string) => void;
 }
 
+/** What OpenSSL takes: a name, an HMAC key and an AES key of 16 bytes each. */
+const TICKET_KEY_BYTES = 48;
 const RETRY_BASE_MS = 200;
 const RETRY_MAX_MS = 30_000;
 /** Clocks that differ by more are worth a warning: certificates begin or end at the wrong time. */
@@ -47,6 +51,8 @@ export class IdentityManager implements CertificateSource {
   private readonly listeners = new Set<(certificate: WorkloadCertificate) => void>();
   private readonly key: KeyObject;
   private certificate: WorkloadCertificate | undefined;
+  /** What the certificate is made of, for other threads. */
+  material: KeyMaterial | undefined;
   /** When the certificate is to be renewed: by the wall clock, and by the one that never jumps. */
   private dueUnixMs = 0;
   private dueMs = 0;
@@ -168,23 +174,19 @@ export class IdentityManager implements CertificateSource {
   }
 
   private adopt(leaf: X509Certificate, chainPem: string, trustPem: string): void {
-    const certificate: WorkloadCertificate = {
+    const material: KeyMaterial = {
       spiffeId: this.options.spiffeId,
       notBeforeUnixMs: leaf.validFromDate.getTime(),
       notAfterUnixMs: leaf.validToDate.getTime(),
       serialHex: leaf.serialNumber.toLowerCase(),
-      context: createSecureContext({
-        key: this.key.export({ type: 'pkcs8', format: 'pem' }),
-        cert: chainPem,
-        ca: trustPem,
-        // Without it OpenSSL refuses to resume a session of a client that showed a certificate.
-        sessionIdContext: 'weft',
-        minVersion: 'TLSv1.3',
-        maxVersion: 'TLSv1.3',
-      }),
+      chainPem,
+      key: this.key,
       trustPem,
       generation: ++this.generation,
+      ticketKeys: randomBytes(TICKET_KEY_BYTES),
     };
+    const certificate = certificateOf(material);
+    this.material = material;
     this.certificate = certificate;
     this.plan(certificate);
     for (const listener of this.listeners) listener(certificate);

@@ -1,0 +1,33 @@
+import type { KeyObject } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import type { WorkloadCertificate } from './source.ts';
+
+/** One generation of an identity, as it goes from thread to thread. */
+export interface KeyMaterial {
+  readonly spiffeId: SpiffeId;
+  readonly notBeforeUnixMs: number;
+  readonly notAfterUnixMs: number;
+  readonly serialHex: string;
+  readonly chainPem: string;
+  readonly key: KeyObject;
+  readonly trustPem: string;
+  readonly generation: number;
+  /** 48 bytes: a ticket of one thread is taken by the others, and by none of another generation. */
+  readonly ticketKeys: Uint8Array;
+}
+
+export function certificateOf(material: KeyMaterial): WorkloadCertificate {
+  const { spiffeId, notBeforeUnixMs, notAfterUnixMs, serialHex, trustPem, generation } = material;
+  const context = createSecureContext({
+    key: material.key.export({ type: 'pkcs8', format: 'pem' }),
+    cert: material.chainPem,
+    ca: trustPem,
+    // Without it OpenSSL refuses to resume a session of a client that showed a certificate.
+    sessionIdContext: 'weft',
+    ticketKeys: Buffer.from(material.ticketKeys),
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+  });
+  return { spiffeId, notBeforeUnixMs, notAfterUnixMs, serialHex, context, trustPem, generation };
+}
