@@ -6,7 +6,6 @@ import {
   randomBytes,
   type X509Certificate,
 } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { buildCsr } from '@weft/policies/identity/x509/csr';
 import { encodePem } from '@weft/policies/identity/x509/pem';
