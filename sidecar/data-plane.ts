@@ -1,7 +1,9 @@
 import { lookup } from 'node:dns';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
+import type { Cluster } from '@weft/policies/model/cluster';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
+import type { LimitState } from './cluster/limits.ts';
 import { ClusterManager } from './cluster/manager.ts';
 import { plaintext } from './cluster/security.ts';
 import type { ResolveHost } from './cluster/strict-dns.ts';
@@ -9,9 +11,11 @@ import { createDispatch } from './filters/chain.ts';
 import { evaluateNetwork } from './filters/rbac/engine.ts';
 import { connectHttp1 } from './http/h1/client.ts';
 import type { CertificateSource } from './identity/source.ts';
+import type { ListenerSharing } from './listener/deps.ts';
 import { createListenerManager, type ListenerManager } from './listener/manager.ts';
 import type { Dial } from './net/connection.ts';
 import { createDial } from './net/dial.ts';
+import type { OverloadState } from './overload/state.ts';
 import type { Recorder } from './telemetry/record.ts';
 
 /** How long a request waits for configuration that is not known yet. */
@@ -26,6 +30,14 @@ export interface DataPlaneOptions {
   readonly prng: Prng;
   /** Addresses of the pod itself, canonical. */
   readonly ownIps: ReadonlySet<string>;
+  /** Undefined: this is the only data thread. */
+  readonly sharing?: ThreadSharing | undefined;
+  readonly overload?: OverloadState | undefined;
+}
+
+/** What a data thread has in common with the others. */
+export interface ThreadSharing extends ListenerSharing {
+  limitsOf(cluster: Cluster): LimitState;
 }
 
 export interface DataPlane {
@@ -42,7 +54,7 @@ const resolveHost: ResolveHost = (host, done) => {
 
 /** Wires the parts that a request passes; one for each data thread. */
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
-  const { source, certificates, recorder, clock, prng } = options;
+  const { source, certificates, recorder, clock, prng, sharing, overload } = options;
   const anywhere = createDial({ certificates, clock, recorder });
   // A Service may pick the pod that calls it. Its own sidecar is not passed on that way, so there is none to do TLS with.
   const dial: Dial = (request, done) =>
@@ -59,6 +71,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     prng,
     onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
     resolveHost,
+    limitsOf: sharing === undefined ? undefined : (cluster) => sharing.limitsOf(cluster),
   });
   const listeners = createListenerManager({
     source,
@@ -69,6 +82,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
     tcpUpstreams: clusters.forTcp,
     evaluateNetwork,
+    sharing,
+    overload,
     createDispatch: (hcm, listener) =>
       createDispatch({
         hcm,
@@ -81,6 +96,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         prng,
         onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
         identity: certificates,
+        overload,
       }),
   });
   return { listeners, clusters };

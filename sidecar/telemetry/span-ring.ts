@@ -36,7 +36,7 @@ export class SpanRing {
   }
 
   push(r: RequestRecord): void {
-    this.slots[this.head] = {
+    this.add({
       traceId: r.traceId,
       spanId: r.spanId,
       parentSpanId: r.parentSpanId,
@@ -57,7 +57,11 @@ export class SpanRing {
       destinationService: r.destinationService,
       remote: r.remote,
       requestId: r.requestId,
-    };
+    });
+  }
+
+  add(span: SpanRecord): void {
+    this.slots[this.head] = span;
     this.head = (this.head + 1) % this.slots.length;
     if (this.held === this.slots.length) this.overwritten++;
     else this.held++;

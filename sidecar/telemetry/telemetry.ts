@@ -13,6 +13,8 @@ const CLOSE_TIMEOUT_MS = 2_000;
 export interface Telemetry {
   readonly metrics: Metrics;
   readonly recorder: SidecarRecorder;
+  /** Between the path and whoever exports. */
+  readonly spans: SpanRing;
   gauge(name: string, help: string, read: () => number): void;
   /** Follows the mesh's settings; called with each snapshot, cheap when nothing changed. */
   configure(settings: WorkloadSettings | undefined, attributes: Readonly<Record<string, string>>): void;
@@ -33,6 +35,7 @@ export function createTelemetry(
   return {
     metrics,
     recorder,
+    spans: ring,
     gauge: (name, help, read) => metrics.gauge(name, help, read),
     configure(settings, attributes) {
       accessLog.mode = settings?.accessLog ?? 'none';
