@@ -24,6 +24,12 @@ const INITIAL_TABLE_BYTES = 4_096;
 /** Longer encodings than five octets are refused, also those of small numbers (RFC 7541 section 5.1). */
 const INTEGER_SHIFT_MAX = 21;
 const NOTHING_REQUIRED = -1;
+/** First bit of an indexed field (RFC 7541 section 6.1). */
+const INDEXED = 0x80;
+const NO_BLOCK = Buffer.alloc(0);
+
+/** What a Huffman string decodes into, shared by all connections: it is read before anything else is decoded. */
+let scratch = Buffer.allocUnsafeSlow(1_024);
 
 /** Turns header blocks of one connection into fields (RFC 7541 section 3). */
 export class HpackDecoder {
@@ -34,8 +40,7 @@ export class HpackDecoder {
   private sizeMax: number;
   /** We lowered the setting: the next block has to begin with an update to at most this (RFC 7541 section 4.2). */
   private sizeRequired = NOTHING_REQUIRED;
-  private scratch: Buffer | undefined;
-  private block: Buffer = Buffer.alloc(0);
+  private block: Buffer = NO_BLOCK;
   private at = 0;
   private end = 0;
   private error: HpackError | undefined;
@@ -71,9 +76,10 @@ export class HpackDecoder {
     this.sizeUpdates();
     while (this.at < this.end && this.error === undefined) {
       const octet = block[this.at] ?? 0;
-      const field = octet >= 0x80 ? this.indexed(octet) : this.literal(octet);
+      const field = octet >= INDEXED ? this.indexed(octet) : this.literal(octet);
       if (field !== undefined) sink.field(field);
     }
+    this.block = NO_BLOCK;
     return this.error;
   }
 
@@ -102,9 +108,9 @@ export class HpackDecoder {
 
   /** RFC 7541 section 6.1. */
   private indexed(octet: number): NamedField | undefined {
-    let index = octet & 0x7f;
-    if (index === 0x7f) index = this.integer(0x7f);
-    else this.at++;
+    const index = octet & 0x7f;
+    if (index === 0x7f) return this.entry(this.integer(0x7f));
+    this.at++;
     return this.entry(index);
   }
 
@@ -142,9 +148,11 @@ export class HpackDecoder {
 
   /** RFC 7541 section 2.3.3. */
   private entry(index: number): NamedField | undefined {
-    if (this.error !== undefined) return undefined;
     const entry = index <= STATIC_ENTRIES ? staticFields[index - 1] : this.table.at(index - STATIC_ENTRIES - 1);
-    if (entry !== undefined) return entry;
+    return entry ?? this.noEntry(index);
+  }
+
+  private noEntry(index: number): undefined {
     return this.fail('index', '2.3.3', `index ${index}, the last one is ${STATIC_ENTRIES + this.table.count}`);
   }
 
@@ -182,7 +190,7 @@ export class HpackDecoder {
     if (length > this.stringBytesMax) return this.tooLong(length);
     if (end > this.end) return this.fail('truncated', '5.2', 'the block ends within a string');
     this.at = end;
-    return length === 0 ? '' : this.block.toString('latin1', start, end);
+    return octets(this.block, start, end);
   }
 
   private huffman(start: number, end: number): string | undefined {
@@ -190,14 +198,12 @@ export class HpackDecoder {
     if (end - start > this.stringBytesMax * 4) return this.tooLong(end - start);
     if (end > this.end) return this.fail('truncated', '5.2', 'the block ends within a string');
     const needed = decodedBytesMax(end - start);
-    if (this.scratch === undefined || this.scratch.length < needed)
-      this.scratch = Buffer.allocUnsafeSlow(Math.max(256, needed));
-    const scratch = this.scratch;
+    if (scratch.length < needed) scratch = Buffer.allocUnsafeSlow(needed);
     const length = huffmanDecode(this.block, start, end, scratch);
     if (length < 0) return this.fail('huffman', '5.2', 'EOS or wrong padding in a Huffman string');
     if (length > this.stringBytesMax) return this.tooLong(length);
     this.at = end;
-    return length === 0 ? '' : scratch.toString('latin1', 0, length);
+    return octets(scratch, 0, length);
   }
 
   private tooLong(bytes: number): undefined {
@@ -208,4 +214,14 @@ export class HpackDecoder {
     this.error ??= { kind, section: `RFC 7541 section ${section}`, detail };
     return undefined;
   }
+}
+
+/** Up to this length adding characters is cheaper than a call into Node; V8 copies them, as the result is short. */
+const ADDED_CHARS_MAX = 6;
+
+function octets(source: Buffer, start: number, end: number): string {
+  if (end - start > ADDED_CHARS_MAX) return source.toString('latin1', start, end);
+  let text = '';
+  for (let i = start; i < end; i++) text += String.fromCharCode(source[i] ?? 0);
+  return text;
 }

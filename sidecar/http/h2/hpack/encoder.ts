@@ -54,6 +54,13 @@ class Name {
   byValue: Map<string, Entry> | undefined = undefined;
   unused = 0;
   lastMissed = 0;
+  /** In the encoder's map. */
+  current = false;
+  /** What came after it in the last head: most heads of a connection have the same names in the same order. */
+  next: Name | undefined = undefined;
+  /** The value of `fixed` that was asked for last, and its index. */
+  fixedValue: string | undefined = undefined;
+  fixedIndex = 0;
 
   constructor(name: string, indexing: Indexing, fixed: StaticName | undefined) {
     this.name = name;
@@ -73,6 +80,8 @@ export class HpackEncoder {
   private readonly keepsCase: boolean;
   /** Smallest size set since the last block, which has to be signalled even when it was raised again (section 4.2). */
   private smallestUpdate = NO_UPDATE;
+  private readonly first = new Name('', Indexing.INCREMENTAL, undefined);
+  private previous: Name = this.first;
 
   constructor(options: HpackEncoderOptions) {
     this.ownBytesMax = options.tableBytesMax;
@@ -97,6 +106,7 @@ export class HpackEncoder {
 
   /** Before the first field of each block. */
   begin(out: ByteWriter): void {
+    this.previous = this.first;
     if (this.smallestUpdate === NO_UPDATE) return;
     out.reserve(2 * INTEGER_BYTES_MAX);
     if (this.smallestUpdate < this.table.bytesMax) writeInteger(out, SIZE_UPDATE, 0x1f, this.smallestUpdate);
@@ -107,23 +117,17 @@ export class HpackEncoder {
   /** `name` as it came in, `lower` its lower case. The characters are octets (Latin-1). */
   field(name: string, lower: string, value: string, out: ByteWriter): void {
     const sent = this.keepsCase ? name : lower;
-    const known = this.names.get(sent) ?? this.learn(sent, lower);
-    const fixed = known.fixed;
-    if (fixed !== undefined) {
-      const index = fixed.indexByValue.get(value);
-      if (index !== undefined) {
-        out.octet(INDEXED | index);
-        return;
-      }
+    const previous = this.previous;
+    let known = previous.next;
+    if (known === undefined || known.name !== sent || !known.current) {
+      known = this.names.get(sent) ?? this.learn(sent, lower);
+      previous.next = known;
     }
-    const entry = this.find(known, value);
-    if (entry === undefined) {
-      this.missed(known, value, out);
-      return;
-    }
-    known.unused = 0;
-    out.reserve(INTEGER_BYTES_MAX);
-    writeInteger(out, INDEXED, 0x7f, this.indexOf(entry));
+    this.previous = known;
+    const newest = known.newest;
+    if (newest !== undefined && newest.value === value) this.hit(newest, out);
+    else if (known.fixedValue === value) out.octet(INDEXED | known.fixedIndex);
+    else this.other(known, value, out);
   }
 
   /** A pseudo-field, with its colon. */
@@ -138,15 +142,39 @@ export class HpackEncoder {
 
   private learn(sent: string, lower: string): Name {
     const known = new Name(sent, indexingFor(lower), staticName(sent));
-    // Only names of the table stay: a name without entries is forgotten, so their number is bounded by its size.
-    if (known.fixed !== undefined) this.names.set(sent, known);
+    // Beyond the fixed ones only names with entries stay, so their number is bounded by the size of the table.
+    if (known.fixed !== undefined) this.keep(known);
     return known;
   }
 
-  private find(known: Name, value: string): Entry | undefined {
-    const newest = known.newest;
-    if (newest === undefined || newest.value === value) return newest;
-    return known.byValue?.get(value);
+  private keep(known: Name): void {
+    this.names.set(known.name, known);
+    known.current = true;
+  }
+
+  private hit(entry: Entry, out: ByteWriter): void {
+    entry.owner.unused = 0;
+    const index = this.indexOf(entry);
+    if (index < 0x7f) {
+      out.octet(INDEXED | index);
+      return;
+    }
+    out.reserve(INTEGER_BYTES_MAX);
+    writeInteger(out, INDEXED, 0x7f, index);
+  }
+
+  /** Neither the newest entry of the name nor the fixed one that was asked for last. */
+  private other(known: Name, value: string, out: ByteWriter): void {
+    const index = known.fixed?.indexByValue.get(value);
+    if (index !== undefined) {
+      known.fixedValue = value;
+      known.fixedIndex = index;
+      out.octet(INDEXED | index);
+      return;
+    }
+    const entry = known.byValue?.get(value);
+    if (entry === undefined) this.missed(known, value, out);
+    else this.hit(entry, out);
   }
 
   private missed(known: Name, value: string, out: ByteWriter): void {
@@ -182,7 +210,7 @@ export class HpackEncoder {
     known.unused++;
     known.entries++;
     if (known.entries === 1) {
-      this.names.set(known.name, known);
+      if (!known.current) this.keep(known);
     } else {
       known.byValue ??= new Map();
       if (known.newest !== undefined) known.byValue.set(known.newest.value, known.newest);
@@ -207,7 +235,10 @@ export class HpackEncoder {
     if (owner.newest !== entry) return;
     owner.newest = undefined;
     owner.byValue = undefined;
-    if (owner.fixed === undefined) this.names.delete(owner.name);
+    if (owner.fixed !== undefined) return;
+    this.names.delete(owner.name);
+    owner.current = false;
+    owner.next = undefined;
   }
 
   /** RFC 7541 section 2.3.3. */
@@ -252,21 +283,41 @@ function writeInteger(out: ByteWriter, first: number, mask: number, value: numbe
   buffer[out.at++] = rest;
 }
 
+/**
+ * Plain is what comes again and again (a value that is not added): Huffman costs 7 ns a character here and 4 ns at the
+ * receiver against 1 ns, to save a quarter of a character. What is added is paid for once.
+ */
 function writeLiteral(out: ByteWriter, first: number, mask: number, index: number, name: string, value: string): void {
   out.reserve(name.length + value.length + 3 * INTEGER_BYTES_MAX);
   writeInteger(out, first, mask, index);
   if (index === 0) writeText(out, name);
-  writeText(out, value);
+  if (first === INCREMENTAL) writeText(out, value);
+  else writePlain(out, value);
 }
 
 /** RFC 7541 section 5.2: the shorter of both codings; the writer has room for the plain one. */
 function writeText(out: ByteWriter, text: string): void {
   const encoded = huffmanBytes(text);
-  if (encoded < text.length) {
-    writeInteger(out, HUFFMAN, 0x7f, encoded);
-    huffmanEncode(text, out);
+  if (encoded >= text.length) {
+    writePlain(out, text);
     return;
   }
-  writeInteger(out, 0, 0x7f, text.length);
-  out.at += out.buffer.write(text, out.at, 'latin1');
+  writeInteger(out, HUFFMAN, 0x7f, encoded);
+  huffmanEncode(text, out);
+}
+
+/** Up to this length a loop is cheaper than a call into Node. */
+const LOOP_CHARS_MAX = 10;
+
+function writePlain(out: ByteWriter, text: string): void {
+  const length = text.length;
+  writeInteger(out, 0, 0x7f, length);
+  const at = out.at;
+  if (length <= LOOP_CHARS_MAX) {
+    const buffer = out.buffer;
+    for (let i = 0; i < length; i++) buffer[at + i] = text.charCodeAt(i);
+  } else {
+    out.buffer.write(text, at, 'latin1');
+  }
+  out.at = at + length;
 }
