@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
+import type { FilterChain, Listener } from '@weft/policies/model/listener';
 import type { Cluster } from '@weft/policies/model/cluster';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { LimitState } from './cluster/limits.ts';
@@ -15,6 +16,7 @@ import type { ListenerSharing } from './listener/deps.ts';
 import { createListenerManager, type ListenerManager } from './listener/manager.ts';
 import type { Dial } from './net/connection.ts';
 import { createDial } from './net/dial.ts';
+import { LoggingRecorder, type LogSinks, loggersOf } from './telemetry/log/loggers.ts';
 import type { OverloadState } from './overload/state.ts';
 import type { Recorder } from './telemetry/record.ts';
 
@@ -26,6 +28,8 @@ export interface DataPlaneOptions {
   readonly listenerNames: readonly string[];
   readonly certificates: CertificateSource;
   readonly recorder: Recorder;
+  /** Outputs of the loggers that listeners name; undefined: they are not written. */
+  readonly logSinks?: LogSinks;
   readonly clock: Clock;
   readonly prng: Prng;
   /** Addresses of the pod itself, canonical. */
@@ -80,6 +84,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     recorder,
     clock,
     onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
+    recorderOf: recordersOf(recorder, options.logSinks),
     tcpUpstreams: clusters.forTcp,
     evaluateNetwork,
     sharing,
@@ -92,6 +97,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         source,
         clusters,
         recorder,
+        ...(options.logSinks === undefined ? {} : { logSinks: options.logSinks }),
         clock,
         prng,
         onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
@@ -100,4 +106,21 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       }),
   });
   return { listeners, clusters };
+}
+
+/** The recorder of each filter chain, with its own loggers where it has any. */
+function recordersOf(
+  recorder: Recorder,
+  sinks: LogSinks | undefined,
+): (terminal: FilterChain['terminal'], listener: Listener) => Recorder {
+  const made = new WeakMap<FilterChain['terminal'], Recorder>();
+  return (terminal, listener) => {
+    let own = made.get(terminal);
+    if (own === undefined) {
+      const loggers = loggersOf(terminal, listener, sinks);
+      own = loggers === undefined ? recorder : new LoggingRecorder(recorder, loggers);
+      made.set(terminal, own);
+    }
+    return own;
+  };
 }

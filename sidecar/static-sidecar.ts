@@ -37,6 +37,7 @@ export async function runStaticSidecar(
     listenerNames: bootstrap.listeners.map((listener) => listener.name),
     certificates: noIdentity,
     recorder: telemetry.recorder,
+    logSinks: telemetry.logSinks,
     clock,
     prng,
     ownIps: new Set(),

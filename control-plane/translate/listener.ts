@@ -1,6 +1,6 @@
+import { type AccessLog, stdoutLog } from '@weft/policies/model/access-log';
 import type { Rbac } from '@weft/policies/model/authorization';
 import {
-  type AccessLog,
   defaultHttpLimits,
   type FilterChain,
   type FilterChainMatch,
@@ -238,8 +238,7 @@ const meshTls = (alpn: readonly string[]): DownstreamTls => ({
   parameters: { versionMin: 'TLSv1.3', versionMax: 'TLSv1.3' },
 });
 
-const accessLogsOf = (settings: WorkloadSettings): AccessLog[] =>
-  settings.accessLog !== 'none' ? [{ kind: 'stdout', path: '' }] : [];
+const accessLogsOf = (settings: WorkloadSettings): AccessLog[] => (settings.accessLog !== 'none' ? [stdoutLog] : []);
 
 const httpManager = (
   statPrefix: string,

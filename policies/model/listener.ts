@@ -1,3 +1,4 @@
+import type { AccessLog } from './access-log.ts';
 import type { AppProtocol, CidrRange, SocketAddress } from './address.ts';
 import type { Rbac } from './authorization.ts';
 import type { RouteConfiguration } from './route.ts';
@@ -14,9 +15,9 @@ export interface Listener {
   readonly addresses: readonly SocketAddress[];
   /** The original destination (SO_ORIGINAL_DST) takes the place of the local address in matches. */
   readonly useOriginalDst: boolean;
-  /** Listener filters tls_inspector and http_inspector. */
   /** Listener filter proxy_protocol: each connection begins with such a header, whose addresses count. */
   readonly proxyProtocol: boolean;
+  /** Listener filters tls_inspector and http_inspector. */
   readonly detectTls: boolean;
   readonly detectHttp: boolean;
   /** How long first bytes are waited for before the connection counts as opaque. */
@@ -84,6 +85,12 @@ export interface HttpConnectionManager {
 export interface HttpLimits {
   readonly headBytesMax: number;
   readonly headersCountMax: number;
+  /** Of the request line, answered with 414; 0: what the head may have. */
+  readonly requestLineBytesMax: number;
+  /** Of a field line, answered with 431; 0: what the head may have. */
+  readonly fieldLineBytesMax: number;
+  /** Answered with 413; 0: none. */
+  readonly requestBodyBytesMax: number;
   /** 0: none. From the first byte of the request to its end. */
   readonly requestTimeoutMs: number;
   /** 0: none. Head complete within this time. */
@@ -98,6 +105,9 @@ export interface HttpLimits {
 export const defaultHttpLimits: HttpLimits = {
   headBytesMax: 61_440,
   headersCountMax: 100,
+  requestLineBytesMax: 0,
+  fieldLineBytesMax: 0,
+  requestBodyBytesMax: 0,
   requestTimeoutMs: 0,
   headTimeoutMs: 60_000,
   streamIdleTimeoutMs: 300_000,
@@ -109,12 +119,6 @@ export const defaultHttpLimits: HttpLimits = {
 export type HttpFilter =
   | { readonly kind: 'rbac'; readonly name: string; readonly rbac: Rbac }
   | { readonly kind: 'router' };
-
-export interface AccessLog {
-  readonly kind: 'stdout' | 'stderr' | 'file';
-  /** Empty for stdout and stderr. */
-  readonly path: string;
-}
 
 export interface TcpProxy {
   readonly kind: 'tcp';

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type { AccessLogFilter, LogFormat } from '../model/access-log.ts';
 import type { Address, AppProtocol, ServicePort } from '../model/address.ts';
 import type { Cluster, Endpoint, EndpointAssignment } from '../model/cluster.ts';
 import type { FilterChain, HttpConnectionManager, Listener } from '../model/listener.ts';
@@ -113,10 +114,46 @@ const routeConfiguration: fc.Arbitrary<RouteConfiguration> = fc
     virtualHosts: hosts.map(([host, routes]) => ({ name: host, domains: [host, `*.${host}`], routes })),
   }));
 
+const operators = fc.constantFrom(
+  'plain',
+  '%START_TIME(%Y-%m-%dT%H:%M:%E3S%z)%',
+  '"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH):64%" %% %RESPONSE_CODE%',
+);
+const logFormat: fc.Arbitrary<LogFormat> = fc.oneof(
+  fc.record({ kind: fc.constant('text' as const), text: operators, omitEmptyValues: fc.boolean() }),
+  fc.record({
+    kind: fc.constant('json' as const),
+    value: fc.record({ a: operators, b: fc.constantFrom(1, true, null), c: fc.record({ d: fc.array(operators) }) }),
+    omitEmptyValues: fc.boolean(),
+  }),
+);
+const logFilter: fc.Arbitrary<AccessLogFilter> = fc.oneof(
+  fc.record({
+    kind: fc.constantFrom('status' as const, 'duration' as const),
+    op: fc.constantFrom('eq' as const, 'ge' as const, 'le' as const),
+    value: count,
+  }),
+  fc.record({ kind: fc.constant('flags' as const), flags: fc.array(fc.constantFrom('UF', 'NR'), { maxLength: 2 }) }),
+  fc.record({ kind: fc.constant('header' as const), match: headerMatch }),
+  fc.record({
+    kind: fc.constantFrom('and' as const, 'or' as const),
+    filters: fc.constant([{ kind: 'not-health-check' as const }, { kind: 'flags' as const, flags: [] }]),
+  }),
+);
 const accessLogs = fc.array(
   fc.oneof(
-    fc.record({ kind: fc.constantFrom('stdout' as const, 'stderr' as const), path: fc.constant('') }),
-    fc.record({ kind: fc.constant('file' as const), path: name }),
+    fc.record({
+      kind: fc.constantFrom('stdout' as const, 'stderr' as const),
+      path: fc.constant(''),
+      format: optional(logFormat),
+      filter: optional(logFilter),
+    }),
+    fc.record({
+      kind: fc.constant('file' as const),
+      path: name,
+      format: optional(logFormat),
+      filter: optional(logFilter),
+    }),
   ),
   { maxLength: 2 },
 );

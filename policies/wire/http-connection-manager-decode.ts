@@ -1,20 +1,9 @@
 import { isMessage } from '@bufbuild/protobuf';
-import {
-  type AccessLog,
-  defaultHttpLimits,
-  type HttpConnectionManager,
-  type HttpFilter,
-  type HttpLimits,
-} from '../model/listener.ts';
+import { defaultHttpLimits, type HttpConnectionManager, type HttpFilter, type HttpLimits } from '../model/listener.ts';
+import { decodeAccessLog } from './access-log-decode.ts';
 import { decodeRbac } from './authorization.ts';
 import type { At } from './decoding.ts';
-import type { AccessLog as AccessLogMessage } from './gen/envoy/config/accesslog/v3/accesslog_pb.ts';
 import type { Http1ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
-import { FileAccessLogSchema } from './gen/envoy/extensions/access_loggers/file/v3/file_pb.ts';
-import {
-  StderrAccessLogSchema,
-  StdoutAccessLogSchema,
-} from './gen/envoy/extensions/access_loggers/stream/v3/stream_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
 import {
@@ -134,6 +123,7 @@ function decodeLimits(message: ManagerMessage, at: At): HttpLimits {
   }
   if (common?.maxHeadersCount === 0) commonAt.field('max_headers_count').fail('has to be at least 1', undefined);
   return {
+    ...defaults,
     headBytesMax: headKb === undefined ? defaults.headBytesMax : headKb * 1024,
     headersCountMax: common?.maxHeadersCount ?? defaults.headersCountMax,
     requestTimeoutMs: time('requestTimeout', defaults.requestTimeoutMs, 'request_timeout'),
@@ -143,18 +133,4 @@ function decodeLimits(message: ManagerMessage, at: At): HttpLimits {
     requestsPerConnectionMax: common?.maxRequestsPerConnection ?? defaults.requestsPerConnectionMax,
     concurrentStreamsMax: message.http2ProtocolOptions?.maxConcurrentStreams ?? defaults.concurrentStreamsMax,
   };
-}
-
-export function decodeAccessLog(log: AccessLogMessage, at: At): AccessLog {
-  const config = log.configType.case === 'typedConfig' ? at.decoding.unpack(log.configType.value) : undefined;
-  if (isMessage(config, StdoutAccessLogSchema)) return { kind: 'stdout', path: '' };
-  if (isMessage(config, StderrAccessLogSchema)) return { kind: 'stderr', path: '' };
-  if (isMessage(config, FileAccessLogSchema)) {
-    if (config.path === '') at.field('typed_config').field('path').fail('is required', undefined);
-    return { kind: 'file', path: config.path };
-  }
-  if (config !== undefined || log.configType.case === undefined) {
-    at.field('typed_config').fail('has to be an access log to stdout, stderr or a file', undefined);
-  }
-  return { kind: 'stdout', path: '' };
 }

@@ -1,14 +1,9 @@
 import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
-import type { AccessLog, HttpConnectionManager, HttpFilter } from '../model/listener.ts';
+import type { HttpConnectionManager, HttpFilter } from '../model/listener.ts';
+import { encodeAccessLog } from './access-log-encode.ts';
 import { encodeRbac } from './authorization.ts';
-import type { AccessLogSchema } from './gen/envoy/config/accesslog/v3/accesslog_pb.ts';
 import type { Http1ProtocolOptionsSchema } from './gen/envoy/config/core/v3/protocol_pb.ts';
-import { FileAccessLogSchema } from './gen/envoy/extensions/access_loggers/file/v3/file_pb.ts';
-import {
-  StderrAccessLogSchema,
-  StdoutAccessLogSchema,
-} from './gen/envoy/extensions/access_loggers/stream/v3/stream_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
 import {
@@ -84,16 +79,5 @@ function encodeHttpFilter(filter: HttpFilter): MessageInitShape<typeof HttpFilte
       return { name: filter.name, configType: typedConfig(RBACSchema, { rules: encodeRbac(filter.rbac) }) };
     case 'router':
       return { name: 'envoy.filters.http.router', configType: typedConfig(RouterSchema) };
-  }
-}
-
-export function encodeAccessLog(log: AccessLog): MessageInitShape<typeof AccessLogSchema> {
-  switch (log.kind) {
-    case 'stdout':
-      return { name: 'envoy.access_loggers.stdout', configType: typedConfig(StdoutAccessLogSchema) };
-    case 'stderr':
-      return { name: 'envoy.access_loggers.stderr', configType: typedConfig(StderrAccessLogSchema) };
-    case 'file':
-      return { name: 'envoy.access_loggers.file', configType: typedConfig(FileAccessLogSchema, { path: log.path }) };
   }
 }

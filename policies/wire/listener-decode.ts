@@ -8,6 +8,7 @@ import type {
   TracingSettings,
   WorkloadSettings,
 } from '../model/listener.ts';
+import { decodeAccessLog } from './access-log-decode.ts';
 import { decodeRbac } from './authorization.ts';
 import type { At } from './decoding.ts';
 import { TrafficDirection } from './gen/envoy/config/core/v3/base_pb.ts';
@@ -19,15 +20,15 @@ import type {
 import type { Listener as ListenerMessage } from './gen/envoy/config/listener/v3/listener_pb.ts';
 import { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts';
 import { OriginalDstSchema } from './gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts';
-import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
 import { ProxyProtocolSchema } from './gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts';
+import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
 import { HttpConnectionManagerSchema } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts';
 import {
   type TcpProxy as TcpProxyMessage,
   TcpProxySchema,
 } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
-import { decodeAccessLog, decodeHttpConnectionManager } from './http-connection-manager-decode.ts';
+import { decodeHttpConnectionManager } from './http-connection-manager-decode.ts';
 import { decodeDownstreamSocket } from './tls-decode.ts';
 import { decodeCidr, decodeDuration, decodeSocketAddress, type StructReader, weftMetadata } from './values.ts';
 
@@ -70,8 +71,8 @@ function decodeListenerFilters(
   at: At,
 ): Pick<Listener, 'useOriginalDst' | 'proxyProtocol' | 'detectTls' | 'detectHttp'> {
   let useOriginalDst = false;
-  let detectTls = false;
   let proxyProtocol = false;
+  let detectTls = false;
   let detectHttp = false;
   for (const [i, { configType }] of message.listenerFilters.entries()) {
     const here = at.field('listener_filters').index(i).field('typed_config');
@@ -81,8 +82,8 @@ function decodeListenerFilters(
     }
     const config = at.decoding.unpack(configType.value);
     if (isMessage(config, OriginalDstSchema)) useOriginalDst = true;
-    else if (isMessage(config, TlsInspectorSchema)) detectTls = true;
     else if (isMessage(config, ProxyProtocolSchema)) proxyProtocol = true;
+    else if (isMessage(config, TlsInspectorSchema)) detectTls = true;
     else if (isMessage(config, HttpInspectorSchema)) detectHttp = true;
     else if (config !== undefined) here.fail(`${config.$typeName} is not a listener filter`, undefined);
   }

@@ -1,5 +1,6 @@
 import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
 import type { FilterChain, FilterChainMatch, Listener, TcpProxy, WorkloadSettings } from '../model/listener.ts';
+import { encodeAccessLog } from './access-log-encode.ts';
 import { encodeRbac } from './authorization.ts';
 import { TrafficDirection } from './gen/envoy/config/core/v3/base_pb.ts';
 import type {
@@ -11,12 +12,12 @@ import type {
 import type { ListenerSchema } from './gen/envoy/config/listener/v3/listener_pb.ts';
 import { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts';
 import { OriginalDstSchema } from './gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts';
-import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
 import { ProxyProtocolSchema } from './gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts';
+import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
 import { HttpConnectionManagerSchema } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts';
 import { TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
-import { encodeAccessLog, encodeHttpConnectionManager, typedConfig } from './http-connection-manager-encode.ts';
+import { encodeHttpConnectionManager, typedConfig } from './http-connection-manager-encode.ts';
 import { encodeDownstreamTls } from './tls-encode.ts';
 import { encodeCidr, encodeDuration, encodeMetadata, encodeSocketAddress, WEFT_METADATA } from './values.ts';
 
@@ -45,10 +46,10 @@ function encodeListenerFilters(listener: Listener): MessageInitShape<typeof List
   if (listener.useOriginalDst) {
     filters.push({ name: 'envoy.filters.listener.original_dst', configType: typedConfig(OriginalDstSchema) });
   }
-  if (listener.detectTls) {
   if (listener.proxyProtocol) {
     filters.push({ name: 'envoy.filters.listener.proxy_protocol', configType: typedConfig(ProxyProtocolSchema) });
   }
+  if (listener.detectTls) {
     filters.push({ name: 'envoy.filters.listener.tls_inspector', configType: typedConfig(TlsInspectorSchema) });
   }
   if (listener.detectHttp) {

@@ -1,5 +1,6 @@
+import type { AccessLog } from '@weft/policies/model/access-log';
 import type { Cluster } from '@weft/policies/model/cluster';
-import type { AccessLog, FilterChain, Listener } from '@weft/policies/model/listener';
+import type { FilterChain, Listener } from '@weft/policies/model/listener';
 import type { RouteConfiguration } from '@weft/policies/model/route';
 import type { DownstreamTls, UpstreamTls } from '@weft/policies/model/tls';
 import type { BootstrapConfig } from '@weft/policies/wire/bootstrap-decode';
@@ -17,18 +18,19 @@ export function checkReferences({ listeners, clusters }: BootstrapConfig): reado
   ];
 }
 
-/** The process writes one access log, wherever a request came in. */
+/** Lines in Weft's own form (`filter_metadata["weft.dev"].settings`) are of the whole process and go to one output. */
 function accessLogErrors(listeners: readonly Listener[]): WireError[] {
   const errors: WireError[] = [];
   let first: AccessLog | undefined;
   for (const [path, chain] of listeners.flatMap((listener, i) =>
-    chainsOf(listener, `static_resources.listeners[${i}]`),
+    listener.settings === undefined ? [] : chainsOf(listener, `static_resources.listeners[${i}]`),
   )) {
     const at = `${path}.filters[${chain.networkRbac.length}].typed_config.access_log`;
     for (const [i, log] of chain.terminal.accessLogs.entries()) {
       first ??= log;
       if (log.kind === first.kind && log.path === first.path) continue;
-      const message = 'is another output than that of the first access log; Weft writes one for the whole process';
+      const message =
+        'is another output than that of the first access log; Weft writes one in its own form for the whole process';
       errors.push({ path: `${at}[${i}]`, message });
     }
   }

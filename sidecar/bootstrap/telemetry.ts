@@ -3,26 +3,24 @@ import { createTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import type { Bootstrap } from './load.ts';
 import { chainsOf } from './references.ts';
 
-/** All requests where the bootstrap names an access log, else those that failed. Called in every data thread. */
+const NO_SETTINGS = { tracing: undefined, accessLog: 'none' } as const;
+
+/**
+ * Listeners with settings of Weft's own log in its own form, as in the mesh; the loggers of others write for
+ * themselves; where nothing is said, what failed is logged. Called in every data thread.
+ */
 export function startTelemetry(
   { listeners, node }: Pick<Bootstrap, 'listeners' | 'node'>,
   log: (line: string) => void,
 ): Telemetry {
-  const named = listeners
-    .flatMap((listener) => chainsOf(listener, ''))
-    .flatMap(([, chain]) => chain.terminal.accessLogs);
-  const [output] = named;
-  const telemetry = createTelemetry(log, streamOutput(output));
-  const settings = listeners.find((listener) => listener.settings !== undefined)?.settings;
-  telemetry.configure(
-    {
-      tracing: undefined,
-      workloadName: node.id,
-      serviceName: node.id,
-      ...settings,
-      accessLog: output === undefined ? (settings?.accessLog ?? 'errors') : 'all',
-    },
-    {},
-  );
+  const own = listeners.filter((listener) => listener.settings !== undefined);
+  const logsOf = (some: Bootstrap['listeners']) =>
+    some.flatMap((listener) => chainsOf(listener, '')).flatMap(([, chain]) => chain.terminal.accessLogs);
+  const telemetry = createTelemetry(log, streamOutput(logsOf(own)[0]));
+  const settings = own[0]?.settings ?? {
+    ...NO_SETTINGS,
+    accessLog: logsOf(listeners).length === 0 ? 'errors' : 'none',
+  };
+  telemetry.configure({ workloadName: node.id, serviceName: node.id, ...settings }, {});
   return telemetry;
 }

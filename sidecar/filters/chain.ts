@@ -12,6 +12,7 @@ import type { ClusterManager } from '../cluster/manager.ts';
 import type { Dispatch } from '../http/exchange.ts';
 import type { CertificateSource } from '../identity/source.ts';
 import type { OverloadState } from '../overload/state.ts';
+import type { LogSinks } from '../telemetry/log/loggers.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import type { RequestFilter } from './filter.ts';
 import { HeadersFilter } from './headers/filter.ts';
@@ -29,6 +30,8 @@ export interface DispatchDeps {
   readonly source: SnapshotSource;
   readonly clusters: ClusterManager;
   readonly recorder: Recorder;
+  /** Outputs of the loggers that a connection manager names. */
+  readonly logSinks?: LogSinks;
   readonly clock: Clock;
   readonly prng: Prng;
   /** How long a request waits for configuration that the control plane has not answered yet. */

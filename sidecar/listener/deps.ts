@@ -1,6 +1,6 @@
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Rbac } from '@weft/policies/model/authorization';
-import type { HttpConnectionManager, Listener } from '@weft/policies/model/listener';
+import type { FilterChain, HttpConnectionManager, Listener } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { Dispatch } from '../http/exchange.ts';
 import type { SlotShare } from '../cluster/shared-slots.ts';
@@ -36,6 +36,8 @@ export interface ListenerDeps {
     connection: NetworkSubject,
   ) => { readonly allowed: boolean; readonly rule: string };
   readonly recorder: Recorder;
+  /** The recorder of a chain that has loggers of its own. */
+  readonly recorderOf?: (terminal: FilterChain['terminal'], listener: Listener) => Recorder;
   readonly clock: Clock;
   /** How long a connection waits for what its destination stands for. */
   readonly onDemandWaitMsMax: number;

@@ -1,51 +1,25 @@
 import type { WorkloadSettings } from '@weft/policies/model/listener';
+import { type AccessLogOutput, LineBuffer } from './log/line-buffer.ts';
 import type { RequestRecord } from './record.ts';
 
-/** Lines held while the output is slow; beyond it they are dropped and counted. */
-const PENDING_LINES_MAX = 10_000;
+export type { AccessLogOutput } from './log/line-buffer.ts';
 
-export interface AccessLogOutput {
-  /** False when the output wants no more until `drained` is called. */
-  write(text: string): boolean;
-  onDrain(listener: () => void): void;
-}
-
-/** One JSON object a line, all lines of a turn of the event loop in one write. */
+/** Weft's own form: one JSON object a line, for the whole process. */
 export class AccessLog {
   mode: WorkloadSettings['accessLog'] = 'none';
-  private lines: string[] = [];
-  private queued = false;
-  private blocked = false;
-  private readonly output: AccessLogOutput;
-  private readonly count: (event: string) => void;
+  private readonly lines: LineBuffer;
 
   constructor(output: AccessLogOutput, count: (event: string) => void) {
-    this.output = output;
-    this.count = count;
-    output.onDrain(() => {
-      this.blocked = false;
-      this.flush();
-    });
+    this.lines = new LineBuffer(output, count);
   }
 
   append(record: RequestRecord): void {
     if (this.mode === 'none' || (this.mode === 'errors' && !isError(record))) return;
-    if (this.lines.length >= PENDING_LINES_MAX) {
-      this.count('access_log_dropped');
-      return;
-    }
-    this.lines.push(accessLogLine(record));
-    if (this.queued || this.blocked) return;
-    this.queued = true;
-    setImmediate(() => this.flush());
+    if (!this.lines.full) this.lines.append(`${accessLogLine(record)}\n`);
   }
 
   flush(): void {
-    this.queued = false;
-    if (this.blocked || this.lines.length === 0) return;
-    const text = `${this.lines.join('\n')}\n`;
-    this.lines = [];
-    this.blocked = !this.output.write(text);
+    this.lines.flush();
   }
 }
 

@@ -1,5 +1,6 @@
 import type { WorkloadSettings } from '@weft/policies/model/listener';
 import { AccessLog, type AccessLogOutput } from './access-log.ts';
+import { LogSinks } from './log/loggers.ts';
 import { Metrics } from './metrics.ts';
 import { SidecarRecorder } from './recorder.ts';
 import { SpanRing } from './span-ring.ts';
@@ -15,6 +16,8 @@ export interface Telemetry {
   readonly recorder: SidecarRecorder;
   /** Between the path and whoever exports. */
   readonly spans: SpanRing;
+  /** Outputs of the loggers that listeners name. */
+  readonly logSinks: LogSinks;
   gauge(name: string, help: string, read: () => number): void;
   /** Follows the mesh's settings; called with each snapshot, cheap when nothing changed. */
   configure(settings: WorkloadSettings | undefined, attributes: Readonly<Record<string, string>>): void;
@@ -27,6 +30,7 @@ export function createTelemetry(
 ): Telemetry {
   const metrics = new Metrics();
   const accessLog = new AccessLog(accessLogOutput, (event) => metrics.count(event));
+  const logSinks = new LogSinks(streamOutput, (event) => metrics.count(event));
   const ring = new SpanRing(SPANS_HELD_MAX);
   const recorder = new SidecarRecorder(metrics, accessLog, ring);
   let tracing: Tracing | undefined;
@@ -36,6 +40,7 @@ export function createTelemetry(
     metrics,
     recorder,
     spans: ring,
+    logSinks,
     gauge: (name, help, read) => metrics.gauge(name, help, read),
     configure(settings, attributes) {
       accessLog.mode = settings?.accessLog ?? 'none';
@@ -57,6 +62,7 @@ export function createTelemetry(
     },
     async close() {
       accessLog.flush();
+      logSinks.flush();
       const late = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());
       await Promise.race([tracing?.close(), late]);
     },

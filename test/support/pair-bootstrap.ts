@@ -28,10 +28,8 @@ const http1Options: JsonObject = {
   },
 };
 
-/** One line for each request on stdout. */
-const accessLog: Json = [
-  { name: 'stdout', typed_config: typed('extensions.access_loggers.stream.v3.StdoutAccessLog') },
-];
+/** One line for each request on stdout, in Weft's own form; Envoy passes over it. */
+const ownLog: JsonObject = { filter_metadata: { 'weft.dev': { settings: { access_log: 'all' } } } };
 
 const tlsVersions: JsonObject = { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' };
 
@@ -119,6 +117,8 @@ export const httpListener = (options: HttpListener): JsonObject => ({
   traffic_direction: options.direction,
   address: socketAddress(options.at),
   ...additional(options.also),
+  // A manager that says itself what it logs is left to that.
+  ...(options.manager?.access_log === undefined ? { metadata: ownLog } : {}),
   filter_chains: [
     {
       ...(options.tls === undefined ? {} : { transport_socket: options.tls }),
@@ -131,7 +131,6 @@ export const httpListener = (options: HttpListener): JsonObject => ({
             server_header_transformation: 'PASS_THROUGH',
             normalize_path: true,
             http_protocol_options: http1Options,
-            access_log: accessLog,
             ...options.manager,
             route_config: {
               name: options.name,
@@ -157,6 +156,7 @@ export const tcpListener = (options: TcpListener): JsonObject => ({
   name: options.name,
   traffic_direction: options.direction,
   address: socketAddress(options.at),
+  metadata: ownLog,
   filter_chains: [
     {
       ...(options.tls === undefined ? {} : { transport_socket: options.tls }),
@@ -166,7 +166,6 @@ export const tcpListener = (options: TcpListener): JsonObject => ({
           typed_config: typed('extensions.filters.network.tcp_proxy.v3.TcpProxy', {
             stat_prefix: options.name,
             cluster: options.cluster,
-            access_log: accessLog,
           }),
         },
       ],

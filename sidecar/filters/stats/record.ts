@@ -1,5 +1,5 @@
-import type { Address } from '@weft/policies/model/address';
 import type { Clock } from '@weft/policies/kit/clock';
+import type { Address } from '@weft/policies/model/address';
 import type { Direction, HttpConnectionManager, WorkloadSettings } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { CertificateSource } from '../../identity/source.ts';

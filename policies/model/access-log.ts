@@ -1,0 +1,38 @@
+import type { HeaderMatch } from './match.ts';
+
+/** One output of lines; every logger writes each exchange that its filter lets pass. */
+export interface AccessLog {
+  readonly kind: 'stdout' | 'stderr' | 'file';
+  /** Empty for stdout and stderr. */
+  readonly path: string;
+  /** Undefined: Envoy's default text. */
+  readonly format: LogFormat | undefined;
+  /** Undefined: everything. */
+  readonly filter: AccessLogFilter | undefined;
+}
+
+/** Strings hold Envoy's command operators, as `parseLogFormat` takes them. */
+export type LogFormat =
+  | { readonly kind: 'text'; readonly text: string; readonly omitEmptyValues: boolean }
+  | { readonly kind: 'json'; readonly value: LogObject; readonly omitEmptyValues: boolean };
+
+export type LogValue = string | number | boolean | null | readonly LogValue[] | LogObject;
+export interface LogObject {
+  readonly [key: string]: LogValue;
+}
+
+export type AccessLogFilter =
+  | {
+      readonly kind: 'status' | 'duration';
+      readonly op: 'eq' | 'ge' | 'le';
+      /** A status, or milliseconds. */
+      readonly value: number;
+    }
+  /** Any of these response flags; empty: any flag at all. */
+  | { readonly kind: 'flags'; readonly flags: readonly string[] }
+  | { readonly kind: 'header'; readonly match: HeaderMatch }
+  /** Health checks never reach the log of a proxy that answers none itself. */
+  | { readonly kind: 'not-health-check' }
+  | { readonly kind: 'and' | 'or'; readonly filters: readonly AccessLogFilter[] };
+
+export const stdoutLog: AccessLog = { kind: 'stdout', path: '', format: undefined, filter: undefined };

@@ -1,0 +1,33 @@
+import type { RequestHead } from '../../http/exchange.ts';
+import type { Headers } from '../../http/headers.ts';
+import type { RequestRecord } from '../record.ts';
+
+/** What only an HTTP exchange has; the request's own context, looked at when its line is written. */
+export interface LoggedExchange {
+  readonly connection: { readonly id: number; readonly peer: LoggedPeer | undefined };
+  /** As it went to the upstream. */
+  readonly head: RequestHead;
+  /** As the client sent it. */
+  readonly path: string;
+  readonly responseHeaders: Headers | undefined;
+  readonly responseTrailers: Headers | undefined;
+  /** The response is one of our own. */
+  readonly localReply: boolean;
+  readonly requestBodyBytes: number;
+  readonly responseBodyBytes: number;
+  /** Of the clock of `startMs`; 0: the request did not end, or nobody asked. */
+  readonly requestEndMs: number;
+  readonly startMs: number;
+}
+
+interface LoggedPeer {
+  readonly subjectAltNames: readonly string[];
+  readonly fingerprint: string;
+}
+
+/** One exchange or connection that has ended, to be logged. One object is used over and over. */
+export interface LogEntry {
+  record: RequestRecord;
+  /** Undefined: an opaque connection, or a request that never became one. */
+  http: LoggedExchange | undefined;
+}

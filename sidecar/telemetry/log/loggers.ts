@@ -1,0 +1,109 @@
+import type { AccessLog } from '@weft/policies/model/access-log';
+import type { Direction, FilterChain, Listener } from '@weft/policies/model/listener';
+import { emptyRecord, type Recorder, type RequestRecord, type TcpProgress } from '../record.ts';
+import type { LogEntry, LoggedExchange } from './entry.ts';
+import { compileFilter, type PassesFilter } from './filter.ts';
+import { compileFormat, type WriteLine } from './format.ts';
+import { type AccessLogOutput, LineBuffer } from './line-buffer.ts';
+import type { OperatorPorts } from './operators.ts';
+
+type Target = Pick<AccessLog, 'kind' | 'path'>;
+
+/** The outputs that loggers share: two loggers of one file write into one. */
+export class LogSinks {
+  private readonly open: (target: Target) => AccessLogOutput;
+  private readonly count: (event: string) => void;
+  private readonly sinks = new Map<string, LineBuffer>();
+
+  constructor(open: (target: Target) => AccessLogOutput, count: (event: string) => void) {
+    this.open = open;
+    this.count = count;
+  }
+
+  sinkOf(target: Target): LineBuffer {
+    const key = `${target.kind} ${target.path}`;
+    let sink = this.sinks.get(key);
+    if (sink === undefined) {
+      sink = new LineBuffer(this.open(target), this.count);
+      this.sinks.set(key, sink);
+    }
+    return sink;
+  }
+
+  flush(): void {
+    for (const sink of this.sinks.values()) sink.flush();
+  }
+}
+
+interface Logger {
+  readonly passes: PassesFilter | undefined;
+  readonly line: WriteLine;
+  readonly sink: LineBuffer;
+}
+
+/** The loggers of one listener's connection manager or TCP proxy, compiled once. */
+export class Loggers {
+  private readonly loggers: readonly Logger[];
+  private readonly entry: LogEntry = { record: emptyRecord('outbound'), http: undefined };
+
+  constructor(logs: readonly AccessLog[], sinks: LogSinks, ports: OperatorPorts) {
+    this.loggers = logs.map((log) => ({
+      passes: log.filter && compileFilter(log.filter),
+      line: compileFormat(log.format, ports),
+      sink: sinks.sinkOf(log),
+    }));
+  }
+
+  write(record: RequestRecord, http: LoggedExchange | undefined): void {
+    const { entry } = this;
+    entry.record = record;
+    entry.http = http;
+    for (const { passes, line, sink } of this.loggers) {
+      if (passes !== undefined && !passes(entry)) continue;
+      if (!sink.full) sink.append(line(entry));
+    }
+    entry.http = undefined;
+  }
+}
+
+/**
+ * The loggers of a filter chain's last filter; undefined: there are none. In the mesh, lines in Weft's own form take
+ * their place (`WorkloadSettings.accessLog`).
+ */
+export function loggersOf(
+  terminal: FilterChain['terminal'],
+  listener: Pick<Listener, 'settings'>,
+  sinks: LogSinks | undefined,
+): Loggers | undefined {
+  if (sinks === undefined || listener.settings !== undefined || terminal.accessLogs.length === 0) return undefined;
+  const trustedHops = terminal.kind === 'http' ? terminal.trustedHops : 0;
+  return new Loggers(terminal.accessLogs, sinks, { trustedHops, environment: process.env });
+}
+
+/** Logs what has no exchange: opaque connections, and requests that could not be read. */
+export class LoggingRecorder implements Recorder {
+  private readonly recorder: Recorder;
+  private readonly loggers: Loggers;
+
+  constructor(recorder: Recorder, loggers: Loggers) {
+    this.recorder = recorder;
+    this.loggers = loggers;
+  }
+
+  record(record: RequestRecord): void {
+    this.recorder.record(record);
+    this.loggers.write(record, undefined);
+  }
+
+  tcpOpened(record: RequestRecord, progress: TcpProgress): () => void {
+    return this.recorder.tcpOpened(record, progress);
+  }
+
+  connection(direction: Direction, open: 1 | -1): void {
+    this.recorder.connection(direction, open);
+  }
+
+  count(event: string): void {
+    this.recorder.count(event);
+  }
+}
