@@ -1,10 +1,15 @@
+import { isIPv6 } from 'node:net';
+
 /** RFC 9110 section 5.6.2: characters of methods, field names and transfer codings. */
 export const TOKEN: Uint8Array = new Uint8Array(256);
 /** What may stand in a request target: visible ASCII but `#`, which begins a fragment and is never sent. */
 export const TARGET: Uint8Array = new Uint8Array(256);
 /** RFC 9110 section 5.5: VCHAR, obs-text, SP and HTAB. */
 export const FIELD_VALUE: Uint8Array = new Uint8Array(256);
-/** RFC 3986 section 3.2.2 and 3.2.3: host and port, without userinfo. */
+/**
+ * Host and port, without userinfo. Of RFC 3986 section 3.2.2 without percent-encodings and sub-delims: no name of a host
+ * has them, and a comma or an escape in one is how two readers are made to see two hosts.
+ */
 export const AUTHORITY: Uint8Array = new Uint8Array(256);
 
 for (let c = 0; c < 256; c++) {
@@ -13,7 +18,7 @@ for (let c = 0; c < 256; c++) {
   if (letterOrDigit || "!#$%&'*+-.^_`|~".includes(char)) TOKEN[c] = 1;
   if (c > 0x20 && c < 0x7f && char !== '#') TARGET[c] = 1;
   if (c === 0x09 || (c >= 0x20 && c !== 0x7f)) FIELD_VALUE[c] = 1;
-  if (letterOrDigit || "-._~!$&'()*+,;=%:[]".includes(char)) AUTHORITY[c] = 1;
+  if (letterOrDigit || '-._~:[]'.includes(char)) AUTHORITY[c] = 1;
 }
 
 export function allOf(table: Uint8Array, text: string, start: number, end: number): boolean {
@@ -28,8 +33,13 @@ export function isToken(text: string): boolean {
 }
 
 /** `host`, `host:port`, `[v6]:port`; the port may be empty (RFC 3986 section 3.2.3). */
-const HOST_PORT = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[^:[\]]+)(?::\d{0,5})?$/;
+const HOST_PORT = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|[^:[\]]+)(?::(\d{0,5}))?$/;
+const PORT_MAX = 65_535;
 
 export function isAuthority(text: string): boolean {
-  return text.length <= 300 && allOf(AUTHORITY, text, 0, text.length) && HOST_PORT.test(text);
+  if (text.length > 300 || !allOf(AUTHORITY, text, 0, text.length)) return false;
+  const match = HOST_PORT.exec(text);
+  if (match === null) return false;
+  const [, ipv6, port] = match;
+  return (ipv6 === undefined || isIPv6(ipv6)) && (port === undefined || Number(port) <= PORT_MAX);
 }

@@ -14,7 +14,7 @@ const TRAILER_FIELDS_MAX = 64;
  * Fields that change framing, routing, authentication or the handling of content may not come after the content (RFC
  * 9110 section 6.5.1). Host, Content-Length, Transfer-Encoding, TE and Connection never get as far as this list.
  */
-const FORBIDDEN_TRAILERS = new Set(
+export const FORBIDDEN_TRAILERS = new Set(
   (
     'trailer content-encoding content-type content-range content-location authorization proxy-authorization ' +
     'proxy-authenticate www-authenticate cookie set-cookie cache-control expect max-forwards pragma range if-match ' +

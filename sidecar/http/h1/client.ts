@@ -12,10 +12,11 @@ import {
 import { Output } from '../output.ts';
 import { ChunkedDecoder } from './chunked.ts';
 import { type AttemptOwner, ClientAttempt } from './client-attempt.ts';
+import { ConnectionReader } from './connection-reader.ts';
 import { CHUNKED, UNTIL_CLOSE } from './framing.ts';
 import { type HeadError, headError, responseError } from './head-error.ts';
 import { ParsedResponse, parseResponseHead } from './parse-response.ts';
-import { EMPTY, findHeadEnd, HEAD_INCOMPLETE, HEAD_TOO_LARGE, ReadBuffer } from './read-buffer.ts';
+import { EMPTY, findHeadEnd, HEAD_INCOMPLETE, HEAD_TOO_LARGE } from './read-buffer.ts';
 
 /** Interim responses to one request; more is an upstream gone wrong. */
 const INTERIM_RESPONSES_MAX = 32;
@@ -35,16 +36,14 @@ export function connectHttp1(transport: UpstreamTransport, options: Http1ClientO
   return new ClientConnection(transport.socket, options);
 }
 
-class ClientConnection implements UpstreamConnection, AttemptOwner {
+class ClientConnection extends ConnectionReader implements UpstreamConnection, AttemptOwner {
   readonly output: Output;
   requests = 0;
   closed = false;
   onChange: (() => void) | undefined = undefined;
-  private readonly socket: Duplex;
   private readonly recorder: Pick<Recorder, 'count'> | undefined;
   private readonly headBytesMax: number;
   private readonly fieldsMax: number;
-  private readonly input = new ReadBuffer();
   private readonly parsed = new ParsedResponse();
   private readonly decoder = new ChunkedDecoder();
   private attempt: ClientAttempt | undefined = undefined;
@@ -52,13 +51,10 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
   private bodyRemaining = 0;
   private interims = 0;
   private draining = false;
-  private endSeen = false;
-  private pumping = false;
-  private paused = false;
   private failure = '';
 
   constructor(socket: Duplex, options: Http1ClientOptions) {
-    this.socket = socket;
+    super(socket);
     this.recorder = options.recorder;
     this.headBytesMax = options.headBytesMax ?? HEAD_BYTES_MAX;
     this.fieldsMax = options.headersCountMax ?? FIELDS_MAX;
@@ -173,23 +169,11 @@ class ClientConnection implements UpstreamConnection, AttemptOwner {
     };
   }
 
-  private pump(): void {
-    if (this.pumping) return;
-    this.pumping = true;
-    for (let more = true; more; ) more = this.advance();
-    this.pumping = false;
-    this.applyPause();
+  protected isStalled(): boolean {
+    return this.attempt !== undefined && this.attempt.unconsumedBytes >= WINDOW_BYTES;
   }
 
-  private applyPause(): void {
-    const stop = this.attempt !== undefined && this.attempt.unconsumedBytes >= WINDOW_BYTES;
-    if (stop === this.paused) return;
-    this.paused = stop;
-    if (stop) this.socket.pause();
-    else this.socket.resume();
-  }
-
-  private advance(): boolean {
+  protected advance(): boolean {
     const attempt = this.attempt;
     if (attempt === undefined) {
       if (this.input.length > 0) this.socket.destroy();

@@ -1,19 +1,38 @@
+import { connectionRecord } from '../../net/connection-record.ts';
 import type { ProxyError } from '../errors.ts';
+import type { DownstreamConnection } from '../exchange.ts';
 import { Headers } from '../headers.ts';
 import type { Output } from '../output.ts';
 import { dateLine, statusLine } from './serialize.ts';
+import type { Http1ServerOptions } from './server-options.ts';
 
 const NO_HEADERS = new Headers();
 
-/** Writes the whole response to a request that no dispatcher answers; the connection closes after it. Returns its size. */
-export function writeError(output: Output, error: ProxyError, unixMs: number): number {
+/**
+ * Writes the whole response to a request that no dispatcher answers, but for its first `announced` octets, which are
+ * out already; the connection closes after it. Returns its size.
+ */
+export function writeError(output: Output, error: ProxyError, unixMs: number, announced: number): number {
   const body = `${error.detail}\n`;
   const head = { status: error.status, reason: '', headers: NO_HEADERS, contentLength: body.length };
   const text =
     `${statusLine(head)}Content-Type: text/plain\r\nContent-Length: ${body.length}\r\n` +
     `${dateLine(unixMs)}Connection: close\r\n\r\n${body}`;
-  output.text(text);
-  return text.length;
+  const rest = announced === 0 ? text : text.slice(announced);
+  output.text(rest);
+  return rest.length;
+}
+
+export function recordRefusal(
+  { recorder, direction, clock }: Pick<Http1ServerOptions, 'recorder' | 'direction' | 'clock'>,
+  connection: DownstreamConnection,
+  error: ProxyError,
+  bytesReceived: number,
+  bytesSent: number,
+): void {
+  const record = connectionRecord(direction, 'http', connection, clock.unixMs());
+  const { status, flag, detail } = error;
+  recorder.record(Object.assign(record, { status, flag, detail, bytesReceived, bytesSent }));
 }
 
 export const CLIENT_GONE: ProxyError = {

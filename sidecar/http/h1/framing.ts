@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { isToken } from './chars.ts';
 import { type HeadError, headError } from './head-error.ts';
-import type { FieldScan } from './parse-fields.ts';
+import { type FieldScan, trimmed } from './parse-fields.ts';
 
 /** How the end of a body is told (RFC 9112 section 6.3): its length, chunks, or the end of the connection. */
 export const CHUNKED = -1;
@@ -44,7 +44,7 @@ function transferEncodingError(value: string): HeadError | undefined {
   const codings = value.toLowerCase().split(',');
   let unknown = '';
   for (let i = 0; i < codings.length; i++) {
-    const coding = (codings[i] ?? '').trim();
+    const coding = trimmed(codings[i] ?? '');
     if (!isToken(coding)) {
       return headError('transfer-encoding', 400, 'RFC 9112 section 7', 'Transfer-Encoding is not a list of codings');
     }
@@ -56,7 +56,7 @@ function transferEncodingError(value: string): HeadError | undefined {
   if (unknown !== '') {
     return headError('transfer-coding', 501, 'RFC 9112 section 6.1', 'an unknown transfer coding');
   }
-  if ((codings.at(-1) ?? '').trim() !== 'chunked') {
+  if (trimmed(codings.at(-1) ?? '') !== 'chunked') {
     return headError('transfer-encoding', 400, 'RFC 9112 section 6.3', 'the final transfer coding is not chunked');
   }
   // Forwarding without decoding would pass a coding on to a hop that did not offer it (RFC 9112 section 7).

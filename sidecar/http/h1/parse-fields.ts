@@ -1,5 +1,5 @@
 import { Headers, lowerName } from '../headers.ts';
-import { FIELD_VALUE, TOKEN } from './chars.ts';
+import { FIELD_VALUE, isToken, TOKEN } from './chars.ts';
 import { type HeadError, headError } from './head-error.ts';
 
 const CR = 0x0d;
@@ -20,8 +20,11 @@ export class FieldScan {
   /** All Connection fields, comma separated; empty if there is none. */
   connection = '';
   upgrade = '';
+  /** All Expect fields, comma separated. */
   expect = '';
   te = '';
+  /** A field that CGI-like applications take for one that frames the message (RFC 3875 section 4.1.18). */
+  framingAlias = '';
 
   reset(): void {
     this.headers = new Headers();
@@ -35,6 +38,7 @@ export class FieldScan {
     this.upgrade = '';
     this.expect = '';
     this.te = '';
+    this.framingAlias = '';
   }
 
   /** Fields that the codec deals in go to the scan, all others to the headers. */
@@ -61,11 +65,16 @@ export class FieldScan {
         this.te = this.te === '' ? value : `${this.te}, ${value}`;
         return;
       case 'expect':
-        if (value.toLowerCase() === '100-continue') this.expect = value;
-        else this.headers.appendLowered(name, lower, value);
+        this.expect = this.expect === '' ? value : `${this.expect}, ${value}`;
         return;
       case 'keep-alive':
       case 'proxy-connection':
+      case 'http2-settings':
+        return;
+      case 'content_length':
+      case 'transfer_encoding':
+        this.framingAlias = name;
+        this.headers.appendLowered(name, lower, value);
         return;
       default:
         this.headers.appendLowered(name, lower, value);
@@ -128,28 +137,83 @@ export function parseFields(text: string, start: number, fieldsMax: number, scan
   return undefined;
 }
 
+/** Without optional white space (RFC 9110 section 5.6.3): `trim` would take more than space and tab. */
+export function trimmed(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
+  return from === 0 && to === text.length ? text : text.slice(from, to);
+}
+
+const isBlank = (code: number): boolean => code === SP || code === HTAB;
+
 /** True when a comma-separated list of tokens has this one, in any casing (RFC 9110 section 5.6.1). */
 export function listHas(list: string, lowerToken: string): boolean {
   if (list.length === 0) return false;
   const lower = list.toLowerCase();
   if (lower === lowerToken) return true;
-  if (!lower.includes(',')) return lower.trim() === lowerToken;
+  if (!lower.includes(',')) return trimmed(lower) === lowerToken;
   for (const item of lower.split(',')) {
-    if (item.trim() === lowerToken) return true;
+    if (trimmed(item) === lowerToken) return true;
   }
   return false;
 }
+
+/** End-to-end fields, which a sender must not name in Connection (RFC 9110 section 7.6.1): it would have them dropped. */
+const END_TO_END = new Set(
+  (
+    'host content-length transfer-encoding content-type content-encoding content-range content-location authorization ' +
+    'cookie set-cookie cache-control expect range date via forwarded x-real-ip x-request-id traceparent tracestate b3'
+  ).split(' '),
+);
+
+const isEndToEnd = (lower: string): boolean => END_TO_END.has(lower) || lower.startsWith('x-forwarded-');
+
+/** True for the values that nearly every message has, and that name no field. */
+function isCommon(connection: string): boolean {
+  switch (connection) {
+    case '':
+    case 'keep-alive':
+    case 'close':
+    case 'Keep-Alive':
+    case 'Close':
+    case 'Upgrade':
+    case 'upgrade':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/**
+ * What Connection may not say in a request: something that is no list of tokens, or the name of an end-to-end field,
+ * which is how what a proxy in front has set is made to disappear.
+ */
+export function connectionError(connection: string): HeadError | undefined {
+  if (isCommon(connection)) return undefined;
+  for (const item of connection.toLowerCase().split(',')) {
+    const name = trimmed(item);
+    if (name === '') continue;
+    if (!isToken(name)) return connectionOption('Connection is not a list of names');
+    if (isEndToEnd(name)) return connectionOption('Connection names an end-to-end field');
+  }
+  return undefined;
+}
+
+const connectionOption = (detail: string): HeadError =>
+  headError('connection-option', 400, 'RFC 9110 section 7.6.1', detail);
 
 /**
  * Drops what belongs to this connection only (RFC 9110 section 7.6.1). `Proxy-Authorization` and `Proxy-Authenticate`
  * stay: they are meant for the proxy that the client named (RFC 9110 section 11.7), which a transparent one is not.
  */
 export function stripConnectionFields(headers: Headers, connection: string): void {
-  if (connection === '') return;
-  const lower = connection.toLowerCase();
-  if (lower === 'keep-alive' || lower === 'close' || lower === 'upgrade') return;
-  for (const item of lower.split(',')) {
-    const name = item.trim();
-    if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade') headers.remove(name);
+  if (isCommon(connection)) return;
+  for (const item of connection.toLowerCase().split(',')) {
+    const name = trimmed(item);
+    if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade' && !isEndToEnd(name)) {
+      headers.remove(name);
+    }
   }
 }

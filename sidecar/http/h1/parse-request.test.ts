@@ -40,7 +40,7 @@ describe('malformed request heads', () => {
     ['9112 3', 'space after the version', `GET / HTTP/1.1 \r\n${H}\r\n`, 'start-line', 400],
     ['9112 3.1', 'method with a bracket', `G[T / HTTP/1.1\r\n${H}\r\n`, 'method', 400],
     ['9112 3.1', 'no method', ` / HTTP/1.1\r\n${H}\r\n`, 'method', 400],
-    ['9112 3.1', 'method too long', `${'G'.repeat(33)} / HTTP/1.1\r\n${H}\r\n`, 'method', 400],
+    ['9112 3.1', 'method too long', `${'G'.repeat(33)} / HTTP/1.1\r\n${H}\r\n`, 'method', 501],
     ['9112 3.2', 'space in the target', `GET /a b HTTP/1.1\r\n${H}\r\n`, 'start-line', 400],
     ['9112 3.2', 'fragment in the target', `GET /a#b HTTP/1.1\r\n${H}\r\n`, 'target', 400],
     ['9112 3.2', 'octet above 0x7e in the target', `GET /\xe9 HTTP/1.1\r\n${H}\r\n`, 'target', 400],

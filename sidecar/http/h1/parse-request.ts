@@ -2,7 +2,15 @@ import type { RequestHead } from '../exchange.ts';
 import { isAuthority, TARGET, TOKEN } from './chars.ts';
 import { CHUNKED, messageFraming } from './framing.ts';
 import { type HeadError, headError } from './head-error.ts';
-import { badOctet, FieldScan, listHas, parseFields, stripConnectionFields } from './parse-fields.ts';
+import {
+  badOctet,
+  connectionError,
+  FieldScan,
+  listHas,
+  parseFields,
+  stripConnectionFields,
+  trimmed,
+} from './parse-fields.ts';
 import type { ReadBuffer } from './read-buffer.ts';
 
 const METHOD_CHARS_MAX = 32;
@@ -46,7 +54,10 @@ export function parseRequestHead(
 
   let space = 0;
   while (space < lineEnd && TOKEN[text.charCodeAt(space)] === 1) space++;
-  if (space === 0 || space > METHOD_CHARS_MAX || text.charCodeAt(space) !== 0x20) return badStartLine(text, space);
+  if (space === 0 || text.charCodeAt(space) !== 0x20) return badStartLine(text, space);
+  if (space > METHOD_CHARS_MAX) {
+    return headError('method', 501, 'RFC 9112 section 3', `a method of more than ${METHOD_CHARS_MAX} characters`);
+  }
   const method = text.slice(0, space);
 
   let targetEnd = space + 1;
@@ -121,11 +132,36 @@ function assemble(
     const targetError = resolveTarget(method, rawTarget, target);
     if (targetError !== undefined) return targetError;
   }
-  if (method === 'CONNECT' && (framing.value !== 0 || scan.contentLengthCount > 0)) {
-    return headError('connect', 400, 'RFC 9110 section 9.3.6', 'CONNECT with content');
-  }
+  const error = contradiction(method, framing.value, scan);
+  if (error !== undefined) return error;
   fill(method, target, version, framing.value, defaults, parsed);
   return undefined;
+}
+
+/** What each field may say by itself, but not in this request. */
+function contradiction(method: string, framing: number, scan: FieldScan): HeadError | undefined {
+  if (scan.framingAlias !== '') {
+    const detail = `${scan.framingAlias} frames the message where "_" is taken for "-"`;
+    return headError('framing-conflict', 400, 'RFC 3875 section 4.1.18', detail);
+  }
+  if (method === 'CONNECT' && (framing !== 0 || scan.contentLengthCount > 0)) {
+    return headError('connect', 400, 'RFC 9110 section 9.3.6', 'CONNECT with content');
+  }
+  if (method === 'TRACE' && framing !== 0) {
+    return headError('trace', 400, 'RFC 9110 section 9.3.8', 'TRACE with content');
+  }
+  if (scan.expect !== '' && scan.expect !== '100-continue' && !onlyContinue(scan.expect)) {
+    return headError('expect', 417, 'RFC 9110 section 10.1.1', 'an expectation other than 100-continue');
+  }
+  return connectionError(scan.connection);
+}
+
+function onlyContinue(expect: string): boolean {
+  for (const item of expect.toLowerCase().split(',')) {
+    const expectation = trimmed(item);
+    if (expectation !== '' && expectation !== '100-continue') return false;
+  }
+  return true;
 }
 
 function fill(
@@ -141,7 +177,9 @@ function fill(
   stripConnectionFields(scan.headers, connection);
   if (scan.te !== '' && listHas(scan.te, 'trailers')) scan.headers.appendLowered('TE', 'te', 'trailers');
   parsed.keepAlive =
-    version === 11 ? connection === '' || !listHas(connection, 'close') : listHas(connection, 'keep-alive');
+    connection === '' || connection === 'keep-alive'
+      ? version === 11 || connection !== ''
+      : !listHas(connection, 'close') && (version === 11 || listHas(connection, 'keep-alive'));
   parsed.framing = framing;
   parsed.head = {
     method,
@@ -157,15 +195,22 @@ function fill(
   };
 }
 
+/** RFC 9110 section 7.8. */
+const PROTOCOL = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?$/;
+
 /**
  * An Upgrade is taken only from a request without content (a proxy may ignore it, RFC 9110 section 7.8), and never to
- * h2c, which RFC 9113 section 3.1 has withdrawn and which would hide requests from policy.
+ * h2c, which RFC 9113 section 3.1 has withdrawn and which would hide requests from policy. Of several protocols one is
+ * passed on, so that what the upstream accepts is what was asked for.
  */
 function tunnelProtocol(method: string, version: 10 | 11, framing: number, scan: FieldScan): string | undefined {
   if (method === 'CONNECT') return '';
-  if (scan.upgrade === '' || version === 10 || framing !== 0) return undefined;
-  if (!listHas(scan.connection, 'upgrade') || listHas(scan.upgrade, 'h2c')) return undefined;
-  return scan.upgrade;
+  if (scan.upgrade === '' || version === 10 || framing !== 0 || !listHas(scan.connection, 'upgrade')) return undefined;
+  if (listHas(scan.upgrade, 'h2c')) return undefined;
+  if (listHas(scan.upgrade, 'websocket')) return method === 'GET' ? 'websocket' : undefined;
+  const comma = scan.upgrade.indexOf(',');
+  const first = comma === -1 ? scan.upgrade : trimmed(scan.upgrade.slice(0, comma));
+  return PROTOCOL.test(first) ? first : undefined;
 }
 
 /** RFC 9112 section 3.2: absolute form, authority form and asterisk form. */
@@ -202,4 +247,23 @@ export function requestTooLarge(input: ReadBuffer, max: number): HeadError {
     return headError('target-too-long', 414, 'RFC 9112 section 3', `the request line is longer than ${max} bytes`);
   }
   return headError('head-too-large', 431, 'RFC 6585 section 5', `the request head is larger than ${max} bytes`);
+}
+
+/** The first line of a head that is longer than such lines may be; a maximum of 0 is none. */
+export function lineTooLong(text: string, requestLineMax: number, fieldLineMax: number): HeadError | undefined {
+  for (let at = 0; at < text.length; ) {
+    const found = text.indexOf('\r\n', at);
+    const end = found === -1 ? text.length : found;
+    const length = end - at;
+    if (at === 0 && requestLineMax > 0 && length > requestLineMax) {
+      const detail = `the request line is longer than ${requestLineMax} bytes`;
+      return headError('target-too-long', 414, 'RFC 9112 section 3', detail);
+    }
+    if (at > 0 && fieldLineMax > 0 && length > fieldLineMax) {
+      const detail = `a field line is longer than ${fieldLineMax} bytes`;
+      return headError('field-too-long', 431, 'RFC 6585 section 5', detail);
+    }
+    at = end + 2;
+  }
+  return undefined;
 }

@@ -67,6 +67,8 @@ function fill(
   if (!framing.ok) return framing.error;
 
   const headers = scan.headers;
+  // Fields of requests that the scan takes out of them; what an upstream says with them is the client's to judge.
+  if (scan.expect !== '') headers.appendLowered('Expect', 'expect', scan.expect);
   stripConnectionFields(headers, scan.connection);
   // The protocol that was switched to belongs to the answer; elsewhere Upgrade is an offer to this hop only.
   if (status === 101 && scan.upgrade !== '') headers.appendLowered('Upgrade', 'upgrade', scan.upgrade);

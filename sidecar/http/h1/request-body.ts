@@ -2,7 +2,7 @@ import { WINDOW_BYTES } from '../exchange.ts';
 import type { Headers } from '../headers.ts';
 import { ChunkedDecoder } from './chunked.ts';
 import { CHUNKED } from './framing.ts';
-import type { HeadError } from './head-error.ts';
+import { type HeadError, headError } from './head-error.ts';
 import { EMPTY, type ReadBuffer } from './read-buffer.ts';
 import type { ServerExchange } from './server-exchange.ts';
 
@@ -102,3 +102,6 @@ export class RequestBody {
     return true;
   }
 }
+
+export const bodyTooLarge = (max: number): HeadError =>
+  headError('body-too-large', 413, 'RFC 9110 section 15.5.14', `the content is larger than ${max} bytes`);

@@ -1,6 +1,12 @@
 import type { HttpLimits } from '@weft/policies/model/listener';
 import type { HeadError } from './head-error.ts';
-import { type ParsedRequest, parseRequestHead, type RequestDefaults, requestTooLarge } from './parse-request.ts';
+import {
+  lineTooLong,
+  type ParsedRequest,
+  parseRequestHead,
+  type RequestDefaults,
+  requestTooLarge,
+} from './parse-request.ts';
 import { findHeadEnd, HEAD_INCOMPLETE, HEAD_TOO_LARGE, type ReadBuffer } from './read-buffer.ts';
 
 /** RFC 9112 section 2.2: empty lines before a request line are ignored; some. */
@@ -8,20 +14,20 @@ const LEADING_EMPTY_LINES_MAX = 4;
 const CR = 0x0d;
 const LF = 0x0a;
 
+export type RequestLimits = Pick<
+  HttpLimits,
+  'headBytesMax' | 'headersCountMax' | 'requestLineBytesMax' | 'fieldLineBytesMax'
+>;
+
 /** Finds one request head after the other in a connection's bytes. */
 export class RequestReader {
   private readonly input: ReadBuffer;
   private readonly parsed: ParsedRequest;
-  private readonly limits: Pick<HttpLimits, 'headBytesMax' | 'headersCountMax'>;
+  private readonly limits: RequestLimits;
   private readonly defaults: RequestDefaults;
   private emptyLines = 0;
 
-  constructor(
-    input: ReadBuffer,
-    parsed: ParsedRequest,
-    limits: Pick<HttpLimits, 'headBytesMax' | 'headersCountMax'>,
-    defaults: RequestDefaults,
-  ) {
+  constructor(input: ReadBuffer, parsed: ParsedRequest, limits: RequestLimits, defaults: RequestDefaults) {
     this.input = input;
     this.parsed = parsed;
     this.limits = limits;
@@ -41,11 +47,18 @@ export class RequestReader {
     if (end === HEAD_INCOMPLETE) return 'incomplete';
     if (end === HEAD_TOO_LARGE) return requestTooLarge(input, this.limits.headBytesMax);
     const text = input.bytes.toString('latin1', input.at, end);
-    const error = parseRequestHead(text, this.limits.headersCountMax, this.defaults, this.parsed);
+    const error =
+      this.lineError(text) ?? parseRequestHead(text, this.limits.headersCountMax, this.defaults, this.parsed);
     if (error !== undefined) return error;
     const bytes = end + 4 - input.at;
     input.take(bytes);
     this.emptyLines = 0;
     return bytes;
+  }
+
+  private lineError(text: string): HeadError | undefined {
+    const { requestLineBytesMax, fieldLineBytesMax } = this.limits;
+    if (requestLineBytesMax === 0 && fieldLineBytesMax === 0) return undefined;
+    return lineTooLong(text, requestLineBytesMax, fieldLineBytesMax);
   }
 }

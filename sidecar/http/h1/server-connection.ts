@@ -1,20 +1,19 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import type { Clock } from '@weft/policies/kit/clock';
-import type { HttpLimits } from '@weft/policies/model/listener';
-import { connectionRecord, hostPort } from '../../net/connection-record.ts';
-import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts';
+import { hostPort } from '../../net/connection-record.ts';
+import type { Timed } from '../../net/deadlines.ts';
 import type { ProxyError } from '../errors.ts';
 import { type DownstreamConnection, WINDOW_BYTES } from '../exchange.ts';
 import type { Headers } from '../headers.ts';
 import { Output } from '../output.ts';
-import { CLIENT_GONE, timeoutError, writeError } from './error-response.ts';
+import { ConnectionReader } from './connection-reader.ts';
+import { CLIENT_GONE, recordRefusal, timeoutError, writeError } from './error-response.ts';
 import { type HeadError, requestError } from './head-error.ts';
 import { ParsedRequest } from './parse-request.ts';
-import { ReadBuffer } from './read-buffer.ts';
-import { type BodySink, LEFTOVER_BYTES_MAX, RequestBody } from './request-body.ts';
+import { type BodySink, bodyTooLarge, LEFTOVER_BYTES_MAX, RequestBody } from './request-body.ts';
 import { RequestReader } from './request-reader.ts';
+import { RequestTimers } from './request-timers.ts';
 import { type ExchangeOwner, ServerExchange } from './server-exchange.ts';
 import type { Http1ServerConnection, Http1ServerOptions } from './server-options.ts';
 
@@ -26,53 +25,49 @@ const LEFTOVER_TIMEOUT_MS = 5_000;
 /** A closed connection is read on for a while, so that a TCP reset does not destroy the response (RFC 9112 section 9.6). */
 const LINGER_TIMEOUT_MS = 1_000;
 const LINGER_BYTES_MAX = 1_048_576;
+/** When a client that has closed its side is probed again: once for a near one, once for one far away. */
+const PROBE_AGAIN_MS = [250, 2_000] as const;
+const KEEP_ALIVE_PROBE_MS = 10_000;
 type Phase = 'idle' | 'head' | 'exchange' | 'closing' | 'closed';
 
-/** One downstream connection: its requests one after the other, its timeouts, its end. */
-export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1ServerConnection {
+/** One downstream connection: its requests one after the other, its end. */
+export class ServerConnection
+  extends ConnectionReader
+  implements ExchangeOwner, BodySink, Timed, Http1ServerConnection
+{
   readonly output: Output;
   deadlineMs = Number.POSITIVE_INFINITY;
-  private readonly socket: Duplex;
   private readonly connection: DownstreamConnection;
   private readonly options: Http1ServerOptions;
-  private readonly limits: HttpLimits;
-  private readonly clock: Clock;
-  private readonly deadlines: Deadlines;
+  private readonly timers: RequestTimers;
   private readonly reader: RequestReader;
-  private readonly input = new ReadBuffer();
   private readonly parsed = new ParsedRequest();
-  private readonly body = new RequestBody(this.input, this);
+  private readonly body: RequestBody;
   private phase: Phase = 'idle';
   private exchange: ServerExchange | undefined = undefined;
   private requests = 0;
+  /** Of the content of this request so far. */
+  private bodyBytes = 0;
   private leftoverBytes = 0;
-  private pumping = false;
-  private paused = false;
-  private endSeen = false;
   private draining = false;
   private closeAfter = false;
-  /** When the whole request has to be there. */
-  private requestDeadlineMs = Number.POSITIVE_INFINITY;
 
   constructor(socket: Duplex, connection: DownstreamConnection, options: Http1ServerOptions) {
-    this.socket = socket;
+    super(socket);
     this.connection = connection;
     this.options = options;
-    this.limits = options.limits;
-    this.clock = options.clock;
-    this.deadlines = deadlinesOf(options.clock);
+    this.body = new RequestBody(this.input, this);
     this.reader = new RequestReader(this.input, this.parsed, options.limits, {
       scheme: options.scheme ?? 'http',
       authority: hostPort(connection.destinationIp, connection.destinationPort),
     });
     this.output = new Output(socket, () => this.onFlushed());
-    this.deadlines.add(this);
+    this.timers = new RequestTimers(this, options.limits, options.clock);
     socket.on('data', (chunk: Buffer) => this.onData(chunk));
     socket.on('end', () => this.onEnd());
     socket.on('drain', () => this.exchange?.receiver?.onWritable());
     socket.on('error', () => undefined);
     socket.on('close', () => this.onClose());
-    this.setTimeoutMs(this.limits.idleTimeoutMs);
     if (options.firstBytes !== undefined) this.input.push(options.firstBytes);
     socket.resume();
     // The end may have come before the codec was chosen.
@@ -88,7 +83,7 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
     this.draining = true;
     if (this.phase !== 'idle' || this.input.length > 0) return;
     // The first request of a connection that was accepted may be under way; only after one does a client expect a close.
-    if (this.requests === 0) this.setTimeoutMs(FIRST_REQUEST_MS);
+    if (this.requests === 0) this.timers.wait(FIRST_REQUEST_MS);
     else this.beginClose();
   }
 
@@ -97,7 +92,7 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
   }
 
   unixMs(): number {
-    return this.clock.unixMs();
+    return this.options.clock.unixMs();
   }
 
   onConsumed(exchange: ServerExchange, bytes: number): void {
@@ -107,11 +102,15 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
   }
 
   keepsAlive(exchange: ServerExchange, delimited: boolean): boolean {
+    const { requestsPerConnectionMax } = this.options.limits;
     this.closeAfter =
-      !delimited || !this.parsed.keepAlive || this.draining || this.endSeen || !this.body.canEnd(exchange);
-    if (this.limits.requestsPerConnectionMax > 0 && this.requests >= this.limits.requestsPerConnectionMax) {
-      this.closeAfter = true;
-    }
+      !delimited ||
+      !this.parsed.keepAlive ||
+      this.draining ||
+      // What was pipelined before the client closed its side is still answered (RFC 9112 section 9.3.2).
+      (this.endSeen && this.input.length === 0) ||
+      !this.body.canEnd(exchange) ||
+      (requestsPerConnectionMax > 0 && this.requests >= requestsPerConnectionMax);
     return !this.closeAfter;
   }
 
@@ -123,7 +122,7 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
   onProgress(exchange: ServerExchange): void {
     if (exchange !== this.exchange) return;
     if (exchange.state === 'ended') this.output.schedule();
-    else this.touch(exchange);
+    else this.timers.touch(exchange.requestComplete);
   }
 
   onAbort(exchange: ServerExchange): void {
@@ -144,14 +143,11 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
     }
     if (exchange === undefined) {
       this.options.recorder.count('http1_head_timeout');
-      this.refuse(timeoutError(408, 'DT', 'the request head was not complete in time'));
+      this.refuseWith(timeoutError(408, 'DT', 'the request head was not complete in time'));
       return;
     }
-    if (exchange.state === 'ended') {
-      this.beginClose();
-      return;
-    }
-    if (!exchange.requestComplete && nowMs >= this.requestDeadlineMs) {
+    if (exchange.state === 'ended') return this.beginClose();
+    if (!exchange.requestComplete && this.timers.requestIsLate(nowMs)) {
       this.options.recorder.count('http1_request_timeout');
       this.failExchange(exchange, timeoutError(408, 'DT', 'the request was not complete in time'));
       return;
@@ -162,34 +158,43 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
   }
 
   private onData(chunk: Buffer): void {
-    if (this.phase === 'closing') {
-      this.leftoverBytes += chunk.length;
-      if (this.leftoverBytes > LINGER_BYTES_MAX) this.socket.destroy();
+    if (this.phase !== 'closing') {
+      this.input.push(chunk);
+      this.pump();
       return;
     }
-    this.input.push(chunk);
-    this.pump();
+    this.leftoverBytes += chunk.length;
+    if (this.leftoverBytes > LINGER_BYTES_MAX) this.socket.destroy();
   }
 
   private onEnd(): void {
     this.endSeen = true;
     if (this.phase === 'closing') return;
+    const waiting = this.exchange;
     this.pump();
-    const exchange = this.exchange;
-    if (exchange === undefined) {
+    if (this.exchange === undefined) {
       if (this.phase !== 'closed') this.beginClose();
-      return;
-    }
-    // A client that is gone looks like one that only closed its side, which none does that waits for an answer: the
-    // upstream is told at once, instead of working on for nobody.
-    const waits = exchange.state === 'head' || exchange.state === 'body';
-    if (waits && exchange.head.protocol === undefined) this.socket.destroy();
+    } else if (this.exchange === waiting) this.probe(waiting, 0);
+  }
+
+  /**
+   * A client may close its side and wait for its answer (RFC 9112 section 9.6). One that is gone altogether looks the
+   * same until something is written: a gone one resets the connection, and its upstream need not work on for nobody.
+   * What is written is the beginning of the answer, which is the same for every answer.
+   */
+  private probe(exchange: ServerExchange, round: number): void {
+    if (exchange !== this.exchange || exchange.head.protocol !== undefined) return;
+    // For the rest of a response that has begun and pauses: the kernel tells when the other end is no more.
+    if (round === 0 && this.socket instanceof Socket) this.socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
+    if (!exchange.announce()) return;
+    const againMs = PROBE_AGAIN_MS[round];
+    if (againMs !== undefined) this.options.clock.after(againMs, () => this.probe(exchange, round + 1));
   }
 
   private onClose(): void {
     if (this.phase === 'closed') return;
     this.phase = 'closed';
-    this.deadlines.remove(this);
+    this.timers.stop();
     this.input.clear();
     this.output.discard();
     const exchange = this.exchange;
@@ -206,16 +211,7 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
     this.options.onClose?.();
   }
 
-  /** Runs until there is nothing more to do with what was read. Calls back into it from a receiver change nothing. */
-  private pump(): void {
-    if (this.pumping) return;
-    this.pumping = true;
-    for (let more = true; more; ) more = this.advance();
-    this.pumping = false;
-    this.applyPause();
-  }
-
-  private advance(): boolean {
+  protected advance(): boolean {
     if (this.phase === 'closing' || this.phase === 'closed') return false;
     const exchange = this.exchange;
     if (exchange === undefined) return this.readHead();
@@ -223,74 +219,54 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
   }
 
   /** Reads no more than is needed: not beyond the credit of the receiver, nor far into the next request. */
-  private applyPause(): void {
-    if (this.phase === 'closing' || this.phase === 'closed') return;
+  protected isStalled(): boolean {
     const exchange = this.exchange;
-    const stop =
+    return (
       exchange !== undefined &&
       (exchange.tunnel || exchange.state !== 'ended' || exchange.requestComplete) &&
-      (exchange.unconsumedBytes >= WINDOW_BYTES || this.input.length >= HELD_BYTES_MAX);
-    if (stop === this.paused) return;
-    this.paused = stop;
-    if (stop) this.socket.pause();
-    else this.socket.resume();
+      (exchange.unconsumedBytes >= WINDOW_BYTES || this.input.length >= HELD_BYTES_MAX)
+    );
   }
 
   private readHead(): boolean {
     const found = this.reader.next();
-    if (found === 'nothing') return false;
-    if (found === 'incomplete') {
-      this.onHeadIncomplete();
+    if (found === 'nothing' || found === 'incomplete') {
+      // The rest of it never comes.
+      if (this.endSeen) this.beginClose();
+      else if (found === 'incomplete' && this.phase !== 'head') {
+        this.phase = 'head';
+        this.timers.waitHead();
+      }
       return false;
     }
-    if (typeof found === 'number') {
-      this.begin(found);
-      return true;
-    }
-    this.options.recorder.count(`http1_downstream_${found.kind}`);
-    this.refuse(requestError(found));
+    if (typeof found === 'number') return this.begin(found);
+    this.refuse(found);
     return false;
   }
 
-  private onHeadIncomplete(): void {
-    if (this.phase === 'head') return;
-    this.phase = 'head';
-    this.startRequestTimer();
-    const headTimeoutMs = this.limits.headTimeoutMs === 0 ? Number.POSITIVE_INFINITY : this.limits.headTimeoutMs;
-    this.deadlines.set(this, Math.min(this.clock.nowMs() + headTimeoutMs, this.requestDeadlineMs));
-  }
-
-  private startRequestTimer(): void {
-    const timeoutMs = this.limits.requestTimeoutMs;
-    this.requestDeadlineMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : this.clock.nowMs() + timeoutMs;
-  }
-
-  private begin(headBytes: number): void {
-    const head = this.parsed.head;
-    if (head === undefined) return;
-    if (this.phase === 'idle') this.startRequestTimer();
+  private begin(headBytes: number): boolean {
+    const { head, framing } = this.parsed;
+    if (head === undefined) return false;
+    const bodyBytesMax = this.options.limits.requestBodyBytesMax;
+    if (bodyBytesMax > 0 && framing > bodyBytesMax) {
+      this.refuse(bodyTooLarge(bodyBytesMax));
+      return false;
+    }
+    if (this.phase === 'idle') this.timers.beginRequest();
     this.phase = 'exchange';
     this.requests++;
+    this.bodyBytes = 0;
     this.leftoverBytes = 0;
     this.closeAfter = false;
-    this.body.begin(this.parsed.framing);
-    const exchange = new ServerExchange(
-      this,
-      head,
-      this.parsed.framing === 0 && head.protocol === undefined,
-      this.connection,
-    );
+    this.body.begin(framing);
+    const endOfRequest = framing === 0 && head.protocol === undefined;
+    const exchange = new ServerExchange(this, head, endOfRequest, this.connection);
     exchange.bytesReceived = headBytes;
     this.exchange = exchange;
-    this.touch(exchange);
+    this.timers.touch(endOfRequest);
     this.options.dispatch(exchange);
-  }
-
-  private touch(exchange: ServerExchange): void {
-    const idleMs = this.limits.streamIdleTimeoutMs;
-    const idleAtMs = idleMs === 0 ? Number.POSITIVE_INFINITY : this.clock.nowMs() + idleMs;
-    const atMs = exchange.requestComplete ? idleAtMs : Math.min(idleAtMs, this.requestDeadlineMs);
-    this.deadlines.set(this, atMs);
+    if (this.endSeen && exchange.requestComplete) this.probe(exchange, 0);
+    return true;
   }
 
   /** The client closed before its request was complete: it is never taken for complete (RFC 9112 section 8). */
@@ -313,6 +289,14 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
     exchange.bytesReceived += chunk.length;
     if (end) exchange.requestComplete = true;
     if (exchange.state === 'dead') return;
+    const bodyBytesMax = this.options.limits.requestBodyBytesMax;
+    if (bodyBytesMax > 0 && !exchange.tunnel) {
+      this.bodyBytes += chunk.length;
+      if (this.bodyBytes > bodyBytesMax && exchange.state !== 'ended') {
+        this.onBadChunk(exchange, bodyTooLarge(bodyBytesMax));
+        return;
+      }
+    }
     const receiver = exchange.receiver;
     if (exchange.state === 'ended' && !exchange.tunnel) {
       this.leftoverBytes += chunk.length;
@@ -323,7 +307,7 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
     } else if (receiver !== undefined) {
       exchange.continued = true;
       exchange.unconsumedBytes += chunk.length;
-      this.touch(exchange);
+      this.timers.touch(exchange.requestComplete);
       receiver.onData(chunk, end);
     }
     if (end) this.nextIfDone(exchange);
@@ -344,7 +328,7 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
       this.beginClose();
       return;
     }
-    if (!exchange.requestComplete) this.setTimeoutMs(LEFTOVER_TIMEOUT_MS);
+    if (!exchange.requestComplete) this.timers.wait(LEFTOVER_TIMEOUT_MS);
     this.nextIfDone(exchange);
     this.pump();
   }
@@ -362,7 +346,7 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
       return;
     }
     this.phase = 'idle';
-    this.setTimeoutMs(this.limits.idleTimeoutMs);
+    this.timers.waitIdle();
     if (this.endSeen && this.input.length === 0) this.beginClose();
   }
 
@@ -376,20 +360,21 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
     if (!answer) this.onAbort(exchange);
     this.exchange = undefined;
     if (answer) {
-      exchange.bytesSent += writeError(this.output, error, this.clock.unixMs());
+      exchange.bytesSent += writeError(this.output, error, this.unixMs(), exchange.announced);
       this.beginClose();
     }
     receiver?.onDone();
   }
 
   /** A head that is no request: answered and recorded here, since no dispatcher ever sees it. */
-  private refuse(error: ProxyError): void {
-    const { recorder, direction } = this.options;
-    const record = connectionRecord(direction, 'http', this.connection, this.clock.unixMs());
-    Object.assign(record, { status: error.status, flag: error.flag, detail: error.detail });
-    record.bytesReceived = this.input.length;
-    record.bytesSent = writeError(this.output, error, this.clock.unixMs());
-    recorder.record(record);
+  private refuse(error: HeadError): void {
+    this.options.recorder.count(`http1_downstream_${error.kind}`);
+    this.refuseWith(requestError(error));
+  }
+
+  private refuseWith(error: ProxyError): void {
+    const bytesSent = writeError(this.output, error, this.unixMs(), 0);
+    recordRefusal(this.options, this.connection, error, this.input.length, bytesSent);
     this.beginClose();
   }
 
@@ -401,12 +386,8 @@ export class ServerConnection implements ExchangeOwner, BodySink, Timed, Http1Se
     this.input.clear();
     this.output.writeNow();
     this.socket.end();
-    if (this.paused) this.socket.resume();
-    this.setTimeoutMs(LINGER_TIMEOUT_MS);
-  }
-
-  private setTimeoutMs(timeoutMs: number): void {
-    this.deadlines.set(this, timeoutMs === 0 ? Number.POSITIVE_INFINITY : this.clock.nowMs() + timeoutMs);
+    this.setPaused(false);
+    this.timers.wait(LINGER_TIMEOUT_MS);
   }
 }
 

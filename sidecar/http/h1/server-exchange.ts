@@ -20,6 +20,9 @@ export interface ExchangeOwner {
   onAbort(exchange: ServerExchange): void;
 }
 
+const ANNOUNCEABLE = 'HTTP/1.1 ';
+const ANNOUNCED_AT_ONCE = 4;
+
 /** `head`: not begun; `body`: head is out; `ended`: complete; `dead`: reset, by either side. */
 export type ResponseState = 'head' | 'body' | 'ended' | 'dead';
 
@@ -39,6 +42,8 @@ export class ServerExchange implements Downstream {
   /** The request has been read to its end. */
   requestComplete: boolean;
   tunnel = false;
+  /** Octets of the status line that are out ahead of it. */
+  announced = 0;
   private readonly owner: ExchangeOwner;
   /** Body bytes still to be written, CHUNKED, UNTIL_CLOSE; 0 also where no body may follow. */
   private framing = 0;
@@ -51,6 +56,16 @@ export class ServerExchange implements Downstream {
     this.connection = connection;
     this.requestComplete = endOfRequest;
     this.continued = !head.expectContinue;
+  }
+
+  /** Writes some of what every response begins with, ahead of it. False: there is nothing more to write so. */
+  announce(): boolean {
+    if (this.state !== 'head' || this.announced >= ANNOUNCEABLE.length) return false;
+    const octets = ANNOUNCEABLE.slice(this.announced, this.announced + ANNOUNCED_AT_ONCE);
+    this.announced += octets.length;
+    this.bytesSent += octets.length;
+    this.owner.output.text(octets);
+    return true;
   }
 
   consumed(bytes: number): void {
@@ -168,7 +183,9 @@ export class ServerExchange implements Downstream {
     return this.head.version === 10 ? `${text}Connection: keep-alive\r\n` : text;
   }
 
-  private emit(text: string): void {
+  private emit(whole: string): void {
+    const text = this.announced === 0 ? whole : whole.slice(this.announced);
+    this.announced = 0;
     this.bytesSent += text.length;
     this.owner.output.text(text);
   }

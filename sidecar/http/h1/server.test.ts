@@ -117,22 +117,6 @@ describe('HTTP/1.1 server', () => {
     s.connection.destroy();
   });
 
-  test('a client that closes its side before the answer is gone: the receiver is told', async () => {
-    const told: string[] = [];
-    const s = serve((exchange) => {
-      exchange.receiver = {
-        onData: () => undefined,
-        onTrailers: () => undefined,
-        onReset: (error) => told.push(error.flag),
-        onWritable: () => undefined,
-        onDone: () => told.push('done'),
-      };
-    });
-    s.client.end('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n');
-    await s.closed;
-    assert.deepEqual(told, ['DC', 'done']);
-  });
-
   test('a tunnel: held until accepted, then bytes both ways with half-close', async () => {
     let exchange: Downstream | undefined;
     const got: string[] = [];
