@@ -1,15 +1,36 @@
-import { execFile, execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+/** What the kernel says of a process. */
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
-/** User and system time of all threads of a process, in microseconds (proc_pid_stat(5), fields 14 and 15). */
+/** Time on a processor of each thread, in microseconds, by thread id: /proc/<pid>/task/<tid>/schedstat, exact to the nanosecond. */
+export function threadCpuUs(pid: number): ReadonlyMap<number, number> {
+  const threads = new Map<number, number>();
+  for (const tid of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const [ns = ''] = readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ', 1);
+      threads.set(Number(tid), Number(ns) / 1_000);
+    } catch {
+      // A thread that ended between the two reads.
+    }
+  }
+  return threads;
+}
+
 export function cpuUs(pid: number): number {
+  let total = 0;
+  for (const us of threadCpuUs(pid).values()) total += us;
+  return total;
+}
+
+/** Share of a process's time that was spent in the kernel (proc_pid_stat(5), fields 14 and 15). */
+export function systemShare(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1e6;
+  const [user, system] = [Number(fields[11]), Number(fields[12])];
+  return system / (user + system);
 }
 
 /** Memory that each further process costs, in MiB. */
@@ -19,37 +40,6 @@ export function rssAnonMib(pid: number): number {
 
 export async function pin(pid: number, core: number): Promise<void> {
   await run('taskset', ['--all-tasks', '--cpu-list', '--pid', String(core), String(pid)]);
-}
-
-export interface Load {
-  readonly requests: number;
-  readonly durationS: number;
-  readonly p99Ms: number;
-}
-
-export interface LoadOptions {
-  readonly url: string;
-  readonly seconds: number;
-  readonly connections: number;
-  readonly core: number;
-}
-
-const unitMs: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1_000, m: 60_000 };
-
-/** Closed-loop load by wrk; a request that failed makes the run worthless. */
-export async function wrk({ url, seconds, connections, core }: LoadOptions): Promise<Load> {
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', url];
-  const { stdout } = await run('taskset', ['--cpu-list', String(core), 'wrk', ...args], {
-    timeout: (seconds + 30) * 1_000,
-  });
-  const total = /(\d+) requests in ([\d.]+)s/.exec(stdout);
-  const p99 = /99%\s+([\d.]+)(us|ms|s|m)/.exec(stdout);
-  if (total === null || p99 === null || /Socket errors|Non-2xx/.test(stdout)) throw new Error(`wrk:\n${stdout}`);
-  return {
-    requests: Number(total[1]),
-    durationS: Number(total[2]),
-    p99Ms: Number(p99[1]) * (unitMs[p99[2] ?? ''] ?? Number.NaN),
-  };
 }
 
 export function median(values: readonly number[]): number {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { waitFor } from './wait.ts';
@@ -31,6 +31,13 @@ export async function freePort(): Promise<number> {
   throw new Error(`no free port from ${PORT_MIN} to ${PORT_MAX}`);
 }
 
+export interface ProgramOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Unless told, nothing comes in, and both outputs are kept. */
+  readonly stdio?: StdioOptions;
+}
+
 /** A child process whose output is kept, and that does not outlive the test. */
 export class Program {
   readonly child: ChildProcess;
@@ -38,7 +45,7 @@ export class Program {
   stderr = '';
   private readonly name: string;
 
-  constructor(command: string, args: readonly string[], options: { readonly cwd?: string } = {}) {
+  constructor(command: string, args: readonly string[], options: ProgramOptions = {}) {
     this.name = command;
     this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,83 +1,108 @@
-/** The proxies under test: the bundled sidecar as it ships, and Envoy, from the same bootstraps. */
-import { mkdtemp, writeFile } from 'node:fs/promises';
+/** The two proxies that read Envoy's bootstraps: the bundled sidecar with the flags of its image, and Envoy. */
+import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CertificateFolder } from '../support/certs.ts';
-import { ENVOY_VERSION, startEnvoy } from '../support/envoy.ts';
-import { pairTexts } from '../support/pair.ts';
-import { bootstrap, cluster, httpListener, type Json, route } from '../support/pair-bootstrap.ts';
-import { freePort, Program } from '../support/pair-process.ts';
+import { ENVOY_VERSION, findEnvoy } from '../../support/envoy.ts';
+import { Program } from '../../support/pair-process.ts';
+import { adminPage } from '../../support/pair-sidecar.ts';
+import { onCore, proxyCore } from '../cores.ts';
 
-export interface Subject {
-  readonly name: string;
-  /** Where the load goes. */
-  readonly port: number;
-  /** Processes whose CPU time and memory count. */
-  readonly programs: readonly Program[];
-}
-
-interface Text {
+export interface BootstrapText {
   readonly text: string;
   readonly adminPort: number;
 }
 
-type Start = (folder: string, text: Text) => Promise<Program>;
+export interface StartOptions {
+  /** Threads that carry traffic. */
+  readonly concurrency?: number;
+  readonly cores?: number | string;
+  /** Folder for a CPU profile, written at its end; Weft alone makes one. */
+  readonly profileFolder?: string | undefined;
+}
 
-interface Kind {
+export interface Kind {
+  readonly key: 'weft' | 'envoy';
   readonly name: string;
-  readonly start: Start;
+  /** Starts without waiting. */
+  spawn(bootstrap: BootstrapText, options?: StartOptions): Promise<Program>;
+  /** Starts, and waits until it says that it is ready. */
+  start(bootstrap: BootstrapText, options?: StartOptions): Promise<Program>;
 }
 
-export const weft = (built: string): Kind => ({
-  name: 'weft',
-  async start(folder, { text }) {
-    const file = join(await mkdtemp(join(folder, 'weft-')), 'bootstrap.json');
-    await writeFile(file, text);
-    const flags = ['--experimental-ffi', '--disable-warning=ExperimentalWarning', '--max-semi-space-size=16'];
-    const program = new Program(process.execPath, [...flags, join(built, 'weft', 'sidecar', 'main.js'), '-c', file]);
-    await program.until('serving', () => program.stderr.includes(' serving '));
-    return program;
-  },
-});
-
-export const envoy: Kind = {
-  name: `envoy ${ENVOY_VERSION}`,
-  start: (folder, { text, adminPort }) => startEnvoy(folder, text, adminPort),
-};
-
-/** A line for each request is not what is measured. */
-function withoutAccessLog(text: string): string {
-  return JSON.stringify(JSON.parse(text, (key, value: Json) => (key === 'access_log' ? undefined : value)));
+export interface WeftKind extends Kind {
+  /** What it says against a bootstrap; empty when it takes it. */
+  refuses(text: string): Promise<string>;
 }
 
-export type Setup = (kind: Kind, folder: string, applicationPort: number) => Promise<Subject>;
+/** The command line of the image, with the places of its build context: what is measured is what ships. */
+export function imageCommand(built: string, image: string): readonly [string, ...string[]] {
+  const context = join(built, 'images', image);
+  const line = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(join(context, 'Dockerfile'), 'utf8'))?.[1];
+  if (line === undefined) throw new Error(`the Dockerfile of ${image} has no ENTRYPOINT in JSON`);
+  const words: readonly string[] = JSON.parse(line);
+  const [, ...args] = words.map((word) => word.replace(/^\/weft\//, `${context}/weft/`));
+  return [join(context, 'node'), ...args];
+}
 
-/** One proxy, plaintext on both sides. */
-export const single: Setup = async (kind, folder, applicationPort) => {
-  const port = await freePort();
-  const adminPort = await freePort();
-  const text = bootstrap({
-    id: 'single',
-    adminPort,
-    listeners: [
-      httpListener({
-        name: 'outbound',
-        at: { ip: '127.0.0.1', port },
-        direction: 'OUTBOUND',
-        routes: [route('any', '/', 'application')],
-      }),
-    ],
-    clusters: [cluster({ name: 'application', endpoints: [{ ip: '127.0.0.1', port: applicationPort }] })],
-  });
-  const program = await kind.start(folder, { text: withoutAccessLog(text), adminPort });
-  return { name: kind.name, port, programs: [program] };
-};
+async function written(folder: string, text: string): Promise<string> {
+  const file = join(await mkdtemp(join(folder, 'bootstrap-')), 'bootstrap.json');
+  await writeFile(file, text);
+  return file;
+}
 
-/** Client's and server's proxy with mutual TLS 1.3 between them and one authorization rule. */
-export const pair: Setup = async (kind, folder, applicationPort) => {
-  const authority = await CertificateFolder.make(await mkdtemp(join(folder, 'ca-')));
-  const texts = await pairTexts(authority, { applicationPort });
-  const server = { text: withoutAccessLog(texts.server), adminPort: texts.serverAdmin };
-  const client = { text: withoutAccessLog(texts.client), adminPort: texts.clientAdmin };
-  const programs = [await kind.start(folder, server), await kind.start(folder, client)];
-  return { name: kind.name, port: texts.port, programs };
-};
+/** The command of the image with a profiler in it. */
+function profiled([node, ...args]: readonly [string, ...string[]], folder: string | undefined): readonly string[] {
+  if (folder === undefined) return [node, ...args];
+  return [node, '--cpu-prof', `--cpu-prof-dir=${folder}`, '--cpu-prof-interval=200', ...args];
+}
+
+export function weftKind(built: string, folder: string): WeftKind {
+  const command = imageCommand(built, 'sidecar');
+  const spawn: Kind['spawn'] = async ({ text }, options = {}) => {
+    const { concurrency = 1, cores = proxyCore, profileFolder } = options;
+    if (profileFolder !== undefined) await mkdir(profileFolder, { recursive: true });
+    const [node = '', ...args] = profiled(command, profileFolder);
+    const threads = concurrency === 1 ? [] : ['--concurrency', String(concurrency)];
+    return new Program('taskset', onCore(cores, node, [...args, '-c', await written(folder, text), ...threads]));
+  };
+  return {
+    key: 'weft',
+    name: 'weft',
+    spawn,
+    async start(bootstrap, options) {
+      const program = await spawn(bootstrap, options);
+      await program.until('serving', () => program.stderr.includes(' serving '));
+      return program;
+    },
+    async refuses(text) {
+      const [node, ...args] = command;
+      const program = new Program(node, [...args, '-c', await written(folder, text), '--check']);
+      const code = await program.exitCode();
+      return code === 0 ? '' : program.stderr.trim();
+    },
+  };
+}
+
+export function envoyKind(folder: string): Kind {
+  const spawn: Kind['spawn'] = async ({ text }, { concurrency = 1, cores = proxyCore } = {}) => {
+    const flags = ['--concurrency', String(concurrency), '--disable-hot-restart', '--log-level', 'error'];
+    const args = ['--config-path', await written(folder, text), ...flags];
+    return new Program('taskset', onCore(cores, await findEnvoy(), args));
+  };
+  return {
+    key: 'envoy',
+    name: `envoy ${ENVOY_VERSION}`,
+    spawn,
+    async start(bootstrap, options) {
+      const program = await spawn(bootstrap, options);
+      await program.until('ready', async () => {
+        try {
+          return (await adminPage(bootstrap.adminPort, '/ready')).status === 200;
+        } catch {
+          return false;
+        }
+      });
+      return program;
+    },
+  };
+}

@@ -1,0 +1,89 @@
+/** The loads that several benchmarks share, as samples. */
+import { bodyBytes, grpcPath, grpcResponseBytes } from '../backend.ts';
+import type { Context } from '../context.ts';
+import { cpuUsDuring, type Sample } from '../field.ts';
+import { h2load } from '../load/h2load.ts';
+import type { RateOptions } from '../load/loadgen.ts';
+import { type ClosedLoad, wrk } from '../load/wrk.ts';
+import { rssAnonMib } from '../measure.ts';
+import type { Subject } from '../subjects/subject.ts';
+
+export const slowRate = 1_000;
+export const slowConnections = 16;
+const h2Connections = 4;
+const h2Streams = 16;
+
+export const warmUpSeconds = ({ options }: Context): number => (options.quick ? 1 : 2);
+
+async function saturated(subject: Subject, load: () => Promise<ClosedLoad>): Promise<Sample> {
+  const [cpu, { requests, durationS }] = await cpuUsDuring(subject, load);
+  return {
+    cpu_us_per_request: cpu / requests,
+    requests_per_second: requests / durationS,
+    rss_anon_mib: subject.programs.reduce((sum, { pid }) => sum + rssAnonMib(pid), 0),
+  };
+}
+
+/** As much HTTP/1.1 as goes through. */
+export const saturatedHttp1 = (
+  { options }: Context,
+  subject: Subject,
+  seconds: number = options.seconds,
+  cores?: number | string,
+): Promise<Sample> =>
+  saturated(subject, () =>
+    wrk({
+      port: subject.port,
+      path: '/',
+      seconds,
+      connections: options.connections,
+      ...(cores === undefined ? {} : { cores }),
+    }),
+  );
+
+/** As much HTTP/2 as goes through, over 4 connections with 16 streams each. */
+export const saturatedHttp2 = (
+  { options }: Context,
+  subject: Subject,
+  seconds: number = options.seconds,
+): Promise<Sample> =>
+  saturated(subject, () =>
+    h2load({
+      port: subject.port,
+      path: '/body',
+      seconds,
+      connections: h2Connections,
+      streams: h2Streams,
+      responseBytes: bodyBytes,
+    }),
+  );
+
+/** As many unary calls as go through. */
+export const saturatedGrpc = (
+  { options }: Context,
+  subject: Subject,
+  messageFile: string,
+  seconds: number = options.seconds,
+): Promise<Sample> =>
+  saturated(subject, () =>
+    h2load({
+      port: subject.port,
+      path: grpcPath,
+      seconds,
+      connections: h2Connections,
+      streams: h2Streams,
+      grpcMessage: messageFile,
+      responseBytes: grpcResponseBytes,
+    }),
+  );
+
+/** CPU time a request at a rate that leaves the proxies idle most of the time. */
+export async function atRate(
+  { loadgen }: Context,
+  subject: Subject,
+  options: Pick<RateOptions, 'path' | 'protocol' | 'seconds'>,
+): Promise<Sample> {
+  const load = { ...options, port: subject.port, rate: slowRate, connections: slowConnections };
+  const [cpu, { completed }] = await cpuUsDuring(subject, () => loadgen.rate(load));
+  return { cpu_us_per_request: cpu / completed };
+}

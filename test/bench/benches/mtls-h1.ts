@@ -1,0 +1,113 @@
+import { join } from 'node:path';
+import type { Bench, Context } from '../context.ts';
+import { type Comparison, Field, measureFresh, report, type Samples } from '../field.ts';
+import { printProfiles } from '../profile.ts';
+import { pair } from '../subjects/contestants.ts';
+import { haproxyPair } from '../subjects/references.ts';
+import type { Contestant, Wire } from '../subjects/subject.ts';
+import { atRate, saturatedHttp1, warmUpSeconds } from './load.ts';
+
+const bench = 'mtls-h1';
+
+/** Weft carries HTTP/1 over HTTP/2 between sidecars; Envoy keeps HTTP/1 unless it is told otherwise. */
+const defaultWire = { weft: 'h2', envoy: 'h1' } as const satisfies Record<string, Wire>;
+const discardS = 1;
+
+const profileFolder = ({ options }: Context, wire: Wire): string | undefined =>
+  options.profileFolder === undefined ? undefined : join(options.profileFolder, `weft-${wire}`);
+
+async function contestants(context: Context): Promise<readonly Contestant[]> {
+  const { files, without } = context;
+  const { port: applicationPort } = await context.http1();
+  const of = (kind: 'weft' | 'envoy', wire: Wire): Contestant =>
+    pair(
+      context[kind],
+      {
+        files,
+        applicationPort,
+        wire,
+        application: 'h1',
+        features: { without },
+        profileFolder: kind === 'weft' ? profileFolder(context, wire) : undefined,
+      },
+      `${kind}-${wire}`,
+    );
+  return [of('weft', 'h2'), of('envoy', 'h1'), of('weft', 'h1'), of('envoy', 'h2')];
+}
+
+type Load = Pick<Comparison, 'metric' | 'load'>;
+
+/** Default against default first, then each wire for both. */
+const comparisons = (context: Context, { metric, load }: Load): readonly Comparison[] => {
+  const what = { bench, metric, note: context.note, ...(load === undefined ? {} : { load }) };
+  const note = ['weft h2, envoy h1', context.note].filter((part) => part !== undefined).join('; ');
+  const peer = `envoy-${defaultWire.envoy}`;
+  return [
+    { ...what, subject: `weft-${defaultWire.weft}`, peer, wire: 'default', note },
+    { ...what, subject: 'weft-h1', peer: 'envoy-h1', wire: 'h1' },
+    { ...what, subject: 'weft-h2', peer: 'envoy-h2', wire: 'h2' },
+  ];
+};
+
+const haproxyNote = 'reference: no identity check, authorization, retries, tracing or metrics a request';
+
+async function measureCpu(context: Context, all: readonly Contestant[]): Promise<Samples> {
+  const { options } = context;
+  const { port } = await context.http1();
+  const haproxy = haproxyPair(context.folder, { files: context.files, mode: 'http', applicationPort: port });
+  const field = await Field.start([...all, haproxy]);
+  try {
+    await field.warmUp((subject) => saturatedHttp1(context, subject, warmUpSeconds(context)));
+    const saturated = await field.measure(options.runs, (subject) => saturatedHttp1(context, subject));
+    const reference = { bench, subject: 'haproxy', peer: 'envoy-h1', wire: 'h1', note: haproxyNote };
+    for (const metric of ['cpu_us_per_request', 'requests_per_second', 'rss_anon_mib']) {
+      report(context.report, saturated, [
+        ...comparisons(context, { metric, load: 'saturated' }),
+        { ...reference, metric, load: 'saturated' },
+      ]);
+    }
+    const load = { path: '/', protocol: 'h1', seconds: options.seconds } as const;
+    const slow = await field.measure(options.runs, (subject) => atRate(context, subject, load));
+    const metric = 'cpu_us_per_request';
+    report(context.report, slow, [
+      ...comparisons(context, { metric, load: '1000 rps' }),
+      { ...reference, metric, load: '1000 rps' },
+    ]);
+    return saturated;
+  } finally {
+    // With SIGTERM a profile is written.
+    await field.stop(options.profileFolder === undefined ? 'SIGKILL' : 'SIGTERM');
+  }
+}
+
+/** Sidecars that have just become ready: the only thing left out is the first second, of every subject. */
+async function measureLatency(context: Context, all: readonly Contestant[], capacity: number): Promise<void> {
+  const { options, loadgen } = context;
+  const rate = Math.floor(capacity / 2);
+  const samples = await measureFresh(all, options.runs, async ({ port }) => {
+    const load = { port, path: '/', protocol: 'h1', connections: options.connections, discard: discardS } as const;
+    const { p50_ms, p99_ms, p999_ms, lag_p99_ms } = await loadgen.rate({ ...load, rate, seconds: options.seconds });
+    return { p50_ms, p99_ms, p999_ms, lag_p99_ms };
+  });
+  for (const metric of ['p50_ms', 'p99_ms', 'p999_ms', 'lag_p99_ms']) {
+    report(context.report, samples, comparisons(context, { metric, load: `open loop, ${rate} rps` }));
+  }
+}
+
+export const mtlsHttp1: Bench = {
+  what: 'HTTP/1.1 through two sidecars with mutual TLS between them',
+  async run(context) {
+    const all = await contestants(context);
+    const saturated = await measureCpu(context, all);
+    if (context.options.profileFolder !== undefined) {
+      for (const wire of ['h2', 'h1'] as const) {
+        const folder = profileFolder(context, wire);
+        if (folder !== undefined && saturated.failure(`weft-${wire}`) === undefined) printProfiles(folder);
+      }
+      return;
+    }
+    const capacity = saturated.value(`envoy-${defaultWire.envoy}`, 'requests_per_second');
+    if (capacity === undefined) throw new Error(`Envoy gave no capacity: ${saturated.failure('envoy-h1')}`);
+    await measureLatency(context, all, capacity);
+  },
+};
