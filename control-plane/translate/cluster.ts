@@ -34,6 +34,8 @@ export function translateCluster(
     protocol: protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'downstream',
     limits: limitsOf(policy, context.state.mesh),
     errorRate: errorRateOf(policy),
+    outlier: undefined,
+    healthyPanicPercent: 0,
     tls: undefined,
     meshTls: true,
     service: { namespace: ref.namespace, name: ref.service },
@@ -58,6 +60,8 @@ export function originalDestinationCluster(name: typeof INBOUND | typeof PASSTHR
       retryBudget: undefined,
     },
     errorRate: undefined,
+    outlier: undefined,
+    healthyPanicPercent: 0,
     tls: undefined,
     // Behind `passthrough` may be a pod that takes mesh TLS; behind `inbound` is the application itself.
     meshTls: name === PASSTHROUGH,

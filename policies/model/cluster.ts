@@ -1,5 +1,6 @@
 import type { SpiffeId } from '../identity/spiffe-id.ts';
 import type { SocketAddress } from './address.ts';
+import type { OutlierDetection } from './outlier.ts';
 import type { UpstreamTls } from './tls.ts';
 
 export interface Cluster {
@@ -23,6 +24,9 @@ export interface Cluster {
   readonly protocol: 'http1' | 'http2' | 'downstream';
   readonly limits: ClusterLimits;
   readonly errorRate: ErrorRateBreaker | undefined;
+  readonly outlier: OutlierDetection | undefined;
+  /** Where fewer of the endpoints are healthy, all of them get traffic; 0: never. */
+  readonly healthyPanicPercent: number;
   /**
    * For every endpoint. Undefined and the endpoint is `mtls`: mesh TLS to the endpoint's SPIFFE ID, if `meshTls`.
    */

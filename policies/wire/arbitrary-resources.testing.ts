@@ -3,6 +3,7 @@ import type { AccessLogFilter, LogFormat } from '../model/access-log.ts';
 import type { Address, AppProtocol, ServicePort } from '../model/address.ts';
 import type { Cluster, Endpoint, EndpointAssignment } from '../model/cluster.ts';
 import type { FilterChain, HttpConnectionManager, Listener } from '../model/listener.ts';
+import type { OutlierDetection } from '../model/outlier.ts';
 import type { ForwardAction, Route, RouteConfiguration } from '../model/route.ts';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
 import {
@@ -234,6 +235,26 @@ const listener: fc.Arbitrary<Listener> = fc.record({
   ),
 });
 
+const consecutive = fc.record({ errorsMax: count, enforcedPercent: fc.integer({ min: 0, max: 100 }) });
+const enforced = {
+  hostsMin: count,
+  requestsMin: count,
+  enforcedPercent: fc.integer({ min: 0, max: 100 }),
+  localEnforcedPercent: fc.integer({ min: 0, max: 100 }),
+};
+const outlier: fc.Arbitrary<OutlierDetection> = fc.record({
+  intervalMs: positiveMs,
+  baseEjectionTimeMs: positiveMs,
+  ejectionTimeMsMax: positiveMs,
+  ejectionTimeJitterMs: ms,
+  ejectionPercentMax: fc.integer({ min: 0, max: 100 }),
+  alwaysEjectOne: fc.boolean(),
+  splitLocalErrors: fc.boolean(),
+  consecutive: fc.record({ serverErrors: consecutive, gatewayErrors: consecutive, localErrors: consecutive }),
+  successRate: fc.record({ ...enforced, deviations: fc.integer({ min: 0, max: 5_000 }).map((n) => n / 1_000) }),
+  failurePercentage: fc.record({ ...enforced, thresholdPercent: fc.integer({ min: 0, max: 100 }) }),
+});
+
 const endpoint: fc.Arbitrary<Endpoint> = fc.record({
   address: socketAddress,
   weight: fc.integer({ min: 1, max: 1000 }),
@@ -280,6 +301,8 @@ const cluster: fc.Arbitrary<Cluster> = fc
     errorRate: optional(
       fc.record({ thresholdPercent: percent, volumeMin: count, windowMs: positiveMs, openMs: positiveMs }),
     ),
+    outlier: optional(outlier),
+    healthyPanicPercent: percent,
     tls: optional(upstreamTls),
     meshTls: fc.boolean(),
     service: optional(fc.record({ namespace: text, name: text })),
@@ -288,6 +311,7 @@ const cluster: fc.Arbitrary<Cluster> = fc
   .map((all) => ({
     ...all,
     balancer: all.discovery.kind === 'original-dst' ? ('least-request' as const) : all.balancer,
+    outlier: all.discovery.kind === 'original-dst' ? undefined : all.outlier,
     meshTls: all.meshTls && all.tls === undefined,
   }));
 

@@ -17,6 +17,7 @@ import {
   HttpProtocolOptionsSchema,
 } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { checkHttp1Options } from './http-connection-manager-decode.ts';
+import { decodeOutlier } from './outlier.ts';
 import { decodeUpstreamSocket } from './tls-decode.ts';
 import { DURATION_MS_MAX, decodeDuration, decodeHostAddress, type StructReader, weftMetadata } from './values.ts';
 
@@ -24,6 +25,7 @@ import { DURATION_MS_MAX, decodeDuration, decodeHostAddress, type StructReader, 
 const CONNECT_TIMEOUT_DEFAULT_MS = 5_000;
 const IDLE_TIMEOUT_DEFAULT_MS = 3_600_000;
 const DNS_REFRESH_DEFAULT_MS = 5_000;
+const PANIC_DEFAULT_PERCENT = 50;
 
 export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   if (message.name === '') at.field('name').fail('is required', undefined);
@@ -39,10 +41,29 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
     balancer: decodeBalancer(message, at),
     limits: decodeLimits(message.circuitBreakers, at.field('circuit_breakers').field('thresholds')),
     errorRate,
+    outlier: decodeOutlierDetection(message, at.field('outlier_detection')),
+    healthyPanicPercent: decodePanic(message, at),
     tls: decodeUpstreamSocket(message.transportSocket, at.field('transport_socket')),
     meshTls: decodeMeshTls(message, at.field('transport_socket_matches')),
     service,
   };
+}
+
+function decodeOutlierDetection(
+  { outlierDetection, clusterDiscoveryType: type }: ClusterMessage,
+  at: At,
+): Cluster['outlier'] {
+  if (outlierDetection === undefined) return undefined;
+  if (type.case === 'type' && type.value === Discovery.ORIGINAL_DST) {
+    return at.fail('is not for ORIGINAL_DST: the connection names its one endpoint', undefined);
+  }
+  return decodeOutlier(outlierDetection, at);
+}
+
+function decodePanic({ commonLbConfig }: ClusterMessage, at: At): number {
+  const percent = commonLbConfig?.healthyPanicThreshold?.value ?? PANIC_DEFAULT_PERCENT;
+  if (percent >= 0 && percent <= 100) return percent;
+  return at.field('common_lb_config').field('healthy_panic_threshold').fail('has to be from 0 to 100', 0);
 }
 
 function decodeDiscovery(message: ClusterMessage, at: At): Cluster['discovery'] {

@@ -12,6 +12,7 @@ import {
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { encodeHttp1Options } from './http-connection-manager-encode.ts';
+import { encodeOutlier } from './outlier.ts';
 import { adsSource, encodeRawBuffer, encodeUpstreamTls } from './tls-encode.ts';
 import { encodeDuration, encodeMetadata, WEFT_METADATA } from './values.ts';
 
@@ -33,6 +34,8 @@ export function encodeCluster(cluster: Cluster): ClusterInit {
     lbPolicy: cluster.discovery.kind === 'original-dst' ? LbPolicy.CLUSTER_PROVIDED : balancers[cluster.balancer],
     connectTimeout: encodeDuration(cluster.connectTimeoutMs),
     circuitBreakers: encodeLimits(cluster.limits),
+    ...(cluster.outlier === undefined ? {} : { outlierDetection: encodeOutlier(cluster.outlier) }),
+    commonLbConfig: { healthyPanicThreshold: { value: cluster.healthyPanicPercent } },
     typedExtensionProtocolOptions: {
       [HTTP_OPTIONS]: anyPack(HttpProtocolOptionsSchema, create(HttpProtocolOptionsSchema, encodeHttpOptions(cluster))),
     },

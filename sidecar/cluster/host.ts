@@ -2,6 +2,7 @@ import type { Address } from '@weft/policies/model/address';
 import type { Endpoint } from '@weft/policies/model/cluster';
 import type { UpstreamSecurity } from '../net/connection.ts';
 import { hostPort } from '../net/connection-record.ts';
+import type { HostMonitor } from './outlier/monitor.ts';
 import type { HttpPool } from './pool.ts';
 
 /** One endpoint with what is under way to it. Lives as long as its address and its security stay the same. */
@@ -16,6 +17,8 @@ export class Host {
   /** By what is spoken on their connections; mesh TLS negotiates it, and has the second alone. */
   http1Pool: HttpPool | undefined = undefined;
   http2Pool: HttpPool | undefined = undefined;
+  /** Of a cluster with outlier detection. */
+  outlier: HostMonitor | undefined = undefined;
   /** For an original destination: what its IP stood for when this was looked up. */
   address: Address | undefined = undefined;
 

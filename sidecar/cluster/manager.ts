@@ -38,6 +38,8 @@ const originalDestination: Cluster = {
   protocol: 'downstream',
   limits: defaultClusterLimits,
   errorRate: undefined,
+  outlier: undefined,
+  healthyPanicPercent: 0,
   tls: undefined,
   meshTls: true,
   service: undefined,

@@ -6,9 +6,12 @@ import { Breaker } from './breaker.ts';
 import { endpointOf } from './destination.ts';
 import { Host } from './host.ts';
 import { LimitState } from './limits.ts';
+import type { OutlierDetector } from './outlier/detector.ts';
+import { OutlierWatch } from './outlier/watch.ts';
 import { createPicker, type Picker } from './picker/picker.ts';
 import { HttpPool, type PoolDeps } from './pool.ts';
 import { type Payload, securityKey, upstreamSecurity } from './security.ts';
+import { usableHosts } from './usable.ts';
 
 export interface RuntimeDeps extends PoolDeps {
   readonly prng: Prng;
@@ -46,6 +49,8 @@ export class ClusterRuntime {
   private usable: readonly Host[] = [];
   private assignment: EndpointAssignment | undefined = undefined;
   private breakerState: Breaker | undefined = undefined;
+  private watch: OutlierWatch | undefined = undefined;
+  private panic = false;
   /** Called once when `ready` turns true. */
   private readonly onReady: (() => void)[] = [];
 
@@ -56,6 +61,7 @@ export class ClusterRuntime {
     this.picker = createPicker<Host>(cluster.balancer, deps.prng);
     this.lastUsedMs = deps.clock.nowMs();
     this.ready = cluster.discovery.kind === 'original-dst';
+    this.watchOutliers();
     if (cluster.discovery.kind === 'static') this.setEndpoints(cluster.discovery.assignment);
   }
 
@@ -69,6 +75,11 @@ export class ClusterRuntime {
       this.breakerState = new Breaker(this.cluster.errorRate, this.deps.recorder);
     }
     return this.breakerState;
+  }
+
+  /** For admin: what was found of endpoints that fail. */
+  get outliers(): OutlierDetector | undefined {
+    return this.watch?.detector;
   }
 
   /** For admin and tests. */
@@ -90,6 +101,7 @@ export class ClusterRuntime {
       this.breakerState?.close();
       this.breakerState = undefined;
     }
+    if (JSON.stringify(before.outlier) !== JSON.stringify(cluster.outlier)) this.watchOutliers();
     if (before.balancer !== cluster.balancer) this.picker = createPicker<Host>(cluster.balancer, this.deps.prng);
     for (const host of this.hosts.values()) host.forEachPool((pool) => pool.update(cluster));
     if (cluster.discovery.kind === 'static') this.setEndpoints(cluster.discovery.assignment);
@@ -115,8 +127,7 @@ export class ClusterRuntime {
       this.hosts.delete(key);
       gone.push(host);
     }
-    this.usable = mostPreferred([...this.hosts.values()]);
-    this.picker.update(this.usable);
+    this.chooseUsable();
     // Only now: requests that waited for a connection to one of these pick again at once.
     for (const host of gone) this.retire(host);
     if (this.carriesHttp && this.usable.length <= PREWARMED_HOSTS_MAX) this.prewarm();
@@ -223,6 +234,8 @@ export class ClusterRuntime {
     this.lastByPort.clear();
     this.usable = [];
     this.picker.update([]);
+    this.watch?.stop();
+    this.watch = undefined;
     for (const host of gone) this.retire(host);
     this.breakerState?.close();
     this.breakerState = undefined;
@@ -239,7 +252,9 @@ export class ClusterRuntime {
     const key = hostKey(endpoint, `${this.cluster.protocol} ${securityKey(security)}`);
     const host = this.hosts.get(key);
     if (host === undefined) {
-      this.hosts.set(key, new Host(endpoint, security));
+      const added = new Host(endpoint, security);
+      added.outlier = this.watch?.detector.add();
+      this.hosts.set(key, added);
     } else {
       host.endpoint = endpoint;
       host.weight = endpoint.weight;
@@ -249,6 +264,7 @@ export class ClusterRuntime {
 
   private retire(host: Host): void {
     host.removed = true;
+    if (host.outlier !== undefined) this.watch?.detector.remove(host.outlier);
     this.leaving.add(host);
     host.forEachPool((pool) => pool.drain());
     if (host.idle) this.leaving.delete(host);
@@ -257,6 +273,23 @@ export class ClusterRuntime {
   private dropIdleHosts(): void {
     this.lastByPort.clear();
     for (const [key, host] of [...this.hosts]) if (host.idle) this.hosts.delete(key);
+  }
+
+  /** What was known of the endpoints is forgotten: it was judged by other rules. */
+  private watchOutliers(): void {
+    this.watch?.stop();
+    const { outlier } = this.cluster;
+    const { prng, clock } = this.deps;
+    this.watch = outlier && new OutlierWatch(outlier, prng, clock, () => this.chooseUsable());
+    for (const host of this.hosts.values()) host.outlier = this.watch?.detector.add();
+  }
+
+  private chooseUsable(): void {
+    const { hosts, panic } = usableHosts([...this.hosts.values()], this.cluster.healthyPanicPercent);
+    if (panic && !this.panic) this.deps.recorder.count('cluster.panic');
+    this.panic = panic;
+    this.usable = hosts;
+    this.picker.update(hosts);
   }
 
   private becomeReady(): void {
@@ -268,15 +301,6 @@ export class ClusterRuntime {
 
 function hostKey(endpoint: Endpoint, security: string): string {
   return `${endpoint.address.ip} ${endpoint.address.port} ${security}`;
-}
-
-/** Healthy endpoints of the lowest priority number that has any; draining ones only finish what they have. */
-function mostPreferred(hosts: readonly Host[]): readonly Host[] {
-  let priority = Number.POSITIVE_INFINITY;
-  for (const host of hosts) {
-    if (host.endpoint.health === 'healthy' && host.weight > 0) priority = Math.min(priority, host.endpoint.priority);
-  }
-  return hosts.filter((host) => host.endpoint.health === 'healthy' && host.endpoint.priority === priority);
 }
 
 function sameBreaker(a: ErrorRateBreaker | undefined, b: ErrorRateBreaker | undefined): boolean {

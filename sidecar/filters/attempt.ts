@@ -1,5 +1,6 @@
 import type { Breaker, BreakerTicket } from '../cluster/breaker.ts';
 import type { Host } from '../cluster/host.ts';
+import { CONNECT_FAILED, RESET, TIMED_OUT } from '../cluster/outlier/monitor.ts';
 import type { HttpPool, LeaseWaiter } from '../cluster/pool.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
 import type { ProxyError } from '../http/errors.ts';
@@ -11,7 +12,7 @@ import {
   type UpstreamConnection,
   WINDOW_BYTES,
 } from '../http/exchange.ts';
-import { grpcStatusOf, isServerFailure } from '../http/grpc-status.ts';
+import { grpcStatusOf, httpStatusOfFailure, isServerFailure } from '../http/grpc-status.ts';
 import type { Headers } from '../http/headers.ts';
 import type { RequestStream } from './stream.ts';
 import { attemptTimedOut } from './timeout/errors.ts';
@@ -85,7 +86,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   }
 
   onLeaseError(error: ProxyError): void {
-    this.settle(error.source === 'upstream' ? 'failure' : 'abandoned');
+    this.settle(error.source === 'upstream' ? 'failure' : 'abandoned', CONNECT_FAILED);
     this.close();
     this.stream.onAttemptFailed(this, error);
   }
@@ -106,7 +107,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
       return;
     }
     this.timeout.disarm();
-    if (head.status >= 500) this.settle('failure');
+    if (head.status >= 500) this.settle('failure', head.status);
     else if (this.stream.context.grpc) this.settleByStatus(head.headers, end);
     else this.settle('success');
     this.stream.onResponse(this, head, end);
@@ -134,7 +135,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
 
   onReset(error: ProxyError): void {
     const listening = this.state === 'open';
-    this.settle(error.source === 'downstream' ? 'abandoned' : 'failure');
+    this.settle(error.source === 'downstream' ? 'abandoned' : 'failure', RESET);
     this.close();
     if (listening) this.stream.onAttemptFailed(this, error);
   }
@@ -145,7 +146,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
 
   onTimeout(kind: TimeoutKind): void {
     if (kind === 'attempt' && this.state !== 'discarding') {
-      this.settle('failure');
+      this.settle('failure', TIMED_OUT);
       this.abandon(attemptTimedOut);
       this.stream.onAttemptFailed(this, attemptTimedOut);
     } else {
@@ -173,6 +174,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   abandon(error: ProxyError): void {
     if (this.state === 'closed') return;
     const { state, upstream } = this;
+    // The whole time of the request ran out while this endpoint had it.
+    if (error.flag === 'UT' && state === 'open' && !this.settled) this.host.outlier?.report(TIMED_OUT);
     this.settle('abandoned');
     this.close();
     if (state === 'waiting') this.pool.cancel(this);
@@ -190,13 +193,16 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   /** Of a gRPC response: by its status, which comes last, unless it has begun to answer before. */
   private settleByStatus(headers: Headers, last: boolean): void {
     const code = grpcStatusOf(headers);
-    if (code >= 0 || last) this.settle(code < 0 || isServerFailure(code) ? 'failure' : 'success');
+    if (code < 0 && !last) return;
+    if (code < 0) this.settle('failure', 500);
+    else this.settle(isServerFailure(code) ? 'failure' : 'success', httpStatusOfFailure(code));
   }
 
-  /** Told to the breaker once, at the first thing that is known of the outcome. */
-  private settle(outcome: 'success' | 'failure' | 'abandoned'): void {
+  /** Told once, at the first thing that is known of the outcome. `code`: a status, or what there was instead. */
+  private settle(outcome: 'success' | 'failure' | 'abandoned', code = 200): void {
     if (this.settled) return;
     this.settled = true;
+    if (outcome !== 'abandoned') this.host.outlier?.report(code);
     if (this.ticket !== undefined) this.breaker?.settle(this.ticket, outcome);
   }
 

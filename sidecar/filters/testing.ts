@@ -57,6 +57,8 @@ export function testCluster(name: string, overrides: Partial<Cluster> = {}): Clu
     protocol: 'http1',
     limits: defaultClusterLimits,
     errorRate: undefined,
+    outlier: undefined,
+    healthyPanicPercent: 0,
     tls: undefined,
     meshTls: true,
     service: undefined,

@@ -77,6 +77,18 @@ export function grpcStatusOf(headers: Headers): number {
   return code <= HIGHEST_CODE ? code : GrpcCode.unknown;
 }
 
+/** The other way round, as Envoy's router does, for those that judge a server by statuses. */
+export function httpStatusOfFailure(code: number): number {
+  switch (code) {
+    case GrpcCode.unavailable:
+      return 503;
+    case GrpcCode.deadlineExceeded:
+      return 504;
+    default:
+      return isServerFailure(code) ? 500 : 200;
+  }
+}
+
 /** Codes that speak of the server's health rather than of the call, for the circuit breaker. */
 export function isServerFailure(code: number): boolean {
   switch (code) {

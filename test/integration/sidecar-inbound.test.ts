@@ -96,6 +96,8 @@ function clusterTo(port: number): Cluster {
     protocol: 'http1',
     limits: defaultClusterLimits,
     errorRate: undefined,
+    outlier: undefined,
+    healthyPanicPercent: 0,
     tls: undefined,
     meshTls: false,
     service: undefined,

@@ -175,6 +175,8 @@ function clusterTo(name: string, port: number, spiffeId: SpiffeId | undefined): 
     protocol: 'http1',
     limits: defaultClusterLimits,
     errorRate: undefined,
+    outlier: undefined,
+    healthyPanicPercent: 0,
     tls: undefined,
     meshTls: spiffeId !== undefined,
     service: undefined,
