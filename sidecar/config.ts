@@ -25,10 +25,14 @@ export interface SidecarConfig {
   readonly graceMs: number;
   readonly healthHost: string;
   readonly healthPort: number;
+  /** Data threads; 1: the one thread does everything. */
+  readonly concurrency: number;
   /** Loopback port of the admin interface; undefined: Unix socket only. */
   readonly adminPort: number | undefined;
 }
 
+/** Beyond, threads only take memory and time from each other. */
+const CONCURRENCY_MAX = 64;
 const GRACE_SECONDS_DEFAULT = 30;
 
 /** Collects every problem, so that a broken pod is understood at the first look. */
@@ -60,6 +64,8 @@ export function parseConfig(
   const ips = required('POD_IPS')
     .split(',')
     .filter((ip) => ip !== '');
+  const concurrency = parseConcurrency(env['WEFT_CONCURRENCY']);
+  if (!concurrency.ok) problems.push(`WEFT_CONCURRENCY ${concurrency.error}`);
   const adminPort = number('WEFT_ADMIN_PORT', 0, 65_535);
   const config = {
     pod: { name: required('POD_NAME'), namespace, uid: required('POD_UID'), ips },
@@ -74,13 +80,22 @@ export function parseConfig(
     healthPort: number('WEFT_HEALTH_PORT', 15_020, 65_535),
     adminPort: adminPort === 0 ? undefined : adminPort,
   };
-  if (problems.length > 0 || !trustDomain.ok || !probes.ok || !scrape.ok) return err(problems);
+  if (problems.length > 0 || !trustDomain.ok || !probes.ok || !scrape.ok || !concurrency.ok) return err(problems);
   return ok({
     ...config,
+    concurrency: concurrency.value,
     spiffeId: formatSpiffeId({ trustDomain: trustDomain.value, namespace, serviceAccount }),
     probes: probes.value,
     scrape: scrape.value,
   });
+}
+
+/** Number of data threads; 1 where nothing is said. */
+export function parseConcurrency(text: string | undefined): Result<number, string> {
+  if (text === undefined || text === '') return ok(1);
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= CONCURRENCY_MAX) return ok(value);
+  return err(`is "${text}", must be a whole number from 1 to ${CONCURRENCY_MAX}`);
 }
 
 function parseScrape(json: string): Result<ScrapeTarget | undefined, string> {

@@ -2,9 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
-import { parseConfig } from './config.ts';
-import { runMeshSidecar } from './mesh-sidecar.ts';
-import { runStaticSidecar } from './static-sidecar.ts';
+import { parseConcurrency, parseConfig } from './config.ts';
 
 /** Lines of the process itself go to stderr; stdout is the access log. */
 const log = (line: string): void => {
@@ -18,7 +16,12 @@ function fail(lines: readonly string[]): never {
 
 function parseArguments() {
   try {
-    return parseArgs({ options: { config: { type: 'string', short: 'c' }, check: { type: 'boolean' } }, strict: true });
+    const options = {
+      config: { type: 'string', short: 'c' },
+      check: { type: 'boolean' },
+      concurrency: { type: 'string' },
+    } as const;
+    return parseArgs({ options, strict: true });
   } catch (error) {
     return fail([(error as Error).message]);
   }
@@ -35,12 +38,19 @@ function readText(file: string): string {
 const { values } = parseArguments();
 const ports = { clock: systemClock, prng: systemPrng, log };
 
+// Each way loads what it needs: a static proxy pays for no gRPC, a mesh proxy for no YAML.
 if (values.config !== undefined) {
-  const started = await runStaticSidecar(readText(values.config), values.check === true, ports);
+  const concurrency = parseConcurrency(values.concurrency ?? process.env['WEFT_CONCURRENCY']);
+  if (!concurrency.ok) fail([`--concurrency ${concurrency.error}`]);
+  const { runStaticSidecar } = await import('./static-sidecar.ts');
+  const settings = { checkOnly: values.check === true, concurrency: concurrency.value };
+  const started = await runStaticSidecar(readText(values.config), settings, ports);
   if (!started.ok) fail(started.error.map((error) => `${values.config}: ${error}`));
 } else {
-  const config = parseConfig(process.env);
+  const concurrency = values.concurrency ?? process.env['WEFT_CONCURRENCY'];
+  const config = parseConfig({ ...process.env, WEFT_CONCURRENCY: concurrency });
   if (!config.ok) fail(config.error);
+  const { runMeshSidecar } = await import('./mesh-sidecar.ts');
   const started = await runMeshSidecar(config.value, ports);
   if (!started.ok) fail([started.error]);
 }

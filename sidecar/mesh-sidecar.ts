@@ -8,11 +8,15 @@ import { waitForRemoval } from './admin/drain-wait.ts';
 import { startHealthServer } from './admin/health-server.ts';
 import type { SidecarConfig } from './config.ts';
 import { ControlChannel } from './control-channel.ts';
-import { createDataPlane, type DataPlane } from './data-plane.ts';
 import { IdentityManager } from './identity/manager.ts';
 import { StateDir } from './identity/state-dir.ts';
+import type { OverloadMonitor } from './overload/monitor.ts';
+import { processOverload } from './overload/process.ts';
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
+import type { DataThreads } from './threads/data-threads.ts';
+import type { ThreadPool } from './threads/pool.ts';
 import { XdsClient } from './xds/client.ts';
+import type { XdsSource } from './xds/source.ts';
 
 export interface ProcessPorts {
   readonly clock: Clock;
@@ -22,6 +26,9 @@ export interface ProcessPorts {
 
 const INBOUND = 'inbound';
 const OUTBOUND = 'outbound';
+const LISTENERS = [INBOUND, OUTBOUND];
+/** EX_SOFTWARE of sysexits.h. */
+const EXIT_THREADS_FAILED = 70;
 const WAITERS_MAX = 1_024;
 const NAMES_MAX = 4_096;
 /** Open connections get this much of the grace period; the rest is for what the application needs. */
@@ -49,6 +56,9 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
     log,
     count,
   });
+  let threads: DataThreads | undefined;
+  const overload = processOverload({ clock, count, log, onChange: (shed) => threads?.shed(shed) });
+  const pool = config.concurrency === 1 ? undefined : await createPool(config, ports, telemetry, () => xds.source);
   const xds = new XdsClient({
     open: () => channel.openDiscovery(),
     nodeId: `sidecar~${config.pod.ips[0] ?? ''}~${config.pod.name}.${config.pod.namespace}~${config.clusterDomain}`,
@@ -56,7 +66,7 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
     prng,
     log,
     count,
-    listeners: [INBOUND, OUTBOUND],
+    listeners: LISTENERS,
     waitersMax: WAITERS_MAX,
     namesMax: NAMES_MAX,
     store: {
@@ -66,18 +76,75 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
         if (failure !== undefined) log(`xds: ${failure}`);
       },
     },
+    replicas: pool,
   });
+  const parts = { telemetry, channel, identity, xds, overload };
+  threads = pool ?? (await createLocal(config, ports, parts));
+  if (pool !== undefined) handOut(identity, pool);
+  const sidecar = new MeshSidecar(config, ports, { ...parts, threads });
+  return sidecar.start();
+}
+
+/** Key material goes to the data threads as it is made. */
+function handOut(identity: IdentityManager, pool: ThreadPool): void {
+  const adopt = (): void => {
+    if (identity.material !== undefined) pool.adopt(identity.material);
+  };
+  identity.onChange(adopt);
+  adopt();
+}
+
+async function createPool(
+  config: SidecarConfig,
+  { clock, log }: ProcessPorts,
+  telemetry: Telemetry,
+  source: () => XdsSource,
+): Promise<ThreadPool> {
+  const [{ ThreadPool }, { startWorker }] = await Promise.all([
+    import('./threads/pool.ts'),
+    import('./threads/worker.ts'),
+  ]);
+  return new ThreadPool({
+    threads: config.concurrency,
+    startThread: startWorker,
+    listenerNames: LISTENERS,
+    ownIps: config.pod.ips,
+    bootstrap: undefined,
+    everything: () => source().asChanges(),
+    want: (kind, name) => source().lookup(kind, name),
+    onSpan: (span) => telemetry.spans.add(span),
+    ownMetrics: () => telemetry.metrics.render(),
+    count: (event) => telemetry.recorder.count(event),
+    log,
+    clock,
+    onFatal: (reason) => {
+      log(reason);
+      process.exit(EXIT_THREADS_FAILED);
+    },
+  });
+}
+
+async function createLocal(
+  config: SidecarConfig,
+  { clock, prng }: ProcessPorts,
+  { telemetry, identity, xds, overload }: Omit<Parts, 'threads'>,
+): Promise<DataThreads> {
+  const [{ createDataPlane }, { localThread }] = await Promise.all([
+    import('./data-plane.ts'),
+    import('./threads/local.ts'),
+  ]);
   const dataPlane = createDataPlane({
     source: xds.source,
-    listenerNames: [INBOUND, OUTBOUND],
+    listenerNames: LISTENERS,
     certificates: identity,
     recorder: telemetry.recorder,
+    logSinks: telemetry.logSinks,
     clock,
     prng,
     ownIps: new Set(config.pod.ips),
+    overload,
   });
-  const sidecar = new MeshSidecar(config, ports, { telemetry, channel, identity, xds, dataPlane });
-  return sidecar.start();
+  return localThread(dataPlane, telemetry);
 }
 
 interface Parts {
@@ -85,7 +152,8 @@ interface Parts {
   readonly channel: ControlChannel;
   readonly identity: IdentityManager;
   readonly xds: XdsClient;
-  readonly dataPlane: DataPlane;
+  readonly overload: OverloadMonitor;
+  readonly threads: DataThreads;
 }
 
 class MeshSidecar {
@@ -104,7 +172,7 @@ class MeshSidecar {
   }
 
   async start(): Promise<Result<void, string>> {
-    const { telemetry, identity, xds, dataPlane } = this.parts;
+    const { telemetry, identity, xds, threads, overload } = this.parts;
     const { log } = this.ports;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void this.stop());
     xds.source.onChange(() => {
@@ -126,15 +194,16 @@ class MeshSidecar {
     } catch (error) {
       return err(`port ${this.config.healthPort} or the admin socket cannot be opened: ${(error as Error).message}`);
     }
-    const started = await dataPlane.listeners.start();
+    const started = await threads.start();
     if (!started.ok) return err(started.error);
+    overload.start();
     this.listening = true;
     return ok(undefined);
   }
 
   private async serve(): Promise<void> {
     const { config } = this;
-    const { telemetry, xds } = this.parts;
+    const { xds, threads } = this.parts;
     const podIp = config.pod.ips[0] ?? '127.0.0.1';
     this.servers.push(
       await startHealthServer({
@@ -144,7 +213,7 @@ class MeshSidecar {
         probes: config.probes,
         scrape: config.scrape,
         notReady: () => this.notReady(),
-        metrics: () => telemetry.metrics.render(),
+        metrics: () => threads.metrics(),
         drainWait: () => waitForRemoval(xds.source, podIp, this.ports.clock, config.graceMs),
       }),
     );
@@ -156,10 +225,10 @@ class MeshSidecar {
   }
 
   private adminViews(): Parameters<typeof startAdminServer>[1] {
-    const { telemetry, identity, xds, dataPlane } = this.parts;
+    const { identity, xds, threads } = this.parts;
     return {
       configDump: () => ({ status: xds.status(), ...xds.source.entries() }),
-      stats: () => telemetry.metrics.render(),
+      stats: () => threads.metrics(),
       certs: () => {
         const certificate = identity.own();
         return {
@@ -170,8 +239,8 @@ class MeshSidecar {
           clockSkewMs: identity.skewMs,
         };
       },
-      clusters: () => dataPlane.clusters.active().map((runtime) => runtime.cluster),
-      listeners: () => dataPlane.listeners.stats(),
+      clusters: async () => (await threads.clusters()).map(({ cluster, ...active }) => ({ ...cluster, active })),
+      listeners: () => threads.listeners(),
       notReady: () => this.notReady(),
       quit: () => void this.stop(),
     };
@@ -181,7 +250,7 @@ class MeshSidecar {
   private notReady(): string | undefined {
     if (this.stopping) return 'draining';
     if (this.parts.identity.own() === undefined) return 'no certificate yet';
-    for (const name of [INBOUND, OUTBOUND]) {
+    for (const name of LISTENERS) {
       if (this.parts.xds.source.current().get('listener', name).state !== 'found') {
         return `listener ${name} is not known yet: ${this.parts.xds.status().lastErrorText || 'waiting for the control plane'}`;
       }
@@ -197,29 +266,29 @@ class MeshSidecar {
     if (own.state !== 'found' || own.value.kind !== 'workload' || !own.value.terminating) return;
     this.retired = true;
     this.ports.log('the pod is terminating: clients are sent elsewhere');
-    this.parts.dataPlane.listeners.retire(INBOUND);
+    this.parts.threads.retire(INBOUND);
   }
 
   private adoptSettings(): void {
     const inbound = this.parts.xds.source.current().get('listener', INBOUND);
     if (inbound.state !== 'found') return;
     const { pod } = this.config;
-    this.parts.telemetry.configure(inbound.value.settings, {
-      'k8s.pod.name': pod.name,
-      'k8s.namespace.name': pod.namespace,
-      'k8s.pod.uid': pod.uid,
-    });
+    const { settings } = inbound.value;
+    const attributes = { 'k8s.pod.name': pod.name, 'k8s.namespace.name': pod.namespace, 'k8s.pod.uid': pod.uid };
+    // Spans are exported by this thread, whichever made them.
+    this.parts.telemetry.configure(settings, attributes);
+    this.parts.threads.configure({ settings, attributes });
   }
 
   /** Takes nothing new, finishes what is open, tells what it has seen, ends. */
   private async stop(): Promise<void> {
     if (this.stopping) return;
     this.stopping = true;
-    const { telemetry, identity, xds, channel, dataPlane } = this.parts;
+    const { telemetry, identity, xds, channel, threads, overload } = this.parts;
     this.ports.log('draining');
-    await dataPlane.listeners.drain(Math.min(DRAIN_MS_MAX, this.config.graceMs));
-    dataPlane.listeners.close();
-    dataPlane.clusters.close();
+    await threads.drain(Math.min(DRAIN_MS_MAX, this.config.graceMs));
+    overload.close();
+    await threads.close();
     identity.close();
     xds.close();
     channel.close();

@@ -4,20 +4,25 @@ import { type AdminViews, startAdminServer } from './admin/admin-server.ts';
 import { checkCertificates } from './bootstrap/certificates.ts';
 import { type Bootstrap, loadBootstrap } from './bootstrap/load.ts';
 import { startTelemetry } from './bootstrap/telemetry.ts';
-import { createDataPlane } from './data-plane.ts';
-import type { CertificateSource } from './identity/source.ts';
+import { startBootstrapThreads } from './bootstrap/threads.ts';
 import type { ProcessPorts } from './mesh-sidecar.ts';
 import { hostPort } from './net/connection-record.ts';
+import { processOverload } from './overload/process.ts';
+import type { DataThreads } from './threads/data-threads.ts';
 
 const DRAIN_MS_MAX = 10_000;
 
-/** A bootstrap brings its certificates inline; there is no identity of the mesh. */
-const noIdentity: CertificateSource = { get: () => undefined, own: () => undefined, onChange: () => () => {} };
+export interface StaticSettings {
+  /** Says whether the bootstrap is good, and starts nothing. */
+  readonly checkOnly: boolean;
+  /** Data threads. */
+  readonly concurrency: number;
+}
 
 /** A proxy from an Envoy v3 bootstrap, without a control plane. Errors are one line each, with the path of the field. */
 export async function runStaticSidecar(
   text: string,
-  checkOnly: boolean,
+  { checkOnly, concurrency }: StaticSettings,
   { clock, prng, log }: ProcessPorts,
 ): Promise<Result<void, readonly string[]>> {
   const loaded = loadBootstrap(text);
@@ -32,25 +37,25 @@ export async function runStaticSidecar(
     return ok(undefined);
   }
   const telemetry = startTelemetry(bootstrap, log);
-  const dataPlane = createDataPlane({
-    source: bootstrap.snapshot,
-    listenerNames: bootstrap.listeners.map((listener) => listener.name),
-    certificates: noIdentity,
-    recorder: telemetry.recorder,
-    logSinks: telemetry.logSinks,
+  const { recorder } = telemetry;
+  let threads: DataThreads | undefined;
+  const overload = processOverload({
     clock,
-    prng,
-    ownIps: new Set(),
+    count: (event) => recorder.count(event),
+    log,
+    onChange: (shed) => threads?.shed(shed),
   });
+  const made = await startBootstrapThreads(bootstrap, concurrency, { telemetry, overload, clock, prng, log });
+  if (!made.ok) return err([made.error]);
+  threads = made.value;
+  const state = { stopping: false, listening: false };
   let admin: Server | undefined;
-  let stopping = false;
-  let listening = false;
   const stop = async (): Promise<void> => {
-    if (stopping) return;
-    stopping = true;
-    await dataPlane.listeners.drain(DRAIN_MS_MAX);
-    dataPlane.listeners.close();
-    dataPlane.clusters.close();
+    if (state.stopping) return;
+    state.stopping = true;
+    await made.value.drain(DRAIN_MS_MAX);
+    overload.close();
+    await made.value.close();
     admin?.close();
     admin?.closeAllConnections();
     await telemetry.close();
@@ -58,25 +63,34 @@ export async function runStaticSidecar(
   };
   const { admin: at } = bootstrap;
   if (at !== undefined) {
-    const views: AdminViews = {
-      configDump: () => bootstrap.listeners,
-      stats: () => telemetry.metrics.render(),
-      certs: () => ({}),
-      clusters: () => dataPlane.clusters.active().map((runtime) => runtime.cluster),
-      listeners: () => dataPlane.listeners.stats(),
-      notReady: () => (stopping ? 'draining' : listening ? undefined : 'listeners are not open yet'),
-      quit: () => void stop(),
-    };
     try {
-      admin = await startAdminServer({ host: at.ip, port: at.port }, views);
+      admin = await startAdminServer({ host: at.ip, port: at.port }, adminViews(bootstrap, threads, state, stop));
     } catch (error) {
       return err([`admin: cannot listen on ${hostPort(at.ip, at.port)}: ${(error as Error).message}`]);
     }
   }
-  const started = await dataPlane.listeners.start();
+  const started = await threads.start();
   if (!started.ok) return err([started.error]);
-  listening = true;
+  state.listening = true;
+  overload.start();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
   log(`serving ${bootstrap.listeners.map((listener) => listener.name).join(', ')}`);
   return ok(undefined);
+}
+
+function adminViews(
+  bootstrap: Bootstrap,
+  threads: DataThreads,
+  state: { readonly stopping: boolean; readonly listening: boolean },
+  stop: () => Promise<void>,
+): AdminViews {
+  return {
+    configDump: () => bootstrap.listeners,
+    stats: () => threads.metrics(),
+    certs: () => ({}),
+    clusters: async () => (await threads.clusters()).map(({ cluster, ...active }) => ({ ...cluster, active })),
+    listeners: () => threads.listeners(),
+    notReady: () => (state.stopping ? 'draining' : state.listening ? undefined : 'listeners are not open yet'),
+    quit: () => void stop(),
+  };
 }

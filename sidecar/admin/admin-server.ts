@@ -1,10 +1,10 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 
-/** What the admin socket shows; each value is made when it is asked for. */
+/** What the admin socket shows; each value is made when it is asked for, some of them by other threads. */
 export interface AdminViews {
   readonly configDump: () => unknown;
-  readonly stats: () => string;
+  readonly stats: () => string | Promise<string>;
   readonly certs: () => unknown;
   readonly clusters: () => unknown;
   readonly listeners: () => unknown;
@@ -17,8 +17,9 @@ export function startAdminServer(
   at: { readonly socketPath: string } | { readonly host: string; readonly port: number },
   views: AdminViews,
 ): Promise<Server> {
-  const json = (view: () => unknown) => (): string => `${JSON.stringify(view(), presentable, 2)}\n`;
-  const pages: Readonly<Record<string, () => string>> = {
+  const json = (view: () => unknown) => async (): Promise<string> =>
+    `${JSON.stringify(await view(), presentable, 2)}\n`;
+  const pages: Readonly<Record<string, () => string | Promise<string>>> = {
     '/config_dump': json(views.configDump),
     '/certs': json(views.certs),
     '/clusters': json(views.clusters),
@@ -41,7 +42,12 @@ export function startAdminServer(
         .end(reason === undefined ? 'LIVE\n' : `${reason}\n`);
     }
     if (page === undefined) return void response.writeHead(404).end(`${Object.keys(pages).join('\n')}\n/ready\n`);
-    response.end(page());
+    void Promise.resolve()
+      .then(page)
+      .then(
+        (text) => response.end(text),
+        (error: unknown) => response.writeHead(500).end(`${(error as Error).message}\n`),
+      );
   });
   if ('socketPath' in at) rmSync(at.socketPath, { force: true });
   return new Promise((resolve, reject) => {

@@ -31,8 +31,9 @@ function make() {
     unsubscribe: () => {},
     count: () => {},
   });
-  const tell = (terminating: boolean): void =>
+  const tell = (terminating: boolean): void => {
     source.apply([{ kind: 'address', name: IP, entry: { value: pod(terminating) } }]);
+  };
   return { clock, source, tell };
 }
 

@@ -15,7 +15,7 @@ export interface HealthServerOptions {
   readonly scrape: ScrapeTarget | undefined;
   /** Undefined: ready; else the reason why not. */
   readonly notReady: () => string | undefined;
-  readonly metrics: () => string;
+  readonly metrics: () => string | Promise<string>;
   readonly drainWait: () => Promise<string>;
 }
 
@@ -58,7 +58,7 @@ async function answer(options: HealthServerOptions, request: IncomingMessage, re
   if (path === '/healthz/live') return send(response, 200, 'live\n');
   if (path === '/drain/wait') return send(response, 200, `${await options.drainWait()}\n`);
   if (path === '/metrics' || path === '/stats/prometheus') {
-    const own = options.metrics();
+    const own = await options.metrics();
     const application = options.scrape === undefined ? '' : await scrape(options.scrape, options.podIp);
     return send(response, 200, own + application, 'text/plain; version=0.0.4; charset=utf-8');
   }

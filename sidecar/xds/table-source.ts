@@ -119,6 +119,14 @@ export abstract class TableSource implements SnapshotSource {
     return this.snapshot.tables;
   }
 
+  /** Everything that is known, as the changes that make it. */
+  asChanges(): readonly Change[] {
+    const { tables } = this.snapshot;
+    return RESOURCE_KINDS.flatMap((kind) =>
+      [...tables[kind]].map(([name, entry]) => ({ kind, name, entry }) as Change),
+    );
+  }
+
   /** Called for a name that nothing is known of; may be called again for the same one. */
   protected abstract ask(kind: ResourceKind, name: string): void;
 

@@ -1,0 +1,96 @@
+import type { Clock } from '@weft/policies/kit/clock';
+import type { Prng } from '@weft/policies/kit/prng';
+import { ok, type Result } from '@weft/policies/kit/result';
+import type { CertificateSource } from '../identity/source.ts';
+import type { OverloadState } from '../overload/state.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { DataThreads } from '../threads/data-threads.ts';
+import type { Change } from '../xds/table-source.ts';
+import type { Bootstrap } from './load.ts';
+
+interface ThreadPorts {
+  readonly telemetry: Telemetry;
+  readonly overload: OverloadState;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly log: (line: string) => void;
+}
+
+/** EX_SOFTWARE of sysexits.h. */
+const EXIT_THREADS_FAILED = 70;
+
+/** A bootstrap brings its certificates inline; there is no identity of the mesh. */
+const noIdentity: CertificateSource = { get: () => undefined, own: () => undefined, onChange: () => () => {} };
+
+/** The data path of a bootstrap; what one kind of it needs is not loaded for the other. */
+export const startBootstrapThreads = (
+  bootstrap: Bootstrap,
+  concurrency: number,
+  ports: ThreadPorts,
+): Promise<Result<DataThreads, string>> =>
+  concurrency === 1 ? oneThread(bootstrap, ports) : manyThreads(bootstrap, concurrency, ports);
+
+async function oneThread(
+  { snapshot, listeners }: Bootstrap,
+  { telemetry, overload, clock, prng }: ThreadPorts,
+): Promise<Result<DataThreads, string>> {
+  const [{ createDataPlane }, { localThread }] = await Promise.all([
+    import('../data-plane.ts'),
+    import('../threads/local.ts'),
+  ]);
+  const dataPlane = createDataPlane({
+    source: snapshot,
+    listenerNames: listeners.map(({ name }) => name),
+    certificates: noIdentity,
+    recorder: telemetry.recorder,
+    logSinks: telemetry.logSinks,
+    clock,
+    prng,
+    ownIps: new Set(),
+    overload,
+  });
+  return ok(localThread(dataPlane, telemetry));
+}
+
+async function manyThreads(
+  bootstrap: Bootstrap,
+  concurrency: number,
+  { telemetry, clock, log }: ThreadPorts,
+): Promise<Result<DataThreads, string>> {
+  const [{ checkAddresses }, { ThreadPool }, { startWorker }] = await Promise.all([
+    import('../threads/probe.ts'),
+    import('../threads/pool.ts'),
+    import('../threads/worker.ts'),
+  ]);
+  const { listeners, node } = bootstrap;
+  const free = await checkAddresses(listeners, telemetry.recorder);
+  if (!free.ok) return free;
+  const changes = changesOf(bootstrap);
+  const pool = new ThreadPool({
+    threads: concurrency,
+    startThread: startWorker,
+    listenerNames: listeners.map(({ name }) => name),
+    ownIps: [],
+    bootstrap: { listeners, node },
+    everything: () => changes,
+    want: () => undefined,
+    onSpan: (span) => telemetry.spans.add(span),
+    ownMetrics: () => telemetry.metrics.render(),
+    count: (event) => telemetry.recorder.count(event),
+    log,
+    clock,
+    onFatal: (reason) => {
+      log(reason);
+      process.exit(EXIT_THREADS_FAILED);
+    },
+  });
+  return ok(pool);
+}
+
+const changesOf = ({ listeners, clusters }: Bootstrap): readonly Change[] => [
+  ...listeners.map((value): Change => ({ kind: 'listener', name: value.name, entry: { value } })),
+  ...clusters.map((value): Change => ({ kind: 'cluster', name: value.name, entry: { value } })),
+  ...clusters.flatMap(({ name, discovery }): Change[] =>
+    discovery.kind === 'static' ? [{ kind: 'endpoints', name, entry: { value: discovery.assignment } }] : [],
+  ),
+];

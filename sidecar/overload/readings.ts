@@ -1,0 +1,115 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Reading } from './monitor.ts';
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+const bytes = (text: string | undefined): number =>
+  text === undefined || text.startsWith('max') ? Number.POSITIVE_INFINITY : Number(text);
+
+/** Bytes of a `memory.stat` that the kernel gives back when somebody needs them. */
+function cacheBytes(stat: string | undefined, field: string): number {
+  const found = new RegExp(`^${field} (\\d+)$`, 'm').exec(stat ?? '');
+  return found === null ? 0 : Number(found[1]);
+}
+
+interface Controller {
+  readonly folder: string;
+  readonly used: string;
+  readonly cache: string;
+  readonly maxBytes: number;
+}
+
+/** The files of one version of cgroups; of v1 memory is a tree of its own. */
+const VERSIONS = [
+  { line: /^0::(.*)$/m, root: '', max: 'memory.max', used: 'memory.current', cache: 'inactive_file' },
+  {
+    line: /^\d+:[^:]*\bmemory\b[^:]*:(.*)$/m,
+    root: 'memory',
+    max: 'memory.limit_in_bytes',
+    used: 'memory.usage_in_bytes',
+    cache: 'total_inactive_file',
+  },
+] as const;
+
+/** v1 says "no limit" with a number near 2^63. */
+const UNLIMITED_BYTES = 2 ** 60;
+
+/** The tightest limit from the process's own group upwards. A container sees its group as the root, so that the path may not exist. */
+function findController(mount: string, ofProcess: string): Controller | undefined {
+  let tightest: Controller | undefined;
+  for (const { line, root, max, used, cache } of VERSIONS) {
+    const path = line.exec(ofProcess)?.[1];
+    if (path === undefined) continue;
+    const parts = path.split('/').filter((part) => part !== '' && part !== '..');
+    for (let depth = parts.length; depth >= 0; depth--) {
+      const folder = join(mount, root, ...parts.slice(0, depth));
+      const maxBytes = bytes(read(join(folder, max)));
+      if (!(maxBytes < UNLIMITED_BYTES)) continue;
+      if (tightest === undefined || maxBytes < tightest.maxBytes) {
+        tightest = { folder, used: join(folder, used), cache, maxBytes };
+      }
+    }
+  }
+  return tightest;
+}
+
+/** Memory of the process's cgroup without file cache; nothing where no limit is set. */
+export function memoryReader(
+  mount = '/sys/fs/cgroup',
+  ofProcess = read('/proc/self/cgroup') ?? '',
+): () => readonly Reading[] {
+  const controller = findController(mount, ofProcess);
+  if (controller === undefined) return () => [];
+  const { folder, cache, maxBytes } = controller;
+  return () => {
+    const used = bytes(read(controller.used)) - cacheBytes(read(join(folder, 'memory.stat')), cache);
+    return Number.isFinite(used) ? [{ what: 'memory', used, max: maxBytes }] : [];
+  };
+}
+
+/** Open files of the process. Since Linux 6.2 their number is the size of the folder; before, they are counted. */
+function descriptors(): number {
+  const { size } = statSync('/proc/self/fd');
+  return size > 0 ? size : readdirSync('/proc/self/fd').length;
+}
+
+export function descriptorReader(): () => readonly Reading[] {
+  const limit = /^Max open files\s+(\S+)/m.exec(read('/proc/self/limits') ?? '')?.[1] ?? 'unlimited';
+  if (limit === 'unlimited') return () => [];
+  const max = Number(limit);
+  return () => {
+    try {
+      return [{ what: 'descriptors', used: descriptors(), max }];
+    } catch {
+      // The very descriptor to look with is missing.
+      return [{ what: 'descriptors', used: max, max }];
+    }
+  };
+}
+
+/** Of the calling thread. */
+export function heapReading(): Reading {
+  const { used_heap_size: used, heap_size_limit: max } = getHeapStatistics();
+  return { what: 'heap', used, max };
+}
+
+/** Collects garbage at once: V8 sees no reason to while its own limit is far, whatever the cgroup's is. */
+export function collector(): () => void {
+  let collect: unknown;
+  return () => {
+    if (collect === undefined) {
+      setFlagsFromString('--expose-gc');
+      collect = runInNewContext('gc');
+    }
+    if (typeof collect === 'function') Reflect.apply(collect, undefined, []);
+  };
+}

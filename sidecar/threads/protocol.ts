@@ -1,0 +1,81 @@
+import type { Cluster } from '@weft/policies/model/cluster';
+import type { Listener, WorkloadSettings } from '@weft/policies/model/listener';
+import type { ResourceKind } from '@weft/policies/model/snapshot';
+import type { KeyMaterial } from '../identity/material.ts';
+import type { ListenerStats } from '../listener/manager.ts';
+import type { SpanRecord } from '../telemetry/span-ring.ts';
+import type { Change } from '../xds/table-source.ts';
+
+/** Counters of one cluster or listener, by its name. */
+export type NamedBlock = readonly [name: string, block: SharedArrayBuffer];
+
+/** What holds when a thread starts. */
+export interface DataThreadSetup {
+  readonly index: number;
+  readonly listenerNames: readonly string[];
+  readonly ownIps: readonly string[];
+  readonly version: number;
+  readonly changes: readonly Change[];
+  /** A static bootstrap: what is not in `changes` does not exist. */
+  readonly bootstrap: { readonly listeners: readonly Listener[]; readonly node: BootstrapNode } | undefined;
+  readonly certificate: KeyMaterial | undefined;
+  readonly settings: TelemetrySettings | undefined;
+  readonly clusterBlocks: readonly NamedBlock[];
+  readonly listenerBlocks: readonly NamedBlock[];
+  readonly retired: readonly string[];
+  readonly shed: boolean;
+}
+
+interface BootstrapNode {
+  readonly id: string;
+  readonly cluster: string;
+}
+
+export interface TelemetrySettings {
+  readonly settings: WorkloadSettings | undefined;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** What is under way to a cluster. */
+export interface ClusterRow {
+  readonly cluster: Cluster;
+  readonly connections: number;
+  readonly pending: number;
+  readonly requests: number;
+  readonly retries: number;
+}
+
+/** What the control thread may ask for, and what comes back. */
+export interface Answers {
+  readonly metrics: string;
+  readonly listeners: readonly ListenerStats[];
+  readonly clusters: readonly ClusterRow[];
+}
+
+export type ToData =
+  | {
+      readonly kind: 'changes';
+      readonly version: number;
+      readonly changes: readonly Change[];
+      /** Of clusters that were not known before. */
+      readonly clusterBlocks: readonly NamedBlock[];
+    }
+  | { readonly kind: 'certificate'; readonly material: KeyMaterial }
+  | { readonly kind: 'settings'; readonly settings: TelemetrySettings }
+  | { readonly kind: 'retire'; readonly listener: string }
+  | { readonly kind: 'shed'; readonly on: boolean }
+  | { readonly kind: 'ask'; readonly id: number; readonly what: keyof Answers }
+  | { readonly kind: 'spans-taken' }
+  | { readonly kind: 'drain'; readonly timeoutMs: number }
+  | { readonly kind: 'close' };
+
+export type ToControl =
+  | { readonly kind: 'listening' }
+  /** A listener cannot be bound. */
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'applied'; readonly version: number; readonly error: string | undefined }
+  | { readonly kind: 'want'; readonly resource: ResourceKind; readonly name: string }
+  | { readonly kind: 'spans'; readonly spans: readonly SpanRecord[] }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: Answers[keyof Answers] }
+  | { readonly kind: 'log'; readonly line: string }
+  | { readonly kind: 'drained' };
