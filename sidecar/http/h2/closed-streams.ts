@@ -1,0 +1,31 @@
+/** Streams that were reset, of which frames may still be on their way. */
+const RESETS_KEPT = 512;
+/** Streams that ended as they should; only a broken peer names them again, and is told so for the last few. */
+const ENDED_KEPT = 32;
+
+export type ClosedBy = 'ended' | 'reset-here' | 'reset-there' | 'unknown';
+
+/** The last streams that were closed, and how: what RFC 9113 section 5.1 makes of a late frame depends on it. */
+export class ClosedStreams {
+  private readonly resets = new Int32Array(RESETS_KEPT);
+  private readonly ended = new Int32Array(ENDED_KEPT);
+  private resetAt = 0;
+  private endedAt = 0;
+
+  addEnded(id: number): void {
+    this.ended[this.endedAt] = id;
+    this.endedAt = (this.endedAt + 1) % ENDED_KEPT;
+  }
+
+  /** `byPeer` ones are kept as negative numbers. */
+  addReset(id: number, byPeer: boolean): void {
+    this.resets[this.resetAt] = byPeer ? -id : id;
+    this.resetAt = (this.resetAt + 1) % RESETS_KEPT;
+  }
+
+  find(id: number): ClosedBy {
+    if (this.resets.includes(id)) return 'reset-here';
+    if (this.resets.includes(-id)) return 'reset-there';
+    return this.ended.includes(id) ? 'ended' : 'unknown';
+  }
+}

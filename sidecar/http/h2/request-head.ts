@@ -1,0 +1,175 @@
+import type { RequestHead } from '../exchange.ts';
+import { allOf, isAuthority, isToken, TARGET } from '../h1/chars.ts';
+import { FieldCollector, type HeadLimits, printable } from './field-collector.ts';
+import { type H2Error, h2Error } from './h2-error.ts';
+import { type Field, FieldKind } from './hpack/field.ts';
+
+const METHOD_CHARS_MAX = 32;
+const PORT = /:\d+$/;
+/** RFC 9110 section 7.8: protocol names with versions; between sidecars a list of them, as HTTP/1 has it. */
+const PROTOCOL = /^[!#$%&'*+.^_`|~0-9A-Za-z/, -]{1,64}$/;
+
+/** Collects and judges the head of a request (RFC 9113 sections 8.2, 8.3 and 8.5, RFC 8441). One a connection. */
+export class RequestFields extends FieldCollector {
+  private readonly mesh: boolean;
+  private method = '';
+  private scheme = '';
+  private authority = '';
+  private path = '';
+  private protocol = '';
+  private version: 10 | 11 | 20 = 20;
+  /** Bits of the pseudo-fields that came, by FieldKind. */
+  private seen = 0;
+  private host = '';
+  private hosts = 0;
+  private cookie = '';
+  private expectContinue = false;
+
+  constructor(limits: HeadLimits, mesh: boolean) {
+    super(limits);
+    this.mesh = mesh;
+  }
+
+  override begin(): void {
+    super.begin();
+    this.scheme = '';
+    this.authority = '';
+    this.path = '';
+    this.protocol = '';
+    this.version = 20;
+    this.seen = 0;
+    this.host = '';
+    this.hosts = 0;
+    this.cookie = '';
+    this.expectContinue = false;
+  }
+
+  protected override pseudo(field: Field): void {
+    const { kind, value } = field;
+    const bit = 1 << kind;
+    if ((this.seen & bit) !== 0) {
+      this.fail('pseudo-field', `${field.name} more than once`);
+      return;
+    }
+    this.seen |= bit;
+    switch (kind) {
+      case FieldKind.METHOD:
+        this.method = value;
+        return;
+      case FieldKind.SCHEME:
+        this.scheme = value;
+        return;
+      case FieldKind.AUTHORITY:
+        this.authority = value;
+        return;
+      case FieldKind.PATH:
+        this.path = value;
+        return;
+      case FieldKind.PROTOCOL:
+        this.protocol = value;
+        return;
+      case FieldKind.WEFT_VERSION:
+        if (this.mesh && (value === '1.1' || value === '1.0')) this.version = value === '1.1' ? 11 : 10;
+        else this.fail('pseudo-field', ':weft-version, which is for sidecars');
+        return;
+      default:
+        this.fail('pseudo-field', `${printable(field.name)} in a request`);
+    }
+  }
+
+  protected override special(field: Field): void {
+    switch (field.kind) {
+      case FieldKind.HOST:
+        this.hosts++;
+        this.host = field.value;
+        return;
+      case FieldKind.COOKIE:
+        // RFC 9113 section 8.2.3: crumbs are one field again before they leave HTTP/2.
+        if (this.cookie === '') {
+          this.cookie = field.value;
+          this.append(field);
+        } else {
+          this.cookie += `; ${field.value}`;
+          this.headers.set(field.name, this.cookie);
+        }
+        return;
+      case FieldKind.EXPECT:
+        if (field.value.toLowerCase() === '100-continue') this.expectContinue = true;
+        else this.append(field);
+        return;
+      default:
+        super.special(field);
+    }
+  }
+
+  /** Judges the whole. The head, if there is no error. */
+  finish(endStream: boolean): RequestHead | undefined {
+    if (this.error !== undefined) return undefined;
+    this.error = this.targetError() ?? this.authorityError();
+    const tunnel = this.has(FieldKind.PROTOCOL) || this.method === 'CONNECT';
+    const declared = this.contentLength === '' ? -1 : Number(this.contentLength);
+    const contentLength = tunnel || (endStream && declared === -1) ? 0 : declared;
+    if (endStream && contentLength > 0) this.fail('content-length', 'content-length without content');
+    if (this.error !== undefined) return undefined;
+    const connect = this.method === 'CONNECT';
+    const extended = this.has(FieldKind.PROTOCOL);
+    return {
+      // What HTTP/1 calls an Upgrade: of the method GET as far as its rules are concerned (RFC 8441 section 5).
+      method: connect && extended ? 'GET' : this.method,
+      scheme: this.scheme === 'https' ? 'https' : 'http',
+      authority: this.authority,
+      path: this.path,
+      protocol: extended ? this.protocol : connect ? '' : undefined,
+      headers: this.headers,
+      version: this.version,
+      contentLength,
+      expectContinue: this.expectContinue && !endStream && !tunnel,
+    };
+  }
+
+  private has(kind: FieldKind): boolean {
+    return (this.seen & (1 << kind)) !== 0;
+  }
+
+  private targetError(): H2Error | undefined {
+    if (!this.has(FieldKind.METHOD)) return h2Error('pseudo-field', 'no :method');
+    if (this.method.length > METHOD_CHARS_MAX || !isToken(this.method)) return h2Error('method', 'not a method');
+    const extended = this.has(FieldKind.PROTOCOL);
+    if (this.method === 'CONNECT' && !extended) {
+      if (this.has(FieldKind.SCHEME) || this.has(FieldKind.PATH))
+        return h2Error('connect', 'CONNECT with :scheme or :path');
+      if (!PORT.test(this.authority)) return h2Error('connect', ':authority of CONNECT is not host:port');
+      return this.contentLength === '' ? undefined : h2Error('connect', 'CONNECT with content-length');
+    }
+    if (extended) {
+      // Between sidecars the method of an HTTP/1 Upgrade is kept.
+      if (this.method !== 'CONNECT' && !this.mesh) return h2Error('extended-connect', ':protocol without CONNECT');
+      if (!PROTOCOL.test(this.protocol)) return h2Error('extended-connect', ':protocol is not a protocol');
+    }
+    if (!this.has(FieldKind.SCHEME)) return h2Error('pseudo-field', 'no :scheme');
+    if (this.scheme !== 'http' && this.scheme !== 'https')
+      return h2Error('scheme', ':scheme is neither http nor https');
+    if (!this.has(FieldKind.PATH)) return h2Error('pseudo-field', 'no :path');
+    const path = this.path;
+    const asterisk = path === '*' && this.method === 'OPTIONS';
+    if (!asterisk && (path.charCodeAt(0) !== 0x2f || !allOf(TARGET, path, 0, path.length))) {
+      return h2Error('path', ':path does not begin with / or has an octet that may not be in one');
+    }
+    return undefined;
+  }
+
+  /** RFC 9113 section 8.3.1: one authority, without userinfo; Host says the same or nothing. */
+  private authorityError(): H2Error | undefined {
+    if (this.hosts > 1) return h2Error('authority', 'more than one host');
+    if (!this.has(FieldKind.AUTHORITY)) {
+      if (this.hosts === 0) return h2Error('authority', 'neither :authority nor host');
+      this.authority = this.host;
+    } else if (this.hosts === 1 && this.host.toLowerCase() !== this.authority.toLowerCase()) {
+      return h2Error('authority', 'host and :authority differ');
+    }
+    if (this.authority === '' || !isAuthority(this.authority)) {
+      return h2Error('authority', ':authority is not a host with an optional port');
+    }
+    return undefined;
+  }
+}
