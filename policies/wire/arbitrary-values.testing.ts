@@ -52,7 +52,17 @@ export const headerMatch: fc.Arbitrary<HeaderMatch> = fc.record({
 });
 export const queryMatch: fc.Arbitrary<QueryParameterMatch> = fc.record({ name, value: matchValue });
 
-export const headerValue = fc.record({ name, value: fc.oneof(text, fc.constantFrom('100%', '%REQ(x)%', '%%', '')) });
+/** Octets that may stand in a field (RFC 9110 section 5.5). */
+const fieldText = fc.string({
+  unit: fc
+    .oneof(fc.integer({ min: 0x20, max: 0x7e }), fc.integer({ min: 0x80, max: 0xff }))
+    .map((c) => String.fromCharCode(c)),
+  maxLength: 12,
+});
+export const headerValue = fc.record({
+  name: name.map((any) => `x-${any.replaceAll('/', '')}`),
+  value: fc.oneof(fieldText, fc.constantFrom('100%', '%REQ(x)%', '%%', '', 'tab\there')),
+});
 export const mutation: fc.Arbitrary<HeaderMutation> = fc.record({
   set: fc.array(headerValue, { maxLength: 2 }),
   add: fc.array(headerValue, { maxLength: 2 }),

@@ -63,8 +63,11 @@ function decodeMutation(options: readonly HeaderValueOption[], remove: readonly 
       here.field('header').fail('name is required', undefined);
       continue;
     }
-    const name = header.key;
-    const value = decodeFormat(header.value, here.field('header').field('value'));
+    const name = decodeFieldName(header.key, here.field('header').field('key'));
+    const value = decodeFieldValue(
+      decodeFormat(header.value, here.field('header').field('value')),
+      here.field('header').field('value'),
+    );
     if (header.value === '' && !keepEmptyValue) {
       here.field('header').field('value').fail('an empty value needs keep_empty_value', undefined);
     }
@@ -81,6 +84,28 @@ function decodeMutation(options: readonly HeaderValueOption[], remove: readonly 
     }
   }
   return { set, add, remove: remove.map((name) => name.toLowerCase()) };
+}
+
+/** What a codec writes itself, from what it knows of the message and the connection. */
+const OF_THE_CODEC = new Set(
+  'host content-length transfer-encoding connection keep-alive proxy-connection upgrade te trailer http2-settings'.split(
+    ' ',
+  ),
+);
+const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** RFC 9110 section 5.5. Written as octets: a character beyond them would be cut to one, which may be a line end. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Codecs trust what configuration lets them write: here is where a line end in it would become another field. */
+function decodeFieldName(name: string, at: At): string {
+  if (!FIELD_NAME.test(name)) return at.fail('is not the name of a header', name);
+  if (OF_THE_CODEC.has(name.toLowerCase())) return at.fail(`"${name}" is set by the proxy itself`, name);
+  return name;
+}
+
+function decodeFieldValue(value: string, at: At): string {
+  if (FIELD_VALUE.test(value)) return value;
+  return at.fail('has a character that may not be in the value of a header (RFC 9110 section 5.5)', value);
 }
 
 function decodeFormat(text: string, at: At): string {

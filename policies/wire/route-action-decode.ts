@@ -14,7 +14,7 @@ import {
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
 import { decodeHeaderMutations } from './header-mutation.ts';
 import { INVALID_BACKEND, WHOLE_PATH } from './route-action-encode.ts';
-import { decodeDuration } from './values.ts';
+import { decodeDuration, decodeUriText } from './values.ts';
 
 /** Envoy's default for a route that says nothing. */
 const TIMEOUT_DEFAULT_MS = 15_000;
@@ -35,7 +35,8 @@ export function decodeForward(action: RouteActionMessage, nonIdempotent: boolean
     timeoutMs: decodeDuration(action.timeout, TIMEOUT_DEFAULT_MS, at.field('timeout')),
     idleTimeoutMs,
     retry: action.retryPolicy && decodeRetry(action.retryPolicy, nonIdempotent, at.field('retry_policy')),
-    hostRewrite: host.case === 'hostRewriteLiteral' ? host.value : undefined,
+    hostRewrite:
+      host.case === 'hostRewriteLiteral' ? decodeUriText(host.value, at.field('host_rewrite_literal')) : undefined,
     pathRewrite: decodePathRewrite(action, at),
   };
 }
@@ -71,14 +72,17 @@ function decodePathRewrite(action: RouteActionMessage, at: At): PathRewrite | un
   if (prefixRewrite !== '' && regexRewrite !== undefined) {
     at.field('regex_rewrite').fail('prefix_rewrite is set as well', undefined);
   }
-  if (prefixRewrite !== '') return { kind: 'prefix', value: prefixRewrite };
+  if (prefixRewrite !== '') {
+    return { kind: 'prefix', value: decodeUriText(prefixRewrite, at.field('prefix_rewrite')) };
+  }
   if (regexRewrite === undefined) return undefined;
   const value = regexRewrite.substitution.replaceAll('\\\\', '');
   if (regexRewrite.pattern?.regex !== WHOLE_PATH || value.includes('\\')) {
     const what = `only the pattern "${WHOLE_PATH}" with a substitution without groups is supported by Weft`;
     return at.field('regex_rewrite').fail(what, undefined);
   }
-  return { kind: 'full', value: regexRewrite.substitution.replaceAll('\\\\', '\\') };
+  const full = regexRewrite.substitution.replaceAll('\\\\', '\\');
+  return { kind: 'full', value: decodeUriText(full, at.field('regex_rewrite').field('substitution')) };
 }
 
 const conditions: readonly RetryCondition[] = [

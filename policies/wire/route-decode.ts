@@ -11,7 +11,7 @@ import type { RouteConfiguration as RouteConfigurationMessage } from './gen/envo
 import { decodeHeaderMutations } from './header-mutation.ts';
 import { decodeHeaderMatch, decodeQueryParameterMatch, decodeRegex } from './match.ts';
 import { decodeForward } from './route-action-decode.ts';
-import { weftMetadata } from './values.ts';
+import { decodeUriText, weftMetadata } from './values.ts';
 
 export function decodeRouteConfiguration(message: RouteConfigurationMessage, at: At): RouteConfiguration {
   const hosts = at.field('virtual_hosts');
@@ -113,14 +113,14 @@ function decodeRedirect(redirect: RedirectMessage, at: At): RedirectAction {
   return {
     kind: 'redirect',
     status: statuses.get(redirect.responseCode) ?? at.field('response_code').fail('unknown code', 301),
-    scheme: scheme.case === 'schemeRedirect' ? scheme.value : https,
-    host: redirect.hostRedirect === '' ? undefined : redirect.hostRedirect,
+    scheme: scheme.case === 'schemeRedirect' ? decodeUriText(scheme.value, at.field('scheme_redirect')) : https,
+    host: redirect.hostRedirect === '' ? undefined : decodeUriText(redirect.hostRedirect, at.field('host_redirect')),
     port: portRedirect === 0 ? undefined : portRedirect,
     path:
       path.case === 'pathRedirect'
-        ? { kind: 'full', value: path.value }
+        ? { kind: 'full', value: decodeUriText(path.value, at.field('path_redirect')) }
         : path.case === 'prefixRewrite'
-          ? { kind: 'prefix', value: path.value }
+          ? { kind: 'prefix', value: decodeUriText(path.value, at.field('prefix_rewrite')) }
           : undefined,
   };
 }

@@ -158,3 +158,10 @@ export class StructReader {
     return parse(this.value[key]) ?? this.at.field(key).fail(`has to be ${what}`, absent);
   }
 }
+
+const URI_TEXT = /^[\x21-\x22\x24-\x7e]*$/;
+
+/** A part of a URI that is written into a request line or a Location as it is: without blanks, line ends and fragment. */
+export function decodeUriText(text: string, at: At): string {
+  return URI_TEXT.test(text) ? text : at.fail('has a character that may not be in a URI (RFC 3986 section 2)', text);
+}
