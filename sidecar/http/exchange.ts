@@ -18,7 +18,11 @@ export const WINDOW_BYTES = 65_536;
 export type HttpVersion = 10 | 11 | 20;
 
 export interface RequestHead {
-  /** As sent; methods are case-sensitive (RFC 9110 section 9.1). */
+  /**
+   * As sent; methods are case-sensitive (RFC 9110 section 9.1). Of an extended CONNECT it is GET, as of the Upgrade that
+   * it stands for (RFC 8441 section 5), and the tunnel is accepted by 101 whatever the codecs: CONNECT and a status of
+   * the 200 range are for `protocol` `''` only.
+   */
   method: string;
   scheme: 'http' | 'https';
   /** Exactly one; from Host or :authority. */

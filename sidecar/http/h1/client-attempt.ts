@@ -1,5 +1,6 @@
 import type { ProxyError } from '../errors.ts';
 import type { RequestHead, ResponseReceiver, Upstream } from '../exchange.ts';
+import { acceptOf, newWebSocketKey } from '../h2/websocket.ts';
 import type { Headers } from '../headers.ts';
 import type { Output } from '../output.ts';
 import { CHUNKED } from './framing.ts';
@@ -34,6 +35,8 @@ export class ClientAttempt implements Upstream {
   /** Sent ahead for a tunnel that is not accepted yet: kept back, or it would be read as a request. */
   private early: Buffer[] = [];
   private earlyEnd = false;
+  /** Of a WebSocket handshake; made here where the request came without one (RFC 8441 section 5). */
+  private webSocketKey = '';
 
   constructor(owner: AttemptOwner, head: RequestHead, receiver: ResponseReceiver) {
     this.owner = owner;
@@ -47,7 +50,7 @@ export class ClientAttempt implements Upstream {
     const head = this.head;
     let text = requestLineAndHost(head) + fieldLines(head.headers);
     if (head.protocol !== undefined) {
-      if (head.protocol !== '') text += `Connection: Upgrade\r\nUpgrade: ${head.protocol}\r\n`;
+      if (head.protocol !== '') text += this.upgradeLines(head, head.protocol);
     } else if (end) {
       this.requestComplete = true;
       if (METHODS_WITH_CONTENT.has(head.method)) text += 'Content-Length: 0\r\n';
@@ -62,6 +65,31 @@ export class ClientAttempt implements Upstream {
     // RFC 9110 section 10.1.4: TE concerns this connection, and has to be named so.
     if (head.protocol === undefined && head.headers.has('te')) text += 'Connection: TE\r\n';
     this.owner.output.text(`${text}\r\n`);
+  }
+
+  /** What is wrong with a 101; undefined: it is what was asked for (RFC 9110 section 7.8, RFC 6455 section 4.1). */
+  switchError(upgrade: string, accept: string | undefined): string | undefined {
+    const { protocol } = this.head;
+    if (protocol === undefined || protocol === '') return 'a switch of protocols that was not asked for';
+    if (upgrade.toLowerCase() !== protocol.toLowerCase()) return 'a switch to another protocol than was asked for';
+    if (this.webSocketKey !== '' && accept !== acceptOf(this.webSocketKey)) {
+      return 'a WebSocket handshake without the answer to its key';
+    }
+    return undefined;
+  }
+
+  private upgradeLines(head: RequestHead, protocol: string): string {
+    const lines = `Connection: Upgrade\r\nUpgrade: ${protocol}\r\n`;
+    if (protocol !== 'websocket') return lines;
+    const key = head.headers.get('sec-websocket-key');
+    // Over HTTP/1 a handshake without a key is the server's to refuse.
+    if (key !== undefined || head.version !== 20) {
+      this.webSocketKey = key ?? '';
+      return lines;
+    }
+    this.webSocketKey = newWebSocketKey();
+    const version = head.headers.has('sec-websocket-version') ? '' : 'Sec-WebSocket-Version: 13\r\n';
+    return `${lines}${version}Sec-WebSocket-Key: ${this.webSocketKey}\r\n`;
   }
 
   consumed(bytes: number): void {

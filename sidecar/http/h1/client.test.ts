@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
 import { ManualClock } from '@weft/policies/kit/clock';
@@ -222,6 +223,50 @@ describe('HTTP/1.1 client', () => {
     await turn();
     assert.deepEqual(receiver.events.at(-1), 'data  end');
     assert.equal(c.connection.closed, true);
+  });
+
+  const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
+  const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
+  const switches: readonly (readonly [name: string, protocol: string, answer: string, accepted: boolean])[] = [
+    ['what was asked for', 'x/1', 'Upgrade: X/1\r\n', true],
+    ['another protocol', 'x/1', 'Upgrade: y\r\n', false],
+    ['no protocol', 'x/1', '', false],
+    [
+      'a WebSocket with the right answer',
+      'websocket',
+      `Upgrade: WebSocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`,
+      true,
+    ],
+    ['a WebSocket with another answer', 'websocket', 'Upgrade: websocket\r\nSec-WebSocket-Accept: x\r\n', false],
+    ['a WebSocket without an answer', 'websocket', 'Upgrade: websocket\r\n', false],
+  ];
+  for (const [name, protocol, answer, accepted] of switches) {
+    test(`101, ${name}: ${accepted ? 'a tunnel' : 'an error'} (RFC 9110 section 7.8, RFC 6455 section 4.1)`, async () => {
+      const c = connect();
+      const receiver = new Response();
+      const headers = Headers.from(['Sec-WebSocket-Key', KEY]);
+      c.connection.open(request('GET', { protocol, headers, contentLength: -1 }), false, receiver);
+      c.upstream.write(`HTTP/1.1 101 S\r\nConnection: upgrade\r\n${answer}\r\n`);
+      await turn();
+      assert.equal(receiver.events[0], accepted ? 'head 101 -1' : 'reset UPE idempotent');
+      c.connection.destroy();
+    });
+  }
+
+  test('a WebSocket that came by HTTP/2 has a key made for it (RFC 8441 section 5)', async () => {
+    const c = connect();
+    const receiver = new Response();
+    c.connection.open(request('GET', { protocol: 'websocket', version: 20, contentLength: -1 }), false, receiver);
+    await turn();
+    const key = /^Sec-WebSocket-Key: ([A-Za-z0-9+/]{22}==)\r$/m.exec(c.sent())?.[1] ?? '';
+    assert.match(c.sent(), /^Sec-WebSocket-Version: 13\r$/m);
+    const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+    c.upstream.write(
+      `HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+    );
+    await turn();
+    assert.equal(receiver.events[0], 'head 101 -1');
+    c.connection.destroy();
   });
 });
 

@@ -210,11 +210,12 @@ class ClientConnection extends ConnectionReader implements UpstreamConnection, A
   private onFinalHead(attempt: ClientAttempt): boolean {
     const head = this.parsed.head;
     if (head === undefined) return false;
-    const tunnel = head.status === 101 || (attempt.method === 'CONNECT' && head.status < 300);
-    if (tunnel && (!attempt.wantsTunnel || (head.status === 101) === (attempt.method === 'CONNECT'))) {
-      const detail = 'a switch of protocols that was not asked for';
-      return this.refuse(attempt, headError('status', 400, 'RFC 9110 section 15.2.2', detail));
-    }
+    const switched = head.status === 101;
+    const error = switched
+      ? attempt.switchError(this.parsed.scan.upgrade, head.headers.get('sec-websocket-accept'))
+      : undefined;
+    if (error !== undefined) return this.refuse(attempt, headError('status', 400, 'RFC 9110 section 15.2.2', error));
+    const tunnel = switched || (attempt.method === 'CONNECT' && head.status < 300);
     attempt.headSeen = true;
     this.bodyRemaining = tunnel ? UNTIL_CLOSE : this.parsed.framing;
     if (this.bodyRemaining === CHUNKED) this.decoder.reset();

@@ -26,14 +26,28 @@ export class RequestBody {
   private readonly sink: BodySink;
   private readonly decoder = new ChunkedDecoder();
 
-  constructor(input: ReadBuffer, sink: BodySink) {
+  /** Of this request; 0: no limit. */
+  private readonly bytesMax: number;
+  private bytes = 0;
+
+  constructor(input: ReadBuffer, sink: BodySink, bytesMax: number) {
     this.input = input;
     this.sink = sink;
+    this.bytesMax = bytesMax;
   }
 
-  begin(framing: number): void {
+  /** An error if more is announced than there may be. */
+  begin(framing: number): HeadError | undefined {
     this.remaining = framing;
+    this.bytes = 0;
     if (framing === CHUNKED) this.decoder.reset();
+    return this.bytesMax > 0 && framing > this.bytesMax ? bodyTooLarge(this.bytesMax) : undefined;
+  }
+
+  /** An error if more has come than there may be. */
+  count(bytes: number): HeadError | undefined {
+    this.bytes += bytes;
+    return this.bytesMax > 0 && this.bytes > this.bytesMax ? bodyTooLarge(this.bytesMax) : undefined;
   }
 
   /** True if it did something: there may be more to do. */
@@ -103,5 +117,5 @@ export class RequestBody {
   }
 }
 
-export const bodyTooLarge = (max: number): HeadError =>
+const bodyTooLarge = (max: number): HeadError =>
   headError('body-too-large', 413, 'RFC 9110 section 15.5.14', `the content is larger than ${max} bytes`);

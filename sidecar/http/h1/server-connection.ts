@@ -11,7 +11,7 @@ import { ConnectionReader } from './connection-reader.ts';
 import { CLIENT_GONE, recordRefusal, timeoutError, writeError } from './error-response.ts';
 import { type HeadError, requestError } from './head-error.ts';
 import { ParsedRequest } from './parse-request.ts';
-import { type BodySink, bodyTooLarge, LEFTOVER_BYTES_MAX, RequestBody } from './request-body.ts';
+import { type BodySink, LEFTOVER_BYTES_MAX, RequestBody } from './request-body.ts';
 import { RequestReader } from './request-reader.ts';
 import { RequestTimers } from './request-timers.ts';
 import { type ExchangeOwner, ServerExchange } from './server-exchange.ts';
@@ -46,8 +46,6 @@ export class ServerConnection
   private phase: Phase = 'idle';
   private exchange: ServerExchange | undefined = undefined;
   private requests = 0;
-  /** Of the content of this request so far. */
-  private bodyBytes = 0;
   private leftoverBytes = 0;
   private draining = false;
   private closeAfter = false;
@@ -56,7 +54,7 @@ export class ServerConnection
     super(socket);
     this.connection = connection;
     this.options = options;
-    this.body = new RequestBody(this.input, this);
+    this.body = new RequestBody(this.input, this, options.limits.requestBodyBytesMax);
     this.reader = new RequestReader(this.input, this.parsed, options.limits, {
       scheme: options.scheme ?? 'http',
       authority: hostPort(connection.destinationIp, connection.destinationPort),
@@ -146,7 +144,10 @@ export class ServerConnection
       this.refuseWith(timeoutError(408, 'DT', 'the request head was not complete in time'));
       return;
     }
-    if (exchange.state === 'ended') return this.beginClose();
+    if (exchange.state === 'ended') {
+      this.beginClose();
+      return;
+    }
     if (!exchange.requestComplete && this.timers.requestIsLate(nowMs)) {
       this.options.recorder.count('http1_request_timeout');
       this.failExchange(exchange, timeoutError(408, 'DT', 'the request was not complete in time'));
@@ -247,18 +248,16 @@ export class ServerConnection
   private begin(headBytes: number): boolean {
     const { head, framing } = this.parsed;
     if (head === undefined) return false;
-    const bodyBytesMax = this.options.limits.requestBodyBytesMax;
-    if (bodyBytesMax > 0 && framing > bodyBytesMax) {
-      this.refuse(bodyTooLarge(bodyBytesMax));
+    const tooLarge = this.body.begin(framing);
+    if (tooLarge !== undefined) {
+      this.refuse(tooLarge);
       return false;
     }
     if (this.phase === 'idle') this.timers.beginRequest();
     this.phase = 'exchange';
     this.requests++;
-    this.bodyBytes = 0;
     this.leftoverBytes = 0;
     this.closeAfter = false;
-    this.body.begin(framing);
     const endOfRequest = framing === 0 && head.protocol === undefined;
     const exchange = new ServerExchange(this, head, endOfRequest, this.connection);
     exchange.bytesReceived = headBytes;
@@ -289,13 +288,10 @@ export class ServerConnection
     exchange.bytesReceived += chunk.length;
     if (end) exchange.requestComplete = true;
     if (exchange.state === 'dead') return;
-    const bodyBytesMax = this.options.limits.requestBodyBytesMax;
-    if (bodyBytesMax > 0 && !exchange.tunnel) {
-      this.bodyBytes += chunk.length;
-      if (this.bodyBytes > bodyBytesMax && exchange.state !== 'ended') {
-        this.onBadChunk(exchange, bodyTooLarge(bodyBytesMax));
-        return;
-      }
+    const tooLarge = exchange.tunnel ? undefined : this.body.count(chunk.length);
+    if (tooLarge !== undefined && exchange.state !== 'ended') {
+      this.onBadChunk(exchange, tooLarge);
+      return;
     }
     const receiver = exchange.receiver;
     if (exchange.state === 'ended' && !exchange.tunnel) {

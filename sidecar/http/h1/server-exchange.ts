@@ -1,5 +1,6 @@
 import type { ProxyError } from '../errors.ts';
 import type { Downstream, DownstreamConnection, RequestHead, RequestReceiver, ResponseHead } from '../exchange.ts';
+import { acceptOf } from '../h2/websocket.ts';
 import type { Headers } from '../headers.ts';
 import type { Output } from '../output.ts';
 import { CHUNKED, UNTIL_CLOSE } from './framing.ts';
@@ -45,6 +46,7 @@ export class ServerExchange implements Downstream {
   /** Octets of the status line that are out ahead of it. */
   announced = 0;
   private readonly owner: ExchangeOwner;
+  private readonly webSocketKey: string;
   /** Body bytes still to be written, CHUNKED, UNTIL_CLOSE; 0 also where no body may follow. */
   private framing = 0;
   private bodyless = false;
@@ -56,6 +58,7 @@ export class ServerExchange implements Downstream {
     this.connection = connection;
     this.requestComplete = endOfRequest;
     this.continued = !head.expectContinue;
+    this.webSocketKey = head.protocol === 'websocket' ? (head.headers.get('sec-websocket-key') ?? '') : '';
   }
 
   /** Writes some of what every response begins with, ahead of it. False: there is nothing more to write so. */
@@ -156,7 +159,12 @@ export class ServerExchange implements Downstream {
     this.framing = UNTIL_CLOSE;
     if (head.status !== 101) return '';
     const upgrade = head.headers.has('upgrade') ? '' : `Upgrade: ${this.head.protocol}\r\n`;
-    return `${upgrade}Connection: Upgrade\r\n`;
+    // From HTTP/2 the acceptance comes without the answer to the key (RFC 8441 section 5).
+    const accept =
+      this.webSocketKey === '' || head.headers.has('sec-websocket-accept')
+        ? ''
+        : `Sec-WebSocket-Accept: ${acceptOf(this.webSocketKey)}\r\n`;
+    return `${upgrade}${accept}Connection: Upgrade\r\n`;
   }
 
   /** RFC 9112 section 6: what tells the end of the content, and whether the connection goes on. */

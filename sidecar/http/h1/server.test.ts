@@ -109,7 +109,7 @@ describe('HTTP/1.1 server', () => {
     };
     const s = serve(dispatch);
     s.client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-    assert.equal(await s.until('x'), `HTTP/1.1 103 \r\nLink: </a>\r\n\r\n${okText('x')}`);
+    assert.equal(await s.until('x'), `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${okText('x')}`);
     const t = serve(dispatch);
     t.client.write('GET / HTTP/1.0\r\n\r\n');
     await t.closed;
@@ -149,6 +149,23 @@ describe('HTTP/1.1 server', () => {
       look();
     });
     assert.deepEqual(got, ['early', 'late', '$', 'done']);
+  });
+
+  test('a WebSocket accepted by HTTP/2 is answered with what its key asks for (RFC 8441 section 5)', async () => {
+    const s = serve((exchange) => {
+      exchange.head.headers.remove('sec-websocket-key');
+      exchange.respond(response(101, -1), false);
+    });
+    s.client.write(
+      'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n' +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    assert.equal(
+      await s.until('\r\n\r\n'),
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n' +
+        'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nConnection: Upgrade\r\n\r\n',
+    );
+    s.connection.destroy();
   });
 
   test('bytes sent ahead for a refused tunnel are never read as a request', async () => {
