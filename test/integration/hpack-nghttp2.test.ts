@@ -32,7 +32,7 @@ const PADDED = 8;
 const PRIORITY = 0x20;
 const HEADER_TABLE_SIZE = 1;
 const TABLE_BYTES_MAX = 8_192;
-const HEADS = 60;
+const HEADS = 300;
 
 interface Frame {
   readonly type: number;
