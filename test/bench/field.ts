@@ -144,10 +144,10 @@ export class Field {
   }
 
   /** A load before the first run that counts; a failure here is one of the contestant. */
-  async warmUp(load: (subject: Subject) => Promise<unknown>): Promise<void> {
+  async warmUp(load: (subject: Subject, key: string) => Promise<unknown>): Promise<void> {
     for (const [key, subject] of this.running) {
       try {
-        await load(subject);
+        await load(subject, key);
       } catch (error) {
         this.failures.set(key, error);
         this.running.delete(key);

@@ -17,7 +17,7 @@ import { scale } from './benches/scale.ts';
 import { start } from './benches/start.ts';
 import { tcpMtls } from './benches/tcp-mtls.ts';
 import { type Bench, makeContext, type Options } from './context.ts';
-import { writePage } from './page.ts';
+import { renderPage, writePage } from './page.ts';
 import { Report } from './report.ts';
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -114,8 +114,10 @@ async function run({ names, options, json, write, dist }: Command): Promise<bool
   return !report.failed;
 }
 
-const command = parse();
-if (typeof command === 'string') {
+const command = process.argv[2] === 'page' ? 'page' : parse();
+if (command === 'page') {
+  renderPage();
+} else if (typeof command === 'string') {
   console.error(command);
   process.exitCode = EX_USAGE;
 } else if (!(await run(command))) {

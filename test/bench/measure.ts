@@ -1,9 +1,5 @@
 /** What the kernel says of a process. */
-import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { promisify } from 'node:util';
-
-const run = promisify(execFile);
 
 /** Time on a processor of each thread, in microseconds, by thread id: /proc/<pid>/task/<tid>/schedstat, exact to the nanosecond. */
 export function threadCpuUs(pid: number): ReadonlyMap<number, number> {
@@ -25,21 +21,22 @@ export function cpuUs(pid: number): number {
   return total;
 }
 
-/** Share of a process's time that was spent in the kernel (proc_pid_stat(5), fields 14 and 15). */
-export function systemShare(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [user, system] = [Number(fields[11]), Number(fields[12])];
-  return system / (user + system);
+const ESTABLISHED = '01';
+
+/** Open connections to a port of 127.0.0.1 (proc_net_tcp(5): local and remote address, state). */
+export function connectionsTo(port: number): number {
+  const to = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .filter((line) => {
+      const [, , remote, state] = line.trim().split(/\s+/);
+      return remote === to && state === ESTABLISHED;
+    }).length;
 }
 
-/** Memory that each further process costs, in MiB. */
-export function rssAnonMib(pid: number): number {
-  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
-}
-
-export async function pin(pid: number, core: number): Promise<void> {
-  await run('taskset', ['--all-tasks', '--cpu-list', '--pid', String(core), String(pid)]);
+/** Memory that each further process costs, in MB; the kernel's kB has 1,024 bytes. */
+export function rssAnonMb(pid: number): number {
+  return (Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024) / 1e6;
 }
 
 export function median(values: readonly number[]): number {

@@ -10,7 +10,7 @@ import { typed } from '../../support/pair-bootstrap.ts';
 import { Program } from '../../support/pair-process.ts';
 import type { Context } from '../context.ts';
 import { report, Samples } from '../field.ts';
-import { rssAnonMib } from '../measure.ts';
+import { rssAnonMb } from '../measure.ts';
 import { imageCommand } from '../subjects/kinds.ts';
 
 const run = promisify(execFile);
@@ -192,7 +192,7 @@ export async function idleJoined(context: Context): Promise<void> {
       try {
         const { pid } = await startOne(network, await startControlPlane(network, built));
         await sleep(options.quick ? settleMs / 10 : settleMs);
-        samples.add(key, { rss_anon_mib: rssAnonMib(pid) });
+        samples.add(key, { rss_anon_mb: rssAnonMb(pid) });
       } catch (error) {
         samples.fail(key, error);
       } finally {
@@ -200,6 +200,6 @@ export async function idleJoined(context: Context): Promise<void> {
       }
     }
   }
-  const what = { bench, metric: 'rss_anon_mib', subject: 'weft', peer: 'envoy' };
+  const what = { bench, metric: 'rss_anon_mb', subject: 'weft', peer: 'envoy' };
   report(context.report, samples, [{ ...what, load: 'ready, joined by xDS', note: context.note }]);
 }

@@ -5,7 +5,7 @@ import { cpuUsDuring, type Sample } from '../field.ts';
 import { h2load } from '../load/h2load.ts';
 import type { RateOptions } from '../load/loadgen.ts';
 import { type ClosedLoad, wrk } from '../load/wrk.ts';
-import { rssAnonMib } from '../measure.ts';
+import { rssAnonMb } from '../measure.ts';
 import type { Subject } from '../subjects/subject.ts';
 
 export const slowRate = 1_000;
@@ -20,7 +20,7 @@ async function saturated(subject: Subject, load: () => Promise<ClosedLoad>): Pro
   return {
     cpu_us_per_request: cpu / requests,
     requests_per_second: requests / durationS,
-    rss_anon_mib: subject.programs.reduce((sum, { pid }) => sum + rssAnonMib(pid), 0),
+    rss_anon_mb: subject.programs.reduce((sum, { pid }) => sum + rssAnonMb(pid), 0),
   };
 }
 

@@ -21,7 +21,7 @@ export const mtlsGrpc: Bench = {
       await field.warmUp((subject) => saturatedGrpc(context, subject, message, warmUpSeconds(context)));
       const saturated = await field.measure(options.runs, (subject) => saturatedGrpc(context, subject, message));
       const both = { bench, subject: 'weft', peer: 'envoy', wire: 'h2', note };
-      for (const metric of ['cpu_us_per_request', 'requests_per_second', 'rss_anon_mib']) {
+      for (const metric of ['cpu_us_per_request', 'requests_per_second', 'rss_anon_mb']) {
         report(context.report, saturated, [{ ...both, metric, load: 'saturated' }]);
       }
       const load = { path: grpcPath, protocol: 'grpc', seconds: options.seconds } as const;

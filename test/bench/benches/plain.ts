@@ -5,7 +5,7 @@ import { bareRelay, haproxySingle, nginxSingle } from '../subjects/references.ts
 import type { Contestant, Subject, Wire } from '../subjects/subject.ts';
 import { saturatedHttp1, saturatedHttp2, warmUpSeconds } from './load.ts';
 
-const metrics = ['cpu_us_per_request', 'requests_per_second', 'rss_anon_mib'] as const;
+const metrics = ['cpu_us_per_request', 'requests_per_second', 'rss_anon_mb'] as const;
 
 interface Plain {
   readonly bench: string;

@@ -29,7 +29,7 @@ export async function wrk(options: ClosedLoadOptions): Promise<ClosedLoad> {
   const { stdout } = await run('taskset', onCore(cores, 'wrk', args), { timeout: seconds * 1_000 + graceMs });
   const total = /(\d+) requests in ([\d.]+)s/.exec(stdout);
   if (total === null || Number(total[1]) === 0 || /Socket errors|Non-2xx/.test(stdout)) {
-    throw new Error(`wrk saw failures:\n${stdout}`);
+    throw new Error(`wrk: not every request was answered well\n${stdout}`);
   }
   return { requests: Number(total[1]), durationS: Number(total[2]) };
 }

@@ -50,7 +50,7 @@ type rateResult struct {
 	P999      float64 `json:"p999_ms"`
 	Max       float64 `json:"max_ms"`
 	Mean      float64 `json:"mean_ms"`
-	// LagP99 is how late the generator itself was with sending, where a connection was free.
+	// LagP99 is how late the generator itself was in seeing that a request was due.
 	LagP99 float64 `json:"lag_p99_ms"`
 }
 
@@ -155,7 +155,11 @@ func (g *generator) run(total int, every int64) error {
 	for g.result.Completed < total {
 		now := monotonic()
 		for scheduled < total && g.start+int64(scheduled)*every <= now {
-			g.queue = append(g.queue, g.start+int64(scheduled)*every)
+			intended := g.start + int64(scheduled)*every
+			g.queue = append(g.queue, intended)
+			if intended >= g.countFrom {
+				g.lags = append(g.lags, now-intended)
+			}
 			scheduled++
 		}
 		if err := g.send(); err != nil {
@@ -187,9 +191,6 @@ func (g *generator) send() error {
 		}
 		intended := g.queue[0]
 		g.queue = g.queue[1:]
-		if len(g.queue) == 0 && intended >= g.countFrom {
-			g.lags = append(g.lags, monotonic()-intended)
-		}
 		c.protocol.begin(intended)
 		g.result.Sent++
 		if err := g.flush(c); err != nil {
