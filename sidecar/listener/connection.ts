@@ -1,35 +1,33 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { SocketAddress } from '@weft/policies/model/address';
-import type { FilterChain, HttpConnectionManager, TcpProxy } from '@weft/policies/model/listener';
+import {
+  type FilterChain,
+  type HttpConnectionManager,
+  ORIGINAL_DESTINATION,
+  type TcpProxy,
+} from '@weft/policies/model/listener';
 import type { ResponseFlag } from '../http/errors.ts';
 import type { Dispatch, DownstreamConnection } from '../http/exchange.ts';
-import { serveHttp1 } from '../http/h1/server.ts';
-import type { Http1ServerConnection } from '../http/h1/server-options.ts';
+import { type HttpServerConnection, serveHttp } from '../http/server.ts';
 import { socketIp } from '../net/addresses.ts';
 import type { PeerCertificateInfo } from '../net/connection.ts';
 import { connectionRecord } from '../net/connection-record.ts';
-import type { Deadlines } from '../net/deadlines.ts';
 import { originalDestination } from '../net/original-dst.ts';
-import type { TlsContexts } from '../net/tls-contexts.ts';
 import { acceptTls } from '../net/tls-server.ts';
 import { proxyTcp } from '../tcp/proxy.ts';
-import type { ListenerDeps } from './deps.ts';
-import { type Detection, OPAQUE, type Sniffed, sniff } from './detect.ts';
+import type { Recorder } from '../telemetry/record.ts';
+import type { ConnectionContext } from './context.ts';
+import { type Detection, OPAQUE } from './detect.ts';
+import type { EarlyUpstream } from './early-upstream.ts';
 import type { ConnectionFacts } from './filter-chain-match.ts';
+import type { FirstWords } from './first-words.ts';
 import { connectionLabels } from './labels.ts';
-import { type OutboundPlan, planOutbound } from './outbound.ts';
+import { decideNetwork, earlyDial, factsOf, listenToBoth, type Opening } from './opening.ts';
+import { findPlan, type OutboundPlan } from './outbound.ts';
+import { readProxyHeader } from './proxy-protocol.ts';
 import type { ListenerRuntime } from './runtime.ts';
-
-export interface ConnectionContext {
-  readonly deps: ListenerDeps;
-  readonly contexts: TlsContexts;
-  readonly deadlines: Deadlines;
-  readonly handshakeTimeoutMs: number;
-  /** The newest version of the listener; undefined when it was removed. */
-  current(): ListenerRuntime | undefined;
-  onClosed(connection: ListenerConnection): void;
-}
 
 /** How long a client of a port that is declared as HTTP is waited for before its bytes are looked at. */
 const HTTP_SILENCE_MS_MAX = 60_000;
@@ -41,10 +39,12 @@ export class ListenerConnection {
   private readonly context: ConnectionContext;
   private readonly runtime: ListenerRuntime;
   private readonly socket: Socket;
-  private readonly remote: SocketAddress;
+  private remote: SocketAddress;
   private readonly id = ++lastId;
   private destination: SocketAddress;
-  private server: Http1ServerConnection | undefined = undefined;
+  private server: HttpServerConnection | undefined = undefined;
+  /** Opened to hear whether the server speaks first, and not given away yet. */
+  private early: EarlyUpstream | undefined = undefined;
   private retiring = false;
   private draining = false;
   private closed = false;
@@ -60,36 +60,65 @@ export class ListenerConnection {
     socket.on('error', () => undefined);
     socket.once('close', () => {
       this.closed = true;
+      this.early?.close();
       recorder.connection(runtime.listener.direction, -1);
       context.onClosed(this);
     });
   }
 
   start(): void {
-    const { listener } = this.runtime;
     if (this.remote.ip === '') {
       // Reset before it was accepted: rules about addresses cannot be decided, and nobody waits for an answer.
       this.context.deps.recorder.count('listener.gone_before_accept');
       this.socket.destroy();
       return;
     }
-    if (listener.useOriginalDst) {
-      const original = originalDestination(this.socket);
-      if (!original.ok) {
-        this.socket.destroy();
-        return;
-      }
-      if (original.value.kind === 'direct') {
-        // Forwarding it would connect the proxy to itself, again and again.
-        this.context.deps.recorder.count('listener.direct_hit');
-        this.refuse('NR', 'a connection to the port of the proxy itself, which nothing redirected');
-        return;
-      }
-      this.destination = original.value.address;
+    if (this.runtime.listener.proxyProtocol) this.readProxyHeader();
+    else if (this.runtime.listener.useOriginalDst) this.readOriginalDestination();
+    else this.begin(undefined);
+  }
+
+  private readOriginalDestination(): void {
+    const original = originalDestination(this.socket);
+    if (!original.ok) {
+      this.socket.destroy();
+      return;
     }
-    if (this.runtime.routesByDestination) this.lookUpDestination();
-    else if (this.runtime.needsDetection) this.sniff(this.silenceMs(), (found) => this.onDetected(found));
-    else this.onDetected({ detection: OPAQUE, bytes: undefined, timedOut: false });
+    if (original.value.kind === 'direct') {
+      // Forwarding it would connect the proxy to itself, again and again.
+      this.context.deps.recorder.count('listener.direct_hit');
+      this.refuse('NR', 'a connection to the port of the proxy itself, which nothing redirected');
+      return;
+    }
+    this.destination = original.value.address;
+    this.begin(undefined);
+  }
+
+  /** Who is in front knows both ends; nothing else is taken of a listener that expects it. */
+  private readProxyHeader(): void {
+    const { deps, deadlines, handshakeTimeoutMs: timeoutMs } = this.context;
+    readProxyHeader(this.socket, { deadlines, nowMs: () => deps.clock.nowMs(), timeoutMs }, (header) => {
+      if (this.closed) return;
+      if (!header.ok) {
+        deps.recorder.count('listener.proxy_protocol_failed');
+        this.refuse('DPE', header.error);
+        return;
+      }
+      const { addresses, rest } = header.value;
+      if (addresses !== undefined) {
+        this.remote = addresses.source;
+        this.destination = addresses.destination;
+      }
+      this.begin(rest);
+    });
+  }
+
+  private begin(bytes: Buffer | undefined): void {
+    if (this.runtime.routesByDestination) {
+      findPlan(this.context.deps, this.destination, (plan) => this.onDestination(plan, bytes));
+    } else if (this.runtime.needsDetection) {
+      this.listen(bytes, this.clientFirstMs(), 'chain', (words) => this.onDetected(words));
+    } else this.onDetected({ detection: OPAQUE, bytes, speaker: 'client', early: undefined });
   }
 
   /** HTTP: the next response is the last. Opaque bytes go on: nothing says where one may stop. */
@@ -107,101 +136,105 @@ export class ListenerConnection {
     this.socket.destroy();
   }
 
-  private lookUpDestination(): void {
-    const { source, onDemandWaitMsMax, recorder } = this.context.deps;
-    const lookup = source.lookup('address', this.destination.ip);
-    if (lookup.state !== 'pending') {
-      this.onDestination(planOutbound(lookup.state === 'found' ? lookup.value : undefined, this.destination));
-      return;
-    }
-    const waits = source.wait('address', this.destination.ip, onDemandWaitMsMax, (late) => {
-      if (this.closed) return;
-      if (late.state === 'pending') {
-        recorder.count('on-demand.timeout');
-        this.refuse('NC', `what ${this.destination.ip} stands for was not known within ${onDemandWaitMsMax} ms`);
-        return;
-      }
-      this.onDestination(planOutbound(late.state === 'found' ? late.value : undefined, this.destination));
-    });
-    if (waits) return;
-    recorder.count('on-demand.overflow');
-    this.refuse('NC', 'too many connections wait for configuration');
-  }
-
-  private onDestination(plan: OutboundPlan | undefined): void {
-    if (plan === undefined) {
-      this.refuse('NC', `the Service at ${this.destination.ip} has no port ${this.destination.port}`);
+  private onDestination(plan: OutboundPlan | string, bytes: Buffer | undefined): void {
+    if (this.closed) return;
+    if (typeof plan === 'string') {
+      this.refuse('NC', plan);
       return;
     }
     switch (plan.protocol) {
       case 'http':
         // Declared, so that a silent client is waited for, and then left to the codec and its timeouts; HTTP/2 without the codec for it goes through as it is.
-        this.sniff(HTTP_SILENCE_MS_MAX, (found) => this.onPlanned(plan, found, found.detection.kind !== 'http2'));
-        return;
-      case 'detect':
-        this.sniff(this.runtime.listener.detectTimeoutMs, (found) =>
-          this.onPlanned(plan, found, found.detection.kind === 'http1'),
+        this.listen(bytes, HTTP_SILENCE_MS_MAX, undefined, (words) =>
+          this.onPlanned(plan, words, words.detection.kind !== 'http2'),
         );
         return;
-      case 'tcp':
+      case 'detect':
+        this.listen(bytes, this.clientFirstMs(), plan, (words) =>
+          this.onPlanned(plan, words, words.detection.kind === 'http1'),
+        );
+        return;
       case 'tls':
+        if (!this.runtime.routesByServerName) break;
+        this.listen(bytes, HTTP_SILENCE_MS_MAX, undefined, (words) => this.onPlanned(plan, words, false));
+        return;
+      case 'tcp':
       case 'http2':
       case 'grpc':
-        this.onPlanned(plan, { detection: OPAQUE, bytes: undefined, timedOut: false }, false);
-        return;
+        break;
     }
+    this.onPlanned(plan, { detection: OPAQUE, bytes, speaker: 'client', early: undefined }, false);
   }
 
-  private onPlanned(plan: OutboundPlan, found: Sniffed, http: boolean): void {
-    const chain = this.runtime.find(this.facts(http ? { kind: 'http1', version: 'http/1.1' } : OPAQUE));
+  private onPlanned(plan: OutboundPlan, words: FirstWords, http: boolean): void {
+    const named = plan.protocol === 'tls' ? words.detection : OPAQUE;
+    const facts = this.facts(http ? { kind: 'http1', version: 'http/1.1' } : named);
+    const chain = this.runtime.find(facts);
     if (chain === undefined) {
       this.refuse('NR', 'no filter chain of the listener matches the connection');
       return;
     }
     if (chain.terminal.kind === 'http') {
-      this.serve(chain, chain.terminal, this.socket, found.bytes, undefined);
+      this.closeEarly();
+      this.serve(chain, chain.terminal, this.socket, words.bytes, undefined);
       return;
     }
-    const clusters = [{ name: plan.cluster, weight: 1 }];
-    this.proxy({ ...chain.terminal, clusters }, chain, this.socket, found.bytes, undefined, plan.service);
+    if (this.refusesOpaque(chain, facts)) return;
+    const { clusters } = chain.terminal;
+    // A chain that says no cluster of its own leaves it to the destination.
+    const own = clusters.some(({ name }) => name !== ORIGINAL_DESTINATION);
+    const terminal = own ? chain.terminal : { ...chain.terminal, clusters: [{ name: plan.cluster, weight: 1 }] };
+    this.proxy(terminal, chain, this.socket, words.bytes, undefined, plan.service);
   }
 
-  private sniff(timeoutMs: number, done: (found: Sniffed) => void): void {
-    const { clock, recorder } = this.context.deps;
-    const { deadlines } = this.context;
-    sniff(this.socket, { deadlines, nowMs: () => clock.nowMs(), timeoutMs }, (found) => {
-      if (found.timedOut) recorder.count('listener.detect_timeout');
-      if (!this.closed) done(found);
+  /** All that is known before anything was read. */
+  private opening(): Opening {
+    const { deps, deadlines, serverFirst, handshakeTimeoutMs } = this.context;
+    const { runtime, destination } = this;
+    return { deps, deadlines, serverFirst, handshakeTimeoutMs, runtime, remoteIp: this.remote.ip, destination };
+  }
+
+  /** How long the client is waited for where only it may speak: a first flight that is late is still what it is. */
+  private clientFirstMs(): number {
+    return Math.max(this.runtime.listener.detectTimeoutMs, this.context.handshakeTimeoutMs);
+  }
+
+  /** `server`: where opaque bytes would go, if it may be the server that speaks first. */
+  private listen(
+    bytes: Buffer | undefined,
+    clientFirstMs: number,
+    server: 'chain' | { readonly cluster: string } | undefined,
+    done: (words: FirstWords) => void,
+  ): void {
+    const opening = this.opening();
+    const opaque = server === undefined ? undefined : this.runtime.find(this.facts(OPAQUE));
+    const dial = earlyDial(opening, opaque, server === 'chain' ? undefined : server?.cluster);
+    const silenceMs = dial === undefined ? clientFirstMs : this.runtime.listener.detectTimeoutMs;
+    listenToBoth(this.socket, opening, { bytes, dial, silenceMs, opaque }, (words) => {
+      this.early = words.early;
+      if (this.closed) this.closeEarly();
+      else if (words.speaker === 'idle') this.refuse('SI', 'neither the client nor the server ever spoke');
+      else done(words);
     });
   }
 
-  /**
-   * How long a silent client is waited for. Where the port is for opaque bytes its server may be the one to speak first;
-   * elsewhere the client does, and a first flight that is late must not be taken for something else.
-   */
-  private silenceMs(): number {
-    const { detectTimeoutMs } = this.runtime.listener;
-    if (this.runtime.find(this.facts(OPAQUE))?.terminal.kind === 'tcp') return detectTimeoutMs;
-    return Math.max(detectTimeoutMs, this.context.handshakeTimeoutMs);
+  private closeEarly(): void {
+    this.early?.close();
+    this.early = undefined;
   }
 
   private facts(detection: Detection): ConnectionFacts {
-    const { detectTls, detectHttp } = this.runtime.listener;
-    const facts = { destinationIp: this.destination.ip, destinationPort: this.destination.port };
-    if (detection.kind === 'tls' && detectTls) {
-      const { serverName, alpn } = detection;
-      return { ...facts, serverName, transport: 'tls', applicationProtocols: alpn };
-    }
-    const protocols = detection.kind === 'http1' ? [detection.version] : detection.kind === 'http2' ? ['h2c'] : [];
-    return { ...facts, serverName: '', transport: 'raw_buffer', applicationProtocols: detectHttp ? protocols : [] };
+    return factsOf(this.runtime.listener, this.destination, detection);
   }
 
-  private onDetected(found: Sniffed): void {
-    const chain = this.runtime.find(this.facts(found.detection));
+  private onDetected(found: FirstWords): void {
+    const facts = this.facts(found.detection);
+    const chain = this.runtime.find(facts);
     if (chain === undefined) {
       this.refuse('NR', 'no filter chain of the listener matches the connection');
       return;
     }
+    if (facts.transport === 'raw_buffer' && this.refusesOpaque(chain, facts)) return;
     if (chain.tls === undefined) {
       this.onReady(chain, this.socket, found.bytes, undefined);
       return;
@@ -232,8 +265,10 @@ export class ListenerConnection {
     bytes: Buffer | undefined,
     peer: PeerCertificateInfo | undefined,
   ): void {
-    if (chain.terminal.kind === 'http') this.serve(chain, chain.terminal, socket, bytes, peer);
-    else this.proxy(chain.terminal, chain, socket, bytes, peer, '');
+    if (chain.terminal.kind === 'http') {
+      this.closeEarly();
+      this.serve(chain, chain.terminal, socket, bytes, peer);
+    } else this.proxy(chain.terminal, chain, socket, bytes, peer, '');
   }
 
   private serve(
@@ -244,8 +279,11 @@ export class ListenerConnection {
     peer: PeerCertificateInfo | undefined,
   ): void {
     if (this.allowedBy(chain, socket, peer) === undefined) return;
-    const { recorder, clock } = this.context.deps;
-    const server = serveHttp1(socket, this.describe(chain, peer), {
+    const { clock } = this.context.deps;
+    const recorder = this.recorderOf(hcm);
+    const server = serveHttp(socket, this.describe(chain, peer), {
+      codec: hcm.codec,
+      alpn: socket instanceof TLSSocket ? socket.alpnProtocol || '' : '',
       limits: hcm.limits,
       dispatch: this.dispatcherOf(chain, hcm),
       clock,
@@ -258,6 +296,11 @@ export class ListenerConnection {
     this.server = server;
     if (this.retiring) server.retire();
     if (this.draining) server.drain();
+  }
+
+  private recorderOf(terminal: FilterChain['terminal']): Recorder {
+    const { recorderOf, recorder } = this.context.deps;
+    return recorderOf?.(terminal, this.runtime.listener) ?? recorder;
   }
 
   /**
@@ -291,10 +334,14 @@ export class ListenerConnection {
     const rule = this.allowedBy(chain, socket, peer);
     if (rule === undefined) return;
     const { deps } = this.context;
-    const { recorder, clock, tcpUpstreams } = deps;
+    const { clock } = deps;
+    const recorder = this.recorderOf(terminal);
+    const early = terminal.clusters.some(({ name }) => name === this.early?.cluster) ? this.early : undefined;
+    if (early === undefined) this.closeEarly();
+    this.early = undefined;
     proxyTcp(socket, this.describe(chain, peer), {
-      proxy: terminal,
-      upstreams: tcpUpstreams,
+      proxy: early === undefined ? terminal : { ...terminal, clusters: [{ name: early.cluster, weight: 1 }] },
+      upstreams: early ?? deps.tcpUpstreams,
       destination: this.destination,
       direction: this.runtime.listener.direction,
       recorder,
@@ -308,14 +355,20 @@ export class ListenerConnection {
   /** The rule that let the connection in, empty without any; undefined if it was refused, and closed. */
   private allowedBy(chain: FilterChain, socket: Duplex, peer: PeerCertificateInfo | undefined): string | undefined {
     if (chain.networkRbac.length === 0) return '';
-    const { ip: destinationIp, port: destinationPort } = this.destination;
-    const subject = { remoteIp: this.remote.ip, destinationIp, destinationPort, peer };
-    const decision = this.context.deps.evaluateNetwork(chain.networkRbac, subject);
+    const decision = decideNetwork(this.opening(), chain, peer);
     if (decision.allowed) return decision.rule;
     this.record('UAEX', `denied by ${decision.rule}`, peer, decision.rule);
     // Only TLS itself: this runs inside of its handshake, and the runtime crashes when the socket below goes first.
     socket.destroy();
     return undefined;
+  }
+
+  /** Closes a connection whose bytes nobody can decide about: opaque ones, where rules are about requests. */
+  private refusesOpaque(chain: FilterChain, facts: ConnectionFacts): boolean {
+    if (!this.runtime.needsRequests(facts, chain)) return false;
+    this.context.deps.recorder.count('listener.opaque_refused');
+    this.refuse('UAEX', 'the bytes are not HTTP, and the rules of this port are about HTTP requests');
+    return true;
   }
 
   private describe(chain: FilterChain | undefined, peer: PeerCertificateInfo | undefined): DownstreamConnection {

@@ -1,5 +1,3 @@
-import type { Socket } from 'node:net';
-import type { Deadlines, Timed } from '../net/deadlines.ts';
 import { parseClientHello } from './client-hello.ts';
 
 /** What the first bytes of a connection are. */
@@ -17,6 +15,9 @@ const METHOD_CHARS_MAX = 32;
 const REQUEST_LINE = /^[A-Z-]{1,32} \S+ (HTTP\/1\.[01])\r?$/;
 /** A line that is longer than what is looked at: a request by its beginning, which the codec then answers 414. */
 const REQUEST_BEGINNING = /^(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS|TRACE|CONNECT) \S*$/;
+
+/** Enough for any method and the beginning of its target. */
+const REQUEST_LOOK_BYTES = 64;
 
 export const DETECT_BYTES_MAX = 16_384;
 
@@ -55,45 +56,12 @@ function detectHttp1(bytes: Buffer, full: boolean, bytesMax: number): Detection 
   return REQUEST_BEGINNING.test(text) ? { kind: 'http1', version: 'http/1.1' } : OPAQUE;
 }
 
-export interface SniffOptions {
-  readonly deadlines: Deadlines;
-  readonly nowMs: () => number;
-  /** How long a client that stays silent is waited for; Infinity: until it speaks or closes. */
-  readonly timeoutMs: number;
-}
-
-export interface Sniffed {
-  readonly detection: Detection;
-  /** All bytes that were read; undefined if none. */
-  readonly bytes: Buffer | undefined;
-  readonly timedOut: boolean;
-}
-
-/** Reads first bytes until they tell what they are. Calls back once, with the socket paused; not if it is closed. */
-export function sniff(socket: Socket, options: SniffOptions, done: (sniffed: Sniffed) => void): void {
-  let bytes: Buffer | undefined;
-  const finish = (detection: Detection, timedOut: boolean): void => {
-    socket.pause();
-    socket.removeListener('data', onData);
-    socket.removeListener('end', onEnd);
-    socket.removeListener('close', onClose);
-    options.deadlines.remove(timer);
-    done({ detection, bytes, timedOut });
-  };
-  const onData = (chunk: Buffer): void => {
-    bytes = bytes === undefined ? chunk : Buffer.concat([bytes, chunk]);
-    const detection = detect(bytes);
-    if (detection !== 'more') finish(detection, false);
-  };
-  const onEnd = (): void => finish(OPAQUE, false);
-  const onClose = (): void => options.deadlines.remove(timer);
-  const timer: Timed = {
-    deadlineMs: options.nowMs() + options.timeoutMs,
-    onDeadline: () => finish(OPAQUE, true),
-  };
-  options.deadlines.add(timer);
-  socket.on('data', onData);
-  socket.on('end', onEnd);
-  socket.on('close', onClose);
-  socket.resume();
+/** What bytes that `detect` is not sure of are the beginning of, if of anything. */
+export function leaning(bytes: Buffer | undefined): 'tls' | 'http' | 'http2' | 'unknown' {
+  if (bytes === undefined || bytes.length === 0) return 'unknown';
+  if (bytes[0] === 0x16) return 'tls';
+  // One word tells of nothing yet: other protocols begin with words too.
+  if (bytes.length > 'PRI '.length && bytes.compare(HTTP2_PREFACE, 0, bytes.length, 0, bytes.length) === 0)
+    return 'http2';
+  return REQUEST_BEGINNING.test(bytes.toString('latin1', 0, REQUEST_LOOK_BYTES)) ? 'http' : 'unknown';
 }

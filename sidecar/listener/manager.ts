@@ -4,10 +4,12 @@ import type { SocketAddress } from '@weft/policies/model/address';
 import { SLOTS, type SlotShare } from '../cluster/shared-slots.ts';
 import { deadlinesOf } from '../net/deadlines.ts';
 import { TlsContexts } from '../net/tls-contexts.ts';
-import { type ConnectionContext, ListenerConnection } from './connection.ts';
+import { ListenerConnection } from './connection.ts';
+import type { ConnectionContext } from './context.ts';
 import type { ListenerDeps } from './deps.ts';
 import { type BoundListener, listen } from './listen.ts';
 import { ListenerRuntime } from './runtime.ts';
+import { ServerFirstPorts } from './server-first.ts';
 
 const CONNECTIONS_MAX = 20_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -114,6 +116,7 @@ class Slot {
       contexts,
       deadlines: deadlinesOf(deps.clock),
       handshakeTimeoutMs: deps.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+      serverFirst: new ServerFirstPorts(deps.clock),
       current: () => this.runtime,
       onClosed: (connection) => {
         this.connections.delete(connection);

@@ -1,6 +1,8 @@
 import type { Address, AppProtocol, SocketAddress } from '@weft/policies/model/address';
 import { type Listener, ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
+import type { Lookup } from '@weft/policies/model/snapshot';
 import { destinationOf } from '../cluster/destination.ts';
+import type { ListenerDeps } from './deps.ts';
 
 /** The cluster of destinations that are not of the mesh. */
 const PASSTHROUGH = 'passthrough';
@@ -22,8 +24,36 @@ export function routesByDestination(listener: Listener): boolean {
   );
 }
 
+/** Calls back once, with the plan or with why there is none; after a while where the address is not known yet. */
+export function findPlan(
+  { source, onDemandWaitMsMax, recorder }: Pick<ListenerDeps, 'source' | 'onDemandWaitMsMax' | 'recorder'>,
+  destination: SocketAddress,
+  done: (plan: OutboundPlan | string) => void,
+): void {
+  const plan = (lookup: Lookup<Address>): void => {
+    const address = lookup.state === 'found' ? lookup.value : undefined;
+    done(planOutbound(address, destination) ?? `the Service at ${destination.ip} has no port ${destination.port}`);
+  };
+  const lookup = source.lookup('address', destination.ip);
+  if (lookup.state !== 'pending') {
+    plan(lookup);
+    return;
+  }
+  const waits = source.wait('address', destination.ip, onDemandWaitMsMax, (late) => {
+    if (late.state !== 'pending') {
+      plan(late);
+      return;
+    }
+    recorder.count('on-demand.timeout');
+    done(`what ${destination.ip} stands for was not known within ${onDemandWaitMsMax} ms`);
+  });
+  if (waits) return;
+  recorder.count('on-demand.overflow');
+  done('too many connections wait for configuration');
+}
+
 /** Undefined: a Service without such a port; nothing else could be meant. */
-export function planOutbound(address: Address | undefined, destination: SocketAddress): OutboundPlan | undefined {
+function planOutbound(address: Address | undefined, destination: SocketAddress): OutboundPlan | undefined {
   const target = destinationOf(address, destination.port);
   if (target === undefined) return undefined;
   switch (target.kind) {

@@ -7,6 +7,8 @@ import { routesByDestination } from './outbound.ts';
 export class ListenerRuntime {
   readonly listener: Listener;
   readonly routesByDestination: boolean;
+  /** Some chain is chosen by the name that TLS asks for. */
+  readonly routesByServerName: boolean;
   private readonly matcher: FilterChainMatcher;
   private readonly createDispatch: (hcm: HttpConnectionManager, listener: Listener) => Dispatch;
   private readonly dispatches = new Map<HttpConnectionManager, Dispatch>();
@@ -14,6 +16,7 @@ export class ListenerRuntime {
   constructor(listener: Listener, createDispatch: (hcm: HttpConnectionManager, listener: Listener) => Dispatch) {
     this.listener = listener;
     this.routesByDestination = routesByDestination(listener);
+    this.routesByServerName = listener.filterChains.some(({ match }) => match.serverNames.length > 0);
     this.matcher = new FilterChainMatcher(listener);
     this.createDispatch = createDispatch;
   }
@@ -24,6 +27,23 @@ export class ListenerRuntime {
 
   find(facts: ConnectionFacts): FilterChain | undefined {
     return this.matcher.find(facts);
+  }
+
+  /** Some chain of the port ends TLS itself, so that a client may be one of the mesh that has yet to begin it. */
+  endsTls(port: number): boolean {
+    return this.listener.filterChains.some(
+      ({ tls, match }) => tls !== undefined && (match.destinationPort === undefined || match.destinationPort === port),
+    );
+  }
+
+  /**
+   * Rules about requests guard this destination, and none about connections stands in for them where its bytes are
+   * opaque: nothing could be decided there.
+   */
+  needsRequests(facts: ConnectionFacts, opaque: FilterChain): boolean {
+    if (opaque.terminal.kind === 'http' || opaque.networkRbac.length > 0) return false;
+    const http = this.find({ ...facts, applicationProtocols: ['http/1.1'] });
+    return http?.terminal.kind === 'http' && http.terminal.filters.some(({ kind }) => kind === 'rbac');
   }
 
   /** The chain that took the place of one of an earlier version. */

@@ -53,7 +53,7 @@ export interface TcpSession {
   destroy(): void;
 }
 
-function pickCluster(clusters: TcpProxy['clusters'], prng: Prng): string {
+export function pickCluster(clusters: TcpProxy['clusters'], prng: Prng): string {
   let total = 0;
   for (const cluster of clusters) total += cluster.weight;
   let at = prng.next() * total;

@@ -1,0 +1,413 @@
+/** Who speaks first: clients, servers, both late, neither; and that no late first flight is taken for something else. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import type { Rbac } from '@weft/policies/model/authorization';
+import type { FilterChain, HttpConnectionManager } from '@weft/policies/model/listener';
+import { MESH_ALPN } from '@weft/policies/model/tls';
+import { waitFor } from '../support/wait.ts';
+import {
+  anyTraffic,
+  chain,
+  http,
+  listener,
+  meshTls,
+  plaintext,
+  type Rig,
+  startRig,
+  TestAuthority,
+  TestCertificates,
+  tcp,
+} from './listener-rig.fixture.ts';
+
+const run = promisify(execFile);
+const CART = 'spiffe://cluster.local/ns/shop/sa/cart' as SpiffeId;
+const any = { kind: 'any' as const };
+const denyAll: Rbac = { action: 'deny', policies: [{ name: 'p', permissions: [any], principals: [any] }] };
+const DETECT_MS = 150;
+
+let rig: Rig;
+let client: Rig;
+const servers: Server[] = [];
+/** Connections that the greeting servers have seen. */
+let accepted = 0;
+
+async function serve(onSocket: (socket: Socket) => void): Promise<number> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    accepted++;
+    socket.on('error', () => undefined);
+    onSocket(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  servers.push(server);
+  const address = server.address();
+  return address !== null && typeof address === 'object' ? address.port : 0;
+}
+
+/** As MySQL's: the greeting, then whatever the client says is answered. */
+const MYSQL_GREETING = Buffer.from('\x4a\0\0\0\x0a8.0.36\0', 'latin1');
+const greet = (socket: Socket): void => {
+  socket.write(MYSQL_GREETING);
+  socket.on('data', (bytes: Buffer) => socket.end(`heard ${bytes.length}`));
+  socket.on('end', () => socket.end());
+};
+const answerHttp = (socket: Socket): void => {
+  socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n'));
+  socket.on('end', () => socket.end());
+};
+/** Says nothing by itself; to a first byte the name of what it got. */
+const listenOnly = (socket: Socket): void => {
+  socket.once('data', (bytes: Buffer) => socket.end(`got ${bytes.toString('latin1').slice(0, 5)}`));
+  socket.on('end', () => socket.end());
+};
+
+const events = (name: string): number => rig.recorder.events.filter((event) => event === name).length;
+const http1 = {
+  ...anyTraffic,
+  transportProtocol: 'raw_buffer' as const,
+  applicationProtocols: ['http/1.0', 'http/1.1'],
+};
+const tlsOf = (alpn: readonly string[]) => ({
+  ...anyTraffic,
+  transportProtocol: 'tls' as const,
+  applicationProtocols: alpn,
+});
+
+function permissive(name: string, extra: Partial<FilterChain> = {}, rules: HttpConnectionManager['filters'] = []) {
+  return listener(name, {
+    detectTls: true,
+    detectHttp: true,
+    detectTimeoutMs: DETECT_MS,
+    filterChains: [
+      chain(tcp(name), { name: 'mesh', match: tlsOf([MESH_ALPN.tcp]), tls: meshTls([MESH_ALPN.tcp]) }),
+      chain({ ...http(name), filters: rules }, { name: 'http', match: http1 }),
+    ],
+    defaultFilterChain: chain(tcp(name), { name: 'opaque', ...extra }),
+  });
+}
+
+before(async () => {
+  const authority = await TestAuthority.make();
+  const certificates = new TestCertificates(await authority.issue(CART));
+  const target = (port: number) => ({ address: { ip: '127.0.0.1', port }, security: plaintext });
+  const ports = { greeter: await serve(greet), web: await serve(answerHttp), mute: await serve(listenOnly) };
+  const closer = await serve((socket) => socket.destroy());
+  const slow = await serve((socket) => {
+    setTimeout(() => greet(socket), 400);
+    socket.on('end', () => socket.end());
+  });
+  rig = await startRig({
+    certificates,
+    clusters: {
+      greeter: target(ports.greeter),
+      'greeter-2': target(ports.greeter),
+      web: target(ports.web),
+      mute: target(ports.mute),
+      slow: target(slow),
+      closer: target(closer),
+      dead: target(1),
+      ruled: target(ports.greeter),
+      denied: target(ports.greeter),
+      held: target(ports.greeter),
+      idle: target(ports.mute),
+    },
+    addresses: {
+      '127.0.0.1': {
+        kind: 'workload',
+        namespace: 'shop',
+        name: 'web-1',
+        workloadName: 'web',
+        spiffeId: CART,
+        zone: '',
+        mtls: false,
+        service: '',
+        ports: [],
+        terminating: false,
+      },
+    },
+    listeners: [
+      ...['greeter', 'greeter-2', 'web', 'mute', 'slow', 'closer', 'dead', 'held'].map((name) => permissive(name)),
+      permissive('ruled', {}, [{ kind: 'rbac', name: 'r', rbac: denyAll }, { kind: 'router' }]),
+      permissive('denied', { networkRbac: [denyAll] }),
+      permissive('idle', { terminal: tcp('idle', 400) }),
+    ],
+  });
+  const mesh = { kind: 'mesh' as const, spiffeId: CART, alpn: [MESH_ALPN.tcp] };
+  client = await startRig({
+    certificates,
+    clusters: Object.fromEntries(
+      ['greeter', 'greeter-2', 'held', 'mute'].map((name) => [
+        name,
+        { address: { ip: '127.0.0.1', port: rig.port(name) }, security: mesh },
+      ]),
+    ),
+    listeners: ['greeter', 'greeter-2', 'held', 'mute'].map((name) =>
+      listener(name, {
+        direction: 'outbound',
+        detectHttp: true,
+        detectTimeoutMs: DETECT_MS,
+        filterChains: [chain(http(name), { name: 'http', match: http1 })],
+        defaultFilterChain: chain(tcp(name), { name: 'opaque' }),
+      }),
+    ),
+  });
+});
+
+after(() => {
+  client?.manager.close();
+  rig?.manager.close();
+  for (const server of servers) server.close();
+});
+
+function open(port: number): Socket & { text: string } {
+  const socket = Object.assign(connect(port, '127.0.0.1'), { text: '' });
+  socket.on('error', () => undefined);
+  socket.on('data', (bytes: Buffer) => {
+    socket.text += bytes.toString('latin1');
+  });
+  return socket;
+}
+
+const ended = (socket: Socket): Promise<unknown> => (socket.closed ? Promise.resolve() : once(socket, 'close'));
+const later = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('servers that speak first', () => {
+  test('are heard long before the detection time is over, and at once when they are known', async () => {
+    const before = performance.now();
+    const first = open(rig.port('greeter'));
+    await waitFor('the greeting', () => first.text.length === MYSQL_GREETING.length || undefined, 2_000, 2);
+    assert.ok(performance.now() - before < DETECT_MS, `${performance.now() - before} ms`);
+    assert.equal(events('listener.detect_server_first'), 1);
+    assert.equal(events('listener.detect_timeout'), 0);
+    first.write('login');
+    await ended(first);
+    assert.ok(first.text.endsWith('heard 5'));
+    const record = await waitFor('the record', () => rig.recorder.records.find((one) => one.cluster === 'greeter'));
+    assert.deepEqual([record.bytesReceived, record.bytesSent, record.flag], [5, first.text.length, '']);
+    const seen = accepted;
+    const second = open(rig.port('greeter'));
+    await waitFor('the second connection upstream', () => accepted === seen + 1 || undefined, 2_000, 1);
+    await waitFor('the second greeting', () => second.text !== '' || undefined, 2_000, 1);
+    second.end();
+    await ended(second);
+  });
+
+  test('through a pair, with mesh TLS in between: no more connections than one', async () => {
+    for (let i = 0; i < 2; i++) {
+      const seen = accepted;
+      const socket = open(client.port('greeter-2'));
+      await waitFor('the greeting', () => socket.text.length === MYSQL_GREETING.length || undefined, 2_000, 2);
+      socket.write('x');
+      await ended(socket);
+      assert.ok(socket.text.endsWith('heard 1'));
+      assert.equal(accepted, seen + 1);
+    }
+    assert.equal(client.recorder.events.filter((event) => event === 'listener.detect_server_first').length, 2);
+  });
+
+  test('later than the detection time: both were silent, which is counted, and nothing is lost', async () => {
+    const counted = events('listener.detect_timeout');
+    const socket = open(rig.port('slow'));
+    await waitFor('the greeting', () => socket.text !== '' || undefined, 3_000, 5);
+    assert.equal(events('listener.detect_timeout'), counted + 1);
+    socket.end();
+    await ended(socket);
+  });
+
+  test('are kept from a client with a sidecar until it had time for TLS; from others only for a moment', async () => {
+    const held = rig.source.addresses.get('127.0.0.1');
+    assert.ok(held !== undefined && held !== 'pending' && held.kind === 'workload');
+    // The port is known to be one of a server that speaks first.
+    const known = open(rig.port('held'));
+    await waitFor('the greeting', () => known.text !== '' || undefined, 2_000, 2);
+    known.destroy();
+    rig.source.addresses.set('127.0.0.1', { ...held, mtls: true });
+    try {
+      const seen = accepted;
+      const hello = await helloOf(client.port('held'));
+      const late = open(rig.port('held'));
+      await waitFor('the dial', () => accepted > seen || undefined, 2_000, 1);
+      await later(100);
+      assert.equal(late.text, '', 'nothing before TLS');
+      late.write(hello);
+      await waitFor('an answer', () => late.text !== '' || undefined, 2_000, 2);
+      assert.equal(late.text.charCodeAt(0), 0x16, 'a handshake record: TLS was ended here');
+      late.destroy();
+    } finally {
+      rig.source.addresses.set('127.0.0.1', held);
+    }
+  });
+});
+
+/** A ClientHello of the mesh, as the client's proxy makes it. */
+async function helloOf(_port: number): Promise<Buffer> {
+  const tap = createServer();
+  tap.listen(0, '127.0.0.1');
+  await once(tap, 'listening');
+  const address = tap.address();
+  assert.ok(address !== null && typeof address === 'object');
+  const authority = await TestAuthority.make();
+  const { connect: connectTls } = await import('node:tls');
+  const { context } = await authority.issue(CART);
+  const dialled = connectTls({
+    port: address.port,
+    host: '127.0.0.1',
+    ALPNProtocols: [MESH_ALPN.tcp],
+    secureContext: context,
+    rejectUnauthorized: false,
+  });
+  dialled.on('error', () => undefined);
+  const [socket]: unknown[] = await once(tap, 'connection');
+  assert.ok(socket instanceof (await import('node:net')).Socket);
+  const [hello]: unknown[] = await once(socket, 'data');
+  dialled.destroy();
+  socket.destroy();
+  tap.close();
+  assert.ok(Buffer.isBuffer(hello));
+  return hello;
+}
+
+describe('clients that speak first', () => {
+  test('HTTP costs no second connection', async () => {
+    const seen = accepted;
+    const { stdout } = await run('curl', ['-s', '--max-time', '5', `http://127.0.0.1:${rig.port('web')}/`]);
+    assert.equal(stdout, 'ok\n');
+    assert.equal(accepted, seen + 1);
+  });
+
+  for (const afterMs of [60, 300]) {
+    test(`HTTP that is ${afterMs} ms late is HTTP, and the spare connection is closed`, async () => {
+      const exchanges = rig.exchanges.length;
+      const socket = open(rig.port('web'));
+      await later(afterMs);
+      socket.write('GET /late HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      await ended(socket);
+      assert.match(socket.text, /^HTTP\/1.1 200 [\s\S]*ok\n$/);
+      assert.equal(rig.exchanges.length, exchanges + 1);
+    });
+
+    test(`mesh TLS that is ${afterMs} ms late is mesh TLS`, async () => {
+      const hello = await helloOf(0);
+      const socket = open(rig.port('mute'));
+      await later(afterMs);
+      socket.write(hello.subarray(0, 7));
+      await later(afterMs);
+      socket.write(hello.subarray(7));
+      await waitFor('an answer', () => socket.text !== '' || undefined, 3_000, 2);
+      assert.equal(socket.text.charCodeAt(0), 0x16);
+      socket.destroy();
+    });
+
+    test(`opaque bytes that are ${afterMs} ms late take the spare connection`, async () => {
+      const seen = accepted;
+      const socket = open(rig.port('mute'));
+      await later(afterMs);
+      socket.write('\x01\x02\x03');
+      await ended(socket);
+      assert.equal(socket.text, 'got \x01\x02\x03');
+      assert.equal(accepted, seen + 1);
+    });
+  }
+
+  test('a request line in pieces, slower than the detection time, is HTTP', async () => {
+    const exchanges = rig.exchanges.length;
+    const socket = open(rig.port('web'));
+    await once(socket, 'connect');
+    socket.write('GET /in/pie');
+    await later(DETECT_MS + 100);
+    socket.write('ces HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    await ended(socket);
+    assert.match(socket.text, /^HTTP\/1.1 200 /);
+    assert.equal(rig.exchanges.length, exchanges + 1);
+  });
+
+  test('one word without an end is opaque after the detection time', async () => {
+    const socket = open(rig.port('mute'));
+    await once(socket, 'connect');
+    socket.write('HELO');
+    await ended(socket);
+    assert.equal(socket.text, 'got HELO');
+  });
+});
+
+describe('nobody speaks', () => {
+  test('both sides stay open until the idle time is over, then it is said', async () => {
+    const counted = events('listener.detect_timeout');
+    const socket = open(rig.port('idle'));
+    await ended(socket);
+    assert.equal(events('listener.detect_timeout'), counted + 1);
+    const record = rig.recorder.records.findLast((one) => one.flag === 'SI');
+    assert.match(record?.detail ?? '', /ever spoke/);
+  });
+
+  test('a client that gives up takes the spare connection with it', async () => {
+    const seen = accepted;
+    let closed = false;
+    servers[2]?.once('connection', (socket: Socket) =>
+      socket.once('close', () => {
+        closed = true;
+      }),
+    );
+    const socket = open(rig.port('mute'));
+    await waitFor('the spare connection', () => accepted > seen || undefined, 2_000, 2);
+    socket.destroy();
+    await waitFor('its end', () => closed || undefined, 2_000, 2);
+  });
+
+  test('a half-closed client still hears its server', async () => {
+    const socket = connect({ port: rig.port('greeter'), host: '127.0.0.1', allowHalfOpen: true });
+    const heard = once(socket, 'data');
+    socket.end();
+    const [bytes]: unknown[] = await heard;
+    assert.deepEqual(bytes, MYSQL_GREETING);
+    socket.destroy();
+  });
+
+  test('a server that is not there, or hangs up, ends a silent client after the detection time', async () => {
+    for (const name of ['dead', 'closer']) await ended(open(rig.port(name)));
+    const record = await waitFor('the record', () => rig.recorder.records.find((one) => one.cluster === 'dead'));
+    assert.equal(record.flag, 'UF');
+  });
+
+  test('and HTTP that comes before that gets its answer about such a server', async () => {
+    const socket = open(rig.port('dead'));
+    await later(60);
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    await ended(socket);
+    assert.match(socket.text, /^HTTP\/1.1 503 /);
+  });
+});
+
+describe('rules', () => {
+  test('about requests refuse what turns opaque, without a connection to the application', async () => {
+    const seen = accepted;
+    const socket = open(rig.port('ruled'));
+    await once(socket, 'connect');
+    socket.write('\x01opaque');
+    await ended(socket);
+    assert.equal(socket.text, '');
+    assert.equal(events('listener.opaque_refused'), 1);
+    const record = rig.recorder.records.findLast((one) => one.flag === 'UAEX');
+    assert.match(record?.detail ?? '', /not HTTP/);
+    const silent = open(rig.port('ruled'));
+    await ended(silent);
+    assert.equal(events('listener.opaque_refused'), 2);
+    assert.equal(accepted, seen);
+  });
+
+  test('about connections that deny keep a silent client from the application', async () => {
+    const seen = accepted;
+    const socket = open(rig.port('denied'));
+    await later(DETECT_MS + 50);
+    assert.equal(accepted, seen);
+    socket.write('\x01');
+    await ended(socket);
+    assert.equal(accepted, seen);
+    assert.equal(rig.recorder.records.findLast((one) => one.flag === 'UAEX')?.rule, 'p');
+  });
+});
