@@ -15,13 +15,18 @@ interface CpuProfile {
 
 const functionsShown = 25;
 
-type Share = 'idle' | 'garbage collection' | 'libuv and system calls' | 'native called from JavaScript' | 'JavaScript';
+type Share =
+  | 'idle'
+  | 'garbage collection'
+  | 'libuv and its system calls'
+  | 'native called from JavaScript'
+  | 'JavaScript';
 
 /** V8 gives what is not JavaScript names of its own; native functions that JavaScript calls have no source. */
 function shareOf({ callFrame: { functionName, url } }: Node): Share {
   if (functionName === '(idle)') return 'idle';
   if (functionName === '(garbage collector)') return 'garbage collection';
-  if (functionName === '(program)') return 'libuv and system calls';
+  if (functionName === '(program)') return 'libuv and its system calls';
   return url === '' ? 'native called from JavaScript' : 'JavaScript';
 }
 
@@ -53,6 +58,14 @@ function print(file: string): void {
   console.error(`\n# ${file}: ${(busyUs / 1e6).toFixed(2)} s busy`);
   for (const [share, us] of descending(shares)) console.error(`#   ${percent(us)}  ${share}`);
   for (const [name, us] of descending(functions).slice(0, functionsShown)) console.error(`${percent(us)}  ${name}`);
+}
+
+/** Share of a process's time that was spent in the kernel (proc_pid_stat(5), fields 14 and 15). */
+export function kernelShare(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [user, system] = [Number(fields[11]), Number(fields[12])];
+  return system / (user + system);
 }
 
 /** All profiles below a folder, a folder for each side. */

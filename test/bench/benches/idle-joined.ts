@@ -15,7 +15,7 @@ import { imageCommand } from '../subjects/kinds.ts';
 
 const run = promisify(execFile);
 const bench = 'idle';
-const settleMs = 3_000;
+const settleMs = 2_000;
 const controlPlane = 'weft-control-plane.weft-system.svc';
 const controlPlanePort = 15_012;
 const adminPort = 15_000;

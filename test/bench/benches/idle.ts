@@ -10,7 +10,7 @@ import { idleJoined } from './idle-joined.ts';
 
 const bench = 'idle';
 /** What a start leaves behind is collected, or is not, by then. */
-const settleMs = 3_000;
+const settleMs = 2_000;
 const fewConnections = 500;
 const manyConnections = 2_000;
 const kbOfMb = 1_000;
