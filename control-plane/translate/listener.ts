@@ -1,5 +1,6 @@
 import { type AccessLog, stdoutLog } from '@weft/policies/model/access-log';
 import type { Rbac } from '@weft/policies/model/authorization';
+import { meshEdge } from '@weft/policies/model/edge';
 import {
   defaultHttpLimits,
   type FilterChain,
@@ -255,7 +256,7 @@ const httpManager = (
     { kind: 'router' },
   ],
   limits: defaultHttpLimits,
-  serverHeader: 'passthrough',
+  edge: { ...meshEdge, useRemoteAddress: statPrefix === INBOUND },
   trustedHops: 0,
   accessLogs,
 });

@@ -1,6 +1,7 @@
 import type { AccessLog } from './access-log.ts';
 import type { AppProtocol, CidrRange, SocketAddress } from './address.ts';
 import type { Rbac } from './authorization.ts';
+import type { HttpEdge } from './edge.ts';
 import type { RouteConfiguration } from './route.ts';
 import type { DownstreamTls } from './tls.ts';
 
@@ -75,8 +76,7 @@ export interface HttpConnectionManager {
     | { readonly kind: 'rds'; readonly name: string };
   readonly filters: readonly HttpFilter[];
   readonly limits: HttpLimits;
-  /** The `Server` header is left as the application sent it. */
-  readonly serverHeader: 'passthrough';
+  readonly edge: HttpEdge;
   /** Proxies in front whose forwarded headers are believed; 0: none. */
   readonly trustedHops: number;
   readonly accessLogs: readonly AccessLog[];

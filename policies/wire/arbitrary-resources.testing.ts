@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { AccessLogFilter, LogFormat } from '../model/access-log.ts';
 import type { Address, AppProtocol, ServicePort } from '../model/address.ts';
 import type { Cluster, Endpoint, EndpointAssignment } from '../model/cluster.ts';
+import type { HttpEdge } from '../model/edge.ts';
 import type { FilterChain, HttpConnectionManager, Listener } from '../model/listener.ts';
 import type { OutlierDetection } from '../model/outlier.ts';
 import type { ForwardAction, Route, RouteConfiguration } from '../model/route.ts';
@@ -159,6 +160,36 @@ const accessLogs = fc.array(
   ),
   { maxLength: 2 },
 );
+const edge: fc.Arbitrary<HttpEdge> = fc
+  .record({
+    useRemoteAddress: fc.boolean(),
+    appendForwardedFor: fc.boolean(),
+    requestId: fc.record({ generate: fc.boolean(), preserveExternal: fc.boolean(), inResponse: fc.boolean() }),
+    serverHeader: fc.oneof(
+      fc.constant({ mode: 'passthrough' as const, name: '' }),
+      fc.record({ mode: fc.constantFrom('overwrite' as const, 'append-if-absent' as const), name }),
+    ),
+    via: fc.constantFrom('', 'weft'),
+    clientCert: fc.record({
+      mode: fc.constantFrom(
+        'sanitize' as const,
+        'forward-only' as const,
+        'append-forward' as const,
+        'sanitize-set' as const,
+        'always-forward-only' as const,
+      ),
+      dns: fc.boolean(),
+      uri: fc.boolean(),
+    }),
+    hostPort: fc.constantFrom('keep' as const, 'strip-matching' as const, 'strip-any' as const),
+    underscores: fc.constantFrom('allow' as const, 'reject' as const, 'drop' as const),
+    upgrades: fc.constantFrom(undefined, ['websocket']),
+  })
+  // Inside, every id is kept.
+  .map((all) => ({
+    ...all,
+    requestId: { ...all.requestId, preserveExternal: all.requestId.preserveExternal || !all.useRemoteAddress },
+  }));
 const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
   kind: fc.constant('http' as const),
   statPrefix: name,
@@ -183,7 +214,7 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
     requestsPerConnectionMax: count,
     concurrentStreamsMax: count,
   }),
-  serverHeader: fc.constant('passthrough' as const),
+  edge,
   trustedHops: fc.integer({ min: 0, max: 5 }),
   accessLogs,
 });

@@ -3,6 +3,7 @@ import { defaultHttpLimits, type HttpConnectionManager, type HttpFilter, type Ht
 import { decodeAccessLog } from './access-log-decode.ts';
 import { decodeRbac } from './authorization.ts';
 import type { At } from './decoding.ts';
+import { decodeEdge } from './edge.ts';
 import type { Http1ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
@@ -10,7 +11,6 @@ import {
   HttpConnectionManager_CodecType as CodecType,
   type HttpFilter as HttpFilterMessage,
   type HttpConnectionManager as ManagerMessage,
-  HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { decodeRouteConfiguration } from './route-decode.ts';
@@ -31,7 +31,7 @@ export function decodeHttpConnectionManager(message: ManagerMessage, at: At): Ht
     route: decodeRouteSource(message, at),
     filters: decodeHttpFilters(message.httpFilters, at.field('http_filters')),
     limits: decodeLimits(message, at),
-    serverHeader: 'passthrough',
+    edge: decodeEdge(message, at),
     trustedHops: message.xffNumTrustedHops,
     accessLogs: message.accessLog.map((log, i) => decodeAccessLog(log, at.field('access_log').index(i))),
   };
@@ -39,12 +39,6 @@ export function decodeHttpConnectionManager(message: ManagerMessage, at: At): Ht
 
 /** Settings whose one value is how Weft works; another one is refused rather than passed over. */
 function checkBehaviour(message: ManagerMessage, at: At): void {
-  if (message.serverHeaderTransformation === ServerHeader.APPEND_IF_ABSENT) {
-    at.field('server_header_transformation').fail('Weft leaves the Server header alone: PASS_THROUGH', undefined);
-  }
-  if (message.useRemoteAddress === false) {
-    at.field('use_remote_address').fail('Weft believes forwarded headers only of xff_num_trusted_hops', undefined);
-  }
   if (message.normalizePath === false) {
     at.field('normalize_path').fail(
       'Weft matches paths with their percent-encodings in canonical form only',

@@ -3,6 +3,7 @@ import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
 import type { HttpConnectionManager, HttpFilter } from '../model/listener.ts';
 import { encodeAccessLog } from './access-log-encode.ts';
 import { encodeRbac } from './authorization.ts';
+import { encodeEdge, encodeUnderscores } from './edge.ts';
 import type { Http1ProtocolOptionsSchema } from './gen/envoy/config/core/v3/protocol_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
@@ -10,7 +11,6 @@ import {
   HttpConnectionManager_CodecType as CodecType,
   type HttpConnectionManagerSchema,
   type HttpFilterSchema,
-  HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { encodeRouteConfiguration } from './route-encode.ts';
@@ -43,6 +43,7 @@ export function encodeHttpConnectionManager(manager: HttpConnectionManager): Man
       idleTimeout: encodeDuration(limits.idleTimeoutMs),
       maxHeadersCount: limits.headersCountMax,
       maxRequestsPerConnection: limits.requestsPerConnectionMax,
+      headersWithUnderscoresAction: encodeUnderscores(manager.edge),
     },
     httpProtocolOptions: encodeHttp1Options(),
     http2ProtocolOptions: { maxConcurrentStreams: limits.concurrentStreamsMax },
@@ -50,9 +51,7 @@ export function encodeHttpConnectionManager(manager: HttpConnectionManager): Man
     streamIdleTimeout: encodeDuration(limits.streamIdleTimeoutMs),
     requestTimeout: encodeDuration(limits.requestTimeoutMs),
     requestHeadersTimeout: encodeDuration(limits.headTimeoutMs),
-    serverHeaderTransformation: ServerHeader.PASS_THROUGH,
-    // Only with it does Envoy count trusted hops from the connection's own address.
-    useRemoteAddress: true,
+    ...encodeEdge(manager.edge),
     xffNumTrustedHops: manager.trustedHops,
     normalizePath: true,
     accessLog: manager.accessLogs.map(encodeAccessLog),

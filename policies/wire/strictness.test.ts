@@ -83,7 +83,7 @@ describe('what Weft does not act on is refused by path', () => {
       listener(manager(), { tcp_fast_open_queue_length: empty }),
       'tcp_fast_open_queue_length',
     ],
-    ['field in an extension', 'listener', listener(manager({ via: 'x' })), `${chain}.via`],
+    ['field in an extension', 'listener', listener(manager({ tracing: empty })), `${chain}.tracing`],
     [
       'field in a route inside an extension',
       'listener',
@@ -95,10 +95,10 @@ describe('what Weft does not act on is refused by path', () => {
       'listener',
       listener(
         manager({
-          http_filters: [{ name: 'router', typed_config: { ...router.typed_config, suppress_envoy_headers: true } }],
+          http_filters: [{ name: 'router', typed_config: { ...router.typed_config, start_child_span: true } }],
         }),
       ),
-      `${chain}.http_filters[0].typed_config.suppress_envoy_headers`,
+      `${chain}.http_filters[0].typed_config.start_child_span`,
     ],
     [
       'network filter in the place of an HTTP filter',
@@ -117,12 +117,6 @@ describe('what Weft does not act on is refused by path', () => {
       `${chain}.http_filters[0].typed_config`,
     ],
     ['router not last', 'listener', listener(manager({ http_filters: [router, router] })), `${chain}.http_filters[0]`],
-    [
-      'Server header',
-      'listener',
-      listener(manager({ server_header_transformation: 'APPEND_IF_ABSENT' })),
-      `${chain}.server_header_transformation`,
-    ],
     [
       'detection that closes connections',
       'listener',

@@ -26,17 +26,23 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.core.v3.DataSource': 'filename inline_bytes inline_string',
   'envoy.config.core.v3.HeaderValueOption': 'header append_action keep_empty_value',
   'envoy.config.core.v3.HeaderValue': 'key value',
-  'envoy.config.core.v3.HttpProtocolOptions': 'idle_timeout max_headers_count max_requests_per_connection',
-  'envoy.config.core.v3.Http1ProtocolOptions': 'header_key_format enable_trailers',
+  'envoy.config.core.v3.HttpProtocolOptions':
+    'idle_timeout max_headers_count max_requests_per_connection headers_with_underscores_action',
+  'envoy.config.core.v3.Http1ProtocolOptions': 'header_key_format enable_trailers accept_http_10 allow_absolute_url',
   'envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat': 'stateful_formatter',
   'envoy.config.core.v3.Http2ProtocolOptions': 'max_concurrent_streams',
   'envoy.config.core.v3.Locality': 'zone',
   'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig': '',
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager':
-    'codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options http2_protocol_options max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout server_header_transformation use_remote_address xff_num_trusted_hops access_log normalize_path',
+    'codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options http2_protocol_options max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout server_header_transformation use_remote_address xff_num_trusted_hops access_log normalize_path skip_xff_append generate_request_id preserve_external_request_id always_set_request_id_in_response server_name via forward_client_cert_details set_current_client_cert_details strip_matching_host_port strip_any_host_port upgrade_configs',
+  // Subject, certificate and chain are not kept of a peer.
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails':
+    'dns uri',
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig':
+    'upgrade_type enabled',
   'envoy.extensions.filters.network.http_connection_manager.v3.Rds': 'config_source route_config_name',
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter': 'name typed_config is_optional',
-  'envoy.extensions.filters.http.router.v3.Router': '',
+  'envoy.extensions.filters.http.router.v3.Router': 'suppress_envoy_headers',
   'envoy.extensions.filters.http.rbac.v3.RBAC': 'rules',
   'envoy.extensions.filters.network.rbac.v3.RBAC': 'rules stat_prefix',
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy':

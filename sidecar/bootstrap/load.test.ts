@@ -81,7 +81,7 @@ describe('errors name their path', () => {
   const hcm = 'static_resources.listeners[0].filter_chains[0].filters[0].typed_config';
   const cases: [string, string, string, string][] = [
     ['unknown key', 'stat_prefix: outbound', 'stat_prefixx: outbound', `${hcm}.stat_prefixx`],
-    ['unsupported field', 'codec_type: AUTO', 'via: proxy', `${hcm}.via`],
+    ['unsupported field', 'codec_type: AUTO', 'append_x_forwarded_port: true', `${hcm}.append_x_forwarded_port`],
     ['unsupported message', 'codec_type: AUTO', 'tracing: { random_sampling: { value: 1 } }', `${hcm}.tracing`],
     ['unsupported wrapper', 'codec_type: AUTO', 'add_user_agent: false', `${hcm}.add_user_agent`],
     [

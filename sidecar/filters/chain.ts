@@ -67,8 +67,8 @@ function routeOrigin(hcm: HttpConnectionManager): RouteOrigin {
  */
 function createFilters(deps: DispatchDeps): RequestFilter[] {
   const filters: RequestFilter[] = [
-    new HeadersFilter(deps.direction, deps.hcm.trustedHops, deps.identity),
-    new TraceFilter(deps.settings?.tracing, deps.prng),
+    new HeadersFilter(deps.direction, deps.hcm.trustedHops, deps.identity, deps.hcm.edge),
+    new TraceFilter(deps.settings?.tracing, deps.prng, deps.hcm.edge.requestId.generate),
   ];
   if (deps.overload !== undefined) filters.push(new OverloadFilter(deps.overload, deps.recorder));
   for (const filter of deps.hcm.filters) {

@@ -2,7 +2,7 @@ import type { ServiceAddress } from '@weft/policies/model/address';
 import type { Host } from '../cluster/host.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
 import type { ResponseFlag } from '../http/errors.ts';
-import type { Downstream, DownstreamConnection, RequestHead } from '../http/exchange.ts';
+import type { Downstream, DownstreamConnection, RequestHead, ResponseHead } from '../http/exchange.ts';
 import type { Headers } from '../http/headers.ts';
 import { hostPort } from '../net/connection-record.ts';
 import { GrpcCall } from './grpc/call.ts';
@@ -28,6 +28,11 @@ export function connectionFacts(connection: DownstreamConnection): ConnectionFac
     facts.set(connection, known);
   }
   return known;
+}
+
+/** Adds fields to a response. */
+export interface ResponseDecorator {
+  onResponse(context: RequestContext, head: ResponseHead): void;
 }
 
 /** Everything that is known of one request. All fields are there from the start, so that all requests share one shape. */
@@ -66,6 +71,8 @@ export class RequestContext {
   /** Of the response that the client got; kept by reference for whoever reads them at the end. */
   responseHeaders: Headers | undefined = undefined;
   responseTrailers: Headers | undefined = undefined;
+  /** Adds to responses of our own what it adds to those of upstreams; undefined: nothing is added. */
+  ownReplies: ResponseDecorator | undefined = undefined;
   /** The response is one of our own. */
   localReply = false;
   requestBodyBytes = 0;

@@ -54,7 +54,9 @@ export function reply(
     context.grpcStatus = codeOfReply(status, context.flag);
     headers.append('content-type', 'application/grpc');
     addGrpcStatus(headers, context.grpcStatus, body.trimEnd(), context.flag);
-    exchange.respond({ status: 200, reason: 'OK', headers, contentLength: 0 }, true);
+    const answer = { status: 200, reason: 'OK', headers, contentLength: 0 };
+    context.ownReplies?.onResponse(context, answer);
+    exchange.respond(answer, true);
     return;
   }
   context.status = status;
@@ -63,7 +65,9 @@ export function reply(
   if (bytes.length > 0) headers.append('Content-Type', 'text/plain');
   applyMutation(headers, mutation);
   const noBody = bytes.length === 0 || head.method === 'HEAD';
-  exchange.respond({ status, reason: STATUS_CODES[status] ?? '', headers, contentLength: bytes.length }, noBody);
+  const answer = { status, reason: STATUS_CODES[status] ?? '', headers, contentLength: bytes.length };
+  context.ownReplies?.onResponse(context, answer);
+  exchange.respond(answer, noBody);
   if (noBody) return;
   context.responseBodyBytes = bytes.length;
   exchange.write(bytes, true);

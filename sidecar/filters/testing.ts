@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { type Prng, SeededPrng } from '@weft/policies/kit/prng';
 import { type Cluster, defaultClusterLimits, type Endpoint } from '@weft/policies/model/cluster';
+import { meshEdge } from '@weft/policies/model/edge';
 import { type Direction, defaultHttpLimits, type HttpConnectionManager } from '@weft/policies/model/listener';
 import { type ForwardAction, noMutation, type Route, type RouteConfiguration } from '@weft/policies/model/route';
 import { ClusterManager } from '../cluster/manager.ts';
@@ -105,7 +106,7 @@ export function testHcm(route: HttpConnectionManager['route'], overrides: Partia
     route,
     filters: [{ kind: 'router' }],
     limits: defaultHttpLimits,
-    serverHeader: 'passthrough',
+    edge: meshEdge,
     trustedHops: 0,
     accessLogs: [],
     ...overrides,

@@ -1,4 +1,5 @@
 /** The data path in front of real servers: listeners, codecs, dial; routing is the name of a cluster and nothing else. */
+
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
@@ -7,6 +8,7 @@ import { encodePem } from '@weft/policies/identity/x509/pem';
 import { keySigner } from '@weft/policies/identity/x509/signature';
 import { systemClock } from '@weft/policies/kit/clock';
 import type { Address, SocketAddress } from '@weft/policies/model/address';
+import { meshEdge } from '@weft/policies/model/edge';
 import {
   defaultHttpLimits,
   type FilterChain,
@@ -212,7 +214,7 @@ export const http = (
       : { kind: 'inline', config: { name: cluster, virtualHosts: [] } },
   filters: [],
   limits: defaultHttpLimits,
-  serverHeader: 'passthrough',
+  edge: meshEdge,
   trustedHops: 0,
   accessLogs: [],
 });

@@ -1,10 +1,12 @@
+import type { HttpEdge } from '@weft/policies/model/edge';
 import type { Direction } from '@weft/policies/model/listener';
 import type { ProxyError } from '../../http/errors.ts';
-import type { DownstreamConnection } from '../../http/exchange.ts';
+import type { RequestHead, ResponseHead } from '../../http/exchange.ts';
 import type { Headers } from '../../http/headers.ts';
 import type { CertificateSource } from '../../identity/source.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter } from '../filter.ts';
+import { ClientCertHeader } from './client-cert.ts';
 
 const CLIENT_CERT = 'x-forwarded-client-cert';
 const FORWARDED = new Set([
@@ -28,42 +30,78 @@ const isForwarded = (lower: string): boolean => {
   return about === CLIENT_CERT || FORWARDED.has(about);
 };
 
+/** Not kept of a client from outside: neither about a certificate nor about who forwarded the request. */
+const isClaim = (lower: string): boolean => isForwarded(lower) && !isClientCert(lower);
+const hasUnderscore = (lower: string): boolean => lower.includes('_');
+
+const underscoreRefused: ProxyError = {
+  source: 'downstream',
+  flag: 'DPE',
+  status: 400,
+  retry: 'no',
+  detail: 'a field name with an underscore, which this listener refuses (headers_with_underscores_action)',
+};
+const upgradeRefused: ProxyError = {
+  source: 'downstream',
+  flag: 'UAEX',
+  status: 403,
+  retry: 'no',
+  detail: 'this listener does not upgrade to that protocol (upgrade_configs)',
+};
+
 /**
  * Who may say who the client is.
  *
  * Outbound, the application speaks for itself: the forwarded headers that it passes on are its own, but it may not
  * claim an identity, so `X-Forwarded-Client-Cert` goes.
  *
- * Inbound, from a mesh peer: forwarded headers stay, and `X-Forwarded-Client-Cert` is replaced by the peer's verified
- * identity (Envoy's SANITIZE_SET). From anybody else with `trustedHops` 0: all of them go, and are made anew of what
- * the connection shows. With trusted proxies in front they stay, and this hop is appended (RFC 7239 section 5.2's order).
+ * Inbound, or where the listener faces outside (Envoy's use_remote_address), from a mesh peer: forwarded headers stay,
+ * and `X-Forwarded-Client-Cert` is replaced by the peer's verified identity. From anybody else with `trustedHops` 0: all
+ * of them go, and are made anew of what the connection shows. With trusted proxies in front they stay, and this hop is
+ * appended (RFC 7239 section 5.2's order).
  */
 export class HeadersFilter implements RequestFilter {
-  private readonly direction: Direction;
+  private readonly outside: boolean;
   private readonly trustedHops: number;
-  private readonly identity: CertificateSource;
-  /** Of a connection, for this identity; rotation renews certificates, not names. */
-  private readonly clientCerts = new WeakMap<DownstreamConnection, string>();
+  private readonly edge: HttpEdge;
+  private readonly clientCert: ClientCertHeader;
+  /** Something is added to responses. */
+  private readonly answers: boolean;
 
-  constructor(direction: Direction, trustedHops: number, identity: CertificateSource) {
-    this.direction = direction;
+  constructor(direction: Direction, trustedHops: number, identity: CertificateSource, edge: HttpEdge) {
+    this.outside = direction === 'inbound' || edge.useRemoteAddress;
     this.trustedHops = trustedHops;
-    this.identity = identity;
+    this.edge = edge;
+    this.clientCert = new ClientCertHeader(edge.clientCert, identity);
+    this.answers = edge.requestId.inResponse || edge.via !== '' || edge.serverHeader.mode !== 'passthrough';
   }
 
   onRequest(context: RequestContext): ProxyError | undefined {
     const { head, connection } = context;
     const { headers } = head;
+    const { edge } = this;
+    if (this.answers) context.ownReplies = this;
+    if (edge.underscores !== 'allow') {
+      const before = headers.length;
+      headers.removeWhere(hasUnderscore);
+      if (edge.underscores === 'reject' && headers.length < before) return underscoreRefused;
+    }
+    if (head.protocol !== undefined && head.protocol !== '' && edge.upgrades?.includes(head.protocol) === false) {
+      return upgradeRefused;
+    }
+    if (edge.hostPort !== 'keep') this.stripPort(head, connection.destinationPort);
     const mesh = connection.peer?.spiffeId !== undefined;
-    const believed = this.direction === 'outbound' || mesh || this.trustedHops > 0;
-    headers.removeWhere(believed ? isClientCert : isForwarded);
-    if (this.direction === 'outbound') return undefined;
-    if (mesh) {
-      headers.append('X-Forwarded-Client-Cert', this.clientCert(connection));
-    } else if (this.trustedHops === 0) {
-      headers.append('X-Forwarded-For', connection.remoteIp);
-    } else {
-      appendHop(headers, connection.remoteIp);
+    const believed = !this.outside || mesh || this.trustedHops > 0;
+    const keepsCert = this.clientCert.keeps(connection);
+    if (!keepsCert) headers.removeWhere(believed ? isClientCert : isForwarded);
+    else if (!believed) headers.removeWhere(isClaim);
+    if (edge.via !== '') appendVia(headers, edge.via);
+    this.clientCert.add(headers, connection);
+    if (!this.outside) return undefined;
+    if (!believed && !edge.requestId.preserveExternal) headers.remove('x-request-id');
+    if (!mesh && edge.appendForwardedFor) {
+      if (this.trustedHops === 0) headers.append('X-Forwarded-For', connection.remoteIp);
+      else appendHop(headers, connection.remoteIp);
     }
     // Of the connection, not of an absolute target, which says what the client likes. Mesh TLS is not seen by applications.
     const scheme = connection.tls && connection.peer === undefined ? 'https' : 'http';
@@ -71,20 +109,34 @@ export class HeadersFilter implements RequestFilter {
     return undefined;
   }
 
-  private clientCert(connection: DownstreamConnection): string {
-    let value = this.clientCerts.get(connection);
-    if (value === undefined) {
-      const own = this.identity.own();
-      const by = own === undefined ? '' : `By=${own.spiffeId};`;
-      const { peer } = connection;
-      value = `${by}Hash=${peer?.fingerprint.toLowerCase() ?? ''};URI=${peer?.spiffeId ?? ''}`;
-      this.clientCerts.set(connection, value);
+  onResponse(context: RequestContext, { headers }: ResponseHead): void {
+    if (!this.answers) return;
+    const { via, serverHeader, requestId } = this.edge;
+    if (serverHeader.mode === 'overwrite') headers.set('Server', serverHeader.name);
+    else if (serverHeader.mode === 'append-if-absent' && !headers.has('server')) {
+      headers.append('Server', serverHeader.name);
     }
-    return value;
+    if (via !== '') appendVia(headers, via);
+    if (requestId.inResponse && context.requestId !== '') headers.set('X-Request-Id', context.requestId);
+  }
+
+  /** As Envoy, not of CONNECT, whose authority is where the tunnel goes. */
+  private stripPort(head: RequestHead, localPort: number): void {
+    if (head.method === 'CONNECT' && head.protocol === '') return;
+    const match = /:(\d+)$/.exec(head.authority);
+    if (match === null) return;
+    if (this.edge.hostPort === 'strip-matching' && Number(match[1]) !== localPort) return;
+    head.authority = head.authority.slice(0, match.index);
   }
 }
 
 function appendHop(headers: Headers, ip: string): void {
   const before = headers.combined('x-forwarded-for');
   headers.set('X-Forwarded-For', before === undefined ? ip : `${before}, ${ip}`);
+}
+
+/** RFC 9110 section 7.6.3. */
+function appendVia(headers: Headers, own: string): void {
+  const before = headers.combined('via');
+  headers.set('Via', before === undefined ? own : `${before}, ${own}`);
 }

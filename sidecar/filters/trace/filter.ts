@@ -13,20 +13,22 @@ import { b3Decision, formatTraceparent, parseB3, parseTraceparent, updateB3 } fr
 export class TraceFilter implements RequestFilter {
   private readonly tracing: TracingSettings | undefined;
   private readonly prng: Prng;
+  private readonly generatesId: boolean;
 
-  constructor(tracing: TracingSettings | undefined, prng: Prng) {
+  constructor(tracing: TracingSettings | undefined, prng: Prng, generatesId = true) {
     this.tracing = tracing;
     this.prng = prng;
+    this.generatesId = generatesId;
   }
 
   onRequest(context: RequestContext): ProxyError | undefined {
     const { headers } = context.head;
     const given = headers.get('x-request-id');
-    if (given === undefined || given === '') {
+    if (given !== undefined && given !== '') {
+      context.requestId = given;
+    } else if (this.generatesId) {
       context.requestId = newRequestId(this.prng);
       headers.set('X-Request-Id', context.requestId);
-    } else {
-      context.requestId = given;
     }
     const traceparent = headers.get('traceparent');
     const parent = (traceparent === undefined ? undefined : parseTraceparent(traceparent)) ?? parseB3(headers);
