@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
-import type { FilterChain, Listener } from '@weft/policies/model/listener';
 import type { Cluster } from '@weft/policies/model/cluster';
+import type { FilterChain, Listener } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { LimitState } from './cluster/limits.ts';
 import { ClusterManager } from './cluster/manager.ts';
@@ -10,14 +10,14 @@ import { plaintext } from './cluster/security.ts';
 import type { ResolveHost } from './cluster/strict-dns.ts';
 import { createDispatch } from './filters/chain.ts';
 import { evaluateNetwork } from './filters/rbac/engine.ts';
-import { connectHttp1 } from './http/h1/client.ts';
+import { connectHttp } from './http/client.ts';
 import type { CertificateSource } from './identity/source.ts';
 import type { ListenerSharing } from './listener/deps.ts';
 import { createListenerManager, type ListenerManager } from './listener/manager.ts';
 import type { Dial } from './net/connection.ts';
 import { createDial } from './net/dial.ts';
-import { LoggingRecorder, type LogSinks, loggersOf } from './telemetry/log/loggers.ts';
 import type { OverloadState } from './overload/state.ts';
+import { LoggingRecorder, type LogSinks, loggersOf } from './telemetry/log/loggers.ts';
 import type { Recorder } from './telemetry/record.ts';
 
 /** How long a request waits for configuration that is not known yet. */
@@ -68,7 +68,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const clusters = new ClusterManager({
     source,
     dial,
-    connectHttp: (transport) => connectHttp1(transport, { recorder }),
+    connectHttp: (transport, _cluster, wire) => connectHttp(transport, wire, { clock, recorder }),
     identity: certificates,
     recorder,
     clock,

@@ -7,6 +7,13 @@ export const plaintext: UpstreamSecurity = { kind: 'plaintext' };
 /** What the bytes inside a connection to an endpoint are. */
 export type Payload = 'http' | 'tcp';
 
+const OPAQUE = [MESH_ALPN.tcp];
+const HTTP2_ONLY = [MESH_ALPN.http2];
+const HTTP = [MESH_ALPN.http2, MESH_ALPN.http1];
+
+/** HTTP/1 is carried over HTTP/2 between sidecars where the other side takes it. */
+const httpAlpn = (protocol: Cluster['protocol']): readonly string[] => (protocol === 'http2' ? HTTP2_ONLY : HTTP);
+
 /** How to secure a connection: the cluster's own TLS, mesh TLS where the endpoint takes it, or plaintext. */
 export function upstreamSecurity(
   cluster: Pick<Cluster, 'tls' | 'meshTls' | 'protocol'>,
@@ -15,8 +22,7 @@ export function upstreamSecurity(
 ): UpstreamSecurity {
   if (cluster.tls !== undefined) return { kind: 'tls', tls: cluster.tls };
   if (!cluster.meshTls || !endpoint.mtls || endpoint.spiffeId === undefined) return plaintext;
-  const http = cluster.protocol === 'http2' ? MESH_ALPN.http2 : MESH_ALPN.http1;
-  return { kind: 'mesh', spiffeId: endpoint.spiffeId, alpn: [payload === 'tcp' ? MESH_ALPN.tcp : http] };
+  return { kind: 'mesh', spiffeId: endpoint.spiffeId, alpn: payload === 'tcp' ? OPAQUE : httpAlpn(cluster.protocol) };
 }
 
 /** Connections are shared only between requests whose security is the same, the peer's SPIFFE ID included. */

@@ -144,14 +144,17 @@ export class ListenerConnection {
     }
     switch (plan.protocol) {
       case 'http':
-        // Declared, so that a silent client is waited for, and then left to the codec and its timeouts; HTTP/2 without the codec for it goes through as it is.
+      case 'http2':
+      case 'grpc':
+        // Declared, so that a silent client is waited for, and then left to the codec and its timeouts; TLS of the
+        // application's own goes through as it is.
         this.listen(bytes, HTTP_SILENCE_MS_MAX, undefined, (words) =>
-          this.onPlanned(plan, words, words.detection.kind !== 'http2'),
+          this.onPlanned(plan, words, words.detection.kind !== 'tls'),
         );
         return;
       case 'detect':
         this.listen(bytes, this.clientFirstMs(), plan, (words) =>
-          this.onPlanned(plan, words, words.detection.kind === 'http1'),
+          this.onPlanned(plan, words, words.detection.kind === 'http1' || words.detection.kind === 'http2'),
         );
         return;
       case 'tls':
@@ -159,8 +162,6 @@ export class ListenerConnection {
         this.listen(bytes, HTTP_SILENCE_MS_MAX, undefined, (words) => this.onPlanned(plan, words, false));
         return;
       case 'tcp':
-      case 'http2':
-      case 'grpc':
         break;
     }
     this.onPlanned(plan, { detection: OPAQUE, bytes, speaker: 'client', early: undefined }, false);

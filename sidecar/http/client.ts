@@ -1,0 +1,22 @@
+import type { Clock } from '@weft/policies/kit/clock';
+import { MESH_ALPN } from '@weft/policies/model/tls';
+import type { UpstreamTransport } from '../net/connection.ts';
+import type { Recorder } from '../telemetry/record.ts';
+import type { UpstreamConnection } from './exchange.ts';
+import { connectHttp1 } from './h1/client.ts';
+import { connectHttp2 } from './h2/client.ts';
+
+export interface HttpClientDeps {
+  readonly clock: Clock;
+  readonly recorder: Pick<Recorder, 'count'>;
+}
+
+/** Speaks HTTP on an established transport: what was negotiated in TLS between sidecars, elsewhere what `wire` says. */
+export function connectHttp(
+  transport: UpstreamTransport,
+  wire: 'http1' | 'http2' | 'negotiated',
+  { clock, recorder }: HttpClientDeps,
+): UpstreamConnection {
+  if (transport.alpn === MESH_ALPN.http2) return connectHttp2(transport, { clock, recorder, mesh: true });
+  return wire === 'http2' ? connectHttp2(transport, { clock, recorder }) : connectHttp1(transport, { recorder });
+}
