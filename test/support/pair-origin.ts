@@ -41,6 +41,11 @@ export class RawOrigin {
     return portOf(this.server);
   }
 
+  /** For protocols in which the server speaks first. */
+  onConnection(greet: (socket: Socket) => void): void {
+    this.server.on('connection', greet);
+  }
+
   get text(): string {
     return Buffer.concat(this.received).toString('latin1');
   }

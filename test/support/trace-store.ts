@@ -2,15 +2,14 @@
  * A real OpenTelemetry Collector as the trace store of tests. It is built once, from Go modules at the versions and
  * checksums of collector/go.sum, and writes what arrives by OTLP as JSON.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { goProgram } from './go-program.ts';
 import { readSpans, type StoredSpan } from './otlp-json.ts';
 
 export type { StoredSpan } from './otlp-json.ts';
@@ -32,43 +31,13 @@ export interface TraceStoreListen {
   readonly grpcPort?: number;
 }
 
-const buildTimeoutMs = 600_000;
 const startTimeoutMs = 20_000;
 const stopTimeoutMs = 10_000;
 const logCharsKept = 8_000;
 const source = join(dirname(fileURLToPath(import.meta.url)), 'collector');
-const cache = join(source, '..', '..', '..', 'node_modules', '.cache', 'weft-tools');
-const run = promisify(execFile);
 
 /** The collector's program, built when the cache has none of these sources. */
-export async function collector(): Promise<string> {
-  const hash = createHash('sha256');
-  for (const file of ['main.go', 'go.mod', 'go.sum']) hash.update(readFileSync(join(source, file)));
-  const program = join(cache, `collector-${hash.digest('hex').slice(0, 16)}`);
-  if (existsSync(program)) return program;
-  await mkdir(cache, { recursive: true });
-  const work = await mkdtemp(join(cache, 'collector-'));
-  try {
-    const built = join(work, 'collector');
-    // Without C the build needs no compiler but Go's; readonly keeps to the checked versions.
-    await run('go', ['build', '-mod=readonly', '-trimpath', '-ldflags=-s -w', '-o', built, '.'], {
-      cwd: source,
-      timeout: buildTimeoutMs,
-      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' },
-    });
-    await rename(built, program);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new Error(
-        'the trace store is built from Go modules and there is no `go` on PATH: install Go 1.26 or newer',
-      );
-    }
-    throw error;
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-  return program;
-}
+export const collector = (): Promise<string> => goProgram('collector', source);
 
 /** The collector cannot say which port it was given, so the choice is made before. */
 async function freePort(host: string): Promise<number> {
