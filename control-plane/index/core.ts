@@ -2,6 +2,7 @@
 
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { z } from 'zod';
+import { opaquePortsOf } from './opaque-ports.ts';
 
 const text = z
   .string()
@@ -63,6 +64,8 @@ const service = z
       .filter((ip) => ip !== '' && ip !== 'None')
       .map(canonicalIp),
     selector: spec.selector,
+    /** Numbers of the Service's own ports. */
+    opaquePorts: opaquePortsOf(metadata.annotations),
     /** TCP only: UDP passes the mesh untouched. */
     ports: spec.ports
       .filter((port) => port.protocol === '' || port.protocol === 'TCP')
@@ -172,6 +175,7 @@ const pod = z
       finished,
       terminating: meta.deletionTimestamp !== '',
       workload: workloadName(meta, owner),
+      opaquePorts: opaquePortsOf(meta.annotations),
       ports: spec.containers.flatMap((container) =>
         container.ports
           .filter((port) => port.protocol === '' || port.protocol === 'TCP')

@@ -137,3 +137,29 @@ status: { phase: Running, podIP: 10.0.0.2 }
     assert.equal(state.pods.keysBy('ip', '10.0.0.1').size + state.pods.keysBy('ip', '10.0.0.2').size, 0);
   });
 });
+
+describe('opaque ports', () => {
+  const pod = (annotation: string): readonly MeshObject[] =>
+    objects(`
+kind: Pod
+metadata: { name: db-0, namespace: shop, labels: { app: db }, annotations: { ${annotation} } }
+spec: { containers: [{ name: app }] }
+status: { phase: Running, podIP: 10.1.7.1 }
+`);
+  const service = objects(`
+kind: Service
+metadata: { name: db, namespace: shop }
+spec: { clusterIP: 10.96.7.1, selector: { app: db }, ports: [{ port: 3306 }] }
+`);
+  test('of a pod concern the clients of its Services, when they come and when they go', () => {
+    const state = new ClusterState('weft-system');
+    for (const object of [...service, ...pod('')]) state.apply(object);
+    for (const annotation of ['proxy.weft.dev/opaque-ports: "3306"', '']) {
+      const [object] = pod(annotation);
+      assert.ok(object);
+      const touched = state.apply(object);
+      assert.deepEqual([...touched.services], ['shop/db']);
+      assert.ok(touched.addresses.has('10.96.7.1'));
+    }
+  });
+});

@@ -55,10 +55,11 @@ export class ClusterState {
     pod: (slice) =>
       slice.endpoints.filter((one) => one.pod !== '').map((one) => keyOf(slice.metadata.namespace, one.pod)),
   });
-  readonly pods = new ObjectStore<Pod, 'ip' | 'namespace' | 'node' | 'serviceAccount' | 'label'>({
+  readonly pods = new ObjectStore<Pod, 'ip' | 'namespace' | 'node' | 'serviceAccount' | 'label' | 'opaque'>({
     // Host-network pods share the address of their node, which therefore names none of them.
     ip: (pod) => (pod.hostNetwork ? [] : pod.ips),
     namespace: (pod) => [pod.metadata.namespace],
+    opaque: (pod) => (pod.opaquePorts.length === 0 ? [] : [pod.metadata.namespace]),
     node: (pod) => (pod.nodeName === '' ? [] : [pod.nodeName]),
     serviceAccount: (pod) => [keyOf(pod.metadata.namespace, pod.serviceAccount)],
     label: (pod) =>
@@ -140,6 +141,14 @@ export class ClusterState {
     if (first === undefined) return [];
     const candidates = this.pods.by('label', labelIndex(service.metadata.namespace, first[0], first[1]));
     return candidates.filter((pod) => rest.every(([name, value]) => pod.metadata.labels[name] === value));
+  }
+
+  /** Pods of a Service that have opaque ports: few, if any. */
+  opaquePodsOf(service: Service): Pod[] {
+    if (this.pods.keysBy('opaque', service.metadata.namespace).size === 0) return [];
+    return this.pods
+      .by('opaque', service.metadata.namespace)
+      .filter((pod) => selects(service.selector, pod.metadata.labels));
   }
 
   /** By name, so that the first is the same everywhere: it is the pod's canonical Service. */
@@ -266,7 +275,11 @@ export class ClusterState {
       touched.pods.add(objectKey(pod.metadata));
       for (const ip of pod.ips) touched.addresses.add(ip);
     }
-    for (const route of this.httpRoutes.by('backend', key)) {
+    this.touchRoutesTo(key, touched);
+  }
+
+  private touchRoutesTo(service: string, touched: Touched): void {
+    for (const route of this.httpRoutes.by('backend', service)) {
       for (const parent of serviceParents(route)) touched.services.add(parent);
     }
   }
@@ -277,6 +290,13 @@ export class ClusterState {
     for (const ip of pod.ips) touched.addresses.add(ip);
     for (const slice of this.endpointSlices.by('pod', key)) {
       touched.endpoints.add(keyOf(slice.metadata.namespace, slice.service));
+    }
+    if (pod.opaquePorts.length === 0) return;
+    // Its clients have to know, who see the Service.
+    for (const service of this.servicesSelecting(pod)) {
+      touched.services.add(objectKey(service.metadata));
+      for (const ip of service.clusterIps) touched.addresses.add(ip);
+      this.touchRoutesTo(objectKey(service.metadata), touched);
     }
   }
 

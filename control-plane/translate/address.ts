@@ -3,27 +3,27 @@ import type { Pod, Service } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import { identityOf, type TranslateContext, zoneOf } from './context.ts';
 import { outboundName } from './names.ts';
-import { podPorts } from './ports.ts';
-import { carriesHttp, protocolOf } from './protocol.ts';
+import { podPorts, servicePortProtocol } from './ports.ts';
+import { carriesHttp } from './protocol.ts';
 
 /** What an IP stands for; undefined where the mesh does not know it. */
 export function translateAddress(context: TranslateContext, ip: string): Address | undefined {
   const [service] = context.state.services.by('ip', ip);
-  if (service !== undefined) return serviceAddress(service);
+  if (service !== undefined) return serviceAddress(context, service);
   const pods = context.state.pods.by('ip', ip);
   // While a new pod takes over the address of one that is going, it belongs to the new one.
   const pod = pods.find((one) => !one.terminating) ?? pods[0];
   return pod === undefined ? undefined : workloadAddress(context, pod);
 }
 
-function serviceAddress(service: Service): Address {
+function serviceAddress({ state }: TranslateContext, service: Service): Address {
   const { namespace, name } = service.metadata;
   return {
     kind: 'service',
     namespace,
     name,
     ports: service.ports.map((port): ServicePort => {
-      const protocol = protocolOf(port);
+      const protocol = servicePortProtocol(state, service, port);
       const resource = outboundName({ namespace, service: name, port: port.port });
       return {
         port: port.port,

@@ -5,7 +5,7 @@ import { keyOf } from '../index/objects.ts';
 import type { TranslateContext } from './context.ts';
 import { type INBOUND, outboundName, PASSTHROUGH, type ServicePortRef } from './names.ts';
 import { type MergedPolicy, mergedPolicy } from './policy.ts';
-import { protocolOf } from './protocol.ts';
+import { servicePortProtocol } from './ports.ts';
 
 const connectTimeoutMs = 5_000;
 const idleTimeoutMs = 3_600_000;
@@ -21,7 +21,7 @@ export function translateCluster(
   const port = service?.ports.find((one) => one.port === ref.port);
   if (service === undefined || port === undefined) return undefined;
   const policy = mergedPolicy(context.state, clientNamespace, { service, port });
-  const protocol = protocolOf(port);
+  const protocol = servicePortProtocol(context.state, service, port);
   const name = outboundName(ref);
   return {
     name,

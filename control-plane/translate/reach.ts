@@ -2,7 +2,8 @@
 import type { TrafficPolicy } from '@weft/policies/crds/kinds';
 import type { Service } from '../index/core.ts';
 import { type ClusterState, targetOwner } from '../index/state.ts';
-import { carriesHttp, protocolOf } from './protocol.ts';
+import { servicePortProtocol } from './ports.ts';
+import { carriesHttp } from './protocol.ts';
 
 type TargetRef = TrafficPolicy['spec']['targetRefs'][number];
 
@@ -32,7 +33,9 @@ export function reachOf(
     const spec = found?.ports.find((one) => one.port === port);
     return found === undefined || spec === undefined ? [] : [{ service: found, port: spec }];
   });
-  const forBytes = ports.some(({ port }) => carriesHttp(protocolOf(port))) ? [] : notForBytes(policy);
+  const forBytes = ports.some(({ service, port }) => carriesHttp(servicePortProtocol(state, service, port)))
+    ? []
+    : notForBytes(policy);
   if (ports.length > 0 && forBytes.length > 0) {
     const numbers = [...new Set(ports.map(({ port }) => port.port))].slice(0, namesMax).join(', ');
     said.push(`what does not carry HTTP (port ${numbers}) has no use for ${forBytes.join(', ')}`);

@@ -8,7 +8,8 @@ import { headerMutations, redirectOf, urlRewrite } from './filters.ts';
 import { compareMatches, translateMatch } from './match.ts';
 import { outboundName, type ServicePortRef } from './names.ts';
 import { mergedPolicy } from './policy.ts';
-import { carriesHttp, protocolOf } from './protocol.ts';
+import { servicePortProtocol } from './ports.ts';
+import { carriesHttp } from './protocol.ts';
 import { type RequestTimes, requestTimes } from './retry.ts';
 
 interface Destination {
@@ -26,7 +27,8 @@ export function translateRoutes(
 ): RouteConfiguration | undefined {
   const service = context.state.services.get(keyOf(ref.namespace, ref.service));
   const port = service?.ports.find((one) => one.port === ref.port);
-  if (service === undefined || port === undefined || !carriesHttp(protocolOf(port))) return undefined;
+  if (service === undefined || port === undefined) return undefined;
+  if (!carriesHttp(servicePortProtocol(context.state, service, port))) return undefined;
   const destination = { context, clientNamespace, service, port };
   const attached = routesFor(context.state, clientNamespace, service, port);
   const routes =

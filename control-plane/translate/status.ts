@@ -1,5 +1,7 @@
 /** What the specification of the Gateway API wants said about routes and policies, judged from the state alone. */
+
 import type { AuthorizationPolicy, HTTPRoute, TrafficPolicy } from '@weft/policies/crds/kinds';
+import type { AppProtocol } from '@weft/policies/model/address';
 import type { Service } from '../index/core.ts';
 import { keyOf, objectKey } from '../index/objects.ts';
 import { type ClusterState, serviceParents } from '../index/state.ts';
@@ -15,7 +17,8 @@ import { policiesFor } from './authorization.ts';
 import type { TranslateContext } from './context.ts';
 import { outboundName } from './names.ts';
 import { policyConflicts } from './policy.ts';
-import { carriesHttp, protocolOf } from './protocol.ts';
+import { servicePortProtocol } from './ports.ts';
+import { carriesHttp } from './protocol.ts';
 import { isProducer, reachOf, type TargetPort } from './reach.ts';
 
 export interface ConditionVerdict {
@@ -123,7 +126,7 @@ function acceptedBy(
     const has = service.ports.map((port) => (port.name === '' ? port.port : `${port.port} (${port.name})`)).join(', ');
     return no('NoMatchingParent', `Service ${name} has no port ${asked}; it has ${has || 'none'}`);
   }
-  const http = ports.filter((port) => carriesHttp(protocolOf(port)));
+  const http = ports.filter((port) => carriesHttp(servicePortProtocol(state, service, port)));
   if (http.length === 0) {
     return no(
       'NoMatchingParent',
@@ -148,14 +151,11 @@ function acceptedBy(
   return {
     condition: accepted(`the route is attached to Service ${name}${clients}${hosts}`),
     carriers: http.map(nameOf),
-    http2: http.filter(speaksHttp2).map(nameOf),
+    http2: http.filter((port) => speaksHttp2(servicePortProtocol(state, service, port))).map(nameOf),
   };
 }
 
-const speaksHttp2 = (port: Service['ports'][number]): boolean => {
-  const protocol = protocolOf(port);
-  return protocol === 'http2' || protocol === 'grpc';
-};
+const speaksHttp2 = (protocol: AppProtocol): boolean => protocol === 'http2' || protocol === 'grpc';
 
 function resolvedRefs(state: ClusterState, route: HTTPRoute): ConditionVerdict {
   const faults = route.spec.rules.flatMap((rule, index) =>

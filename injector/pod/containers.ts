@@ -89,7 +89,6 @@ export function proxyContainer(input: ProxyInput): V1Container {
       literal(PROBES_ENV, JSON.stringify(input.probes)),
       literal('WEFT_SCRAPE', input.scrape === undefined ? '' : JSON.stringify(input.scrape)),
       literal('WEFT_GRACE_SECONDS', String(input.graceSeconds ?? GRACE_SECONDS_DEFAULT)),
-      literal('WEFT_LOG_LEVEL', overrides.logLevel),
     ],
     // The application's containers start once this has answered (native sidecar).
     startupProbe: {

@@ -4,14 +4,11 @@ import { ANNOTATION_PREFIX, PROBES_ANNOTATION, STATUS_ANNOTATION } from './names
 
 /** What users set for one pod by annotations `proxy.weft.dev/...`. Parsed strictly: a typo that goes unnoticed costs more than a refusal. */
 
-const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-
 export interface Overrides {
   readonly cpuRequest: string;
   readonly cpuLimit: string | undefined;
   readonly memoryRequest: string;
   readonly memoryLimit: string | undefined;
-  readonly logLevel: string;
   /** Lists in the form that `weft-init` reads, empty for none. */
   readonly excludeInboundPorts: string;
   readonly excludeOutboundPorts: string;
@@ -29,8 +26,6 @@ const quantity =
 
 const cpu = quantity(/^[0-9]{1,9}(m|\.[0-9]{1,3})?$/, '100m or 0.5');
 const memory = quantity(/^[0-9]{1,15}(\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$/, '64Mi');
-const logLevel: Parser = (text) =>
-  LOG_LEVELS.some((level) => level === text) ? ok(text) : err(`"${text}" is none of ${LOG_LEVELS.join(', ')}`);
 const list =
   <T>(parse: (text: string) => Result<readonly T[], string>): Parser =>
   (text) => {
@@ -43,7 +38,6 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'cpu-limit': cpu,
   memory,
   'memory-limit': memory,
-  'log-level': logLevel,
   'exclude-inbound-ports': list(parsePortList),
   'exclude-outbound-ports': list(parsePortList),
   'exclude-outbound-cidrs': list(parseCidrList),
@@ -73,7 +67,6 @@ export function parseOverrides(annotations: Readonly<Record<string, string>>): R
     cpuLimit: values['cpu-limit'],
     memoryRequest: values['memory'] ?? '64Mi',
     memoryLimit: values['memory-limit'],
-    logLevel: values['log-level'] ?? 'info',
     excludeInboundPorts: values['exclude-inbound-ports'] ?? '',
     excludeOutboundPorts: values['exclude-outbound-ports'] ?? '',
     excludeOutboundCidrs: values['exclude-outbound-cidrs'] ?? '',
