@@ -2,7 +2,7 @@ import type { Address } from '@weft/policies/model/address';
 import type { Endpoint } from '@weft/policies/model/cluster';
 import type { UpstreamSecurity } from '../net/connection.ts';
 import { hostPort } from '../net/connection-record.ts';
-import type { HostMonitor } from './outlier/monitor.ts';
+import { CONNECT_FAILED, type HostMonitor, TIMED_OUT } from './outlier/monitor.ts';
 import type { HttpPool } from './pool.ts';
 
 /** One endpoint with what is under way to it. Lives as long as its address and its security stay the same. */
@@ -12,6 +12,11 @@ export class Host {
   readonly label: string;
   weight: number;
   active = 0;
+  /** Attempts that came to something, for the admin interface. */
+  successes = 0;
+  errors = 0;
+  timeouts = 0;
+  connectFailures = 0;
   /** No longer among the cluster's endpoints; what is under way is finished. */
   removed = false;
   /** By what is spoken on their connections; mesh TLS negotiates it, and has the second alone. */
@@ -27,6 +32,15 @@ export class Host {
     this.security = security;
     this.label = hostPort(endpoint.address.ip, endpoint.address.port);
     this.weight = endpoint.weight;
+  }
+
+  /** What an attempt came to: a status, or what there was instead. */
+  report(code: number): void {
+    if (code > 0 && code < 500) this.successes++;
+    else this.errors++;
+    if (code === TIMED_OUT) this.timeouts++;
+    else if (code === CONNECT_FAILED) this.connectFailures++;
+    this.outlier?.report(code);
   }
 
   forEachPool(visit: (pool: HttpPool) => void): void {

@@ -2,6 +2,7 @@ import type { Prng } from '@weft/policies/kit/prng';
 import type { Address, SocketAddress } from '@weft/policies/model/address';
 import type { Cluster, Endpoint, EndpointAssignment, ErrorRateBreaker } from '@weft/policies/model/cluster';
 import type { HttpVersion } from '../http/exchange.ts';
+import { ExchangeCounters } from '../telemetry/exchange-counters.ts';
 import { Breaker } from './breaker.ts';
 import { endpointOf } from './destination.ts';
 import { Host } from './host.ts';
@@ -32,6 +33,7 @@ const PREWARMED_HOSTS_MAX = 16;
  */
 export class ClusterRuntime {
   readonly limits: LimitState;
+  readonly counters = new ExchangeCounters();
   cluster: Cluster;
   /** Endpoints were known at least once; until then requests wait. */
   ready: boolean;

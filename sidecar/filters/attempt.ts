@@ -175,7 +175,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     if (this.state === 'closed') return;
     const { state, upstream } = this;
     // The whole time of the request ran out while this endpoint had it.
-    if (error.flag === 'UT' && state === 'open' && !this.settled) this.host.outlier?.report(TIMED_OUT);
+    if (error.flag === 'UT' && state === 'open' && !this.settled) this.host.report(TIMED_OUT);
     this.settle('abandoned');
     this.close();
     if (state === 'waiting') this.pool.cancel(this);
@@ -202,7 +202,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   private settle(outcome: 'success' | 'failure' | 'abandoned', code = 200): void {
     if (this.settled) return;
     this.settled = true;
-    if (outcome !== 'abandoned') this.host.outlier?.report(code);
+    if (outcome !== 'abandoned') this.host.report(code);
     if (this.ticket !== undefined) this.breaker?.settle(this.ticket, outcome);
   }
 

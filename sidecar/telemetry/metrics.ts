@@ -1,4 +1,5 @@
 import type { Direction } from '@weft/policies/model/listener';
+import { ExchangeCounters, type NamedCounters } from './exchange-counters.ts';
 import type { RequestRecord, TcpProgress } from './record.ts';
 import { escapeLabel, type Series, SeriesTable } from './series.ts';
 
@@ -12,6 +13,7 @@ export class Metrics {
   private readonly tcp = new SeriesTable(BUCKETS_S.length + 1);
   /** Opaque connections that are open: they may last for days, and are to be seen before they end. */
   private readonly live = new Set<{ readonly series: Series; readonly progress: TcpProgress }>();
+  private readonly managers = new Map<string, ExchangeCounters>();
   private readonly events = new Map<string, number>();
   private readonly opened: Record<Direction, number> = { inbound: 0, outbound: 0 };
   private readonly active: Record<Direction, number> = { inbound: 0, outbound: 0 };
@@ -54,6 +56,23 @@ export class Metrics {
   connection(direction: Direction, open: 1 | -1): void {
     this.active[direction] += open;
     if (open === 1) this.opened[direction]++;
+  }
+
+  /** Of a connection manager; two of one name count together, as on Envoy. */
+  countersOf(statPrefix: string): ExchangeCounters {
+    let counters = this.managers.get(statPrefix);
+    if (counters === undefined) {
+      counters = new ExchangeCounters();
+      this.managers.set(statPrefix, counters);
+    }
+    return counters;
+  }
+
+  /** Under Envoy's names. */
+  counters(): NamedCounters {
+    const out: Record<string, number> = {};
+    for (const [statPrefix, counters] of this.managers) counters.downstream(`http.${statPrefix}`, out);
+    return out;
   }
 
   count(event: string): void {

@@ -1,5 +1,6 @@
 import type { Direction } from '@weft/policies/model/listener';
 import type { ResponseFlag } from '../http/errors.ts';
+import type { ExchangeCounters } from './exchange-counters.ts';
 
 /**
  * What the path knows of a finished exchange: the one input of metrics, access log, spans and decision records.
@@ -105,6 +106,8 @@ export interface Recorder {
   tcpOpened(record: RequestRecord, progress: TcpProgress): () => void;
   /** Connections, for weft_tcp_connections_*; `open` is +1 or -1. */
   connection(direction: Direction, open: 1 | -1): void;
+  /** The counters of a connection manager, by its stat_prefix; one without them keeps none. */
+  countersOf?(statPrefix: string): ExchangeCounters;
   /** Named bounds that were hit, errors of parsers, drops: everything that has no request. */
   count(event: string): void;
 }

@@ -1,5 +1,6 @@
 import type { Direction } from '@weft/policies/model/listener';
 import type { AccessLog } from './access-log.ts';
+import type { ExchangeCounters } from './exchange-counters.ts';
 import type { Metrics } from './metrics.ts';
 import type { Recorder, RequestRecord, TcpProgress } from './record.ts';
 import type { SpanRing } from './span-ring.ts';
@@ -28,6 +29,10 @@ export class SidecarRecorder implements Recorder {
 
   connection(direction: Direction, open: 1 | -1): void {
     this.metrics.connection(direction, open);
+  }
+
+  countersOf(statPrefix: string): ExchangeCounters {
+    return this.metrics.countersOf(statPrefix);
   }
 
   count(event: string): void {

@@ -124,6 +124,8 @@ class DataThread {
         return this.plane.listeners.stats();
       case 'clusters':
         return clusterRows(this.plane.clusters);
+      case 'counters':
+        return this.telemetry.metrics.counters();
     }
   }
 

@@ -1,6 +1,8 @@
 import type { Result } from '@weft/policies/kit/result';
+import type { ClusterRow } from '../cluster/rows.ts';
 import type { ListenerStats } from '../listener/manager.ts';
-import type { ClusterRow, TelemetrySettings } from './protocol.ts';
+import type { NamedCounters } from '../telemetry/exchange-counters.ts';
+import type { TelemetrySettings } from './protocol.ts';
 
 /** The data path, whether it is this very thread or several others. */
 export interface DataThreads {
@@ -18,4 +20,6 @@ export interface DataThreads {
   metrics(): Promise<string>;
   listeners(): Promise<readonly ListenerStats[]>;
   clusters(): Promise<readonly ClusterRow[]>;
+  /** Of connection managers, under Envoy's names. */
+  counters(): Promise<NamedCounters>;
 }

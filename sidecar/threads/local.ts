@@ -21,5 +21,6 @@ export function localThread(dataPlane: DataPlane, telemetry: Telemetry): DataThr
     metrics: async () => telemetry.metrics.render(),
     listeners: async () => listeners.stats(),
     clusters: async () => clusterRows(clusters),
+    counters: async () => telemetry.metrics.counters(),
   };
 }

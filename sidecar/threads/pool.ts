@@ -1,8 +1,10 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
+import { type ClusterRow, sumCounters } from '../cluster/rows.ts';
 import type { KeyMaterial } from '../identity/material.ts';
 import type { ListenerStats } from '../listener/manager.ts';
+import type { NamedCounters } from '../telemetry/exchange-counters.ts';
 import type { SpanRecord } from '../telemetry/span-ring.ts';
 import type { Replicas } from '../xds/client.ts';
 import type { Change } from '../xds/table-source.ts';
@@ -10,7 +12,7 @@ import { AppliedVersions } from './applied.ts';
 import { SharedBlocks } from './blocks.ts';
 import type { DataThreads } from './data-threads.ts';
 import { countersOf, mergeMetrics } from './merge-metrics.ts';
-import type { Answers, ClusterRow, DataThreadSetup, TelemetrySettings, ToControl, ToData } from './protocol.ts';
+import type { Answers, DataThreadSetup, TelemetrySettings, ToControl, ToData } from './protocol.ts';
 import { Questions } from './questions.ts';
 import { sumClusters, sumListeners } from './rows.ts';
 import type { StartThread, ThreadHandle } from './worker.ts';
@@ -175,6 +177,12 @@ export class ThreadPool implements DataThreads, Replicas {
 
   async clusters(): Promise<readonly ClusterRow[]> {
     return sumClusters([...(await this.ask('clusters')).values()]);
+  }
+
+  async counters(): Promise<NamedCounters> {
+    let sum: NamedCounters = {};
+    for (const counters of (await this.ask('counters')).values()) sum = sumCounters(sum, counters);
+    return sum;
   }
 
   private ask<W extends keyof Answers>(what: W): Promise<ReadonlyMap<number, Answers[W]>> {

@@ -1,8 +1,9 @@
-import type { Cluster } from '@weft/policies/model/cluster';
 import type { Listener, WorkloadSettings } from '@weft/policies/model/listener';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
+import type { ClusterRow } from '../cluster/rows.ts';
 import type { KeyMaterial } from '../identity/material.ts';
 import type { ListenerStats } from '../listener/manager.ts';
+import type { NamedCounters } from '../telemetry/exchange-counters.ts';
 import type { SpanRecord } from '../telemetry/span-ring.ts';
 import type { Change } from '../xds/table-source.ts';
 
@@ -36,20 +37,13 @@ export interface TelemetrySettings {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** What is under way to a cluster. */
-export interface ClusterRow {
-  readonly cluster: Cluster;
-  readonly connections: number;
-  readonly pending: number;
-  readonly requests: number;
-  readonly retries: number;
-}
-
 /** What the control thread may ask for, and what comes back. */
 export interface Answers {
   readonly metrics: string;
   readonly listeners: readonly ListenerStats[];
   readonly clusters: readonly ClusterRow[];
+  /** Under Envoy's names. */
+  readonly counters: NamedCounters;
 }
 
 export type ToData =

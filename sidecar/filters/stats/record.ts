@@ -3,6 +3,7 @@ import type { Address } from '@weft/policies/model/address';
 import type { Direction, HttpConnectionManager, WorkloadSettings } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { CertificateSource } from '../../identity/source.ts';
+import type { ExchangeCounters } from '../../telemetry/exchange-counters.ts';
 import { type Loggers, type LogSinks, loggersOf } from '../../telemetry/log/loggers.ts';
 import { emptyRecord, type Recorder, type RequestRecord } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';
@@ -39,11 +40,13 @@ export class RequestStats {
   private readonly deps: StatsDeps;
   private readonly scratch: RequestRecord;
   private readonly loggers: Loggers | undefined;
+  private readonly counters: ExchangeCounters | undefined;
 
   constructor(deps: StatsDeps) {
     this.deps = deps;
     this.scratch = emptyRecord(deps.direction);
     this.loggers = loggersOf(deps.hcm, deps, deps.logSinks);
+    this.counters = deps.recorder.countersOf?.(deps.hcm.statPrefix);
   }
 
   /** The last byte of the request has come in. */
@@ -84,6 +87,8 @@ export class RequestStats {
     if (this.deps.direction === 'outbound') this.outboundPeers(context, record);
     else this.inboundPeers(context, record);
     this.deps.recorder.record(record);
+    this.counters?.observe(record);
+    context.runtime?.counters.observe(record);
     if (this.loggers === undefined) return;
     if (exchange.endOfRequest) context.requestEndMs = context.startMs;
     this.loggers.write(record, context);
