@@ -15,16 +15,27 @@ export async function startGoServer(port: number, connectionAgeMs?: number): Pro
   return program;
 }
 
-/** Runs the named cases against a port; what each ended with, empty if well. */
-export async function goCalls(port: number, ...cases: readonly string[]): Promise<Readonly<Record<string, string>>> {
-  const program = new Program(await goPeers(), ['call', `127.0.0.1:${port}`, ...cases]);
-  const code = await program.exitCode();
+/** A client that runs the named cases against a port, one after the other. */
+export async function startGoClient(port: number, ...cases: readonly string[]): Promise<Program> {
+  return new Program(await goPeers(), ['call', `127.0.0.1:${port}`, ...cases]);
+}
+
+/** What each case of a client ended with, empty if well. */
+export async function outcomesOf(
+  client: Program,
+  ...cases: readonly string[]
+): Promise<Readonly<Record<string, string>>> {
+  const code = await client.exitCode();
   const outcomes: Record<string, string> = {};
-  for (const line of program.stdout.split('\n')) {
+  for (const line of client.stdout.split('\n')) {
     if (!line.startsWith('{')) continue;
     const outcome: { readonly case: string; readonly error: string } = JSON.parse(line);
     outcomes[outcome.case] = outcome.error;
   }
-  for (const name of cases) outcomes[name] ??= `not run, exit code ${code}: ${program.stderr.slice(0, 2_000)}`;
+  for (const name of cases) outcomes[name] ??= `not run, exit code ${code}: ${client.stderr.slice(0, 2_000)}`;
   return outcomes;
+}
+
+export async function goCalls(port: number, ...cases: readonly string[]): Promise<Readonly<Record<string, string>>> {
+  return outcomesOf(await startGoClient(port, ...cases), ...cases);
 }
