@@ -107,8 +107,9 @@ describe('HTTP/2 server: requests and responses', () => {
     const block = peer.block(':method', 'GET', ':scheme', 'http', ':path', '/', ':authority', 'a', 'x-large', large);
     peer.send(
       frame(F.HEADERS, F.FLAG_END_STREAM, 1, block.subarray(0, 16_000)),
-      frame(F.CONTINUATION, 0, 1, block.subarray(16_000, 30_000)),
-      frame(F.CONTINUATION, F.FLAG_END_HEADERS, 1, block.subarray(30_000)),
+      frame(F.CONTINUATION, 0, 1, block.subarray(16_000, 32_000)),
+      frame(F.CONTINUATION, 0, 1, block.subarray(32_000, 48_000)),
+      frame(F.CONTINUATION, F.FLAG_END_HEADERS, 1, block.subarray(48_000)),
     );
     await peer.untilLog('DATA 1 END');
     assert.ok(peer.bodies.get(1) === large);
