@@ -1,7 +1,7 @@
 import type { Bench, Context } from '../context.ts';
 import { Field, report, type Sample } from '../field.ts';
 import { single } from '../subjects/contestants.ts';
-import { bareRelay, haproxySingle, nginxSingle } from '../subjects/references.ts';
+import { bareRelay, floor, haproxySingle, nginxSingle } from '../subjects/references.ts';
 import type { Contestant, Subject, Wire } from '../subjects/subject.ts';
 import { saturatedHttp1, saturatedHttp2, warmUpSeconds } from './load.ts';
 
@@ -36,7 +36,12 @@ export const plainHttp1: Bench = {
   what: 'HTTP/1.1 through one sidecar, plaintext',
   async run(context) {
     const { port } = await context.http1();
-    const references = [haproxySingle(context.folder, port, 'h1'), nginxSingle(context.folder, port), bareRelay(port)];
+    const references = [
+      haproxySingle(context.folder, port, 'h1'),
+      nginxSingle(context.folder, port),
+      floor(port, 'h1'),
+      bareRelay(port),
+    ];
     await run(context, port, { bench: 'h1-plain', wire: 'h1', references, load: saturatedHttp1 });
   },
 };
@@ -45,7 +50,7 @@ export const plainHttp2: Bench = {
   what: 'HTTP/2 through one sidecar, plaintext on both sides',
   async run(context) {
     const { port } = await context.http2();
-    const references = [haproxySingle(context.folder, port, 'h2'), bareRelay(port)];
+    const references = [haproxySingle(context.folder, port, 'h2'), floor(port, 'h2'), bareRelay(port)];
     await run(context, port, { bench: 'h2-plain', wire: 'h2', references, load: saturatedHttp2 });
   },
 };

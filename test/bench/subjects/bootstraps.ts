@@ -121,7 +121,11 @@ export interface PairTexts {
   readonly wirePort: number;
 }
 
-export const alpnOf = (wire: Wire): string => (wire === 'h2' ? 'h2' : 'weft-http/1.1');
+/** What Weft's sidecars negotiate among themselves. */
+export const alpnOf = (wire: Wire): string => (wire === 'h2' ? 'weft-h2' : 'weft-http/1.1');
+
+/** Envoy tells HTTP/2 by the ALPN `h2` alone, and has to be told. */
+const inboundManager = (wire: Wire): JsonObject => (wire === 'h2' ? { ...manager, codec_type: 'HTTP2' } : manager);
 
 /** Client's and server's proxy with mutual TLS 1.3 between them, each checking the other's SPIFFE ID. */
 export async function pairTexts(options: PairOptions): Promise<PairTexts> {
@@ -136,7 +140,7 @@ export async function pairTexts(options: PairOptions): Promise<PairTexts> {
         name: 'inbound',
         at: loopback(wirePort),
         direction: 'INBOUND',
-        manager,
+        manager: inboundManager(wire),
         tls: downstreamTls(files.server, alpnOf(wire)),
         filters: [allowOnly('shop/allow-client/0', CLIENT_ID)],
         routes: [retried('application')],

@@ -119,10 +119,11 @@ http {
   },
 });
 
-const relay = join(import.meta.dirname, '..', 'relay.ts');
-
-async function startRelay(args: readonly string[]): Promise<Program> {
-  const program = new Program('taskset', onCore(proxyCore, process.execPath, [relay, ...args]));
+/** A program of this folder in Node, with the young generation that the sidecar's image has. */
+async function startScript(script: string, args: readonly string[]): Promise<Program> {
+  const path = join(import.meta.dirname, '..', script);
+  const flags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=16'];
+  const program = new Program('taskset', onCore(proxyCore, process.execPath, [...flags, path, ...args]));
   await program.until('listening', () => program.stdout.includes('listening'));
   return program;
 }
@@ -133,19 +134,34 @@ export const bareRelay = (applicationPort: number): Contestant => ({
   name: 'bare node relay',
   async start() {
     const port = await freePort();
-    return { port, programs: [await startRelay(['plain', String(port), String(applicationPort)])] };
+    return { port, programs: [await startScript('relay.ts', ['plain', String(port), String(applicationPort)])] };
   },
 });
 
-/** The same in a pair with mutual TLS between. */
+/** Weft's codecs alone. */
+export const floor = (applicationPort: number, wire: Wire): Contestant => ({
+  key: 'floor',
+  name: 'own codecs alone',
+  async start() {
+    const port = await freePort();
+    return { port, programs: [await startScript('floor.ts', [wire, String(port), String(applicationPort)])] };
+  },
+});
+
+/** The relay in a pair with mutual TLS between. */
 export const bareTlsRelays = (files: PairFiles, applicationPort: number): Contestant => ({
   key: 'relay',
   name: 'bare node relays',
   async start() {
     const [port, wirePort] = [await freePort(), await freePort()];
     const args = (of: CertificateFiles): readonly string[] => [of.certificateFile, of.keyFile, of.trustFile];
-    const inbound = await startRelay(['server', String(wirePort), String(applicationPort), ...args(files.server)]);
-    const outbound = await startRelay(['client', String(port), String(wirePort), ...args(files.client)]);
+    const inbound = await startScript('relay.ts', [
+      'server',
+      String(wirePort),
+      String(applicationPort),
+      ...args(files.server),
+    ]);
+    const outbound = await startScript('relay.ts', ['client', String(port), String(wirePort), ...args(files.client)]);
     return { port, programs: [outbound, inbound], wirePort };
   },
 });
