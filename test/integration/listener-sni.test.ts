@@ -161,6 +161,7 @@ describe('TLS by its server name', () => {
       '-ign_eof',
     ];
     const client = spawn('openssl', args, { stdio: ['pipe', 'pipe', 'ignore'] });
+    const exited = once(client, 'exit');
     let text = '';
     client.stdout.on('data', (bytes: Buffer) => {
       text += bytes.toString();
@@ -170,7 +171,7 @@ describe('TLS by its server name', () => {
       await waitFor('the answer', () => text.includes('exact for a.example.com') || undefined, 5_000);
     } finally {
       client.kill('SIGKILL');
-      await once(client, 'exit');
+      await exited;
     }
   });
 
