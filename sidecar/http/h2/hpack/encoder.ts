@@ -3,7 +3,7 @@ import { DynamicTable } from './dynamic-table.ts';
 import { FIELD_OVERHEAD_BYTES } from './field.ts';
 import { huffmanBytes, huffmanEncode } from './huffman.ts';
 import { Indexing, indexingFor, SHORT_SECRET_CHARS, type StaticName, staticName } from './indexing.ts';
-import { STATIC_ENTRIES } from './static-table.ts';
+import { STATIC_ENTRIES, staticFields } from './static-table.ts';
 
 export interface HpackEncoderOptions {
   /** What we are willing to remember, whatever the peer allows. */
@@ -141,7 +141,7 @@ export class HpackEncoder {
   }
 
   private learn(sent: string, lower: string): Name {
-    const known = new Name(sent, indexingFor(lower), staticName(sent));
+    const known = new Name(ownString(sent), indexingFor(lower), staticName(sent));
     // Beyond the fixed ones only names with entries stay, so their number is bounded by the size of the table.
     if (known.fixed !== undefined) this.keep(known);
     return known;
@@ -167,7 +167,8 @@ export class HpackEncoder {
   private other(known: Name, value: string, out: ByteWriter): void {
     const index = known.fixed?.indexByValue.get(value);
     if (index !== undefined) {
-      known.fixedValue = value;
+      // Not `value`, which may be a part of a whole head.
+      known.fixedValue = staticFields[index - 1]?.value;
       known.fixedIndex = index;
       out.octet(INDEXED | index);
       return;
