@@ -6,12 +6,9 @@
  * far as its time allows), and WEFT_FUZZ_SAVE=1 adds what was found to the corpus.
  */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { readCorpus, saveToCorpus } from './guided/corpus.ts';
 import type { Target } from './guided/target.ts';
 import { targets } from './guided/targets.ts';
 import type { Outcome, Work } from './guided/worker.ts';
@@ -23,30 +20,15 @@ const only = process.env['WEFT_FUZZ_TARGET'];
 const HANG_MS = 10_000;
 const HEAP_BYTES_MAX = 400_000_000;
 const LENGTH_BYTES = 4;
-const corpusFolder = fileURLToPath(new URL('corpus', import.meta.url));
 const worker = new URL('guided/worker.ts', import.meta.url);
-
-function readCorpus({ name, bytesMax }: Target): Buffer[] {
-  const folder = join(corpusFolder, name);
-  if (!existsSync(folder)) return [];
-  const inputs = readdirSync(folder).map((file) => readFileSync(join(folder, file)));
-  for (const input of inputs) assert.ok(input.length <= bytesMax, `an input of ${name} is too long`);
-  return inputs;
-}
-
-function save(name: string, input: Uint8Array): string {
-  const folder = join(corpusFolder, name);
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, createHash('sha256').update(input).digest('hex').slice(0, 16));
-  writeFileSync(file, input);
-  return file;
-}
 
 /** What a thread that explores came to; fails with the input that made it fail or hang. */
 async function explore(target: Target): Promise<Outcome> {
-  const current = new SharedArrayBuffer(LENGTH_BYTES + target.bytesMax + longestSeed(target));
+  const corpus = readCorpus(target.name);
+  const longest = Math.max(target.bytesMax, ...[...target.seeds, ...corpus].map(({ length }) => length));
+  const current = new SharedArrayBuffer(LENGTH_BYTES + longest);
   const begun = new SharedArrayBuffer(4);
-  const work: Work = { target: target.name, corpus: readCorpus(target), budgetMs, seed, current, begun };
+  const work: Work = { target: target.name, corpus, budgetMs, seed, current, begun };
   const thread = new Worker(worker, { workerData: work });
   const input = (): Buffer => {
     const octets = Buffer.from(current);
@@ -69,7 +51,7 @@ async function explore(target: Target): Promise<Outcome> {
       );
     });
   } catch (error) {
-    const where = saves ? ` (saved as ${save(target.name, input())})` : '';
+    const where = saves ? ` (saved as ${saveToCorpus(target.name, input())})` : '';
     throw new Error(`${target.name}, seed ${seed}: input ${input().toString('hex')}${where}`, { cause: error });
   } finally {
     clearInterval(watch);
@@ -77,17 +59,12 @@ async function explore(target: Target): Promise<Outcome> {
   }
 }
 
-/** Seeds may be longer than what mutation makes. */
-function longestSeed(target: Target): number {
-  return Math.max(0, ...target.seeds.map(({ length }) => length));
-}
-
 describe('fuzzing by coverage', () => {
   for (const target of targets) {
     if (only !== undefined && only !== target.name) continue;
     test(target.name, async () => {
       const { found, runs, reachedBefore, reached, heapBytes } = await explore(target);
-      if (saves) for (const input of found) save(target.name, input);
+      if (saves) for (const input of found) saveToCorpus(target.name, input);
       console.log(
         `# ${target.name}: ${runs} inputs, ${found.length} found, ${reachedBefore} characters of code reached before, ` +
           `${reached} now, seed ${seed}, heap ${(heapBytes / 1e6).toFixed(0)} MB`,

@@ -29,6 +29,8 @@ const indexingOf = new Map<string, Indexing>([
   ['proxy-authorization', Indexing.NEVER],
   ['cookie', Indexing.NEVER_IF_SHORT],
   ['set-cookie', Indexing.NEVER_IF_SHORT],
+  ['x-api-key', Indexing.NEVER_IF_SHORT],
+  ['x-auth-token', Indexing.NEVER_IF_SHORT],
   [':path', Indexing.WITHOUT_QUERY],
 ]);
 for (const name of WITHOUT_NAMES.split(' ')) indexingOf.set(name, Indexing.WITHOUT);
