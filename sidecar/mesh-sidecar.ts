@@ -6,6 +6,7 @@ import { err, ok, type Result } from '@weft/policies/kit/result';
 import { startAdminServer } from './admin/admin-server.ts';
 import { waitForRemoval } from './admin/drain-wait.ts';
 import { startHealthServer } from './admin/health-server.ts';
+import { servedBy } from './admin/served.ts';
 import type { SidecarConfig } from './config.ts';
 import { ControlChannel } from './control-channel.ts';
 import { IdentityManager } from './identity/manager.ts';
@@ -227,8 +228,11 @@ class MeshSidecar {
   private adminViews(): Parameters<typeof startAdminServer>[1] {
     const { identity, xds, threads } = this.parts;
     return {
-      configDump: () => ({ status: xds.status(), ...xds.source.entries() }),
-      stats: () => threads.metrics(),
+      node: { id: `${this.config.pod.name}.${this.config.pod.namespace}`, cluster: this.config.pod.namespace },
+      concurrency: this.config.concurrency,
+      config: () => servedBy(xds.source.entries()),
+      metrics: () => threads.metrics(),
+      counters: () => threads.counters(),
       certs: () => {
         const certificate = identity.own();
         return {
@@ -239,9 +243,10 @@ class MeshSidecar {
           clockSkewMs: identity.skewMs,
         };
       },
-      clusters: async () => (await threads.clusters()).map(({ cluster, ...active }) => ({ ...cluster, active })),
+      clusters: () => threads.clusters(),
       listeners: () => threads.listeners(),
       notReady: () => this.notReady(),
+      drain: () => void threads.drain(DRAIN_MS_MAX),
       quit: () => void this.stop(),
     };
   }

@@ -1,8 +1,10 @@
 import type { Server } from 'node:http';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { type AdminViews, startAdminServer } from './admin/admin-server.ts';
+import { certificateList } from './bootstrap/certificate-list.ts';
 import { checkCertificates } from './bootstrap/certificates.ts';
 import { type Bootstrap, loadBootstrap } from './bootstrap/load.ts';
+import { inlineRoutes, withoutTraffic } from './bootstrap/served.ts';
 import { startTelemetry } from './bootstrap/telemetry.ts';
 import { startBootstrapThreads } from './bootstrap/threads.ts';
 import type { ProcessPorts } from './mesh-sidecar.ts';
@@ -64,7 +66,10 @@ export async function runStaticSidecar(
   const { admin: at } = bootstrap;
   if (at !== undefined) {
     try {
-      admin = await startAdminServer({ host: at.ip, port: at.port }, adminViews(bootstrap, threads, state, stop));
+      admin = await startAdminServer(
+        { host: at.ip, port: at.port },
+        adminViews(bootstrap, threads, state, { stop, concurrency }),
+      );
     } catch (error) {
       return err([`admin: cannot listen on ${hostPort(at.ip, at.port)}: ${(error as Error).message}`]);
     }
@@ -82,15 +87,25 @@ function adminViews(
   bootstrap: Bootstrap,
   threads: DataThreads,
   state: { readonly stopping: boolean; readonly listening: boolean },
-  stop: () => Promise<void>,
+  { stop, concurrency }: { readonly stop: () => Promise<void>; readonly concurrency: number },
 ): AdminViews {
   return {
-    configDump: () => bootstrap.listeners,
-    stats: () => threads.metrics(),
-    certs: () => ({}),
-    clusters: async () => (await threads.clusters()).map(({ cluster, ...active }) => ({ ...cluster, active })),
+    node: bootstrap.node,
+    concurrency,
+    config: () => ({
+      listeners: bootstrap.listeners,
+      clusters: bootstrap.clusters,
+      routes: inlineRoutes(bootstrap.listeners),
+      endpoints: [],
+      static: true,
+    }),
+    metrics: () => threads.metrics(),
+    counters: () => threads.counters(),
+    certs: () => certificateList(bootstrap, Date.now()),
+    clusters: async () => withoutTraffic(bootstrap.clusters, await threads.clusters()),
     listeners: () => threads.listeners(),
     notReady: () => (state.stopping ? 'draining' : state.listening ? undefined : 'listeners are not open yet'),
+    drain: () => void threads.drain(DRAIN_MS_MAX),
     quit: () => void stop(),
   };
 }

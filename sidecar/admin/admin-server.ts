@@ -1,53 +1,33 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { type AdminAnswer, AdminRoutes, type AdminViews } from './routes.ts';
 
-/** What the admin socket shows; each value is made when it is asked for, some of them by other threads. */
-export interface AdminViews {
-  readonly configDump: () => unknown;
-  readonly stats: () => string | Promise<string>;
-  readonly certs: () => unknown;
-  readonly clusters: () => unknown;
-  readonly listeners: () => unknown;
-  readonly notReady: () => string | undefined;
-  readonly quit: () => void;
-}
+export type { AdminViews } from './routes.ts';
+
+const types = {
+  text: 'text/plain; charset=UTF-8',
+  json: 'application/json',
+  html: 'text/html; charset=UTF-8',
+} as const satisfies Record<AdminAnswer['type'], string>;
 
 /** Admin as on Envoy, on a Unix socket that only the proxy's user can open, or on loopback when asked for. */
 export function startAdminServer(
   at: { readonly socketPath: string } | { readonly host: string; readonly port: number },
   views: AdminViews,
 ): Promise<Server> {
-  const json = (view: () => unknown) => async (): Promise<string> =>
-    `${JSON.stringify(await view(), presentable, 2)}\n`;
-  const pages: Readonly<Record<string, () => string | Promise<string>>> = {
-    '/config_dump': json(views.configDump),
-    '/certs': json(views.certs),
-    '/clusters': json(views.clusters),
-    '/listeners': json(views.listeners),
-    '/stats': views.stats,
-    '/stats/prometheus': views.stats,
-  };
+  const routes = new AdminRoutes(views);
   const server = createServer((request, response) => {
-    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-    const page = pages[path];
-    if (path === '/quitquitquit') {
-      if (request.method !== 'POST') return void response.writeHead(405).end('POST /quitquitquit ends the proxy\n');
-      response.end('OK\n');
-      return views.quit();
-    }
-    if (path === '/ready') {
-      const reason = views.notReady();
-      return void response
-        .writeHead(reason === undefined ? 200 : 503)
-        .end(reason === undefined ? 'LIVE\n' : `${reason}\n`);
-    }
-    if (page === undefined) return void response.writeHead(404).end(`${Object.keys(pages).join('\n')}\n/ready\n`);
-    void Promise.resolve()
-      .then(page)
-      .then(
-        (text) => response.end(text),
-        (error: unknown) => response.writeHead(500).end(`${(error as Error).message}\n`),
-      );
+    routes
+      .answer(request.method ?? 'GET', request.url ?? '/')
+      .catch((error: unknown): AdminAnswer => ({ status: 500, type: 'text', body: `${(error as Error).message}\n` }))
+      .then(({ status, type, body }) => {
+        response.writeHead(status, {
+          'content-type': types[type],
+          'cache-control': 'no-cache, max-age=0',
+          'x-content-type-options': 'nosniff',
+        });
+        response.end(body);
+      });
   });
   if ('socketPath' in at) rmSync(at.socketPath, { force: true });
   return new Promise((resolve, reject) => {
@@ -63,11 +43,3 @@ export function startAdminServer(
     });
   });
 }
-
-const presentable = (key: string, value: unknown): unknown => {
-  // Inline in a bootstrap, or a path; neither is for showing.
-  if (key === 'privateKey') return '[redacted]';
-  if (typeof value === 'bigint') return value.toString();
-  if (value instanceof Map) return Object.fromEntries(value);
-  return value;
-};

@@ -62,7 +62,12 @@ export async function findEnvoy(): Promise<string> {
 }
 
 /** An Envoy that serves the bootstrap; one worker, as a sidecar has. */
-export async function startEnvoy(folder: string, text: string, adminPort: number): Promise<Program> {
+export async function startEnvoy(
+  folder: string,
+  text: string,
+  adminPort: number,
+  more: readonly string[] = [],
+): Promise<Program> {
   const file = join(await mkdtemp(join(folder, 'envoy-')), 'bootstrap.json');
   await writeFile(file, text);
   const program = new Program(await findEnvoy(), [
@@ -73,6 +78,7 @@ export async function startEnvoy(folder: string, text: string, adminPort: number
     '--disable-hot-restart',
     '--log-level',
     'warning',
+    ...more,
   ]);
   await program.until('ready', async () => {
     try {

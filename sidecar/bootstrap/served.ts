@@ -1,0 +1,44 @@
+import type { Cluster } from '@weft/policies/model/cluster';
+import type { Listener } from '@weft/policies/model/listener';
+import type { RouteConfiguration } from '@weft/policies/model/route';
+import type { ClusterRow } from '../cluster/rows.ts';
+import { hostPort } from '../net/connection-record.ts';
+import { chainsOf } from './references.ts';
+
+/** The routes inside of connection managers, for the admin interface. */
+export const inlineRoutes = (listeners: readonly Listener[]): readonly RouteConfiguration[] =>
+  listeners
+    .flatMap((listener) => chainsOf(listener, ''))
+    .flatMap(([, { terminal }]) =>
+      terminal.kind === 'http' && terminal.route.kind === 'inline' ? [terminal.route.config] : [],
+    );
+
+/** A cluster is made when the first request needs it; operators look for all of the file. */
+export function withoutTraffic(clusters: readonly Cluster[], rows: readonly ClusterRow[]): readonly ClusterRow[] {
+  const byName = new Map(rows.map((row) => [row.cluster.name, row]));
+  return clusters.map((cluster) => byName.get(cluster.name) ?? unused(cluster));
+}
+
+function unused(cluster: Cluster): ClusterRow {
+  const { discovery } = cluster;
+  const endpoints = discovery.kind === 'static' ? discovery.assignment.endpoints : [];
+  return {
+    cluster,
+    connections: 0,
+    pending: 0,
+    requests: 0,
+    retries: 0,
+    hosts: endpoints.map(({ address, weight, priority, zone, health }) => ({
+      address: hostPort(address.ip, address.port),
+      weight,
+      priority,
+      zone,
+      health,
+      ejected: false,
+      successRate: -1,
+      localSuccessRate: -1,
+      stats: { cx_active: 0, cx_connect_fail: 0, rq_active: 0, rq_error: 0, rq_success: 0, rq_timeout: 0, rq_total: 0 },
+    })),
+    stats: { membership_total: endpoints.length, membership_healthy: endpoints.length, upstream_rq_total: 0 },
+  };
+}
