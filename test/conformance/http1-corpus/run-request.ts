@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
 import type { Forwarded, RequestCase } from './case.ts';
+import { Client } from './client.ts';
 import { readRequests, type Seen, styles } from './lenient.ts';
 import type { RecordingOrigin } from './origin.ts';
 
@@ -11,67 +12,8 @@ export interface Rig {
   connect(): Duplex;
 }
 
-const CASE_TIMEOUT_MS = 5_000;
 const SENTINEL: Forwarded = { method: 'GET', target: '/sentinel', body: '', fields: {} };
 const SENTINEL_BYTES = 'GET /sentinel HTTP/1.1\r\nHost: a\r\n\r\n';
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-class Client {
-  text = '';
-  ended = false;
-  private readonly stream: Duplex;
-  private wake: () => void = () => undefined;
-
-  constructor(stream: Duplex) {
-    this.stream = stream;
-    const end = (): void => {
-      this.ended = true;
-      this.wake();
-    };
-    stream.on('data', (bytes: Buffer) => {
-      this.text += bytes.toString('latin1');
-      this.wake();
-    });
-    stream.on('end', end);
-    stream.on('close', end);
-    stream.on('error', end);
-  }
-
-  /** Final statuses, in order. */
-  get statuses(): readonly number[] {
-    return [...this.text.matchAll(/HTTP\/1\.1 ([2-5]\d\d) /g)].map(([, status]) => Number(status));
-  }
-
-  async send(writes: readonly string[]): Promise<void> {
-    for (const octets of writes) {
-      if (this.ended) return;
-      this.stream.write(Buffer.from(octets, 'latin1'));
-      if (writes.length > 1) await turn();
-    }
-  }
-
-  end(): void {
-    this.stream.end();
-  }
-
-  close(): void {
-    this.stream.destroy();
-  }
-
-  /** Until it is so, or it can no longer become so. */
-  until(done: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, CASE_TIMEOUT_MS);
-      this.wake = () => {
-        if (!done()) return;
-        clearTimeout(timer);
-        resolve();
-      };
-      this.wake();
-    });
-  }
-}
 
 const plain = ({ method, target, body }: Seen | Forwarded): string => JSON.stringify([method, target, body]);
 

@@ -135,7 +135,7 @@ export const transferEncoding: readonly RequestCase[] = [
   ),
   refused(
     '9110 7.6.1',
-    'Connection names Transfer-Encoding',
+    'Connection names the Transfer-Encoding that is there',
     `${P}Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n${CHUNKS}${SMUGGLED}`,
   ),
 ];
