@@ -11,6 +11,8 @@ export interface Clock {
   /** Wall clock, milliseconds since the epoch. */
   unixMs(): number;
   after(delayMs: number, run: () => void): Cancel;
+  /** The same, for what alone is no reason for the process to go on. */
+  afterUnref(delayMs: number, run: () => void): Cancel;
 }
 
 export const systemClock: Clock = {
@@ -18,6 +20,10 @@ export const systemClock: Clock = {
   unixMs: () => Date.now(),
   after(delayMs, run) {
     const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  },
+  afterUnref(delayMs, run) {
+    const timer = setTimeout(run, delayMs).unref();
     return () => clearTimeout(timer);
   },
 };
@@ -51,6 +57,10 @@ export class ManualClock implements Clock {
     const entry: Scheduled = { atMs: this.elapsedMs + Math.max(0, delayMs), order: this.order++, run };
     this.scheduled.add(entry);
     return () => this.scheduled.delete(entry);
+  }
+
+  afterUnref(delayMs: number, run: () => void): Cancel {
+    return this.after(delayMs, run);
   }
 
   /** Runs everything that falls due within the next `ms`, in order of time, then of scheduling. */

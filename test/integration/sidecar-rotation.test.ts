@@ -41,6 +41,7 @@ const fastClock: Clock = {
   unixMs: () => systemClock.unixMs(),
   // Only the wait until the next renewal is as long as this; retries come in real time, and soon.
   after: (delayMs, run) => systemClock.after(delayMs >= 20_000 ? delayMs / SPEED : Math.min(delayMs, 500), run),
+  afterUnref: (delayMs, run) => fastClock.after(delayMs, run),
 };
 
 class ControlPlane {

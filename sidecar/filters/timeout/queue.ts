@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import type { Clock } from '@weft/policies/kit/clock';
 
 export type TimeoutKind = 'request' | 'attempt' | 'idle' | 'discard';
 
@@ -38,7 +38,8 @@ export class TimeoutQueue {
   private readonly fire: () => void;
   private first: TimeoutEntry | undefined = undefined;
   private last: TimeoutEntry | undefined = undefined;
-  private cancelTimer: Cancel | undefined = undefined;
+  /** Left running when the list is empty: with one request at a time it would be set and cleared for each. */
+  private timerRuns = false;
 
   constructor(clock: Clock, delayMs: number) {
     this.clock = clock;
@@ -56,14 +57,16 @@ export class TimeoutQueue {
     if (this.last === undefined) this.first = entry;
     else this.last.next = entry;
     this.last = entry;
-    this.cancelTimer ??= this.clock.after(this.delayMs, this.fire);
+    if (!this.timerRuns) this.startTimer(this.delayMs);
   }
 
   remove(entry: TimeoutEntry): void {
     this.unlink(entry);
-    if (this.first !== undefined) return;
-    this.cancelTimer?.();
-    this.cancelTimer = undefined;
+  }
+
+  private startTimer(delayMs: number): void {
+    this.timerRuns = true;
+    this.clock.afterUnref(delayMs, this.fire);
   }
 
   private unlink(entry: TimeoutEntry): void {
@@ -77,17 +80,15 @@ export class TimeoutQueue {
   }
 
   private expire(): void {
-    this.cancelTimer = undefined;
+    this.timerRuns = false;
     const nowMs = this.clock.nowMs();
     while (this.first !== undefined && this.first.deadlineMs <= nowMs) {
       const entry = this.first;
       this.unlink(entry);
       entry.target.onTimeout(entry.kind);
     }
-    if (this.first !== undefined) {
-      // Timers of Node may fire a fraction early.
-      this.cancelTimer ??= this.clock.after(Math.max(1, this.first.deadlineMs - nowMs), this.fire);
-    }
+    // Timers of Node may fire a fraction early.
+    if (this.first !== undefined && !this.timerRuns) this.startTimer(Math.max(1, this.first.deadlineMs - nowMs));
   }
 }
 
