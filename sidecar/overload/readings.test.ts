@@ -15,15 +15,15 @@ function mount(t: TestContext, files: Readonly<Record<string, string>>): string 
   return root;
 }
 
-test('version 2: the tightest limit on the way up counts, without the file cache', (t) => {
+test('version 2: a limit of any group on the way up counts, without the file cache', (t) => {
   const root = mount(t, {
     'a/memory.max': '1000\n',
-    'a/memory.current': '700\n',
+    'a/memory.current': '900\n',
     'a/memory.stat': 'anon 500\ninactive_file 200\nactive_file 10\n',
     'a/b/memory.max': 'max\n',
     'a/b/memory.current': '300\n',
   });
-  assert.deepEqual(memoryReader(root, '0::/a/b\n')(), [{ what: 'memory', used: 500, max: 1_000 }]);
+  assert.deepEqual(memoryReader(root, '0::/a/b\n')(), [{ what: 'memory', used: 700, max: 1_000 }]);
 });
 
 test('version 2 in a container: the group is the root, and its own path does not exist', (t) => {
@@ -34,12 +34,13 @@ test('version 2 in a container: the group is the root, and its own path does not
 test('version 1', (t) => {
   const root = mount(t, {
     'memory/pod/memory.limit_in_bytes': '2000\n',
-    'memory/pod/memory.usage_in_bytes': '900\n',
+    'memory/pod/memory.usage_in_bytes': '1800\n',
     'memory/pod/memory.stat': 'inactive_file 1\ntotal_inactive_file 100\n',
     'memory/memory.limit_in_bytes': '9223372036854771712\n',
+    'memory/memory.usage_in_bytes': '5000\n',
   });
   const groups = '12:cpu,cpuacct:/pod\n3:memory:/pod\n';
-  assert.deepEqual(memoryReader(root, groups)(), [{ what: 'memory', used: 800, max: 2_000 }]);
+  assert.deepEqual(memoryReader(root, groups)(), [{ what: 'memory', used: 1_700, max: 2_000 }]);
 });
 
 test('without a limit, or when the files are gone, nothing is read', (t) => {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -21,11 +21,12 @@ function cacheBytes(stat: string | undefined, field: string): number {
   return found === null ? 0 : Number(found[1]);
 }
 
-interface Controller {
-  readonly folder: string;
+interface Group {
+  readonly max: string;
   readonly used: string;
+  readonly stat: string;
+  /** In `stat`. */
   readonly cache: string;
-  readonly maxBytes: number;
 }
 
 /** The files of one version of cgroups; of v1 memory is a tree of its own. */
@@ -42,38 +43,37 @@ const VERSIONS = [
 
 /** v1 says "no limit" with a number near 2^63. */
 const UNLIMITED_BYTES = 2 ** 60;
+/** Below this share the cache is not looked at: it could only make it less. */
+const CACHE_MATTERS_FROM = 0.8;
 
-/** The tightest limit from the process's own group upwards. A container sees its group as the root, so that the path may not exist. */
-function findController(mount: string, ofProcess: string): Controller | undefined {
-  let tightest: Controller | undefined;
-  for (const { line, root, max, used, cache } of VERSIONS) {
+/** The process's own group and those above it. A container sees its group as the root, so that the path may not exist. */
+function findGroups(mount: string, ofProcess: string): readonly Group[] {
+  return VERSIONS.flatMap(({ line, root, max, used, cache }) => {
     const path = line.exec(ofProcess)?.[1];
-    if (path === undefined) continue;
+    if (path === undefined) return [];
     const parts = path.split('/').filter((part) => part !== '' && part !== '..');
-    for (let depth = parts.length; depth >= 0; depth--) {
-      const folder = join(mount, root, ...parts.slice(0, depth));
-      const maxBytes = bytes(read(join(folder, max)));
-      if (!(maxBytes < UNLIMITED_BYTES)) continue;
-      if (tightest === undefined || maxBytes < tightest.maxBytes) {
-        tightest = { folder, used: join(folder, used), cache, maxBytes };
-      }
-    }
-  }
-  return tightest;
+    return Array.from({ length: parts.length + 1 }, (_, depth) => join(mount, root, ...parts.slice(0, depth)))
+      .map((folder) => ({ max: join(folder, max), used: join(folder, used), stat: join(folder, 'memory.stat'), cache }))
+      .filter((group) => existsSync(group.max) && existsSync(group.used));
+  });
 }
 
-/** Memory of the process's cgroup without file cache; nothing where no limit is set. */
+function readGroup({ max: maxFile, used: usedFile, stat, cache }: Group): Reading | undefined {
+  // Read each time: a pod may be resized in place.
+  const max = bytes(read(maxFile));
+  const all = bytes(read(usedFile));
+  if (!(max < UNLIMITED_BYTES) || !Number.isFinite(all)) return undefined;
+  const used = all < max * CACHE_MATTERS_FROM ? all : all - cacheBytes(read(stat), cache);
+  return { what: 'memory', used, max };
+}
+
+/** Memory of the process's cgroups without file cache; nothing where no limit is set. */
 export function memoryReader(
   mount = '/sys/fs/cgroup',
   ofProcess = read('/proc/self/cgroup') ?? '',
 ): () => readonly Reading[] {
-  const controller = findController(mount, ofProcess);
-  if (controller === undefined) return () => [];
-  const { folder, cache, maxBytes } = controller;
-  return () => {
-    const used = bytes(read(controller.used)) - cacheBytes(read(join(folder, 'memory.stat')), cache);
-    return Number.isFinite(used) ? [{ what: 'memory', used, max: maxBytes }] : [];
-  };
+  const groups = findGroups(mount, ofProcess);
+  return () => groups.map(readGroup).filter((reading) => reading !== undefined);
 }
 
 /** Open files of the process. Since Linux 6.2 their number is the size of the folder; before, they are counted. */
