@@ -219,7 +219,7 @@ export class ClientConnection implements UpstreamConnection, SessionOwner, Clien
     const detail = `upstream sent GOAWAY (${errorCodeName(code)}) before it took the request`;
     for (const stream of [...this.session.streams.values()]) {
       if (stream.id <= lastId || !(stream instanceof ClientStream) || stream.closed) continue;
-      this.session.endStream(stream);
+      this.session.giveUp(stream);
       stream.fail({ source: 'upstream', flag: 'UC', status: 503, retry: 'yes', detail });
     }
     for (const stream of this.waiting) refuseLate(stream);

@@ -3,6 +3,7 @@ import type { RequestHead, ResponseHead, ResponseReceiver, Upstream } from '../e
 import type { Headers } from '../headers.ts';
 import { ErrorCode, errorCodeName } from './frames.ts';
 import { type H2Error, responseError } from './h2-error.ts';
+import type { ByteWriter } from './hpack/byte-writer.ts';
 import type { Session } from './session.ts';
 import { EMPTY, H2Stream, QUEUE_BYTES_MAX } from './stream.ts';
 import { acceptOf, isWebSocketField } from './websocket.ts';
@@ -66,16 +67,15 @@ export class ClientStream extends H2Stream implements Upstream {
     if (protocol !== '') encoder.pseudo(':path', head.path, writer);
     if (protocol !== undefined && protocol !== '') encoder.pseudo(':protocol', protocol, writer);
     if (mesh && head.version !== 20) encoder.pseudo(':weft-version', head.version === 11 ? '1.1' : '1.0', writer);
-    this.writeFields(end);
+    this.writeFields(end, writer);
     session.endBlock(this, end && protocol === undefined);
   }
 
-  private writeFields(end: boolean): void {
+  private writeFields(end: boolean, writer: ByteWriter): void {
     const { session, mesh } = this.owner;
     const { encoder } = session;
     const { head } = this;
     const { headers } = head;
-    const writer = session.output.begin(0);
     const count = headers.length;
     const dropsKey = !mesh && head.protocol === 'websocket';
     for (let i = 0; i < count; i++) {

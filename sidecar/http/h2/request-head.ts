@@ -24,6 +24,8 @@ export class RequestFields extends FieldCollector {
   private hosts = 0;
   private cookie = '';
   private expectContinue = false;
+  private validMethod = 'GET';
+  private validAuthority: string | undefined = undefined;
 
   constructor(limits: HeadLimits, mesh: boolean) {
     super(limits);
@@ -133,7 +135,10 @@ export class RequestFields extends FieldCollector {
 
   private targetError(): H2Error | undefined {
     if (!this.has(FieldKind.METHOD)) return h2Error('pseudo-field', 'no :method');
-    if (this.method.length > METHOD_CHARS_MAX || !isToken(this.method)) return h2Error('method', 'not a method');
+    if (this.method !== this.validMethod) {
+      if (this.method.length > METHOD_CHARS_MAX || !isToken(this.method)) return h2Error('method', 'not a method');
+      this.validMethod = this.method;
+    }
     const extended = this.has(FieldKind.PROTOCOL);
     if (this.method === 'CONNECT' && !extended) {
       if (this.has(FieldKind.SCHEME) || this.has(FieldKind.PATH))
@@ -167,9 +172,12 @@ export class RequestFields extends FieldCollector {
     } else if (this.hosts === 1 && this.host.toLowerCase() !== this.authority.toLowerCase()) {
       return h2Error('authority', 'host and :authority differ');
     }
+    // Mostly the one of before, as the same string from the table.
+    if (this.authority === this.validAuthority) return undefined;
     if (this.authority === '' || !isAuthority(this.authority)) {
       return h2Error('authority', ':authority is not a host with an optional port');
     }
+    this.validAuthority = this.authority;
     return undefined;
   }
 }

@@ -306,7 +306,7 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
       this.socket.destroy();
       return;
     }
-    this.session.nowMs = nowMs;
+    this.session.nowMs = Math.floor(nowMs);
     if (nowMs >= this.goawayAtMs) this.finalGoaway();
     const due = this.times.check(nowMs, this.prefaceLeft > 0);
     if (due === 'idle') {

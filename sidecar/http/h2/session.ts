@@ -77,7 +77,7 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
   settingsAcked = false;
   /** A connection error was written, or the connection is being closed: nothing is read any more. */
   ended = false;
-  /** When the last bytes came or went. */
+  /** When the last bytes came or went; whole, since each stream keeps a few of it. */
   nowMs: number;
   receivedMs: number;
   receivedBytes = 0;
@@ -88,12 +88,14 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
   private creditBytes = 0;
   private paused = false;
   private blockAt = 0;
+  /** Holds the block that is being written; only a new block may take another. */
+  private blockWriter: ByteWriter | undefined = undefined;
 
   constructor(socket: Duplex, options: SessionOptions, owner: SessionOwner) {
     this.socket = socket;
     this.options = options;
     this.owner = owner;
-    this.nowMs = options.clock.nowMs();
+    this.nowMs = Math.floor(options.clock.nowMs());
     this.receivedMs = this.nowMs;
     this.output = new FrameOutput(socket, this);
     this.scheduler = new SendScheduler(this.output, this);
@@ -128,7 +130,7 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
 
   receive(chunk: Buffer): void {
     if (this.ended) return;
-    this.nowMs = this.options.clock.nowMs();
+    this.nowMs = Math.floor(this.options.clock.nowMs());
     this.receivedMs = this.nowMs;
     this.receivedBytes += chunk.length;
     const error = this.reader.push(chunk);
@@ -215,6 +217,13 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
     this.owner.onStreamClosed(stream);
   }
 
+  /** Not to be processed by the peer, which needs no RST_STREAM for that. */
+  giveUp(stream: H2Stream): void {
+    if (stream.closed) return;
+    this.closedStreams.addReset(stream.id, false);
+    this.close(stream);
+  }
+
   returnCredit(stream: H2Stream, bytes: number): void {
     const returned = Math.min(bytes, stream.unconsumedBytes);
     if (returned <= 0) return;
@@ -263,6 +272,7 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
     this.blockAt = writer.at;
     writer.at += F.FRAME_HEADER_BYTES;
     this.encoder.begin(writer);
+    this.blockWriter = writer;
     return writer;
   }
 
@@ -274,7 +284,9 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
   }
 
   endBlock(stream: H2Stream, end: boolean): void {
-    const writer = this.output.begin(0);
+    const writer = this.blockWriter;
+    if (writer === undefined) return;
+    this.blockWriter = undefined;
     const length = writer.at - this.blockAt - F.FRAME_HEADER_BYTES;
     const flags = end ? F.FLAG_END_STREAM : 0;
     stream.bytesSent += length + F.FRAME_HEADER_BYTES;
@@ -310,7 +322,7 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
   }
 
   beforeFlush(): void {
-    this.nowMs = this.options.clock.nowMs();
+    this.nowMs = Math.floor(this.options.clock.nowMs());
     this.scheduler.pump();
   }
 
