@@ -367,7 +367,7 @@ describe('original destination', () => {
     const exchange = made.send(made.dispatch(hcm), {}, undefined, { destinationIp: '10.0.0.1', destinationPort: 80 });
     made.clock.advance(1);
     assert.equal(exchange.status, 200);
-    assert.deepEqual(made.dials[0]?.security, { kind: 'mesh', spiffeId: id.value, alpn: ['weft-http/1.1'] });
+    assert.deepEqual(made.dials[0]?.security, { kind: 'mesh', spiffeId: id.value, alpn: ['weft-h2', 'weft-http/1.1'] });
     assert.equal(made.recorder.records[0]?.mtls, true);
     assert.equal(made.recorder.records[0]?.destinationWorkload, 'shop/web');
   });
