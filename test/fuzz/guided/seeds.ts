@@ -77,6 +77,17 @@ function hello(name: string, protocols: readonly string[]): Buffer {
 
 export const clientHellos: readonly Buffer[] = [hello('a.test', ['h2', 'http/1.1']), hello('', ['weft-h2'])];
 
+export const proxyHeaders: readonly Buffer[] = [
+  ...latin1(
+    'PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\nGET /',
+    'PROXY TCP6 2001:db8::1 ::1 1 2\r\n',
+    'PROXY UNKNOWN\r\n',
+  ),
+  Buffer.from('0d0a0d0a000d0a515549540a2111000cc0000201c000020203e80050', 'hex'),
+  Buffer.from(`0d0a0d0a000d0a515549540a21210024${'20010db8000000000000000000000001'.repeat(2)}03e80050`, 'hex'),
+  Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex'),
+];
+
 const END = F.FLAG_END_STREAM;
 const HEADS = F.FLAG_END_HEADERS;
 const plain = Buffer.from([0, 255]);
@@ -120,8 +131,29 @@ export const http2Frames: readonly Buffer[] = [
   ]),
 ];
 
+const ok = block([':status', '200'], ['content-length', '5']);
+
+export const http2Answers: readonly Buffer[] = [
+  Buffer.concat([plain, frame(F.HEADERS, HEADS, 1, ok), frame(F.DATA, END, 1, 'hello')]),
+  Buffer.concat([
+    Buffer.from([1, 1]),
+    frame(F.HEADERS, HEADS, 1, block([':status', '103'], ['link', 'x'])),
+    frame(F.HEADERS, HEADS, 1, block([':status', '200'])),
+    frame(F.DATA, F.FLAG_PADDED, 1, '\x02hello\0\0'),
+    frame(F.HEADERS, HEADS | END, 1, block(['grpc-status', '0'])),
+  ]),
+  Buffer.concat([
+    plain,
+    settings(1, 0, 3, 1, 4, 10, 8, 1),
+    frame(F.WINDOW_UPDATE, 0, 0, uint32(1_000)),
+    frame(F.GOAWAY, 0, 0, uint32(1, 0)),
+    frame(F.HEADERS, HEADS | END, 1, block([':status', '204'])),
+  ]),
+  Buffer.concat([plain, frame(F.RST_STREAM, 0, 1, uint32(7)), frame(F.PING, 0, 0, 'pingping')]),
+];
+
 export const http2Words: readonly Buffer[] = [
-  ...http2Frames.flatMap((frames) => [frames.subarray(2, 60)]),
+  ...[...http2Frames, ...http2Answers].map((frames) => frames.subarray(2, 60)),
   frame(F.SETTINGS, F.FLAG_ACK, 0),
   frame(F.SETTINGS, 0, 0),
   frame(F.DATA, END, 1),

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import type { Dispatch } from '@weft/sidecar/http/exchange';
+import { isIP } from 'node:net';
+import type { Dispatch, ResponseReceiver } from '@weft/sidecar/http/exchange';
 import { ChunkedDecoder } from '@weft/sidecar/http/h1/chunked';
 import { ParsedRequest, parseRequestHead } from '@weft/sidecar/http/h1/parse-request';
 import { ParsedResponse, parseResponseHead } from '@weft/sidecar/http/h1/parse-response';
 import { answer } from '@weft/sidecar/http/h1/testing';
 import { HpackDecoder } from '@weft/sidecar/http/h2/hpack/decoder';
-import { serve } from '@weft/sidecar/http/h2/testing';
-import type { Headers } from '@weft/sidecar/http/headers';
+import { connect, serve } from '@weft/sidecar/http/h2/testing';
+import { Headers } from '@weft/sidecar/http/headers';
 import { parseClientHello } from '@weft/sidecar/listener/client-hello';
+import { parseProxyHeader } from '@weft/sidecar/listener/proxy-protocol';
 import * as seeds from './seeds.ts';
 import type { Target } from './target.ts';
 
@@ -99,6 +101,21 @@ function clientHello(input: Buffer): void {
   if (typeof part !== 'string') assert.deepEqual(part, whole);
 }
 
+/** Either no header, however much more comes, or the same one whatever follows it. */
+function proxyHeader(input: Buffer): void {
+  const whole = parseProxyHeader(input);
+  if (whole === 'more') return;
+  assert.deepEqual(parseProxyHeader(Buffer.concat([input, Buffer.from('more')])), whole);
+  if (!whole.ok) return;
+  const { addresses, bytes } = whole.value;
+  assert.ok(bytes <= input.length);
+  assert.equal(parseProxyHeader(input.subarray(0, bytes - 1)), 'more');
+  if (addresses === undefined) return;
+  for (const { ip, port } of [addresses.source, addresses.destination]) {
+    assert.ok(isIP(ip) !== 0 && port >= 0 && port <= 65_535, `${ip} ${port}`);
+  }
+}
+
 /** Reads everything, and answers at once when it has the end. */
 const dispatch: Dispatch = (exchange) => {
   exchange.receiver = {
@@ -131,6 +148,55 @@ async function http2(input: Buffer): Promise<void> {
   peer.socket.destroy();
   await turn();
   assert.ok(recorder.open <= 0, 'an open connection is left');
+}
+
+/** What a server sends behind its settings, to a request that was sent whole or is still being sent. */
+async function http2Client(input: Buffer): Promise<void> {
+  const { peer, connection } = connect({ mesh: input[0] === 1 });
+  await turn();
+  let ends = 0;
+  const end = (): void => {
+    ends++;
+  };
+  const receiver: ResponseReceiver = {
+    onInterim: () => assert.equal(ends, 0),
+    onHead: (head, isEnd) => {
+      assert.ok(head.status >= 200 && head.status <= 599);
+      noLineEnds(head.headers);
+      if (isEnd) end();
+    },
+    onData: (chunk, isEnd) => {
+      if (isEnd) end();
+      else upstream.consumed(chunk.length);
+    },
+    onTrailers: end,
+    onReset: end,
+    onWritable: () => undefined,
+  };
+  const whole = (input[1] ?? 0) % 2 === 0;
+  const upstream = connection.open(
+    {
+      method: whole ? 'GET' : 'POST',
+      scheme: 'http',
+      authority: 'a',
+      path: '/',
+      protocol: undefined,
+      headers: new Headers(),
+      version: 20,
+      contentLength: whole ? 0 : -1,
+      expectContinue: false,
+    },
+    whole,
+    receiver,
+  );
+  await turn();
+  peer.send(input.subarray(2));
+  await turn();
+  await turn();
+  connection.destroy();
+  peer.socket.destroy();
+  await turn();
+  assert.equal(ends, 1, 'an exchange ends exactly once');
 }
 
 const words = (...all: readonly string[]): Buffer[] => all.map((word) => Buffer.from(word, 'latin1'));
@@ -202,6 +268,32 @@ export const targets: readonly Target[] = [
     words: words('\x16\x03\x01', '\0\0', '\0\x10', '\x02h2', '\x01\0', '\0\0\0'),
     bytesMax: ANY_BYTES_MAX,
     run: clientHello,
+  },
+  {
+    name: 'proxy-header',
+    scripts: /\/listener\/proxy-protocol/,
+    seeds: seeds.proxyHeaders,
+    words: words(
+      'PROXY ',
+      'TCP4 ',
+      'TCP6 ',
+      'UNKNOWN',
+      '\r\n',
+      ' 65535',
+      '192.0.2.1',
+      '::ffff:1.2.3.4',
+      '\x21\x11\0\x0c',
+    ),
+    bytesMax: 200,
+    run: proxyHeader,
+  },
+  {
+    name: 'http2-client',
+    scripts: /\/http\/h2\//,
+    seeds: seeds.http2Answers,
+    words: seeds.http2Words,
+    bytesMax: 1_500,
+    run: http2Client,
   },
   {
     name: 'http2-server',
