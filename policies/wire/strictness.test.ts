@@ -172,6 +172,30 @@ describe('what Weft does not act on is refused by path', () => {
       }),
       `${route}.request_headers_to_add[1]`,
     ],
+    [
+      'operator of an access log',
+      'listener',
+      listener(
+        manager({
+          access_log: [
+            {
+              name: 'a',
+              typed_config: {
+                ...type('access_loggers.stream.v3.StdoutAccessLog'),
+                log_format: { json_format: { a: ['%PROTOCOL%', '%DYNAMIC_METADATA(a)%'] } },
+              },
+            },
+          ],
+        }),
+      ),
+      `${chain}.access_log[0].typed_config.log_format.json_format.a[1]`,
+    ],
+    [
+      'outlier detection',
+      'cluster',
+      cluster({ outlier_detection: { max_ejection_percent: 101 } }),
+      'outlier_detection.max_ejection_percent',
+    ],
     ['ring hash', 'cluster', cluster({ lb_policy: 'RING_HASH' }), 'lb_policy'],
     ['health checks', 'cluster', cluster({ health_checks: [empty] }), 'health_checks'],
     [
