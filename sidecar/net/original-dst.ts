@@ -1,5 +1,6 @@
 import { dlopen, getRawPointer } from 'node:ffi';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { SocketAddress } from '@weft/policies/model/address';
 import { canonicalIp, socketIp } from './addresses.ts';
@@ -34,8 +35,8 @@ function open(): Door {
   return door;
 }
 
-/** The file descriptor of a connected socket; the runtime has no public way to it. */
-function fileDescriptor(socket: Socket): number {
+/** The file descriptor of a connected socket, also below TLS; -1 if there is none. The runtime has no public way to it. */
+export function fileDescriptor(socket: Duplex): number {
   const handle: unknown = Reflect.get(socket, '_handle');
   if (typeof handle !== 'object' || handle === null) return -1;
   const fd: unknown = Reflect.get(handle, 'fd');

@@ -2,6 +2,8 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { ProxyError } from '../http/errors.ts';
 import type { Deadlines, Timed } from '../net/deadlines.ts';
+import { resetConnection } from '../net/reset.ts';
+import { RelayDirection } from './direction.ts';
 
 export interface RelayOptions {
   /** Read from the first socket before the relay began. */
@@ -14,82 +16,82 @@ export interface RelayOptions {
   readonly onEnd: (error: ProxyError | undefined) => void;
 }
 
-/**
- * Copies bytes between two sockets, both ways. Each direction ends for itself (half-close), and waits for its receiver.
- * When one side is cut off, so is the other.
- */
+/** How often it is looked whether bytes went by, in parts of the idle timeout: it is met up to one part late. */
+const LOOKS_PER_IDLE_TIMEOUT = 8;
+
+/** Copies bytes between two sockets, both ways. When one side is cut off, so is the other. */
 export class Relay implements Timed {
   deadlineMs = Number.POSITIVE_INFINITY;
-  bytesReceived = 0;
-  bytesSent = 0;
   private readonly downstream: Duplex;
   private readonly upstream: Duplex;
   private readonly options: RelayOptions;
+  private readonly up: RelayDirection;
+  private readonly down: RelayDirection;
+  private readonly stepMs: number;
   private error: ProxyError | undefined = undefined;
   private open = 2;
+  private seenBytes = 0;
+  private quietSinceMs: number;
 
   constructor(downstream: Duplex, upstream: Duplex, options: RelayOptions) {
     this.downstream = downstream;
     this.upstream = upstream;
     this.options = options;
+    this.stepMs = options.idleTimeoutMs / LOOKS_PER_IDLE_TIMEOUT;
+    this.quietSinceMs = options.clock.nowMs();
     options.deadlines.add(this);
-    this.touch();
+    if (this.stepMs > 0) options.deadlines.set(this, this.quietSinceMs + this.stepMs);
+    this.up = new RelayDirection(downstream, upstream);
+    this.down = new RelayDirection(upstream, downstream);
     const first = options.firstBytes;
-    if (first !== undefined && first.length > 0) {
-      this.bytesReceived += first.length;
-      upstream.write(first);
-    }
-    this.copy(downstream, upstream);
-    this.copy(upstream, downstream);
-    downstream.on('data', (chunk: Buffer) => {
-      this.bytesReceived += chunk.length;
-    });
-    upstream.on('data', (chunk: Buffer) => {
-      this.bytesSent += chunk.length;
-    });
+    if (first !== undefined && first.length > 0) this.up.begin(first);
     this.watch(downstream, upstream, 'DC', 'the client');
     this.watch(upstream, downstream, 'UC', 'the upstream');
     upstream.resume();
     downstream.resume();
   }
 
-  onDeadline(): void {
-    this.fail('SI', `no bytes either way for ${this.options.idleTimeoutMs} ms`);
-    this.downstream.destroy();
-    this.upstream.destroy();
+  get bytesReceived(): number {
+    return this.up.bytes;
   }
 
-  private copy(from: Duplex, to: Duplex): void {
-    from.on('data', (chunk: Buffer) => {
-      this.touch();
-      if (to.writable && !to.write(chunk)) from.pause();
-    });
-    to.on('drain', () => from.resume());
-    // The end may have come while nobody listened: between the first bytes and now.
-    if (from.readableEnded) to.end();
-    else from.on('end', () => to.end());
+  get bytesSent(): number {
+    return this.down.bytes;
+  }
+
+  onDeadline(nowMs: number): void {
+    const bytes = this.up.bytes + this.down.bytes;
+    const { idleTimeoutMs, deadlines } = this.options;
+    if (bytes !== this.seenBytes) {
+      this.seenBytes = bytes;
+      this.quietSinceMs = nowMs;
+    } else if (nowMs - this.quietSinceMs >= idleTimeoutMs) {
+      this.fail('SI', `no bytes either way for ${idleTimeoutMs} ms`);
+      this.downstream.destroy();
+      this.upstream.destroy();
+      return;
+    }
+    deadlines.set(this, nowMs + this.stepMs);
   }
 
   private watch(socket: Duplex, other: Duplex, flag: 'DC' | 'UC', who: string): void {
+    let reset = false;
     const onClose = (): void => {
       // Cut off before it said that it was done: what the other side still sends has no receiver.
       if (!socket.readableEnded || !socket.writableFinished) {
-        if (!other.destroyed) this.fail(flag, `${who} broke the connection off`);
-        other.destroy();
+        if (!other.destroyed) this.fail(flag, `${who} ${reset ? 'reset the connection' : 'broke the connection off'}`);
+        resetConnection(other);
       }
       this.open--;
       if (this.open > 0) return;
       this.options.deadlines.remove(this);
       this.options.onEnd(this.error);
     };
-    socket.on('error', () => undefined);
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      reset = error.code === 'ECONNRESET';
+    });
     if (socket.closed) process.nextTick(onClose);
     else socket.on('close', onClose);
-  }
-
-  private touch(): void {
-    const { idleTimeoutMs, clock, deadlines } = this.options;
-    if (idleTimeoutMs > 0) deadlines.set(this, clock.nowMs() + idleTimeoutMs);
   }
 
   private fail(flag: ProxyError['flag'], detail: string): void {

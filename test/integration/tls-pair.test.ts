@@ -151,6 +151,51 @@ describe('mesh TLS', () => {
     assert.equal(record.flag, '');
   });
 
+  test('a stream that its server resets is reset for its client: half of it does not look like the whole', async () => {
+    const halves = createTcpServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.write('half of it', () => setTimeout(() => socket.resetAndDestroy(), 50)));
+    });
+    halves.listen(0, '127.0.0.1');
+    await once(halves, 'listening');
+    const server = await startRig({
+      certificates: cartCertificates,
+      clusters: { halves: { address: { ip: '127.0.0.1', port: portOf(halves) }, security: plaintext } },
+      listeners: [listener('in', { filterChains: [chain(tcp('halves'), { tls: meshTls([MESH_ALPN.tcp]) })] })],
+    });
+    const client = await startRig({
+      certificates: webCertificates,
+      clusters: {
+        in: {
+          address: { ip: '127.0.0.1', port: server.port('in') },
+          security: { kind: 'mesh', spiffeId: CART, alpn: [MESH_ALPN.tcp] },
+        },
+      },
+      listeners: [listener('out', { direction: 'outbound', filterChains: [chain(tcp('in'))] })],
+    });
+    try {
+      const socket = connect(client.port('out'), '127.0.0.1');
+      let text = '';
+      let ended = false;
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+      });
+      socket.on('end', () => {
+        ended = true;
+      });
+      socket.write('please');
+      const [error]: unknown[] = await once(socket, 'error');
+      assert.equal(error instanceof Error ? Reflect.get(error, 'code') : '', 'ECONNRESET');
+      assert.deepEqual([text, ended], ['half of it', false]);
+      const record = await waitFor('the record', () => client.recorder.records[0]);
+      assert.deepEqual([record.flag, record.detail], ['UC', 'the upstream reset the connection']);
+    } finally {
+      client.manager.close();
+      server.manager.close();
+      halves.close();
+    }
+  });
+
   test('another identity than expected is refused, and both are named', async () => {
     const text = await curl(`http://127.0.0.1:${outbound.port('impostor')}/`);
     assert.match(text, /^HTTP\/1.1 503/);
