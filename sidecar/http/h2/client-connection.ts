@@ -99,8 +99,8 @@ export class ClientConnection implements UpstreamConnection, SessionOwner, Clien
     return Math.max(0, Math.min(this.streamsMax, allowed) - session.streams.size - this.waiting.length);
   }
 
-  open(head: RequestHead, end: boolean, receiver: ResponseReceiver): Upstream {
-    const stream = new ClientStream(this, this.nextId, head, receiver, WINDOW_BYTES);
+  open(head: RequestHead, end: boolean, receiver: ResponseReceiver, version = head.version): Upstream {
+    const stream = new ClientStream(this, this.nextId, head, receiver, version);
     if (this.available === 0) {
       // The pool was told too late that the connection is gone or full: nothing was sent.
       process.nextTick(refuseLate, stream);

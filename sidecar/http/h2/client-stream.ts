@@ -1,5 +1,12 @@
 import type { ProxyError } from '../errors.ts';
-import type { RequestHead, ResponseHead, ResponseReceiver, Upstream } from '../exchange.ts';
+import {
+  type HttpVersion,
+  type RequestHead,
+  type ResponseHead,
+  type ResponseReceiver,
+  type Upstream,
+  WINDOW_BYTES,
+} from '../exchange.ts';
 import type { Headers } from '../headers.ts';
 import { ErrorCode, errorCodeName } from './frames.ts';
 import { type H2Error, responseError } from './h2-error.ts';
@@ -23,6 +30,8 @@ export interface ClientStreamOwner {
 /** One request on an upstream connection, with what is known of its response. */
 export class ClientStream extends H2Stream implements Upstream {
   readonly head: RequestHead;
+  /** What the far side is to speak to its application. */
+  private readonly version: HttpVersion;
   readonly receiver: ResponseReceiver;
   headSeen = false;
   interims = 0;
@@ -38,10 +47,17 @@ export class ClientStream extends H2Stream implements Upstream {
   private remaining = -1;
   private endOfRequest = false;
 
-  constructor(owner: ClientStreamOwner, id: number, head: RequestHead, receiver: ResponseReceiver, window: number) {
-    super(id, owner.session.peer.initialWindowBytes, window);
+  constructor(
+    owner: ClientStreamOwner,
+    id: number,
+    head: RequestHead,
+    receiver: ResponseReceiver,
+    version: HttpVersion,
+  ) {
+    super(id, owner.session.peer.initialWindowBytes, WINDOW_BYTES);
     this.owner = owner;
     this.head = head;
+    this.version = version;
     this.receiver = receiver;
     this.receivedBefore = owner.session.receivedBytes;
   }
@@ -66,7 +82,7 @@ export class ClientStream extends H2Stream implements Upstream {
     encoder.pseudo(':authority', head.authority, writer);
     if (protocol !== '') encoder.pseudo(':path', head.path, writer);
     if (protocol !== undefined && protocol !== '') encoder.pseudo(':protocol', protocol, writer);
-    if (mesh && head.version !== 20) encoder.pseudo(':weft-version', head.version === 11 ? '1.1' : '1.0', writer);
+    if (mesh && this.version !== 20) encoder.pseudo(':weft-version', this.version === 11 ? '1.1' : '1.0', writer);
     this.writeFields(end, writer);
     session.endBlock(this, end && protocol === undefined);
   }

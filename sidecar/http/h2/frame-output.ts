@@ -37,6 +37,10 @@ let dirty: FrameOutput[] = [];
 let spareDirty: FrameOutput[] = [];
 let scheduled = false;
 
+function flushOne(output: FrameOutput): void {
+  output.flush();
+}
+
 function flushAll(): void {
   scheduled = false;
   const outputs = dirty;
@@ -47,6 +51,8 @@ function flushAll(): void {
 }
 
 export interface FlushOwner {
+  /** No stream beside the one that writes: nobody's frames could share the write. */
+  readonly alone: boolean;
   /** The turn ends: the last chance to add frames to the write. */
   beforeFlush(): void;
   afterFlush(): void;
@@ -90,6 +96,11 @@ export class FrameOutput {
   schedule(): void {
     if (this.queued) return;
     this.queued = true;
+    if (this.owner.alone) {
+      // Nothing to wait for. A write of TLS in this phase of the event loop also saves it a turn.
+      process.nextTick(flushOne, this);
+      return;
+    }
     dirty.push(this);
     if (scheduled) return;
     scheduled = true;

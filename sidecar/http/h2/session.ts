@@ -321,6 +321,10 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
     stream.onLocalEnd();
   }
 
+  get alone(): boolean {
+    return this.streams.size <= 1;
+  }
+
   beforeFlush(): void {
     this.nowMs = Math.floor(this.options.clock.nowMs());
     this.scheduler.pump();

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { ByteWriter } from './byte-writer.ts';
 import { HpackDecoder } from './decoder.ts';
 import { HpackEncoder } from './encoder.ts';
@@ -167,5 +169,26 @@ describe('HPACK encoder', () => {
       const names = decodeAll(decoder, encodeAll(encoder, fields)).map(({ name }) => name);
       assert.deepEqual(names, ['Date', 'date', 'DATE']);
     }
+  });
+
+  test('an entry keeps no larger string alive that its name or value was cut from', () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage: () => void = runInNewContext('gc');
+    const encoder = newEncoder({ keepsCase: true });
+    const out = new ByteWriter();
+    const parentBytes = 1_000_000;
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 40; i++) {
+      const head = Buffer.alloc(parentBytes, `X-Long-Name-Of-${i}: the value of ${i} is long\r\n`).toString('latin1');
+      const [name = '', value = ''] = head.slice(0, head.indexOf('\r')).split(': ');
+      out.clear();
+      encoder.field(name, name.toLowerCase(), value, out);
+      encoder.field('accept-encoding', 'accept-encoding', value, out);
+    }
+    collectGarbage();
+    const grown = process.memoryUsage().heapUsed - before;
+    assert.ok(encoder.tableBytes > 2_000);
+    assert.ok(grown < 5 * parentBytes, `${grown} bytes`);
   });
 });
