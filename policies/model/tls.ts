@@ -22,6 +22,17 @@ export interface PeerValidation {
     | { readonly kind: 'inline'; readonly ca: PemSource };
   /** Any one of these subject alternative names; empty: any that chains to the trust anchors. */
   readonly subjectAltNames: readonly SanMatcher[];
+  /** The certificate, or its key, is one of these; absent: any that is trusted. */
+  readonly pins?: CertificatePins;
+  /** Revoked certificates, for every link of the chain. */
+  readonly crl?: PemSource;
+}
+
+export interface CertificatePins {
+  /** SHA-256 of the certificate, lower-case hex. */
+  readonly certificates: readonly string[];
+  /** SHA-256 of SubjectPublicKeyInfo, base64. */
+  readonly keys: readonly string[];
 }
 
 export interface SanMatcher {
@@ -32,6 +43,10 @@ export interface SanMatcher {
 export interface TlsParameters {
   readonly versionMin: 'TLSv1.2' | 'TLSv1.3';
   readonly versionMax: 'TLSv1.2' | 'TLSv1.3';
+  /** Of TLS 1.2, by OpenSSL's names, in order of preference; absent: the runtime's. */
+  readonly cipherSuites?: readonly string[];
+  /** Groups of the key exchange, in order of preference; absent: the runtime's. */
+  readonly ecdhCurves?: readonly string[];
 }
 
 export interface DownstreamTls {

@@ -77,7 +77,11 @@ const certificate: fc.Arbitrary<CertificateRef> = fc.oneof(
   fc.record({ kind: fc.constant('secret' as const), name }),
   fc.record({ kind: fc.constant('inline' as const), certificateChain: pem, privateKey: pem }),
 );
-const validation: fc.Arbitrary<PeerValidation> = fc.record({
+const pins = {
+  certificates: ['ab'.repeat(32)],
+  keys: [`${'A'.repeat(43)}=`],
+};
+const plainValidation: fc.Arbitrary<PeerValidation> = fc.record({
   trust: fc.oneof(
     fc.record({ kind: fc.constant('secret' as const), name }),
     fc.record({ kind: fc.constant('inline' as const), ca: pem }),
@@ -93,10 +97,19 @@ const validation: fc.Arbitrary<PeerValidation> = fc.record({
     { maxLength: 2 },
   ),
 });
+const validation: fc.Arbitrary<PeerValidation> = fc
+  .tuple(plainValidation, fc.boolean())
+  .map(([plain, pinned]) => (pinned ? { ...plain, pins } : plain));
 const parameters = fc.constantFrom(
   { versionMin: 'TLSv1.2' as const, versionMax: 'TLSv1.3' as const },
   { versionMin: 'TLSv1.3' as const, versionMax: 'TLSv1.3' as const },
   { versionMin: 'TLSv1.2' as const, versionMax: 'TLSv1.2' as const },
+  {
+    versionMin: 'TLSv1.2' as const,
+    versionMax: 'TLSv1.3' as const,
+    cipherSuites: ['ECDHE-ECDSA-AES128-GCM-SHA256'],
+    ecdhCurves: ['X25519', 'P-256'],
+  },
 );
 export const alpn = fc.array(fc.constantFrom('h2', 'http/1.1', 'weft-h2'), { maxLength: 3 });
 export const downstreamTls: fc.Arbitrary<DownstreamTls> = fc

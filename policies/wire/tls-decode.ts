@@ -1,5 +1,6 @@
 import { isMessage } from '@bufbuild/protobuf';
 import type {
+  CertificatePins,
   CertificateRef,
   DownstreamTls,
   PeerValidation,
@@ -12,6 +13,7 @@ import type { At } from './decoding.ts';
 import type { DataSource, TransportSocket } from './gen/envoy/config/core/v3/base_pb.ts';
 import { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
 import {
+  type CertificateValidationContext,
   SubjectAltNameMatcher_SanType as SanType,
   type SubjectAltNameMatcher,
   type TlsParameters as TlsParametersMessage,
@@ -97,6 +99,8 @@ function decodeValidation(common: CommonTlsContext | undefined, at: At): PeerVal
       return {
         trust: { kind: 'inline', ca: decodePem(context.value.trustedCa, here.field('trusted_ca')) },
         subjectAltNames: names.map((san, i) => decodeSan(san, here.field('match_typed_subject_alt_names').index(i))),
+        ...decodePins(context.value, here),
+        ...(context.value.crl === undefined ? {} : { crl: decodePem(context.value.crl, here.field('crl')) }),
       };
     }
     case 'validationContextSdsSecretConfig': {
@@ -110,17 +114,37 @@ function decodeValidation(common: CommonTlsContext | undefined, at: At): PeerVal
       if (name === '') here.field('validation_context_sds_secret_config').fail('a secret is required', undefined);
       const own = context.value.defaultValidationContext;
       const defaults = here.field('default_validation_context');
+      if (own?.crl !== undefined) defaults.field('crl').fail('is not supported by Weft beside a secret', undefined);
       if (own?.trustedCa !== undefined) defaults.field('trusted_ca').fail('the secret has it already', undefined);
       return {
         trust: { kind: 'secret', name },
         subjectAltNames: (own?.matchTypedSubjectAltNames ?? []).map((san, i) =>
           decodeSan(san, defaults.field('match_typed_subject_alt_names').index(i)),
         ),
+        ...(own === undefined ? {} : decodePins(own, defaults)),
       };
     }
     default:
       return undefined;
   }
+}
+
+/** A SHA-256: as Envoy takes it, in hex with or without colons, or in base64. */
+function decodePins(
+  { verifyCertificateHash: hashes, verifyCertificateSpki: keys }: CertificateValidationContext,
+  at: At,
+): { pins?: CertificatePins } {
+  if (hashes.length === 0 && keys.length === 0) return {};
+  const certificates = hashes.map((text, i) => {
+    const hex = text.replaceAll(':', '').toLowerCase();
+    const here = at.field('verify_certificate_hash').index(i);
+    return /^[0-9a-f]{64}$/.test(hex) ? hex : here.fail('is no SHA-256 in hex', '');
+  });
+  for (const [i, key] of keys.entries()) {
+    if (/^[A-Za-z0-9+/]{43}=$/.test(key)) continue;
+    at.field('verify_certificate_spki').index(i).fail('is no SHA-256 in base64', undefined);
+  }
+  return { pins: { certificates, keys: [...keys] } };
 }
 
 function decodePem(source: DataSource | undefined, at: At): PemSource {
@@ -154,6 +178,20 @@ function decodeSan(san: SubjectAltNameMatcher, at: At): SanMatcher {
   };
 }
 
+/** Whether the runtime has them is found out when it is started. Groups of equal preference are BoringSSL's own. */
+function decodeNames<K extends 'cipherSuites' | 'ecdhCurves'>(
+  field: K,
+  names: readonly string[],
+  at: At,
+): { readonly [key in K]?: readonly string[] } {
+  for (const [i, name] of names.entries()) {
+    if (!/^[A-Za-z0-9_-]+$/.test(name)) at.index(i).fail('has to be one name', undefined);
+  }
+  const named: { [key in K]?: readonly string[] } = {};
+  if (names.length > 0) named[field] = [...names];
+  return named;
+}
+
 /** TLS_AUTO: 1.2 to 1.3. */
 function decodeParameters(parameters: TlsParametersMessage | undefined, at: At): TlsParameters {
   const version = (protocol: TlsProtocol | undefined, auto: 'TLSv1.2' | 'TLSv1.3', here: At) => {
@@ -167,5 +205,10 @@ function decodeParameters(parameters: TlsParametersMessage | undefined, at: At):
   const maximum = at.field('tls_maximum_protocol_version');
   const versionMax = version(parameters?.tlsMaximumProtocolVersion, 'TLSv1.3', maximum);
   if (versionMin > versionMax) maximum.fail('is less than tls_minimum_protocol_version', undefined);
-  return { versionMin, versionMax };
+  return {
+    versionMin,
+    versionMax,
+    ...decodeNames('cipherSuites', parameters?.cipherSuites ?? [], at.field('cipher_suites')),
+    ...decodeNames('ecdhCurves', parameters?.ecdhCurves ?? [], at.field('ecdh_curves')),
+  };
 }

@@ -75,6 +75,8 @@ const encodeCommon = (
   tlsParams: {
     tlsMinimumProtocolVersion: versions[parameters.versionMin],
     tlsMaximumProtocolVersion: versions[parameters.versionMax],
+    cipherSuites: [...(parameters.cipherSuites ?? [])],
+    ecdhCurves: [...(parameters.ecdhCurves ?? [])],
   },
   ...(certificate === undefined ? {} : encodeCertificate(certificate)),
   ...(validation === undefined ? {} : { validationContextType: encodeValidation(validation) }),
@@ -95,16 +97,24 @@ function encodeCertificate(
 function encodeValidation({
   trust,
   subjectAltNames,
+  pins,
+  crl,
 }: PeerValidation): NonNullable<CommonInit['validationContextType']> {
-  const matchTypedSubjectAltNames = subjectAltNames.map(encodeSan);
+  const own = {
+    matchTypedSubjectAltNames: subjectAltNames.map(encodeSan),
+    verifyCertificateHash: [...(pins?.certificates ?? [])],
+    verifyCertificateSpki: [...(pins?.keys ?? [])],
+    ...(crl === undefined ? {} : { crl: encodePem(crl) }),
+  };
   if (trust.kind === 'inline') {
-    return { case: 'validationContext', value: { trustedCa: encodePem(trust.ca), matchTypedSubjectAltNames } };
+    return { case: 'validationContext', value: { trustedCa: encodePem(trust.ca), ...own } };
   }
   const secret = sdsSecret(trust.name);
-  if (subjectAltNames.length === 0) return { case: 'validationContextSdsSecretConfig', value: secret };
+  if (subjectAltNames.length === 0 && pins === undefined)
+    return { case: 'validationContextSdsSecretConfig', value: secret };
   return {
     case: 'combinedValidationContext',
-    value: { defaultValidationContext: { matchTypedSubjectAltNames }, validationContextSdsSecretConfig: secret },
+    value: { defaultValidationContext: own, validationContextSdsSecretConfig: secret },
   };
 }
 

@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { CertificateRef, DownstreamTls, PemSource, UpstreamTls } from '@weft/policies/model/tls';
 import type { WireError } from '@weft/policies/wire/decoding';
@@ -18,12 +19,33 @@ export function checkCertificates({ listeners, clusters }: Bootstrap): readonly 
 function contextErrors(tls: DownstreamTls | UpstreamTls | undefined, path: string): WireError[] {
   const at = `${path}.typed_config.common_tls_context`;
   const errors = certificateErrors(tls?.certificate, `${at}.tls_certificates[0]`);
+  const crl = tls?.validation?.crl;
+  if (crl !== undefined) errors.push(...usable({ crl: read(crl) }, `${at}.validation_context.crl`));
+  const { cipherSuites, ecdhCurves } = tls?.parameters ?? {};
+  if (cipherSuites !== undefined) {
+    errors.push(...usable({ ciphers: ok(cipherSuites.join(':')) }, `${at}.tls_params.cipher_suites`));
+  }
+  if (ecdhCurves !== undefined) {
+    errors.push(...usable({ ecdhCurve: ok(ecdhCurves.join(':')) }, `${at}.tls_params.ecdh_curves`));
+  }
   const trust = tls?.validation?.trust;
   if (trust?.kind === 'inline') {
     const anchors = certificates(trust.ca);
     if (!anchors.ok) errors.push({ path: `${at}.validation_context.trusted_ca`, message: anchors.error });
   }
   return errors;
+}
+
+/** The runtime judges: what it has depends on how it was built. */
+function usable(option: Readonly<Record<string, Result<string, string>>>, path: string): WireError[] {
+  const [[name, value] = ['', ok('')]] = Object.entries(option);
+  if (!value.ok) return [{ path, message: value.error }];
+  try {
+    createSecureContext({ [name]: value.value });
+    return [];
+  } catch {
+    return [{ path, message: 'is not understood by this runtime' }];
+  }
 }
 
 function certificateErrors(reference: CertificateRef | undefined, at: string): WireError[] {

@@ -185,7 +185,7 @@ class Dialling {
     if (security.kind === 'mesh') return checkSpiffeId(peer.value, security.spiffeId);
     // Nothing is known of a peer that nothing verified.
     if (security.tls.validation === undefined) return ok(undefined);
-    const refused = refusePeer(peer.value, security.tls.validation.subjectAltNames);
+    const refused = refusePeer(peer.value, security.tls.validation);
     return refused === undefined ? ok(peer.value?.info) : err(refused);
   }
 

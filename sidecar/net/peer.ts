@@ -1,9 +1,9 @@
-import type { X509Certificate } from 'node:crypto';
+import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { parseSpiffeId, type SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { linearRegex } from '@weft/policies/kit/linear-regex';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import type { SanMatcher } from '@weft/policies/model/tls';
+import type { CertificatePins, PeerValidation, SanMatcher } from '@weft/policies/model/tls';
 import type { PeerCertificateInfo } from './connection.ts';
 
 interface SubjectAltName {
@@ -38,10 +38,31 @@ export function parseSubjectAltNames(text: string | undefined): SubjectAltName[]
 export interface PeerCertificate {
   readonly info: PeerCertificateInfo;
   readonly names: readonly SubjectAltName[];
+  readonly certificate: X509Certificate;
 }
 
-/** Reads a leaf whose chain was verified. An X.509-SVID has exactly one URI SAN (X509-SVID section 2). */
+const CERTIFICATES_MAX = 1_024;
+/** By SHA-256 of the leaf, the oldest goes first: what a certificate says is read once, however often its owner comes. */
+const known = new Map<string, Result<PeerCertificate, string>>();
+
+/** Reads a leaf whose chain was verified for this very connection. */
 export function describeCertificate(certificate: X509Certificate): Result<PeerCertificate, string> {
+  const fingerprint = certificate.fingerprint256;
+  let described = known.get(fingerprint);
+  if (described !== undefined) return described;
+  described = readCertificate(certificate, fingerprint);
+  if (known.size >= CERTIFICATES_MAX) {
+    for (const oldest of known.keys()) {
+      known.delete(oldest);
+      break;
+    }
+  }
+  known.set(fingerprint, described);
+  return described;
+}
+
+/** An X.509-SVID has exactly one URI SAN (X509-SVID section 2). */
+function readCertificate(certificate: X509Certificate, fingerprint: string): Result<PeerCertificate, string> {
   const names = parseSubjectAltNames(certificate.subjectAltName);
   const uris = names.filter((name) => name.type === 'uri');
   let spiffeId: SpiffeId | undefined;
@@ -55,10 +76,10 @@ export function describeCertificate(certificate: X509Certificate): Result<PeerCe
   const info: PeerCertificateInfo = {
     spiffeId,
     subjectAltNames: names.filter((n) => n.type === 'uri' || n.type === 'dns').map((n) => n.value),
-    fingerprint: certificate.fingerprint256.replaceAll(':', ''),
+    fingerprint: fingerprint.replaceAll(':', ''),
     notAfterUnixMs: certificate.validToDate.getTime(),
   };
-  return ok({ info, names });
+  return ok({ info, names, certificate });
 }
 
 /**
@@ -101,8 +122,22 @@ function wildcardMatches(pattern: string, host: string): boolean {
   return dot > 0 && host.slice(dot) === pattern.slice(1);
 }
 
+/** By itself or by its key, as in Envoy: one of either kind is enough. */
+function isPinned({ info, certificate }: PeerCertificate, { certificates, keys }: CertificatePins): boolean {
+  if (certificates.includes(info.fingerprint.toLowerCase())) return true;
+  if (keys.length === 0) return false;
+  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  return keys.includes(createHash('sha256').update(spki).digest('base64'));
+}
+
 /** Undefined if the peer may speak; else why not. */
-export function refusePeer(peer: PeerCertificate | undefined, matchers: readonly SanMatcher[]): string | undefined {
+export function refusePeer(
+  peer: PeerCertificate | undefined,
+  { subjectAltNames: matchers, pins }: Pick<PeerValidation, 'subjectAltNames' | 'pins'>,
+): string | undefined {
+  if (pins !== undefined && (peer === undefined || !isPinned(peer, pins))) {
+    return 'the peer certificate is none of those that are asked for by hash';
+  }
   if (matchers.length === 0) return undefined;
   if (peer === undefined) return 'no peer certificate';
   for (const name of peer.names) {

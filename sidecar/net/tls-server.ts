@@ -50,7 +50,7 @@ function verifiedPeer(
   if (tls.validation === undefined) return ok(undefined);
   const chain = chainError(socket);
   if (chain !== undefined) return err(`the client certificate is not trusted: ${chain}`);
-  const refused = refusePeer(peer.value, tls.validation.subjectAltNames);
+  const refused = refusePeer(peer.value, tls.validation);
   return refused === undefined ? ok(peer.value.info) : err(refused);
 }
 
