@@ -3,7 +3,7 @@ import type { RequestRecord } from './record.ts';
 /** Label sets; a client that invents hosts or methods must not fill the memory. */
 const SERIES_MAX = 2_000;
 /** A power of two. */
-const RECENT_SLOTS = 32;
+const RECENT_SLOTS = 64;
 
 /** Methods of RFC 9110 section 9 and RFC 5789; anything else is one label value. */
 const METHODS = new Set(['', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']);
@@ -83,7 +83,13 @@ const same = (a: LabelValues, b: LabelValues): boolean =>
 
 /** Cheap, and different for what differs often. */
 const slotOf = (values: LabelValues): number =>
-  (values.status + 7 * values.sourceIdentity.length + 5 * values.destinationService.length + 3 * values.method.length) &
+  ((values.direction === 'inbound' ? 0 : 32) +
+    values.status +
+    values.grpcStatus +
+    7 * values.sourceIdentity.length +
+    5 * values.destinationService.length +
+    11 * values.destinationWorkload.length +
+    3 * values.method.length) &
   (RECENT_SLOTS - 1);
 
 /** The record is used again for the next request; its path would keep the whole head in memory. */
