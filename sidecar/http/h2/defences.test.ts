@@ -77,6 +77,14 @@ describe('HTTP/2 server: defences', () => {
     }
   });
 
+  test('another sidecar, whose clients all give up at once, is not taken for an attacker', async () => {
+    const { peer } = serve(waits, {}, { mesh: true });
+    const sent = await flood(peer, 1_000, (i) =>
+      Buffer.concat([peer.get(2 * i + 1), frame(F.RST_STREAM, 0, 2 * i + 1, CANCEL)]),
+    );
+    assert.equal(sent, 1_000);
+  });
+
   test('a client that cancels some of many requests is served on', async () => {
     const { peer } = serve((exchange) =>
       exchange.head.method === 'GET' ? answer(exchange, 200, '') : waits(exchange),

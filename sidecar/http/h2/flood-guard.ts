@@ -3,6 +3,8 @@ import { type H2Error, h2Error } from './h2-error.ts';
 const WINDOW_MS = 10_000;
 /** Resets within the window that any client may make; beyond, no more than half of what it opens. */
 const RESETS_MAX = 200;
+/** Another sidecar carries the requests of many clients, whose timeouts come together when an application hangs. */
+const MESH_RESETS_MAX = 5_000;
 /** PING, SETTINGS, PRIORITY and frames of unknown types. */
 const CONTROL_FRAMES_MAX = 1_000;
 /** DATA without content and without END_STREAM. */
@@ -25,8 +27,11 @@ export class FloodGuard {
   private updates = 0;
   private workAtStart = 0;
 
-  constructor(nowMs: () => number) {
+  private readonly resetsMax: number;
+
+  constructor(nowMs: () => number, mesh: boolean) {
     this.nowMs = nowMs;
+    this.resetsMax = mesh ? MESH_RESETS_MAX : RESETS_MAX;
     this.windowStartMs = nowMs();
   }
 
@@ -36,7 +41,7 @@ export class FloodGuard {
 
   /** A stream ended by RST_STREAM, sent by the peer or provoked by it. */
   onReset(): H2Error | undefined {
-    if (++this.resets <= RESETS_MAX || this.resets * 2 <= this.opened || this.renew(0)) return undefined;
+    if (++this.resets <= this.resetsMax || this.resets * 2 <= this.opened || this.renew(0)) return undefined;
     return h2Error('reset-flood', `${this.resets} of ${this.opened} streams reset within ${WINDOW_MS / 1000} s`);
   }
 

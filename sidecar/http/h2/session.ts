@@ -101,7 +101,7 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
     this.scheduler = new SendScheduler(this.output, this);
     this.reader = new FrameReader(this);
     this.rules = new FrameRules(this);
-    this.guard = new FloodGuard(() => options.clock.nowMs());
+    this.guard = new FloodGuard(() => options.clock.nowMs(), options.mesh);
     // Huffman codes may take more octets than what they stand for.
     const blockBytesMax = 2 * options.headBytesMax;
     this.block = new HeaderBlock(blockBytesMax);
