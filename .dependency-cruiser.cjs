@@ -56,7 +56,7 @@ module.exports = {
     {
       name: 'ffi-in-few-files',
       severity: 'error',
-      from: { pathNot: [TEST, `${SC}net/original-dst[.]ts$`, `${INJ}redirect/`, `${LOC}(agent|node)/`, '^test/'] },
+      from: { pathNot: [TEST, `${SC}net/(original-dst|reset)[.]ts$`, `${INJ}redirect/`, `${LOC}(agent|node)/`, '^test/'] },
       to: { path: '^(node:)?ffi$' },
     },
     {
