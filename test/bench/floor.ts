@@ -5,10 +5,12 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { systemClock } from '@weft/policies/kit/clock';
 import { defaultHttpLimits } from '@weft/policies/model/listener';
+import type { ProxyError } from '@weft/sidecar/http/errors';
 import type {
   Downstream,
   DownstreamConnection,
   RequestReceiver,
+  ResponseHead,
   ResponseReceiver,
   Upstream,
   UpstreamConnection,
@@ -18,6 +20,7 @@ import { serveHttp1 } from '@weft/sidecar/http/h1/server';
 import type { Http1ServerOptions } from '@weft/sidecar/http/h1/server-options';
 import { connectHttp2 } from '@weft/sidecar/http/h2/client';
 import { serveHttp2 } from '@weft/sidecar/http/h2/server';
+import type { Headers } from '@weft/sidecar/http/headers';
 import type { Recorder } from '@weft/sidecar/telemetry/record';
 
 const [wire = '', listenPort = '', toPort = ''] = process.argv.slice(2);
@@ -30,50 +33,98 @@ const recorder: Recorder = {
   count: (event) => void process.stderr.write(`${event}\n`),
 };
 
-const connections: UpstreamConnection[] = [];
+/** Connections that have room; HTTP/2 keeps its only one here. */
+const free: UpstreamConnection[] = [];
 
 function lease(): UpstreamConnection {
-  const free = connections.find((connection) => connection.available > 0);
-  if (free !== undefined) return free;
+  for (;;) {
+    const last = wire === 'h2' ? free[0] : free.pop();
+    if (last === undefined) return made();
+    if (last.available > 0) return last;
+    if (wire === 'h2') free.length = 0;
+  }
+}
+
+function made(): UpstreamConnection {
   const socket = connect({ host: '127.0.0.1', port: Number(toPort), noDelay: true });
   const transport = { socket, alpn: '', peer: undefined, localIp: '' };
-  const made =
-    wire === 'h2' ? connectHttp2(transport, { clock: systemClock, recorder }) : connectHttp1(transport, { recorder });
-  connections.push(made);
-  return made;
-}
-
-function toDownstream(exchange: Downstream): ResponseReceiver & { upstream: Upstream | undefined } {
-  return {
-    upstream: undefined,
-    onInterim: (head) => exchange.interim(head),
-    onHead: (head, end) => exchange.respond(head, end),
-    onData(chunk, end) {
-      exchange.write(chunk, end);
-      this.upstream?.consumed(chunk.length);
-    },
-    onTrailers: (trailers) => exchange.trailers(trailers),
-    onReset: (error) => exchange.reset(error),
-    onWritable: () => undefined,
+  if (wire === 'h2') {
+    const shared = connectHttp2(transport, { clock: systemClock, recorder });
+    free.push(shared);
+    return shared;
+  }
+  const own = connectHttp1(transport, { recorder });
+  own.onChange = () => {
+    if (own.available > 0) free.push(own);
   };
+  return own;
 }
 
-const toUpstream = (exchange: Downstream, upstream: Upstream): RequestReceiver => ({
-  onData(chunk, end) {
-    upstream.write(chunk, end);
-    exchange.consumed(chunk.length);
-  },
-  onTrailers: (trailers) => upstream.trailers(trailers),
-  onReset: (error) => upstream.reset(error),
-  onWritable: () => undefined,
-  onDone: () => undefined,
-});
+/** Classes, as in the sidecar: closures for each request would be no floor. */
+class ToDownstream implements ResponseReceiver {
+  upstream: Upstream | undefined = undefined;
+  private readonly exchange: Downstream;
+
+  constructor(exchange: Downstream) {
+    this.exchange = exchange;
+  }
+
+  onInterim(head: ResponseHead): void {
+    this.exchange.interim(head);
+  }
+
+  onHead(head: ResponseHead, end: boolean): void {
+    this.exchange.respond(head, end);
+  }
+
+  onData(chunk: Buffer, end: boolean): void {
+    this.exchange.write(chunk, end);
+    this.upstream?.consumed(chunk.length);
+  }
+
+  onTrailers(trailers: Headers): void {
+    this.exchange.trailers(trailers);
+  }
+
+  onReset(error: ProxyError): void {
+    this.exchange.reset(error);
+  }
+
+  onWritable(): void {}
+}
+
+class ToUpstream implements RequestReceiver {
+  private readonly exchange: Downstream;
+  private readonly upstream: Upstream;
+
+  constructor(exchange: Downstream, upstream: Upstream) {
+    this.exchange = exchange;
+    this.upstream = upstream;
+  }
+
+  onData(chunk: Buffer, end: boolean): void {
+    this.upstream.write(chunk, end);
+    this.exchange.consumed(chunk.length);
+  }
+
+  onTrailers(trailers: Headers): void {
+    this.upstream.trailers(trailers);
+  }
+
+  onReset(error: ProxyError): void {
+    this.upstream.reset(error);
+  }
+
+  onWritable(): void {}
+
+  onDone(): void {}
+}
 
 function dispatch(exchange: Downstream): void {
-  const receiver = toDownstream(exchange);
+  const receiver = new ToDownstream(exchange);
   const upstream = lease().open(exchange.head, exchange.endOfRequest, receiver);
   receiver.upstream = upstream;
-  exchange.receiver = toUpstream(exchange, upstream);
+  exchange.receiver = new ToUpstream(exchange, upstream);
 }
 
 let accepted = 0;

@@ -107,7 +107,7 @@ function render(all: Stored): void {
   const results = sections.length === 0 ? 'Nothing has been measured yet.\n' : sections.join('\n');
   writeFileSync(
     page,
-    readFileSync(template, 'utf8').replace('{{results}}\n', () => results),
+    readFileSync(template, 'utf8').replace('{{results}}\n', () => `${results}\n`),
   );
 }
 
