@@ -22,6 +22,7 @@ const { version, license, description, optionalDependencies } = JSON.parse(
 const programs = [
   'cli/main.ts',
   'sidecar/main.ts',
+  'sidecar/threads/data-thread.ts',
   'control-plane/main.ts',
   'injector/main.ts',
   'injector/redirect/main.ts',
@@ -35,14 +36,15 @@ const data = ['local/manifests', 'charts', 'README.md', 'LICENSE'] as const;
 
 /** The first program is the image's entry point. */
 const images: Readonly<Record<string, readonly [Program, ...Program[]]>> = {
-  sidecar: ['sidecar/main.ts'],
+  sidecar: ['sidecar/main.ts', 'sidecar/threads/data-thread.ts'],
   'control-plane': ['control-plane/main.ts'],
   injector: ['injector/main.ts', 'injector/redirect/main.ts'],
 };
 
 /** Packages that must not be loaded at start: memory that every pod would pay. What is imported later may hold them. */
 const tooHeavy: Readonly<Partial<Record<Program, readonly string[]>>> = {
-  'sidecar/main.ts': ['zod', '@kubernetes/client-node', '@opentelemetry'],
+  'sidecar/main.ts': ['zod', '@kubernetes/client-node', '@opentelemetry', '@grpc', 'yaml', 'opossum'],
+  'sidecar/threads/data-thread.ts': ['zod', '@opentelemetry', '@grpc', 'yaml', '@bufbuild/protobuf'],
 };
 
 /** CommonJS inside an ES module bundle still calls `require` for Node's own modules. */

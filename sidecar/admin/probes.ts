@@ -1,7 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
-import { credentials, status as grpcStatus, Metadata, makeGenericClientConstructor } from '@grpc/grpc-js';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 
 /** A probe as the pod's author wrote it, ports resolved to numbers; from WEFT_PROBES. */
@@ -112,7 +111,10 @@ const healthCheck = {
 } as const;
 const SERVING = 1;
 
-function grpcProbe(podIp: string, port: number, service: string, timeoutMs: number): Promise<ProbeOutcome> {
+async function grpcProbe(podIp: string, port: number, service: string, timeoutMs: number): Promise<ProbeOutcome> {
+  // Only here: whoever has no such probe shall not pay for it.
+  const grpc = await import('@grpc/grpc-js');
+  const { credentials, status: grpcStatus, Metadata, makeGenericClientConstructor } = grpc;
   const Client = makeGenericClientConstructor(healthCheck, 'Health');
   const client = new Client(`${podIp.includes(':') ? `[${podIp}]` : podIp}:${port}`, credentials.createInsecure());
   return new Promise((resolve) => {

@@ -171,5 +171,6 @@ if (parentPort !== null) {
   port.on('message', (message: ToData) => {
     if (!thread.receive(message)) port.close();
   });
-  await thread.listen();
+  // Not awaited: messages come only after this module has been evaluated, and listeners come by message.
+  void thread.listen();
 }

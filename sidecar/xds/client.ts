@@ -1,5 +1,4 @@
 import { create } from '@bufbuild/protobuf';
-import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
@@ -15,7 +14,14 @@ import { decodeHeld, encodeHeld, openSnapshot, type SnapshotStore, sealSnapshot 
 import { XdsSource } from './source.ts';
 import { type Change, RESOURCE_KINDS } from './table-source.ts';
 
-export type AdsStream = ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
+/** What is used of gRPC's bidirectional stream. */
+export interface AdsStream {
+  write(request: DeltaDiscoveryRequest): unknown;
+  cancel(): void;
+  on(event: 'data', listener: (response: DeltaDiscoveryResponse) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'end', listener: () => void): unknown;
+}
 
 export interface XdsClientOptions {
   /** Opens the stream with fresh credentials; called again after each loss. */
