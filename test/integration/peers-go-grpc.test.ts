@@ -56,8 +56,8 @@ for (const wire of ['http2', 'http1'] as const) {
     });
 
     after(async () => {
-      await pair.stop();
-      await server.stop();
+      await pair?.stop();
+      await server?.stop();
     });
 
     for (const name of cases) {
@@ -84,8 +84,8 @@ describe('a server that sends GOAWAY, dies, and is gone', () => {
     try {
       assert.deepEqual(await goCalls(pair.port, 'goaway'), { goaway: '' });
     } finally {
-      await pair.stop();
-      await server.stop();
+      await pair?.stop();
+      await server?.stop();
     }
   });
 
@@ -96,12 +96,12 @@ describe('a server that sends GOAWAY, dies, and is gone', () => {
     try {
       const client = await startGoClient(pair.port, 'broken-stream');
       await client.until('a call', () => client.stdout.includes('talking'));
-      await server.stop();
+      await server?.stop();
       assert.deepEqual(await outcomesOf(client, 'broken-stream'), { 'broken-stream': '' });
       assert.deepEqual(await goCalls(pair.port, 'own-error'), { 'own-error': '' });
     } finally {
-      await pair.stop();
-      await server.stop();
+      await pair?.stop();
+      await server?.stop();
     }
   });
 });

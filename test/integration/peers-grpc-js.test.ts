@@ -122,9 +122,9 @@ describe('grpc-js to grpc-js', () => {
   });
 
   after(async () => {
-    client.close();
-    await pair.stop();
-    server.stop();
+    client?.close();
+    await pair?.stop();
+    server?.stop();
   });
 
   calls(() => client);
@@ -149,9 +149,9 @@ describe('grpc-js to Go', () => {
   });
 
   after(async () => {
-    client.close();
-    await pair.stop();
-    await server.stop();
+    client?.close();
+    await pair?.stop();
+    await server?.stop();
   });
 
   calls(() => client);

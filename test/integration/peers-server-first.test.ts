@@ -36,8 +36,8 @@ describe('SMTP: aiosmtpd and smtplib of Python', () => {
   });
 
   after(async () => {
-    await pair.stop();
-    await server.stop();
+    await pair?.stop();
+    await server?.stop();
   });
 
   test('a mail of 2 MB arrives as it was sent', async () => {
@@ -60,8 +60,8 @@ describe('a greeting as MySQL sends it', () => {
   });
 
   after(async () => {
-    await pair.stop();
-    await origin.close();
+    await pair?.stop();
+    await origin?.close();
   });
 
   test('comes before the client has said anything, and what it answers goes through', async () => {

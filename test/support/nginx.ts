@@ -22,9 +22,9 @@ export function accepts(ip: string, port: number): Promise<boolean> {
 
 /**
  * A real nginx with its own configuration: the files of `<folder>/www` below `/`, PUT below `/upload/`, and what it saw of the
- * request below `/echo`.
+ * request below `/echo`. On `http2Port` it speaks HTTP/2 without TLS, and nothing else.
  */
-export async function startNginx(folder: string, port: number): Promise<Nginx> {
+export async function startNginx(folder: string, port: number, http2Port?: number): Promise<Nginx> {
   const www = join(folder, 'www');
   mkdirSync(join(www, 'upload'), { recursive: true });
   const file = join(folder, 'nginx.conf');
@@ -38,6 +38,7 @@ http {
   ${paths.join(' ')}
   server {
     listen 127.0.0.1:${port}; listen [::1]:${port} ipv6only=on;
+    ${http2Port === undefined ? '' : `listen 127.0.0.1:${http2Port} http2;`}
     root ${www};
     location /upload/ { dav_methods PUT DELETE; create_full_put_path on; }
     location /echo { return 200 "$request_method $request_uri $http_host $http_x_mixed\\n"; }

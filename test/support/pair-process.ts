@@ -26,7 +26,9 @@ async function isFree(port: number, ip: string): Promise<boolean> {
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 1_000; tries++) {
     nextPort = nextPort >= PORT_MAX ? PORT_MIN : nextPort + 1;
-    if ((await isFree(nextPort, '127.0.0.1')) && (await isFree(nextPort, '::1'))) return nextPort;
+    // Others may ask while this one is tried.
+    const port = nextPort;
+    if ((await isFree(port, '127.0.0.1')) && (await isFree(port, '::1'))) return port;
   }
   throw new Error(`no free port from ${PORT_MIN} to ${PORT_MAX}`);
 }

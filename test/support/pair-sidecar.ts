@@ -34,7 +34,12 @@ export const runSidecar = (folder: string, text: string, ...more: readonly strin
 /** A sidecar that serves. */
 export async function startSidecar(folder: string, text: string): Promise<Program> {
   const program = runSidecar(folder, text);
-  await program.until('serving', () => program.stderr.includes(' serving '));
+  try {
+    await program.until('serving', () => program.stderr.includes(' serving '));
+  } catch (error) {
+    await program.stop();
+    throw error;
+  }
   return program;
 }
 

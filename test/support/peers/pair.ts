@@ -61,10 +61,11 @@ interface Sides {
 }
 
 async function start(folder: string, { port, clientAdmin, server, client }: Sides): Promise<PeerPair> {
-  const [serverProgram, clientProgram] = await Promise.all([
-    startSidecar(folder, server(await freePort())),
-    startSidecar(folder, client(clientAdmin)),
-  ]);
+  const serverProgram = await startSidecar(folder, server(await freePort()));
+  const clientProgram = await startSidecar(folder, client(clientAdmin)).catch(async (error: unknown) => {
+    await serverProgram.stop();
+    throw error;
+  });
   return {
     port,
     clientAdmin,
