@@ -79,7 +79,7 @@ describe('HPACK encoder', () => {
 
   test('values that change each time leave the table alone', () => {
     const encoder = newEncoder();
-    for (const name of ['content-length', 'date', 'etag']) {
+    for (const name of ['age', 'if-none-match', 'range']) {
       assert.ok(isWithoutIndexing(firstOctet(encoder, name, '1234567')), name);
     }
     assert.ok(isWithoutIndexing(firstOctet(encoder, ':path', '/search?q=1')));

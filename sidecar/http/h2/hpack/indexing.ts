@@ -18,11 +18,11 @@ export type Indexing = (typeof Indexing)[keyof typeof Indexing];
 /** Secrets below this length are never indexed. */
 export const SHORT_SECRET_CHARS = 20;
 
+/** Not among them: `date`, `content-length` and others that stay the same for a while; the encoder sees when they do not. */
 const WITHOUT_NAMES =
-  'content-length content-range date etag age if-none-match if-modified-since if-match if-unmodified-since if-range ' +
-  'last-modified range location x-request-id x-correlation-id x-amzn-trace-id traceparent tracestate x-b3-traceid ' +
-  'x-b3-spanid x-b3-parentspanid b3 grpc-timeout grpc-message x-envoy-upstream-service-time x-response-time ' +
-  'x-runtime sec-websocket-key sec-websocket-accept';
+  'content-range age if-none-match if-modified-since if-match if-unmodified-since if-range range x-request-id ' +
+  'x-correlation-id x-amzn-trace-id traceparent tracestate x-b3-traceid x-b3-spanid x-b3-parentspanid b3 grpc-timeout ' +
+  'grpc-message x-envoy-upstream-service-time x-response-time x-runtime sec-websocket-key sec-websocket-accept';
 
 const indexingOf = new Map<string, Indexing>([
   ['authorization', Indexing.NEVER],
