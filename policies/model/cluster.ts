@@ -12,6 +12,10 @@ export interface Cluster {
         readonly kind: 'strict-dns';
         readonly hosts: readonly { readonly host: string; readonly port: number }[];
         readonly refreshMs: number;
+        /** Addresses that count; absent: both families. */
+        readonly family?: 'v4' | 'v6' | 'v4-preferred';
+        /** Envoy's LOGICAL_DNS: one address of the name, whichever comes first. */
+        readonly first?: boolean;
       }
     /** The connection's original destination, or of the Address that it stands for. */
     | { readonly kind: 'original-dst' };

@@ -8,6 +8,7 @@ import type { CircuitBreakers } from './gen/envoy/config/cluster/v3/circuit_brea
 import {
   type Cluster as ClusterMessage,
   Cluster_DiscoveryType as Discovery,
+  Cluster_DnsLookupFamily as Family,
   Cluster_LbPolicy as LbPolicy,
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import type { Http2ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
@@ -69,8 +70,9 @@ function decodePanic({ commonLbConfig }: ClusterMessage, at: At): number {
 function decodeDiscovery(message: ClusterMessage, at: At): Cluster['discovery'] {
   const type = message.clusterDiscoveryType.case === 'type' ? message.clusterDiscoveryType.value : Discovery.STATIC;
   const here = at.field('load_assignment');
-  const inline = type === Discovery.STATIC || type === Discovery.STRICT_DNS;
-  if (message.loadAssignment !== undefined && !inline) here.fail('is for STATIC and STRICT_DNS', undefined);
+  const inline = type === Discovery.STATIC || type === Discovery.STRICT_DNS || type === Discovery.LOGICAL_DNS;
+  if (message.loadAssignment !== undefined && !inline)
+    here.fail('is for STATIC, STRICT_DNS and LOGICAL_DNS', undefined);
   if (message.edsClusterConfig !== undefined && type !== Discovery.EDS) {
     at.field('eds_cluster_config').fail('is for EDS', undefined);
   }
@@ -87,16 +89,43 @@ function decodeDiscovery(message: ClusterMessage, at: At): Cluster['discovery'] 
         loadAssignment === undefined ? here.fail('is required', undefined) : decodeEndpoints(loadAssignment, here);
       return { kind: 'static', assignment: assignment ?? { clusterName: '', endpoints: [] } };
     }
+    case Discovery.LOGICAL_DNS:
     case Discovery.STRICT_DNS: {
       const rate = at.field('dns_refresh_rate');
       const refreshMs = decodeDuration(message.dnsRefreshRate, DNS_REFRESH_DEFAULT_MS, rate);
       if (refreshMs < 1) rate.fail('has to be at least 1 ms', undefined);
-      return { kind: 'strict-dns', hosts: decodeHosts(message.loadAssignment, here), refreshMs };
+      const hosts = decodeHosts(message.loadAssignment, here);
+      const logical = type === Discovery.LOGICAL_DNS;
+      if (logical && hosts.length !== 1) here.fail('one name is wanted for LOGICAL_DNS', undefined);
+      return {
+        kind: 'strict-dns',
+        hosts,
+        refreshMs,
+        ...decodeFamily(message, at),
+        ...(logical ? { first: true } : {}),
+      };
     }
     case Discovery.ORIGINAL_DST:
       return { kind: 'original-dst' };
     default:
       return at.field('type').fail(`discovery type ${type} is not supported by Weft`, { kind: 'original-dst' });
+  }
+}
+
+/** AUTO and ALL: both families, as the runtime orders them. */
+function decodeFamily({ dnsLookupFamily: family }: ClusterMessage, at: At): { family?: 'v4' | 'v6' | 'v4-preferred' } {
+  switch (family) {
+    case Family.AUTO:
+    case Family.ALL:
+      return {};
+    case Family.V4_ONLY:
+      return { family: 'v4' };
+    case Family.V6_ONLY:
+      return { family: 'v6' };
+    case Family.V4_PREFERRED:
+      return { family: 'v4-preferred' };
+    default:
+      return at.field('dns_lookup_family').fail(`family ${family} is not known`, {});
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type Cluster_TransportSocketMatchSchema,
   type ClusterSchema,
   Cluster_DiscoveryType as Discovery,
+  Cluster_DnsLookupFamily as Family,
   Cluster_LbPolicy as LbPolicy,
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
@@ -26,6 +27,8 @@ const balancers = {
   'round-robin': LbPolicy.ROUND_ROBIN,
   random: LbPolicy.RANDOM,
 } as const;
+
+const families = { v4: Family.V4_ONLY, v6: Family.V6_ONLY, 'v4-preferred': Family.V4_PREFERRED } as const;
 
 export function encodeCluster(cluster: Cluster): ClusterInit {
   return {
@@ -47,7 +50,10 @@ export function encodeCluster(cluster: Cluster): ClusterInit {
 function encodeDiscovery({
   name,
   discovery,
-}: Cluster): Pick<ClusterInit, 'clusterDiscoveryType' | 'edsClusterConfig' | 'loadAssignment' | 'dnsRefreshRate'> {
+}: Cluster): Pick<
+  ClusterInit,
+  'clusterDiscoveryType' | 'edsClusterConfig' | 'loadAssignment' | 'dnsRefreshRate' | 'dnsLookupFamily'
+> {
   switch (discovery.kind) {
     case 'eds':
       return {
@@ -61,7 +67,11 @@ function encodeDiscovery({
       };
     case 'strict-dns':
       return {
-        clusterDiscoveryType: { case: 'type', value: Discovery.STRICT_DNS },
+        clusterDiscoveryType: {
+          case: 'type',
+          value: discovery.first === true ? Discovery.LOGICAL_DNS : Discovery.STRICT_DNS,
+        },
+        dnsLookupFamily: discovery.family === undefined ? Family.ALL : families[discovery.family],
         dnsRefreshRate: encodeDuration(discovery.refreshMs),
         loadAssignment: {
           clusterName: name,

@@ -1,5 +1,5 @@
 import type { Cancel } from '@weft/policies/kit/clock';
-import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
+import { type Cluster, defaultClusterLimits, type EndpointAssignment } from '@weft/policies/model/cluster';
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
 import type { Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
 import type { ProxyError } from '../http/errors.ts';
@@ -135,9 +135,8 @@ export class ClusterManager {
       else if (lookup.state === 'absent') runtime.setEndpoints({ clusterName: name, endpoints: [] });
     } else if (discovery.kind === 'strict-dns') {
       const ports = { resolve: this.deps.resolveHost, clock: this.deps.clock, recorder: this.deps.recorder };
-      const dns = new StrictDns(name, discovery.hosts, discovery.refreshMs, ports, (endpoints) => {
-        runtime.setEndpoints(endpoints);
-      });
+      const update = (endpoints: EndpointAssignment): void => runtime.setEndpoints(endpoints);
+      const dns = new StrictDns(name, discovery.hosts, discovery.refreshMs, ports, update, discovery);
       this.dns.set(runtime, dns);
       dns.start();
     }

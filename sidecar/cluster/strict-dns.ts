@@ -1,6 +1,7 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Endpoint, EndpointAssignment } from '@weft/policies/model/cluster';
 import type { Recorder } from '../telemetry/record.ts';
+import { chosenAddresses } from './dns-addresses.ts';
 
 /** Port to name resolution: all addresses of both families, canonical text; an error is counted, never thrown. */
 export type ResolveHost = (
@@ -27,6 +28,7 @@ export class StrictDns {
   private readonly recorder: Recorder;
   private readonly update: (assignment: EndpointAssignment) => void;
   private readonly clusterName: string;
+  private readonly rules: Parameters<typeof chosenAddresses>[1];
   private readonly answers = new Map<string, readonly string[]>();
   private outstanding = 0;
   private stopped = false;
@@ -38,6 +40,7 @@ export class StrictDns {
     refreshMs: number,
     ports: { readonly resolve: ResolveHost; readonly clock: Clock; readonly recorder: Recorder },
     update: (assignment: EndpointAssignment) => void,
+    rules: Parameters<typeof chosenAddresses>[1] = {},
   ) {
     this.clusterName = clusterName;
     this.hosts = hosts;
@@ -46,6 +49,7 @@ export class StrictDns {
     this.clock = ports.clock;
     this.recorder = ports.recorder;
     this.update = update;
+    this.rules = rules;
   }
 
   start(): void {
@@ -71,7 +75,7 @@ export class StrictDns {
   private finish(): void {
     const endpoints: Endpoint[] = [];
     for (const { host, port } of this.hosts) {
-      for (const ip of this.answers.get(host) ?? []) {
+      for (const ip of chosenAddresses(this.answers.get(host) ?? [], this.rules)) {
         endpoints.push({
           address: { ip, port },
           weight: 1,
