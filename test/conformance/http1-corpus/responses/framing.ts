@@ -61,6 +61,8 @@ const wrongChunks: readonly (readonly [name: string, bytes: string, body: string
   ['a sign', '-5\r\nhello\r\n', ''],
   ['a blank after the size', '5 \r\nhello\r\n', ''],
   ['bare LF after the size', '5\nhello\r\n', ''],
+  ['an octet for the LF after the size', '5\rXhello\r\n', ''],
+  ['an octet for the CR after the data', '5\r\nhelloX\n', 'hello'],
   ['an overflow', 'ffffffffffffffff\r\nhello\r\n', ''],
   ['bare LF in an extension', '5;a\nhello\r\n', ''],
 ];
