@@ -10,7 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { startEnvoy } from '../support/envoy.ts';
 import { type At, bootstrap, cluster, httpListener, type JsonObject, typed } from '../support/pair-bootstrap.ts';
 import { freePort, type Program } from '../support/pair-process.ts';
-import { adminPage, startSidecar, testFolder } from '../support/pair-sidecar.ts';
+import { adminPage, adminPost, startSidecar, testFolder } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 interface Proxy {
@@ -62,17 +62,6 @@ function send(port: number, path: string, body = '', headers: Record<string, str
       },
     );
     sent.on('error', reject).end(body);
-  });
-}
-
-function post(port: number, path: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    request({ port, host: '127.0.0.1', path, method: 'POST', agent: false }, (response) => {
-      response.resume();
-      response.on('end', () => resolve(response.statusCode ?? 0));
-    })
-      .on('error', reject)
-      .end();
   });
 }
 
@@ -396,13 +385,13 @@ describe('admin', { timeout: 60_000 }, () => {
         assert.deepEqual([path, code, body], [path, 405, 'Method GET not allowed, POST required.']);
       }
       assert.equal((await adminPage(adminPort, '/nothing')).status, 404);
-      assert.equal(await post(adminPort, '/healthcheck/fail'), 200);
+      assert.equal(await adminPost(adminPort, '/healthcheck/fail'), 200);
       assert.equal((await adminPage(adminPort, '/ready')).status, 503);
-      assert.equal(await post(adminPort, '/healthcheck/ok'), 200);
+      assert.equal(await adminPost(adminPort, '/healthcheck/ok'), 200);
       assert.equal((await adminPage(adminPort, '/ready')).status, 200);
-      assert.equal(await post(adminPort, '/reset_counters'), 200);
+      assert.equal(await adminPost(adminPort, '/reset_counters'), 200);
       assert.doesNotMatch((await adminPage(adminPort, '/stats')).text, /^cluster\.app\.upstream_rq_total: [1-9]/m);
-      assert.equal(await post(adminPort, '/quitquitquit'), 200);
+      assert.equal(await adminPost(adminPort, '/quitquitquit'), 200);
     }
     await waitFor('both to end', () => [weft, envoy].every(({ program }) => program.ended) || undefined);
   });

@@ -1,6 +1,6 @@
 /** Real `weft sidecar -c` processes. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import { get } from 'node:http';
+import { get, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -79,5 +79,17 @@ export function adminPage(port: number, path: string): Promise<{ readonly status
       });
       response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
     }).once('error', reject);
+  });
+}
+
+/** Asks the admin interface to change something; the status. */
+export function adminPost(port: number, path: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', port, path, method: 'POST', agent: false, timeout: 5_000 }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode ?? 0));
+    })
+      .on('error', reject)
+      .end();
   });
 }
