@@ -316,9 +316,12 @@ test('TLS of the application’s own passes untouched where no rule forbids it, 
     assert.ok((await open.listeners.start()).ok);
     const port = open.listeners.stats()[0]?.addresses[0]?.port ?? 0;
     for (const alpn of ['h2', 'acme']) assert.equal(await overTls(port, undefined, [alpn], ''), `${alpn} ok\n`);
-    // Silent in both directions until the server speaks: opaque after the detection time.
+    // Silent in both directions: noticed after the detection time, and left open, since either may still speak.
+    const silences = (): number => recorder.events.filter((event) => event === 'listener.detect_timeout').length;
+    const before = silences();
     const silent = connect(port, '127.0.0.1');
-    await waitFor('the connection to be carried', () => recorder.tcpOpen > 0 || undefined);
+    await waitFor('the silence to be noticed', () => silences() > before || undefined);
+    assert.equal(silent.closed, false);
     silent.destroy();
   } finally {
     open.listeners.close();
