@@ -74,6 +74,21 @@ const places = (program: Program): Plugin => ({
   },
 });
 
+/**
+ * Node's own modules as CommonJS: as ES modules every getter of theirs is read at once, and that of `node:http` for
+ * WebSocket alone loads a whole HTTP client that nothing here uses.
+ */
+const builtins: Plugin = {
+  name: 'builtins',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin' }));
+    onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+      loader: 'js',
+    }));
+  },
+};
+
 /** Files that a program loads before its first line runs. */
 function loadedAtStart({ outputs }: Metafile, entry: string): readonly string[] {
   const files = new Set([entry]);
@@ -111,14 +126,11 @@ async function bundle(program: Program): Promise<readonly string[]> {
     format: 'esm',
     minifySyntax: true,
     minifyWhitespace: true,
-    // Error messages and stack traces keep their names.
-    keepNames: true,
     // A crash prints the line it is in.
     lineLimit: 200,
     legalComments: 'linked',
     banner: { js: banner },
-    external: ['node:*'],
-    plugins: [places(program)],
+    plugins: [builtins, places(program)],
     logLevel: 'warning',
   });
   checkWeight(program, metafile);
