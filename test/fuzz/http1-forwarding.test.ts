@@ -23,7 +23,7 @@ const seed = Number(process.env['WEFT_SEED'] ?? Date.now() % 2 ** 31);
 const HEAP_GROWTH_BYTES_MAX = 200_000_000;
 const METHODS_OF_NODE = new Set(['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE']);
 
-/** Found by this test, and kept: changes of the parsers are tried on them first. */
+/** Tried first. What this test finds is kept here. */
 const found: readonly string[] = [
   'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer_Encoding: chunked\r\n\r\nhello',
   'GET / HTTP/1.1\r\nHost: a\r\nConnection: content-length\r\nContent-Length: 5\r\n\r\nhello',

@@ -9,6 +9,7 @@ import { startSidecar, testFolder } from '../../support/pair-sidecar.ts';
 
 export interface CorpusSidecar {
   readonly folder: string;
+  readonly port: number;
   connect(): Duplex;
   stop(): Promise<void>;
 }
@@ -44,6 +45,7 @@ export async function startCorpusSidecar(name: string, accept: (stream: Duplex) 
   );
   return {
     folder,
+    port,
     connect: () => connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true }),
     async stop() {
       await program.stop();
