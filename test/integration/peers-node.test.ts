@@ -50,7 +50,7 @@ async function readSlowly(stream: AsyncIterable<Buffer>): Promise<number> {
 }
 
 for (const { wire, application } of PAIRS) {
-  describe(`${wire} between the sidecars, ${application} to the application`, () => {
+  describe(`${wire} between the sidecars, ${application} to the application`, { timeout: 60_000 }, () => {
     let origin: NodeOrigin;
     let pair: PeerPair;
     let session: ClientHttp2Session;
@@ -110,11 +110,12 @@ for (const { wire, application } of PAIRS) {
     test('early hints come before the answer', async () => {
       const sent = send('GET', '/hints');
       const hints = once(sent, 'information');
+      const answered = answerTo(sent);
       sent.end();
       const [information]: { statusCode: number; headers: IncomingHttpHeaders }[] = await hints;
       assert.equal(information?.statusCode, 103);
       assert.match(String(information?.headers['link']), /style\.css/);
-      (await answerTo(sent)).resume();
+      (await answered).resume();
       const stream = session.request({ ':path': '/hints' });
       const [head]: IncomingHttpHeaders[] = await once(stream, 'headers');
       assert.equal(head?.[constants.HTTP2_HEADER_STATUS], 103);
@@ -126,7 +127,8 @@ for (const { wire, application } of PAIRS) {
         const sent = send('GET', `/echo/${i}`);
         sent.end();
         const stream = session.request({ ':path': `/echo/${i}` });
-        return [String(await read(await answerTo(sent))), String(await read(stream))];
+        const both = await Promise.all([answerTo(sent).then(read), read(stream)]);
+        return both.map(String);
       });
       const want = `GET /echo/`;
       for (const [i, [one, two]] of (await Promise.all(many)).entries()) {
