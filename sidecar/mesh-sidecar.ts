@@ -13,6 +13,7 @@ import { IdentityManager } from './identity/manager.ts';
 import { StateDir } from './identity/state-dir.ts';
 import type { OverloadMonitor } from './overload/monitor.ts';
 import { processOverload } from './overload/process.ts';
+import { trimWhenIdle } from './overload/trim.ts';
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 import type { DataThreads } from './threads/data-threads.ts';
 import type { ThreadPool } from './threads/pool.ts';
@@ -198,6 +199,7 @@ class MeshSidecar {
     const started = await threads.start();
     if (!started.ok) return err(started.error);
     overload.start();
+    trimWhenIdle(this.ports.clock, () => threads.listeners());
     this.listening = true;
     return ok(undefined);
   }

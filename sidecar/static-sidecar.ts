@@ -10,6 +10,7 @@ import { startBootstrapThreads } from './bootstrap/threads.ts';
 import type { ProcessPorts } from './mesh-sidecar.ts';
 import { hostPort } from './net/connection-record.ts';
 import { processOverload } from './overload/process.ts';
+import { trimWhenIdle } from './overload/trim.ts';
 import type { DataThreads } from './threads/data-threads.ts';
 
 const DRAIN_MS_MAX = 10_000;
@@ -78,6 +79,7 @@ export async function runStaticSidecar(
   if (!started.ok) return err([started.error]);
   state.listening = true;
   overload.start();
+  trimWhenIdle(clock, () => made.value.listeners());
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
   log(`serving ${bootstrap.listeners.map((listener) => listener.name).join(', ')}`);
   return ok(undefined);

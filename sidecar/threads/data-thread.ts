@@ -8,6 +8,7 @@ import { createBlock, SlotShare } from '../cluster/shared-slots.ts';
 import { createDataPlane, type DataPlane, type ThreadSharing } from '../data-plane.ts';
 import { OverloadMonitor } from '../overload/monitor.ts';
 import { heapReading } from '../overload/readings.ts';
+import { trimWhenIdle } from '../overload/trim.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import type { Answers, DataThreadSetup, NamedBlock, ToControl, ToData } from './protocol.ts';
 import { ReplicaCertificates } from './replica-certificates.ts';
@@ -28,6 +29,7 @@ class DataThread {
   private readonly overload: OverloadMonitor;
   private readonly clusterBlocks: Map<string, SharedArrayBuffer>;
   private readonly plane: DataPlane;
+  private cancelTrim: () => void = () => undefined;
 
   constructor(setup: DataThreadSetup, post: (message: ToControl) => void) {
     this.post = post;
@@ -70,6 +72,7 @@ class DataThread {
 
   async listen(): Promise<void> {
     const started = await this.plane.listeners.start();
+    if (started.ok) this.cancelTrim = trimWhenIdle(systemClock, () => this.plane.listeners.stats());
     this.post(started.ok ? { kind: 'listening' } : { kind: 'failed', reason: started.error });
   }
 
@@ -147,6 +150,7 @@ class DataThread {
 
   private async close(): Promise<void> {
     this.overload.close();
+    this.cancelTrim();
     this.plane.listeners.close();
     this.plane.clusters.close();
     this.spans.close();
