@@ -129,7 +129,8 @@ export class ClientStream extends H2Stream implements Upstream {
       this.enqueue(chunk);
       this.endQueued = end;
     }
-    this.producerWaits = this.queuedBytes >= QUEUE_BYTES_MAX;
+    // Stays until `onWritable`: who is told to wait is owed that call, however much has left in between.
+    if (this.queuedBytes >= QUEUE_BYTES_MAX) this.producerWaits = true;
     return !this.producerWaits;
   }
 

@@ -106,7 +106,8 @@ export class ServerStream extends H2Stream implements Downstream {
       }
     }
     this.owner.session.sendData(this, this.bodyless ? EMPTY : chunk, end);
-    this.producerWaits = this.queuedBytes >= QUEUE_BYTES_MAX;
+    // Stays until `onWritable`: who is told to wait is owed that call, however much has left in between.
+    if (this.queuedBytes >= QUEUE_BYTES_MAX) this.producerWaits = true;
     return !this.producerWaits;
   }
 
