@@ -88,6 +88,36 @@ describe('HTTP/2 server: peers that do not read, exchanges that do not consume',
     assert.deepEqual(writable, [1]);
   });
 
+  test('who was told to wait is told to go on, also when some has left in between', async () => {
+    const exchanges: Downstream[] = [];
+    let writable = 0;
+    const { socket, peer } = serveStuck((exchange) => {
+      exchanges.push(exchange);
+      exchange.receiver = {
+        onData: () => undefined,
+        onTrailers: () => undefined,
+        onReset: () => undefined,
+        onWritable: () => writable++,
+        onDone: () => undefined,
+      };
+      exchange.respond({ status: 200, reason: '', headers: exchange.head.headers, contentLength: -1 }, false);
+    });
+    socket.drain();
+    socket.push(Buffer.concat([settings(4, 0), peer.get(1)]));
+    await turn();
+    assert.equal(exchanges[0]?.write(Buffer.alloc(70_000), false), false);
+    socket.push(frame(F.WINDOW_UPDATE, 0, 1, uint32(20_000)));
+    await turn();
+    await turn();
+    // Less than the bound is queued now, and the first piece is not given back yet.
+    assert.equal(exchanges[0]?.write(Buffer.alloc(1_000), false), false);
+    assert.equal(writable, 0);
+    socket.push(frame(F.WINDOW_UPDATE, 0, 1, uint32(100_000)));
+    await turn();
+    await turn();
+    assert.equal(writable, 1);
+  });
+
   test('a peer that reads nothing for too long is given up', async () => {
     const { socket, peer, clock, recorder } = serveStuck((exchange) => answer(exchange, 200, 'x'.repeat(500_000)));
     socket.push(peer.get(1));
