@@ -97,6 +97,17 @@ describe('deadlines', () => {
     }
   });
 
+  test('a server that resets the call when the deadline comes is no reason of its own', () => {
+    const { world, call, server } = shop({ retry: { ...policy, on: ['unavailable', 'reset'] } });
+    server.connectMs = 199.5;
+    server.handler = () => 'reset';
+    const exchange = call(['grpc-timeout', '200m']);
+    world.clock.advance(199.8);
+    assert.equal(exchange.response?.headers.get('grpc-status'), '4');
+    assert.equal(world.recorder.records[0]?.attempts, 1);
+    assert.equal(world.recorder.records[0]?.flag, 'UT');
+  });
+
   test('none left is refused at once; one that cannot be read is left to the application', () => {
     const { world, call, server } = shop();
     assert.equal(call(['grpc-timeout', '0m']).response?.headers.get('grpc-status'), '4');

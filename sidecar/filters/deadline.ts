@@ -28,3 +28,16 @@ export function limitTime(chain: Chain, call: GrpcCall | undefined, timeout: Tim
   if (call?.hasDeadline !== true) chain.timeouts.arm(timeout, timeoutMs);
   else if (call.bound(chain.deps.clock.nowMs() + timeoutMs)) chain.timeouts.arm(timeout, stepMs(timeoutMs));
 }
+
+/** Clocks of two processes and timers of one agree no better. */
+const OVERDUE_SLACK_MS = 1;
+
+/**
+ * Why an attempt failed. A server whose deadline is that of the client resets the call when it has passed, perhaps
+ * before the timeout here fires: the deadline was the cause, as clients of gRPC conclude too.
+ */
+export function overdue(chain: Chain, call: GrpcCall, error: ProxyError): ProxyError {
+  const passed = chain.deps.clock.nowMs() >= call.deadlineMs - OVERDUE_SLACK_MS;
+  if (!passed || error.source !== 'upstream') return error;
+  return call.bounded ? requestTimedOut : deadlineExceeded;
+}

@@ -13,7 +13,7 @@ import type { CompiledRoute, RouteTable } from '../route/table.ts';
 import { Attempt } from './attempt.ts';
 import type { Chain } from './chain.ts';
 import { RequestContext } from './context.ts';
-import { awaitDeadline, beginCall, limitTime } from './deadline.ts';
+import { awaitDeadline, beginCall, limitTime, overdue } from './deadline.ts';
 import { peerIsPending, pickHost } from './endpoint.ts';
 import { exchangeEnded, malformedPath, noBackend, noRoute } from './errors.ts';
 import { isTunnelAccepted, rewriteRequest, rewriteResponse } from './forward.ts';
@@ -206,8 +206,9 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   }
 
   /** The attempt ended without a complete response. */
-  onAttemptFailed(attempt: Attempt, error: ProxyError): void {
+  onAttemptFailed(attempt: Attempt, cause: ProxyError): void {
     if (attempt !== this.attempt || this.over) return;
+    const error = this.context.call === undefined ? cause : overdue(this.chain, this.context.call, cause);
     this.attempt = undefined;
     this.body.detach();
     if (this.responded) {
