@@ -156,7 +156,8 @@ function contradiction(method: string, framing: number, scan: FieldScan): HeadEr
   return connectionError(scan.connection);
 }
 
-function onlyContinue(expect: string): boolean {
+/** Whether all that is expected is 100 (RFC 9110 section 10.1.1). */
+export function onlyContinue(expect: string): boolean {
   for (const item of expect.toLowerCase().split(',')) {
     const expectation = trimmed(item);
     if (expectation !== '' && expectation !== '100-continue') return false;

@@ -119,6 +119,7 @@ export class TrailerFields extends FieldCollector {
       case FieldKind.CONTENT_LENGTH:
       case FieldKind.TE:
       case FieldKind.EXPECT:
+      case FieldKind.FRAMING_ALIAS:
         this.fail('trailers', `${field.lower} in trailers`);
         return;
       default:

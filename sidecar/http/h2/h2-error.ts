@@ -60,6 +60,8 @@ const RULES = {
   'content-length': rule('message', PROTOCOL_ERROR, '9113 section 8.1.1'),
   trailers: rule('message', PROTOCOL_ERROR, '9113 section 8.1'),
   connect: rule('message', PROTOCOL_ERROR, '9113 section 8.5'),
+  expectation: rule('message', PROTOCOL_ERROR, '9110 section 10.1.1'),
+  'framing-alias': rule('message', PROTOCOL_ERROR, '3875 section 4.1.18'),
   'extended-connect': rule('message', PROTOCOL_ERROR, '8441 section 4'),
   status: rule('message', PROTOCOL_ERROR, '9113 section 8.3.2'),
   interim: rule('message', PROTOCOL_ERROR, '9113 section 8.1'),
@@ -88,14 +90,25 @@ export function h2ErrorOf(kind: H2ErrorKind, section: string, detail: string): H
 }
 
 export function requestError(error: H2Error): ProxyError {
-  const tooLarge = error.kind === 'head-too-large' || error.kind === 'too-many-fields';
   return {
     source: 'downstream',
     flag: 'DPE',
-    status: tooLarge ? 431 : 400,
+    status: requestStatus(error.kind),
     retry: 'no',
     detail: `malformed request: ${error.detail} (${error.section})`,
   };
+}
+
+function requestStatus(kind: H2ErrorKind): number {
+  switch (kind) {
+    case 'head-too-large':
+    case 'too-many-fields':
+      return 431;
+    case 'expectation':
+      return 417;
+    default:
+      return 400;
+  }
 }
 
 /** The request may have been carried out, so that only an idempotent one may be tried again. */

@@ -1,13 +1,17 @@
 import type { RequestHead } from '../exchange.ts';
 import { allOf, isAuthority, isToken, TARGET } from '../h1/chars.ts';
+import { onlyContinue } from '../h1/parse-request.ts';
 import { FieldCollector, type HeadLimits, printable } from './field-collector.ts';
-import { type H2Error, h2Error } from './h2-error.ts';
+import { type H2Error, h2Error, h2ErrorOf } from './h2-error.ts';
 import { type Field, FieldKind } from './hpack/field.ts';
 
 const METHOD_CHARS_MAX = 32;
 const PORT = /:\d+$/;
-/** RFC 9110 section 7.8: protocol names with versions; between sidecars a list of them, as HTTP/1 has it. */
-const PROTOCOL = /^[!#$%&'*+.^_`|~0-9A-Za-z/, -]{1,64}$/;
+const TRACE_SECTION = 'RFC 9110 section 9.3.8';
+/** RFC 9110 section 7.8: the name of one protocol, which may have a version. */
+const PROTOCOL = /^(?=.{1,64}$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?$/;
+/** RFC 9113 section 3.1 has withdrawn it; behind an HTTP/1 Upgrade it would hide requests from policy. */
+const CLEARTEXT_HTTP2 = 'h2c';
 
 /** Collects and judges the head of a request (RFC 9113 sections 8.2, 8.3 and 8.5, RFC 8441). One a connection. */
 export class RequestFields extends FieldCollector {
@@ -23,6 +27,7 @@ export class RequestFields extends FieldCollector {
   private host = '';
   private hosts = 0;
   private cookie = '';
+  private cookieSeen = false;
   private expectContinue = false;
   private validMethod = 'GET';
   private validAuthority: string | undefined = undefined;
@@ -43,6 +48,7 @@ export class RequestFields extends FieldCollector {
     this.host = '';
     this.hosts = 0;
     this.cookie = '';
+    this.cookieSeen = false;
     this.expectContinue = false;
   }
 
@@ -86,18 +92,26 @@ export class RequestFields extends FieldCollector {
         this.host = field.value;
         return;
       case FieldKind.COOKIE:
-        // RFC 9113 section 8.2.3: crumbs are one field again before they leave HTTP/2.
-        if (this.cookie === '') {
+        // RFC 9113 section 8.2.3: crumbs are one field again before they leave HTTP/2; empty ones add nothing.
+        if (!this.cookieSeen) {
+          this.cookieSeen = true;
           this.cookie = field.value;
           this.append(field);
-        } else {
+        } else if (this.cookie === '') {
+          this.cookie = field.value;
+          this.headers.set(field.name, this.cookie);
+        } else if (field.value !== '') {
           this.cookie += `; ${field.value}`;
           this.headers.set(field.name, this.cookie);
         }
         return;
       case FieldKind.EXPECT:
-        if (field.value.toLowerCase() === '100-continue') this.expectContinue = true;
-        else this.append(field);
+        // Read in another way further on, an expectation ends a request where it does not end (0.CL).
+        if (!onlyContinue(field.value)) this.fail('expectation', 'an expectation other than 100-continue');
+        else if (field.value !== '') this.expectContinue = true;
+        return;
+      case FieldKind.FRAMING_ALIAS:
+        this.fail('framing-alias', `${field.lower} frames the message where "_" is taken for "-"`);
         return;
       default:
         super.special(field);
@@ -112,6 +126,7 @@ export class RequestFields extends FieldCollector {
     const declared = this.contentLength === '' ? -1 : Number(this.contentLength);
     const contentLength = tunnel || (endStream && declared === -1) ? 0 : declared;
     if (endStream && contentLength > 0) this.fail('content-length', 'content-length without content');
+    if (this.method === 'TRACE' && !endStream) this.error ??= h2ErrorOf('method', TRACE_SECTION, 'TRACE with content');
     if (this.error !== undefined) return undefined;
     const connect = this.method === 'CONNECT';
     const extended = this.has(FieldKind.PROTOCOL);
@@ -150,6 +165,7 @@ export class RequestFields extends FieldCollector {
       // Between sidecars the method of an HTTP/1 Upgrade is kept.
       if (this.method !== 'CONNECT' && !this.mesh) return h2Error('extended-connect', ':protocol without CONNECT');
       if (!PROTOCOL.test(this.protocol)) return h2Error('extended-connect', ':protocol is not a protocol');
+      if (this.protocol.toLowerCase() === CLEARTEXT_HTTP2) return h2Error('extended-connect', ':protocol h2c');
     }
     if (!this.has(FieldKind.SCHEME)) return h2Error('pseudo-field', 'no :scheme');
     if (this.scheme !== 'http' && this.scheme !== 'https')

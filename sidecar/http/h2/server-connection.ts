@@ -240,7 +240,8 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
   refuse(stream: ServerStream, error: H2Error): void {
     const { recorder, direction, clock } = this.options;
     const proxyError = requestError(error);
-    const complete = proxyError.status === 431;
+    // Those are answers to a well-formed message, and the stream need not be reset after them.
+    const complete = proxyError.status !== 400;
     const text = Buffer.from(`${proxyError.detail}\n`, 'latin1');
     const headers = Headers.from(['content-type', 'text/plain']);
     stream.respond(

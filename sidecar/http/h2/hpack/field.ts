@@ -23,6 +23,8 @@ export const FieldKind = {
   EXPECT: 14,
   /** Name or value that RFC 9113 section 8.2.1 forbids, or octets that RFC 9110 section 5.5 has no place for. */
   INVALID: 15,
+  /** Frames a message for applications that take `_` for `-` (RFC 3875 section 4.1.18). */
+  FRAMING_ALIAS: 16,
 } as const;
 export type FieldKind = (typeof FieldKind)[keyof typeof FieldKind];
 
@@ -77,11 +79,14 @@ const kindOfName = new Map<string, FieldKind>([
   ['proxy-connection', FieldKind.CONNECTION_SPECIFIC],
   ['transfer-encoding', FieldKind.CONNECTION_SPECIFIC],
   ['upgrade', FieldKind.CONNECTION_SPECIFIC],
+  ['http2-settings', FieldKind.CONNECTION_SPECIFIC],
   ['te', FieldKind.TE],
   ['content-length', FieldKind.CONTENT_LENGTH],
   ['cookie', FieldKind.COOKIE],
   ['host', FieldKind.HOST],
   ['expect', FieldKind.EXPECT],
+  ['content_length', FieldKind.FRAMING_ALIAS],
+  ['transfer_encoding', FieldKind.FRAMING_ALIAS],
 ]);
 
 const SP = 0x20;
