@@ -68,7 +68,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const clusters = new ClusterManager({
     source,
     dial,
-    connectHttp: (transport, _cluster, wire) => connectHttp(transport, wire, { clock, recorder }),
+    connectHttp: (transport, { connections }, wire) => connectHttp(transport, wire, { clock, recorder }, connections),
     identity: certificates,
     recorder,
     clock,

@@ -2,6 +2,7 @@ import type { SpiffeId } from '../identity/spiffe-id.ts';
 import type { SocketAddress } from './address.ts';
 import type { OutlierDetection } from './outlier.ts';
 import type { UpstreamTls } from './tls.ts';
+import type { UpstreamConnections } from './upstream-connections.ts';
 
 export interface Cluster {
   readonly name: string;
@@ -23,9 +24,13 @@ export interface Cluster {
   readonly idleTimeoutMs: number;
   readonly requestsPerConnectionMax: number;
   readonly balancer: 'least-request' | 'round-robin' | 'random';
-  /** What the upstream speaks inside TLS or plaintext. */
-  /** `downstream`: as the request came in (Envoy's use_downstream_protocol_config). */
-  readonly protocol: 'http1' | 'http2' | 'downstream';
+  /**
+   * What the upstream speaks inside TLS or plaintext. `downstream`: as the request came in (Envoy's
+   * use_downstream_protocol_config); `negotiated`: as ALPN finds (auto_config).
+   */
+  readonly protocol: 'http1' | 'http2' | 'downstream' | 'negotiated';
+  /** Absent: `defaultUpstreamConnections`. */
+  readonly connections?: UpstreamConnections;
   readonly limits: ClusterLimits;
   readonly errorRate: ErrorRateBreaker | undefined;
   readonly outlier: OutlierDetection | undefined;

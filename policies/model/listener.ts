@@ -2,6 +2,7 @@ import type { AccessLog } from './access-log.ts';
 import type { AppProtocol, CidrRange, SocketAddress } from './address.ts';
 import type { Rbac } from './authorization.ts';
 import type { HttpEdge } from './edge.ts';
+import { defaultHttp2Options, type Http2Options } from './http2-options.ts';
 import type { RouteConfiguration } from './route.ts';
 import type { DownstreamTls } from './tls.ts';
 
@@ -99,7 +100,20 @@ export interface HttpLimits {
   /** Keep-alive connection without a request. */
   readonly idleTimeoutMs: number;
   readonly requestsPerConnectionMax: number;
+  /** 0: none. After it a connection takes no new requests: `Connection: close`, or GOAWAY. */
+  readonly connectionDurationMsMax: number;
+  /** How long a connection that takes no new requests waits for one that is under way to it. */
+  readonly drainTimeoutMs: number;
+  /** 0: none. From the head of a request to the end of its response, tunnels included. */
+  readonly streamDurationMsMax: number;
+  /** After our last byte, until the client has closed too; 0: not at all. */
+  readonly lingerTimeoutMs: number;
+  /** Else answered with 426. */
+  readonly http10Accepted: boolean;
+  /** Authority of HTTP/1.0 requests without Host; empty: where they were sent to. */
+  readonly http10DefaultHost: string;
   readonly concurrentStreamsMax: number;
+  readonly http2: Http2Options;
 }
 
 export const defaultHttpLimits: HttpLimits = {
@@ -113,7 +127,14 @@ export const defaultHttpLimits: HttpLimits = {
   streamIdleTimeoutMs: 300_000,
   idleTimeoutMs: 3_600_000,
   requestsPerConnectionMax: 0,
+  connectionDurationMsMax: 0,
+  drainTimeoutMs: 5_000,
+  streamDurationMsMax: 0,
+  lingerTimeoutMs: 1_000,
+  http10Accepted: true,
+  http10DefaultHost: '',
   concurrentStreamsMax: 1_024,
+  http2: defaultHttp2Options,
 };
 
 export type HttpFilter =

@@ -3,10 +3,12 @@ import type { AccessLogFilter, LogFormat } from '../model/access-log.ts';
 import type { Address, AppProtocol, ServicePort } from '../model/address.ts';
 import type { Cluster, Endpoint, EndpointAssignment } from '../model/cluster.ts';
 import type { HttpEdge } from '../model/edge.ts';
+import type { Http2Options } from '../model/http2-options.ts';
 import type { FilterChain, HttpConnectionManager, Listener } from '../model/listener.ts';
 import type { OutlierDetection } from '../model/outlier.ts';
 import type { ForwardAction, Route, RouteConfiguration } from '../model/route.ts';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
+import { defaultUpstreamConnections, type UpstreamConnections } from '../model/upstream-connections.ts';
 import {
   alpn,
   cidr,
@@ -190,6 +192,15 @@ const edge: fc.Arbitrary<HttpEdge> = fc
     ...all,
     requestId: { ...all.requestId, preserveExternal: all.requestId.preserveExternal || !all.useRemoteAddress },
   }));
+const streams = fc.integer({ min: 1, max: 2_147_483_647 });
+const windowBytes = fc.integer({ min: 65_535, max: 2_147_483_647 });
+const http2Options: fc.Arbitrary<Http2Options> = fc.record({
+  streamWindowBytes: windowBytes,
+  connectionWindowBytes: windowBytes,
+  headerTableBytes: fc.integer({ min: 0, max: 65_536 }),
+  connectProtocol: fc.boolean(),
+  keepAlive: optional(fc.record({ intervalMs: positiveMs, timeoutMs: positiveMs })),
+});
 const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
   kind: fc.constant('http' as const),
   statPrefix: name,
@@ -212,7 +223,14 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
     streamIdleTimeoutMs: ms,
     idleTimeoutMs: ms,
     requestsPerConnectionMax: count,
-    concurrentStreamsMax: count,
+    connectionDurationMsMax: ms,
+    drainTimeoutMs: ms,
+    streamDurationMsMax: ms,
+    lingerTimeoutMs: ms,
+    http10Accepted: fc.constant(true),
+    http10DefaultHost: fc.constantFrom('', 'shop.example:8080'),
+    concurrentStreamsMax: streams,
+    http2: http2Options,
   }),
   edge,
   trustedHops: fc.integer({ min: 0, max: 5 }),
@@ -305,6 +323,17 @@ const endpoints: fc.Arbitrary<EndpointAssignment> = fc
     endpoints: [...Map.groupBy(assignment.endpoints, ({ priority, zone }) => `${priority}/${zone}`).values()].flat(),
   }));
 
+const seconds = fc.integer({ min: 1, max: 32_767 }).map((n) => n * 1000);
+const upstreamHttp2 = defaultUpstreamConnections.http2;
+const connections: fc.Arbitrary<UpstreamConnections> = fc.record({
+  durationMsMax: ms,
+  streamDurationMsMax: ms,
+  concurrentStreamsMax: streams,
+  http2: http2Options.map((options) => ({ ...options, connectProtocol: false })),
+  tcpKeepAlive: optional(
+    fc.record({ probesMax: fc.integer({ min: 1, max: 127 }), idleMs: seconds, intervalMs: seconds }),
+  ),
+});
 const cluster: fc.Arbitrary<Cluster> = fc
   .record({
     name,
@@ -322,7 +351,8 @@ const cluster: fc.Arbitrary<Cluster> = fc
     idleTimeoutMs: ms,
     requestsPerConnectionMax: count,
     balancer: fc.constantFrom('least-request' as const, 'round-robin' as const, 'random' as const),
-    protocol: fc.constantFrom('http1' as const, 'http2' as const, 'downstream' as const),
+    protocol: fc.constantFrom('http1' as const, 'http2' as const, 'downstream' as const, 'negotiated' as const),
+    connections,
     limits: fc.record({
       connectionsMax: count,
       pendingRequestsMax: count,
@@ -345,6 +375,18 @@ const cluster: fc.Arbitrary<Cluster> = fc
     balancer: all.discovery.kind === 'original-dst' ? ('least-request' as const) : all.balancer,
     outlier: all.discovery.kind === 'original-dst' ? undefined : all.outlier,
     meshTls: all.meshTls && all.tls === undefined,
+  }))
+  // Of HTTP/1 there is nothing to say, and ALPN needs TLS.
+  .map((all) => ({
+    ...all,
+    protocol: all.protocol === 'negotiated' && all.tls === undefined ? ('downstream' as const) : all.protocol,
+  }))
+  .map((all) => ({
+    ...all,
+    ...(all.protocol === 'http1'
+      ? { connections: { ...all.connections, http2: upstreamHttp2, concurrentStreamsMax: 1_024 } }
+      : {}),
+    tls: all.tls && all.protocol === 'negotiated' ? { ...all.tls, alpn: ['h2', 'http/1.1'] } : all.tls,
   }));
 
 const protocol = fc.constantFrom<AppProtocol>('detect', 'tcp', 'http', 'http2', 'grpc', 'tls');

@@ -1,6 +1,11 @@
 import { isMessage } from '@bufbuild/protobuf';
 import type { Cluster, ClusterLimits, ErrorRateBreaker } from '../model/cluster.ts';
-import { IDENTITY_SECRET, TRUST_SECRET } from '../model/tls.ts';
+import { IDENTITY_SECRET, TRUST_SECRET, type UpstreamTls } from '../model/tls.ts';
+import {
+  defaultUpstreamConnections,
+  type TcpKeepAlive,
+  type UpstreamConnections,
+} from '../model/upstream-connections.ts';
 import { HTTP_OPTIONS, MESH_TLS_NAME } from './cluster-encode.ts';
 import type { At } from './decoding.ts';
 import { decodeEndpoints } from './endpoints.ts';
@@ -11,13 +16,14 @@ import {
   Cluster_DnsLookupFamily as Family,
   Cluster_LbPolicy as LbPolicy,
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
-import type { Http2ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
+import type { Http1ProtocolOptions, Http2ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
 import type { ClusterLoadAssignment } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts';
 import {
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
 } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { checkHttp1Options } from './http-connection-manager-decode.ts';
+import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
 import { decodeOutlier } from './outlier.ts';
 import { decodeUpstreamSocket } from './tls-decode.ts';
 import { DURATION_MS_MAX, decodeDuration, decodeHostAddress, type StructReader, weftMetadata } from './values.ts';
@@ -34,17 +40,19 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   const errorRate = decodeErrorRate(settings.object('error_rate'));
   const service = decodeService(settings.object('service'));
   settings.end();
+  const http = decodeHttpOptions(message, at);
+  const tls = decodeUpstreamSocket(message.transportSocket, at.field('transport_socket'));
   return {
     name: message.name,
     discovery: decodeDiscovery(message, at),
     connectTimeoutMs: decodeDuration(message.connectTimeout, CONNECT_TIMEOUT_DEFAULT_MS, at.field('connect_timeout')),
-    ...decodeHttpOptions(message, at),
+    ...http,
     balancer: decodeBalancer(message, at),
     limits: decodeLimits(message.circuitBreakers, at.field('circuit_breakers').field('thresholds')),
     errorRate,
     outlier: decodeOutlierDetection(message, at.field('outlier_detection')),
     healthyPanicPercent: decodePanic(message, at),
-    tls: decodeUpstreamSocket(message.transportSocket, at.field('transport_socket')),
+    tls: http.protocol === 'negotiated' ? decodeNegotiated(tls, at) : tls,
     meshTls: decodeMeshTls(message, at.field('transport_socket_matches')),
     service,
   };
@@ -184,10 +192,15 @@ function decodeLimits(breakers: CircuitBreakers | undefined, at: At): ClusterLim
   };
 }
 
-function decodeHttpOptions(
-  message: ClusterMessage,
-  at: At,
-): Pick<Cluster, 'idleTimeoutMs' | 'requestsPerConnectionMax' | 'protocol'> {
+type HttpOptions = Pick<Cluster, 'idleTimeoutMs' | 'requestsPerConnectionMax' | 'protocol' | 'connections'>;
+
+const DEFAULT_CONNECTIONS = JSON.stringify(defaultUpstreamConnections);
+
+/** Said only where something was. */
+const unlessDefault = (connections: UpstreamConnections): Pick<Cluster, 'connections'> =>
+  JSON.stringify(connections) === DEFAULT_CONNECTIONS ? {} : { connections };
+
+function decodeHttpOptions(message: ClusterMessage, at: At): HttpOptions {
   const place = at.field('typed_extension_protocol_options');
   for (const key of Object.keys(message.typedExtensionProtocolOptions)) {
     if (key !== HTTP_OPTIONS) place.key(key).fail('is not supported by Weft', undefined);
@@ -195,51 +208,110 @@ function decodeHttpOptions(
   const any = message.typedExtensionProtocolOptions[HTTP_OPTIONS];
   const here = place.key(HTTP_OPTIONS);
   const options = any === undefined ? undefined : at.decoding.unpack(any);
+  const defaults = { ...defaultUpstreamConnections, tcpKeepAlive: decodeTcpKeepAlive(message, at) };
   if (!isMessage(options, HttpProtocolOptionsSchema)) {
     if (options !== undefined) here.fail(`${options.$typeName} is not ${HTTP_OPTIONS}`, undefined);
-    return { idleTimeoutMs: IDLE_TIMEOUT_DEFAULT_MS, requestsPerConnectionMax: 0, protocol: 'http1' };
+    return {
+      idleTimeoutMs: IDLE_TIMEOUT_DEFAULT_MS,
+      requestsPerConnectionMax: 0,
+      protocol: 'http1',
+      ...unlessDefault(defaults),
+    };
   }
   const common = options.commonHttpProtocolOptions;
   const commonAt = here.field('common_http_protocol_options');
   if (common?.maxHeadersCount !== undefined) commonAt.field('max_headers_count').fail(unsupported, undefined);
-  const protocol = decodeUpstreamProtocol(options, here);
+  const { protocol, http1, http2, at: chosen } = upstreamProtocol(options, here);
+  if (http1 !== undefined) checkUpstreamHttp1(http1, chosen.field('http_protocol_options'));
+  const http2At = chosen.field('http2_protocol_options');
+  if (http2?.allowConnect) http2At.field('allow_connect').fail(unsupported, undefined);
+  const duration = (name: 'maxConnectionDuration' | 'maxStreamDuration', field: string): number =>
+    decodeDuration(common?.[name], 0, commonAt.field(field));
   return {
     idleTimeoutMs: decodeDuration(common?.idleTimeout, IDLE_TIMEOUT_DEFAULT_MS, commonAt.field('idle_timeout')),
     requestsPerConnectionMax: common?.maxRequestsPerConnection ?? 0,
     protocol,
+    ...unlessDefault({
+      durationMsMax: duration('maxConnectionDuration', 'max_connection_duration'),
+      streamDurationMsMax: duration('maxStreamDuration', 'max_stream_duration'),
+      concurrentStreamsMax: decodeStreamsMax(http2, defaults.concurrentStreamsMax, http2At),
+      http2: { ...decodeHttp2Options(http2, http2At), connectProtocol: false },
+      tcpKeepAlive: defaults.tcpKeepAlive,
+    }),
   };
 }
 
-function decodeUpstreamProtocol(options: HttpProtocolOptions, at: At): Cluster['protocol'] {
-  const upstream = options.upstreamProtocolOptions;
-  switch (upstream.case) {
-    case 'explicitHttpConfig': {
-      const here = at.field('explicit_http_config');
-      const config = upstream.value.protocolConfig;
-      if (config.case === 'httpProtocolOptions') checkHttp1Options(config.value, here.field('http_protocol_options'));
-      if (config.case === 'http2ProtocolOptions') checkHttp2Options(config.value, here.field('http2_protocol_options'));
-      return config.case === 'http2ProtocolOptions' ? 'http2' : 'http1';
-    }
-    case 'useDownstreamProtocolConfig': {
-      const here = at.field('use_downstream_protocol_config');
-      const { httpProtocolOptions: http1, http2ProtocolOptions: http2 } = upstream.value;
-      if (http1 !== undefined) checkHttp1Options(http1, here.field('http_protocol_options'));
-      if (http2 !== undefined) checkHttp2Options(http2, here.field('http2_protocol_options'));
-      return 'downstream';
-    }
-    case undefined:
-      return at.field('explicit_http_config').fail('is required', 'http1');
-    default:
-      // Refused by its own path, as every field that is not supported.
-      return 'http1';
-  }
+interface UpstreamProtocol {
+  readonly protocol: Cluster['protocol'];
+  readonly http1: Http1ProtocolOptions | undefined;
+  readonly http2: Http2ProtocolOptions | undefined;
+  readonly at: At;
 }
 
-function checkHttp2Options(options: Http2ProtocolOptions, at: At): void {
-  if (options.maxConcurrentStreams !== undefined) at.field('max_concurrent_streams').fail(unsupported, undefined);
+function upstreamProtocol({ upstreamProtocolOptions: upstream }: HttpProtocolOptions, at: At): UpstreamProtocol {
+  switch (upstream.case) {
+    case 'explicitHttpConfig': {
+      const config = upstream.value.protocolConfig;
+      const http2 = config.case === 'http2ProtocolOptions' ? config.value : undefined;
+      const http1 = config.case === 'httpProtocolOptions' ? config.value : undefined;
+      const protocol = config.case === 'http2ProtocolOptions' ? 'http2' : 'http1';
+      return { protocol, http1, http2, at: at.field('explicit_http_config') };
+    }
+    case 'useDownstreamProtocolConfig': {
+      const { httpProtocolOptions: http1, http2ProtocolOptions: http2 } = upstream.value;
+      return { protocol: 'downstream', http1, http2, at: at.field('use_downstream_protocol_config') };
+    }
+    case 'autoConfig': {
+      const { httpProtocolOptions: http1, http2ProtocolOptions: http2 } = upstream.value;
+      return { protocol: 'negotiated', http1, http2, at: at.field('auto_config') };
+    }
+    case undefined:
+      at.field('explicit_http_config').fail('is required', undefined);
+  }
+  return { protocol: 'http1', http1: undefined, http2: undefined, at };
+}
+
+function checkUpstreamHttp1(options: Http1ProtocolOptions, at: At): void {
+  checkHttp1Options(options, at);
+  if (options.acceptHttp10) at.field('accept_http_10').fail(unsupported, undefined);
+  if (options.defaultHostForHttp10 !== '') at.field('default_host_for_http_10').fail(unsupported, undefined);
 }
 
 const unsupported = 'is not supported by Weft towards an upstream';
+
+/** Envoy offers these two as well, whatever alpn_protocols says. */
+const NEGOTIATED_ALPN = ['h2', 'http/1.1'];
+
+function decodeNegotiated(tls: UpstreamTls | undefined, at: At): UpstreamTls | undefined {
+  const here = at.field('transport_socket');
+  if (tls === undefined) return here.fail('has to be TLS: auto_config lets ALPN choose', undefined);
+  return { ...tls, alpn: NEGOTIATED_ALPN };
+}
+
+/** Of Linux, for what is not set. */
+const KEEP_ALIVE_PROBES = 9;
+const KEEP_ALIVE_IDLE_S = 7_200;
+const KEEP_ALIVE_INTERVAL_S = 75;
+/** What the kernel takes. */
+const KEEP_ALIVE_PROBES_MAX = 127;
+const KEEP_ALIVE_S_MAX = 32_767;
+
+function decodeTcpKeepAlive({ upstreamConnectionOptions }: ClusterMessage, at: At): TcpKeepAlive | undefined {
+  const settings = upstreamConnectionOptions?.tcpKeepalive;
+  if (settings === undefined) return undefined;
+  const here = at.field('upstream_connection_options').field('tcp_keepalive');
+  const value = (given: number | undefined, absent: number, max: number, field: string): number => {
+    if (given === undefined) return absent;
+    return given >= 1 && given <= max ? given : here.field(field).fail(`has to be from 1 to ${max}`, absent);
+  };
+  const idle = value(settings.keepaliveTime, KEEP_ALIVE_IDLE_S, KEEP_ALIVE_S_MAX, 'keepalive_time');
+  const interval = value(settings.keepaliveInterval, KEEP_ALIVE_INTERVAL_S, KEEP_ALIVE_S_MAX, 'keepalive_interval');
+  return {
+    probesMax: value(settings.keepaliveProbes, KEEP_ALIVE_PROBES, KEEP_ALIVE_PROBES_MAX, 'keepalive_probes'),
+    idleMs: idle * 1000,
+    intervalMs: interval * 1000,
+  };
+}
 
 /** Only the pair of matches that means mesh TLS is understood: mTLS where the endpoint says so, else plaintext. */
 function decodeMeshTls(message: ClusterMessage, at: At): boolean {

@@ -2,6 +2,7 @@ import { create, type JsonObject, type MessageInitShape } from '@bufbuild/protob
 import { anyPack } from '@bufbuild/protobuf/wkt';
 import type { Cluster, ClusterLimits } from '../model/cluster.ts';
 import { IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '../model/tls.ts';
+import { defaultUpstreamConnections } from '../model/upstream-connections.ts';
 import { encodeEndpoints, MESH_TLS_MATCH } from './endpoints.ts';
 import type { CircuitBreakersSchema } from './gen/envoy/config/cluster/v3/circuit_breaker_pb.ts';
 import {
@@ -13,6 +14,7 @@ import {
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { encodeHttp1Options } from './http-connection-manager-encode.ts';
+import { encodeHttp2Options } from './http2-options.ts';
 import { encodeOutlier } from './outlier.ts';
 import { adsSource, encodeRawBuffer, encodeUpstreamTls } from './tls-encode.ts';
 import { encodeDuration, encodeMetadata, WEFT_METADATA } from './values.ts';
@@ -43,6 +45,7 @@ export function encodeCluster(cluster: Cluster): ClusterInit {
       [HTTP_OPTIONS]: anyPack(HttpProtocolOptionsSchema, create(HttpProtocolOptionsSchema, encodeHttpOptions(cluster))),
     },
     ...encodeTls(cluster),
+    ...encodeTcpKeepAlive(cluster),
     metadata: encodeMetadata({ [WEFT_METADATA]: encodeSettings(cluster) }),
   };
 }
@@ -118,27 +121,58 @@ const encodeLimits = (limits: ClusterLimits): MessageInitShape<typeof CircuitBre
   ],
 });
 
-const encodeHttpOptions = (cluster: Cluster): MessageInitShape<typeof HttpProtocolOptionsSchema> => ({
-  commonHttpProtocolOptions: {
-    idleTimeout: encodeDuration(cluster.idleTimeoutMs),
-    maxRequestsPerConnection: cluster.requestsPerConnectionMax,
-  },
-  upstreamProtocolOptions:
-    cluster.protocol === 'downstream'
-      ? {
-          case: 'useDownstreamProtocolConfig',
-          value: { httpProtocolOptions: encodeHttp1Options(), http2ProtocolOptions: {} },
-        }
-      : {
-          case: 'explicitHttpConfig',
-          value: {
-            protocolConfig:
-              cluster.protocol === 'http1'
-                ? { case: 'httpProtocolOptions', value: encodeHttp1Options() }
-                : { case: 'http2ProtocolOptions', value: {} },
-          },
-        },
-});
+function encodeHttpOptions(cluster: Cluster): MessageInitShape<typeof HttpProtocolOptionsSchema> {
+  const { durationMsMax, streamDurationMsMax } = cluster.connections ?? defaultUpstreamConnections;
+  return {
+    commonHttpProtocolOptions: {
+      idleTimeout: encodeDuration(cluster.idleTimeoutMs),
+      maxRequestsPerConnection: cluster.requestsPerConnectionMax,
+      ...(durationMsMax === 0 ? {} : { maxConnectionDuration: encodeDuration(durationMsMax) }),
+      ...(streamDurationMsMax === 0 ? {} : { maxStreamDuration: encodeDuration(streamDurationMsMax) }),
+    },
+    upstreamProtocolOptions: encodeUpstreamProtocol(cluster),
+  };
+}
+
+function encodeUpstreamProtocol({
+  protocol,
+  connections = defaultUpstreamConnections,
+}: Cluster): NonNullable<MessageInitShape<typeof HttpProtocolOptionsSchema>['upstreamProtocolOptions']> {
+  const both = {
+    httpProtocolOptions: encodeHttp1Options(),
+    http2ProtocolOptions: encodeHttp2Options(connections.http2, connections.concurrentStreamsMax),
+  };
+  switch (protocol) {
+    case 'downstream':
+      return { case: 'useDownstreamProtocolConfig', value: both };
+    case 'negotiated':
+      return { case: 'autoConfig', value: both };
+    case 'http1':
+      return {
+        case: 'explicitHttpConfig',
+        value: { protocolConfig: { case: 'httpProtocolOptions', value: both.httpProtocolOptions } },
+      };
+    case 'http2':
+      return {
+        case: 'explicitHttpConfig',
+        value: { protocolConfig: { case: 'http2ProtocolOptions', value: both.http2ProtocolOptions } },
+      };
+  }
+}
+
+function encodeTcpKeepAlive({ connections }: Cluster): Pick<ClusterInit, 'upstreamConnectionOptions'> {
+  const settings = connections?.tcpKeepAlive;
+  if (settings === undefined) return {};
+  return {
+    upstreamConnectionOptions: {
+      tcpKeepalive: {
+        keepaliveProbes: settings.probesMax,
+        keepaliveTime: settings.idleMs / 1000,
+        keepaliveInterval: settings.intervalMs / 1000,
+      },
+    },
+  };
+}
 
 /** A cluster with TLS of its own has it for every endpoint; mesh TLS chooses by endpoint. */
 function encodeTls(

@@ -13,8 +13,9 @@ import {
   type HttpConnectionManager as ManagerMessage,
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
+import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
 import { decodeRouteConfiguration } from './route-decode.ts';
-import { decodeDuration } from './values.ts';
+import { decodeDuration, decodeUriText } from './values.ts';
 
 const codecs = new Map<CodecType, HttpConnectionManager['codec']>([
   [CodecType.AUTO, 'auto'],
@@ -106,6 +107,8 @@ function decodeLimits(message: ManagerMessage, at: At): HttpLimits {
   const defaults = defaultHttpLimits;
   const common = message.commonHttpProtocolOptions;
   const commonAt = at.field('common_http_protocol_options');
+  const http1 = message.httpProtocolOptions;
+  const http2At = at.field('http2_protocol_options');
   const time = (
     name: 'streamIdleTimeout' | 'requestTimeout' | 'requestHeadersTimeout',
     absentMs: number,
@@ -125,6 +128,28 @@ function decodeLimits(message: ManagerMessage, at: At): HttpLimits {
     streamIdleTimeoutMs: time('streamIdleTimeout', defaults.streamIdleTimeoutMs, 'stream_idle_timeout'),
     idleTimeoutMs: decodeDuration(common?.idleTimeout, defaults.idleTimeoutMs, commonAt.field('idle_timeout')),
     requestsPerConnectionMax: common?.maxRequestsPerConnection ?? defaults.requestsPerConnectionMax,
-    concurrentStreamsMax: message.http2ProtocolOptions?.maxConcurrentStreams ?? defaults.concurrentStreamsMax,
+    connectionDurationMsMax: decodeDuration(
+      common?.maxConnectionDuration,
+      0,
+      commonAt.field('max_connection_duration'),
+    ),
+    drainTimeoutMs: decodeDuration(message.drainTimeout, defaults.drainTimeoutMs, at.field('drain_timeout')),
+    streamDurationMsMax: decodeDuration(common?.maxStreamDuration, 0, commonAt.field('max_stream_duration')),
+    lingerTimeoutMs: decodeDuration(
+      message.delayedCloseTimeout,
+      defaults.lingerTimeoutMs,
+      at.field('delayed_close_timeout'),
+    ),
+    http10Accepted: http1?.acceptHttp10 ?? false,
+    http10DefaultHost: decodeDefaultHost(http1, at.field('http_protocol_options')),
+    concurrentStreamsMax: decodeStreamsMax(message.http2ProtocolOptions, defaults.concurrentStreamsMax, http2At),
+    http2: decodeHttp2Options(message.http2ProtocolOptions, http2At),
   };
+}
+
+function decodeDefaultHost(options: Http1ProtocolOptions | undefined, at: At): string {
+  const host = options?.defaultHostForHttp10 ?? '';
+  const here = at.field('default_host_for_http_10');
+  if (host !== '' && options?.acceptHttp10 !== true) here.fail('is without effect without accept_http_10', undefined);
+  return decodeUriText(host, here);
 }

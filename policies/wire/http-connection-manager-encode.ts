@@ -13,6 +13,7 @@ import {
   type HttpFilterSchema,
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
+import { encodeHttp2Options } from './http2-options.ts';
 import { encodeRouteConfiguration } from './route-encode.ts';
 import { adsSource } from './tls-encode.ts';
 import { encodeDuration } from './values.ts';
@@ -44,9 +45,19 @@ export function encodeHttpConnectionManager(manager: HttpConnectionManager): Man
       maxHeadersCount: limits.headersCountMax,
       maxRequestsPerConnection: limits.requestsPerConnectionMax,
       headersWithUnderscoresAction: encodeUnderscores(manager.edge),
+      ...(limits.connectionDurationMsMax === 0
+        ? {}
+        : { maxConnectionDuration: encodeDuration(limits.connectionDurationMsMax) }),
+      ...(limits.streamDurationMsMax === 0 ? {} : { maxStreamDuration: encodeDuration(limits.streamDurationMsMax) }),
     },
-    httpProtocolOptions: encodeHttp1Options(),
-    http2ProtocolOptions: { maxConcurrentStreams: limits.concurrentStreamsMax },
+    httpProtocolOptions: {
+      ...encodeHttp1Options(),
+      acceptHttp10: limits.http10Accepted,
+      defaultHostForHttp10: limits.http10DefaultHost,
+    },
+    http2ProtocolOptions: encodeHttp2Options(limits.http2, limits.concurrentStreamsMax),
+    drainTimeout: encodeDuration(limits.drainTimeoutMs),
+    delayedCloseTimeout: encodeDuration(limits.lingerTimeoutMs),
     maxRequestHeadersKb: Math.ceil(limits.headBytesMax / 1024),
     streamIdleTimeout: encodeDuration(limits.streamIdleTimeoutMs),
     requestTimeout: encodeDuration(limits.requestTimeoutMs),

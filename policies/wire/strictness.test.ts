@@ -72,6 +72,13 @@ const endpoints = (endpoint: JsonObject): JsonObject => ({
   ],
 });
 
+const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+const httpOptions = `typed_extension_protocol_options["${HTTP_OPTIONS}"]`;
+const upstreamOptions = (fields: JsonObject): JsonObject => ({
+  typed_extension_protocol_options: {
+    [HTTP_OPTIONS]: { ...type('upstreams.http.v3.HttpProtocolOptions'), ...fields },
+  },
+});
 const chain = 'filter_chains[0].filters[0].typed_config';
 const route = 'virtual_hosts[0].routes[0]';
 
@@ -231,11 +238,57 @@ describe('what Weft does not act on is refused by path', () => {
         typed_extension_protocol_options: {
           'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
             ...type('upstreams.http.v3.HttpProtocolOptions'),
-            auto_config: empty,
+            explicit_http_config: { http2_protocol_options: { max_outbound_frames: empty } },
           },
         },
       }),
-      'typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].auto_config',
+      `${httpOptions}.explicit_http_config.http2_protocol_options.max_outbound_frames`,
+    ],
+    [
+      'ALPN without TLS',
+      'cluster',
+      cluster(upstreamOptions({ auto_config: { http2_protocol_options: {} } })),
+      'transport_socket',
+    ],
+    [
+      'what only a server has',
+      'cluster',
+      cluster(upstreamOptions({ explicit_http_config: { http_protocol_options: { accept_http_10: true } } })),
+      `${httpOptions}.explicit_http_config.http_protocol_options.accept_http_10`,
+    ],
+    [
+      'extended CONNECT of a client',
+      'cluster',
+      cluster(upstreamOptions({ explicit_http_config: { http2_protocol_options: { allow_connect: true } } })),
+      `${httpOptions}.explicit_http_config.http2_protocol_options.allow_connect`,
+    ],
+    [
+      'TCP keep-alive',
+      'cluster',
+      cluster({ upstream_connection_options: { tcp_keepalive: { keepalive_time: 40_000 } } }),
+      'upstream_connection_options.tcp_keepalive.keepalive_time',
+    ],
+    ...(
+      [
+        ['initial_stream_window_size', 1, 'initial_stream_window_size'],
+        ['initial_connection_window_size', 4_294_967_295, 'initial_connection_window_size'],
+        ['hpack_table_size', 2_000_000, 'hpack_table_size'],
+        ['max_concurrent_streams', 0, 'max_concurrent_streams'],
+        ['connection_keepalive', { timeout: '1s' }, 'connection_keepalive.interval'],
+        ['connection_keepalive', { interval: '1s' }, 'connection_keepalive.timeout'],
+        ['allow_metadata', true, 'allow_metadata'],
+      ] as const
+    ).map(([field, value, path]): [string, ResourceKind, JsonObject, string] => [
+      `HTTP/2: ${path}`,
+      'listener',
+      listener(manager({ http2_protocol_options: { [field]: value } })),
+      `${chain}.http2_protocol_options.${path}`,
+    ]),
+    [
+      'a host for a version that is refused',
+      'listener',
+      listener(manager({ http_protocol_options: { default_host_for_http_10: 'a' } })),
+      `${chain}.http_protocol_options.default_host_for_http_10`,
     ],
     ['degraded', 'endpoints', endpoints({ health_status: 'DEGRADED' }), 'endpoints[0].lb_endpoints[0].health_status'],
     [

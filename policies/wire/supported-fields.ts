@@ -27,14 +27,19 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.core.v3.HeaderValueOption': 'header append_action keep_empty_value',
   'envoy.config.core.v3.HeaderValue': 'key value',
   'envoy.config.core.v3.HttpProtocolOptions':
-    'idle_timeout max_headers_count max_requests_per_connection headers_with_underscores_action',
-  'envoy.config.core.v3.Http1ProtocolOptions': 'header_key_format enable_trailers accept_http_10 allow_absolute_url',
+    'idle_timeout max_headers_count max_requests_per_connection headers_with_underscores_action max_connection_duration max_stream_duration',
+  'envoy.config.core.v3.Http1ProtocolOptions':
+    'header_key_format enable_trailers accept_http_10 default_host_for_http_10 allow_absolute_url',
   'envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat': 'stateful_formatter',
-  'envoy.config.core.v3.Http2ProtocolOptions': 'max_concurrent_streams',
+  'envoy.config.core.v3.Http2ProtocolOptions':
+    'max_concurrent_streams initial_stream_window_size initial_connection_window_size hpack_table_size allow_connect connection_keepalive',
+  'envoy.config.core.v3.KeepaliveSettings': 'interval timeout',
+  'envoy.config.core.v3.TcpKeepalive': 'keepalive_probes keepalive_time keepalive_interval',
+  'envoy.config.cluster.v3.UpstreamConnectionOptions': 'tcp_keepalive',
   'envoy.config.core.v3.Locality': 'zone',
   'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig': '',
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager':
-    'codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options http2_protocol_options max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout server_header_transformation use_remote_address xff_num_trusted_hops access_log normalize_path skip_xff_append generate_request_id preserve_external_request_id always_set_request_id_in_response server_name via forward_client_cert_details set_current_client_cert_details strip_matching_host_port strip_any_host_port upgrade_configs',
+    'codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options http2_protocol_options max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout server_header_transformation use_remote_address xff_num_trusted_hops access_log normalize_path skip_xff_append generate_request_id preserve_external_request_id always_set_request_id_in_response server_name via forward_client_cert_details set_current_client_cert_details strip_matching_host_port strip_any_host_port upgrade_configs drain_timeout delayed_close_timeout',
   // Subject, certificate and chain are not kept of a peer.
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails':
     'dns uri',
@@ -100,7 +105,7 @@ const fields: Readonly<Record<string, string>> = {
     'https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite response_code',
   'envoy.config.route.v3.DirectResponseAction': 'status body',
   'envoy.config.cluster.v3.Cluster':
-    'name type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config',
+    'name type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config upstream_connection_options',
   'envoy.config.cluster.v3.Cluster.CommonLbConfig': 'healthy_panic_threshold',
   'envoy.config.cluster.v3.OutlierDetection':
     'consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx enforcing_success_rate success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor consecutive_gateway_failure enforcing_consecutive_gateway_failure split_external_local_origin_errors consecutive_local_origin_failure enforcing_consecutive_local_origin_failure enforcing_local_origin_success_rate failure_percentage_threshold enforcing_failure_percentage enforcing_failure_percentage_local_origin failure_percentage_minimum_hosts failure_percentage_request_volume max_ejection_time max_ejection_time_jitter always_eject_one_host',
@@ -112,7 +117,9 @@ const fields: Readonly<Record<string, string>> = {
     'max_connections max_pending_requests max_requests max_retries retry_budget',
   'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget': 'budget_percent min_retry_concurrency',
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions':
-    'common_http_protocol_options explicit_http_config use_downstream_protocol_config',
+    'common_http_protocol_options explicit_http_config use_downstream_protocol_config auto_config',
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig':
+    'http_protocol_options http2_protocol_options',
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig':
     'http_protocol_options http2_protocol_options',
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig':

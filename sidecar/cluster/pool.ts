@@ -1,4 +1,5 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import type { Prng } from '@weft/policies/kit/prng';
 import type { Cluster } from '@weft/policies/model/cluster';
 import type { ProxyError } from '../http/errors.ts';
 import type { UpstreamConnection } from '../http/exchange.ts';
@@ -17,6 +18,8 @@ export type ConnectHttp = (transport: UpstreamTransport, cluster: Cluster, wire:
 /** So many exchanges share a connection before another is opened beside it: one that is lost takes fewer with it. */
 const STREAMS_PER_CONNECTION = 128;
 const SHARED_CONNECTIONS_MAX = 4;
+/** Of the age that a connection may reach: those that were opened together do not end together. */
+const AGE_JITTER = 0.1;
 /** After a failure to open one more, which no request waited for. */
 const SPARE_DIAL_PAUSE_MS = 1_000;
 
@@ -26,6 +29,7 @@ export interface PoolDeps {
   readonly identity: CertificateSource;
   readonly recorder: Recorder;
   readonly clock: Clock;
+  readonly prng: Prng;
 }
 
 /** Who waits for a connection. Exactly one of these is called for each lease, unless it is cancelled before. */
@@ -46,6 +50,7 @@ class Pooled {
   /** Takes nothing new; closes when what is open has ended. */
   retired = false;
   idleSinceMs = 0;
+  cancelAge: Cancel | undefined = undefined;
 
   constructor(connection: UpstreamConnection, generation: number) {
     this.connection = connection;
@@ -242,6 +247,7 @@ export class HttpPool {
 
   private forget(pooled: Pooled): void {
     if (!this.connections.delete(pooled)) return;
+    pooled.cancelAge?.();
     this.limits.endConnection();
     if (!pooled.inReady) return;
     pooled.inReady = false;
@@ -280,7 +286,12 @@ export class HttpPool {
   private dialOne(): void {
     const generation = this.deps.identity.own()?.generation ?? 0;
     this.deps.dial(
-      { endpoint: this.host.endpoint, security: this.host.security, timeoutMs: this.cluster.connectTimeoutMs },
+      {
+        endpoint: this.host.endpoint,
+        security: this.host.security,
+        timeoutMs: this.cluster.connectTimeoutMs,
+        tcpKeepAlive: this.cluster.connections?.tcpKeepAlive,
+      },
       (result) => {
         this.dialing--;
         if ('error' in result) {
@@ -310,12 +321,23 @@ export class HttpPool {
     this.connections.add(pooled);
     if (this.wire === 'negotiated') this.multiplexes = pooled.availableMax > 1;
     pooled.connection.onChange = () => this.changed(pooled);
+    this.limitAge(pooled);
     if (this.draining) {
       this.retire(pooled);
       return;
     }
     this.changed(pooled);
     this.dialForWaiters();
+  }
+
+  private limitAge(pooled: Pooled): void {
+    const maxMs = this.cluster.connections?.durationMsMax ?? 0;
+    if (maxMs === 0) return;
+    const durationMs = Math.max(1, maxMs * (1 - AGE_JITTER * this.deps.prng.next()));
+    pooled.cancelAge = this.deps.clock.after(durationMs, () => {
+      this.deps.recorder.count('cluster.connection.max_duration');
+      this.retire(pooled);
+    });
   }
 
   private stopIdleTimer(): void {

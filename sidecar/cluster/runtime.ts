@@ -1,4 +1,3 @@
-import type { Prng } from '@weft/policies/kit/prng';
 import type { Address, SocketAddress } from '@weft/policies/model/address';
 import type { Cluster, Endpoint, EndpointAssignment, ErrorRateBreaker } from '@weft/policies/model/cluster';
 import type { HttpVersion } from '../http/exchange.ts';
@@ -15,7 +14,6 @@ import { type Payload, securityKey, upstreamSecurity } from './security.ts';
 import { usableHosts } from './usable.ts';
 
 export interface RuntimeDeps extends PoolDeps {
-  readonly prng: Prng;
   /** Limits that are shared with other threads; undefined: this thread's own. */
   readonly limitsOf?: ((cluster: Cluster) => LimitState) | undefined;
 }
@@ -189,6 +187,7 @@ export class ClusterRuntime {
     switch (this.cluster.protocol) {
       case 'downstream':
         return version;
+      case 'negotiated':
       case 'http2':
         return 20;
       case 'http1':
@@ -202,7 +201,7 @@ export class ClusterRuntime {
       return host.http1Pool;
     }
     this.carriesHttp = true;
-    const wire = host.security.kind === 'mesh' ? 'negotiated' : 'http2';
+    const wire = host.security.kind === 'mesh' || this.cluster.protocol === 'negotiated' ? 'negotiated' : 'http2';
     host.http2Pool ??= new HttpPool(this.deps, host, this.cluster, this.limits, wire);
     return host.http2Pool;
   }

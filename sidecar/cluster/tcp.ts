@@ -144,7 +144,8 @@ class TcpAttempt implements ClusterWaiter {
   }
 
   private dial(runtime: ClusterRuntime, host: Host | undefined): void {
-    const { name, connectTimeoutMs } = runtime.cluster;
+    const { name, connectTimeoutMs: timeoutMs, connections } = runtime.cluster;
+    const tcpKeepAlive = connections?.tcpKeepAlive;
     if (host === undefined) {
       this.finish({ error: noHealthyUpstream(name) });
       return;
@@ -161,7 +162,7 @@ class TcpAttempt implements ClusterWaiter {
     };
     this.undo = undo;
     const security = runtime.securityOf(host, 'tcp');
-    this.dialing = this.deps.dial({ endpoint: host.endpoint, security, timeoutMs: connectTimeoutMs }, (result) => {
+    this.dialing = this.deps.dial({ endpoint: host.endpoint, security, timeoutMs, tcpKeepAlive }, (result) => {
       if ('error' in result) {
         this.undo = undefined;
         undo();

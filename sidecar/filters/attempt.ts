@@ -15,7 +15,7 @@ import {
 import { grpcStatusOf, httpStatusOfFailure, isServerFailure } from '../http/grpc-status.ts';
 import type { Headers } from '../http/headers.ts';
 import type { RequestStream } from './stream.ts';
-import { attemptTimedOut } from './timeout/errors.ts';
+import { attemptDurationReached, attemptTimedOut } from './timeout/errors.ts';
 import { TimeoutEntry, type TimeoutKind, type TimeoutTarget } from './timeout/queue.ts';
 
 /** How long the rest of a response that nobody wants may take before its connection is given up. */
@@ -44,9 +44,12 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   private readonly stream: RequestStream;
   private readonly pool: HttpPool;
   private readonly version: HttpVersion;
+  private readonly durationMsMax: number;
   private readonly breaker: Breaker | undefined;
   private readonly ticket: BreakerTicket | undefined;
   private readonly timeout: TimeoutEntry;
+  /** Only where the cluster limits attempts as a whole. */
+  private duration: TimeoutEntry | undefined = undefined;
   private state: State = 'waiting';
   private settled = false;
   private responseEnded = false;
@@ -66,6 +69,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     this.breaker = breaker;
     this.ticket = ticket;
     this.timeout = new TimeoutEntry(this, 'attempt');
+    this.durationMsMax = runtime.cluster.connections?.streamDurationMsMax ?? 0;
     host.active++;
   }
 
@@ -77,6 +81,10 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   onLease(connection: UpstreamConnection): void {
     this.state = 'open';
     this.reused = connection.requests > 0;
+    if (this.durationMsMax > 0) {
+      this.duration = new TimeoutEntry(this, 'duration');
+      this.stream.timeouts.arm(this.duration, this.durationMsMax);
+    }
     const { exchange, head, call } = this.stream.context;
     if (call !== undefined) call.passDeadline(head, this.stream.chain.deps.clock.nowMs());
     const upstream = connection.open(head, exchange.endOfRequest, this, this.version);
@@ -145,6 +153,15 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   }
 
   onTimeout(kind: TimeoutKind): void {
+    if (kind === 'duration') {
+      const error = attemptDurationReached(this.stream.body.ended);
+      this.stream.chain.deps.recorder.count('timeout.upstream_duration');
+      const listening = this.state === 'open';
+      this.settle('failure', TIMED_OUT);
+      this.abandon(error);
+      if (listening) this.stream.onAttemptFailed(this, error);
+      return;
+    }
     if (kind === 'attempt' && this.state !== 'discarding') {
       this.settle('failure', TIMED_OUT);
       this.abandon(attemptTimedOut);
@@ -210,6 +227,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.timeout.disarm();
+    this.duration?.disarm();
     this.host.active--;
   }
 }

@@ -22,7 +22,7 @@ import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.
 import { RequestBody } from './retry/body.ts';
 import { defaultRetryPolicy } from './retry/policy.ts';
 import { Retries } from './retry/retries.ts';
-import { requestIdle, streamIdle } from './timeout/errors.ts';
+import { durationReached, requestIdle, streamIdle } from './timeout/errors.ts';
 import { TimeoutEntry, type TimeoutKind, type Timeouts, type TimeoutTarget } from './timeout/queue.ts';
 
 /**
@@ -40,6 +40,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   over = false;
   private readonly requestTimeout: TimeoutEntry;
   private readonly idleTimeout: TimeoutEntry;
+  private readonly duration: TimeoutEntry | undefined;
   private idleTimeoutMs: number;
   private route: CompiledRoute | undefined = undefined;
   private routeCluster: WeightedCluster | undefined = undefined;
@@ -63,12 +64,14 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.requestTimeout = new TimeoutEntry(this, 'request');
     this.idleTimeout = new TimeoutEntry(this, 'idle');
     this.idleTimeoutMs = hcm.limits.streamIdleTimeoutMs;
+    this.duration = hcm.limits.streamDurationMsMax === 0 ? undefined : new TimeoutEntry(this, 'duration');
   }
 
   start(): void {
     const { context } = this;
     const { deps } = this.chain;
     context.exchange.receiver = this;
+    if (this.duration !== undefined) this.timeouts.arm(this.duration, deps.hcm.limits.streamDurationMsMax);
     const path = canonicalTarget(context.head.path);
     if (path === undefined) {
       this.fail(malformedPath);
@@ -346,7 +349,10 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onTimeout(kind: TimeoutKind): void {
     if (this.over) return;
-    if (kind === 'request') {
+    if (kind === 'duration') {
+      this.chain.deps.recorder.count('timeout.duration');
+      this.fail(durationReached(this.body.ended));
+    } else if (kind === 'request') {
       const error = awaitDeadline(this.chain, this.context.call, this.requestTimeout);
       if (error === undefined) return;
       this.chain.deps.recorder.count('timeout.request');
@@ -404,6 +410,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.over = true;
     this.requestTimeout.disarm();
     this.idleTimeout.disarm();
+    this.duration?.disarm();
     this.cancelBackoff?.();
     this.endRequest();
     this.body.detach();

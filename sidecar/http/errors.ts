@@ -6,6 +6,7 @@ export type ResponseFlag =
   | 'UC' // upstream connection termination
   | 'UR' // upstream reset the stream
   | 'UT' // upstream request timeout
+  | 'UMSDR' // an attempt took longer than the cluster allows
   | 'UPE' // upstream protocol error
   | 'NR' // no route
   | 'NC' // no cluster, or configuration not known in time

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { HttpConnectionManager } from '@weft/policies/model/listener';
 import { MESH_ALPN } from '@weft/policies/model/tls';
 import { type Deadlines, deadlinesOf, type Timed } from '../net/deadlines.ts';
+import { ConnectionAge } from './connection-age.ts';
 import type { DownstreamConnection } from './exchange.ts';
 import { serveHttp1 } from './h1/server.ts';
 import type { Http1ServerOptions } from './h1/server-options.ts';
@@ -36,7 +37,11 @@ export function serveHttp(
   options: HttpServerOptions,
 ): HttpServerConnection {
   const wire = wireOf(options, options.firstBytes);
-  return wire === undefined ? new Undecided(socket, connection, options) : serve(wire, socket, connection, options);
+  const server =
+    wire === undefined ? new Undecided(socket, connection, options) : serve(wire, socket, connection, options);
+  const { limits, clock } = options;
+  if (limits.connectionDurationMsMax > 0) new ConnectionAge(socket, server, limits, clock);
+  return server;
 }
 
 function serve(

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Endpoint } from '@weft/policies/model/cluster';
 import type { UpstreamTls } from '@weft/policies/model/tls';
+import type { TcpKeepAlive } from '@weft/policies/model/upstream-connections';
 import type { ProxyError } from '../http/errors.ts';
 
 /** What a verified peer certificate says. */
@@ -34,6 +35,7 @@ export interface DialRequest {
   readonly endpoint: Pick<Endpoint, 'address'>;
   readonly security: UpstreamSecurity;
   readonly timeoutMs: number;
+  readonly tcpKeepAlive?: TcpKeepAlive | undefined;
 }
 
 /** Opens a transport; calls back exactly once; `cancel` before that means no call. The port that clusters dial through. */

@@ -3,6 +3,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { SocketAddress } from '@weft/policies/model/address';
+import type { TcpKeepAlive } from '@weft/policies/model/upstream-connections';
 import type { ProxyError } from '../http/errors.ts';
 import type { CertificateSource } from '../identity/source.ts';
 import type { Recorder } from '../telemetry/record.ts';
@@ -79,6 +80,7 @@ class Dialling {
   private readonly security: UpstreamSecurity;
   private readonly done: (result: DialResult) => void;
   private readonly timeoutMs: number;
+  private readonly tcpKeepAlive: TcpKeepAlive | undefined;
   private readonly stopTimer: () => void;
   private socket: Socket | undefined = undefined;
   private over = false;
@@ -90,6 +92,7 @@ class Dialling {
     this.address = request.endpoint.address;
     this.security = request.security;
     this.timeoutMs = request.timeoutMs;
+    this.tcpKeepAlive = request.tcpKeepAlive;
     this.done = done;
     this.stopTimer = dialer.clock.after(request.timeoutMs, () => this.onTimeout());
     this.start();
@@ -149,6 +152,7 @@ class Dialling {
 
   private watch(socket: Socket): void {
     this.socket = socket;
+    if (this.tcpKeepAlive !== undefined) socket.once('connect', () => keepAlive(socket, this.tcpKeepAlive));
     socket.on('error', (error: NodeJS.ErrnoException) => this.fail(causeOf(error), 'yes'));
     socket.on('close', () => this.fail('closed by the peer', 'yes'));
   }
@@ -209,6 +213,13 @@ class Dialling {
     const detail = `connection to ${hostPort(this.address.ip, this.address.port)} failed: ${cause}`;
     this.done({ error: { source: 'upstream', flag: 'UF', status: 503, retry, detail } });
   }
+}
+
+/** RFC 9293 section 3.8.4. */
+function keepAlive(socket: Socket, settings: TcpKeepAlive | undefined): void {
+  if (settings === undefined) return;
+  const { idleMs, intervalMs, probesMax } = settings;
+  socket.setKeepAlive({ enable: true, initialDelay: idleMs, interval: intervalMs, count: probesMax });
 }
 
 function checkSpiffeId(

@@ -26,6 +26,24 @@ export const attemptTimedOut: ProxyError = {
   detail: 'upstream request timeout of one attempt',
 };
 
+/** max_stream_duration of a listener; by whom the time was taken is told as by Envoy. */
+export const durationReached = (requestEnded: boolean): ProxyError => ({
+  source: 'downstream',
+  flag: 'DT',
+  status: requestEnded ? 504 : 408,
+  retry: 'no',
+  detail: 'downstream duration timeout',
+});
+
+/** max_stream_duration of a cluster. */
+export const attemptDurationReached = (requestEnded: boolean): ProxyError => ({
+  source: 'upstream',
+  flag: 'UMSDR',
+  status: requestEnded ? 504 : 408,
+  retry: 'idempotent',
+  detail: 'upstream max stream duration reached',
+});
+
 /** The client's fault while its request is incomplete (408), else the upstream's. */
 export const requestIdle: ProxyError = {
   source: 'downstream',

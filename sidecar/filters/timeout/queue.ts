@@ -1,6 +1,6 @@
 import type { Clock } from '@weft/policies/kit/clock';
 
-export type TimeoutKind = 'request' | 'attempt' | 'idle' | 'discard';
+export type TimeoutKind = 'request' | 'attempt' | 'idle' | 'discard' | 'duration';
 
 export interface TimeoutTarget {
   onTimeout(kind: TimeoutKind): void;

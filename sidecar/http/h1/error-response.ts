@@ -7,6 +7,8 @@ import { dateLine, statusLine } from './serialize.ts';
 import type { Http1ServerOptions } from './server-options.ts';
 
 const NO_HEADERS = new Headers();
+/** RFC 9110 section 15.5.22 wants it said what is spoken. */
+const UPGRADE = 'Upgrade: HTTP/1.1\r\nConnection: upgrade, close\r\n';
 
 /**
  * Writes the whole response to a request that no dispatcher answers, but for its first `announced` octets, which are
@@ -17,7 +19,7 @@ export function writeError(output: Output, error: ProxyError, unixMs: number, an
   const head = { status: error.status, reason: '', headers: NO_HEADERS, contentLength: body.length };
   const text =
     `${statusLine(head)}Content-Type: text/plain\r\nContent-Length: ${body.length}\r\n` +
-    `${dateLine(unixMs)}Connection: close\r\n\r\n${body}`;
+    `${dateLine(unixMs)}${error.status === 426 ? UPGRADE : 'Connection: close\r\n'}\r\n${body}`;
   const rest = announced === 0 ? text : text.slice(announced);
   output.text(rest);
   return rest.length;

@@ -35,7 +35,7 @@ export type HeadErrorKind =
 export interface HeadError {
   readonly kind: HeadErrorKind;
   /** For requests; a bad response is a 502. */
-  readonly status: 400 | 413 | 414 | 417 | 431 | 501 | 505;
+  readonly status: 400 | 413 | 414 | 417 | 426 | 431 | 501 | 505;
   /** `RFC 9112 section 5.2`. */
   readonly section: string;
   readonly detail: string;

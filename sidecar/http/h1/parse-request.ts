@@ -31,6 +31,7 @@ export class ParsedRequest {
 export interface RequestDefaults {
   readonly scheme: 'http' | 'https';
   readonly authority: string;
+  readonly refusesHttp10?: boolean;
 }
 
 interface Target {
@@ -68,6 +69,9 @@ export function parseRequestHead(
   if (versionError !== undefined) return versionError;
   const version = text.charCodeAt(lineEnd - 1) === 0x30 ? 10 : 11;
 
+  if (version === 10 && defaults.refusesHttp10 === true) {
+    return headError('version', 426, 'RFC 9110 section 15.5.22', 'HTTP/1.0 is not spoken here, HTTP/1.1 is');
+  }
   const scan = parsed.scan;
   scan.reset();
   const fieldError = parseFields(text, lineEnd + 2, fieldsMax, scan);

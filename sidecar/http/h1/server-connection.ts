@@ -23,8 +23,9 @@ const HELD_BYTES_MAX = 16_384;
 const FIRST_REQUEST_MS = 1_000;
 const LEFTOVER_TIMEOUT_MS = 5_000;
 /** A closed connection is read on for a while, so that a TCP reset does not destroy the response (RFC 9112 section 9.6). */
-const LINGER_TIMEOUT_MS = 1_000;
 const LINGER_BYTES_MAX = 1_048_576;
+/** For what was written to leave, when nothing is waited for after it. */
+const FLUSH_TIMEOUT_MS = 1_000;
 /** When a client that has closed its side is probed again: once for a near one, once for one far away. */
 const PROBE_AGAIN_MS = [250, 2_000] as const;
 const KEEP_ALIVE_PROBE_MS = 10_000;
@@ -57,7 +58,11 @@ export class ServerConnection
     this.body = new RequestBody(this.input, this, options.limits.requestBodyBytesMax);
     this.reader = new RequestReader(this.input, this.parsed, options.limits, {
       scheme: options.scheme ?? 'http',
-      authority: hostPort(connection.destinationIp, connection.destinationPort),
+      authority:
+        options.limits.http10DefaultHost === ''
+          ? hostPort(connection.destinationIp, connection.destinationPort)
+          : options.limits.http10DefaultHost,
+      refusesHttp10: !options.limits.http10Accepted,
     });
     this.output = new Output(socket, () => this.onFlushed());
     this.timers = new RequestTimers(this, options.limits, options.clock);
@@ -381,9 +386,11 @@ export class ServerConnection
     this.leftoverBytes = 0;
     this.input.clear();
     this.output.writeNow();
-    this.socket.end();
+    const { lingerTimeoutMs } = this.options.limits;
+    if (lingerTimeoutMs === 0) this.socket.end(() => this.socket.destroy());
+    else this.socket.end();
     this.setPaused(false);
-    this.timers.wait(LINGER_TIMEOUT_MS);
+    this.timers.wait(lingerTimeoutMs === 0 ? FLUSH_TIMEOUT_MS : lingerTimeoutMs);
   }
 }
 

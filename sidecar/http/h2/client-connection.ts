@@ -45,6 +45,9 @@ export class ClientConnection implements UpstreamConnection, SessionOwner, Clien
   private readonly trailerFields: TrailerFields;
   private readonly streamsMax: number;
   private readonly pingIntervalMs: number;
+  private readonly pingTimeoutMs: number;
+  /** Asked for: also while no stream is open. */
+  private readonly keptAlive: boolean;
   private readonly openedMs: number;
   private nextId = 1;
   private draining = false;
@@ -58,16 +61,19 @@ export class ClientConnection implements UpstreamConnection, SessionOwner, Clien
     this.options = options;
     this.mesh = options.mesh === true;
     this.streamsMax = options.concurrentStreamsMax ?? STREAMS_MAX;
-    this.pingIntervalMs = options.pingIntervalMs ?? PING_INTERVAL_MS;
+    this.keptAlive = options.http2?.keepAlive !== undefined;
+    this.pingIntervalMs = options.http2?.keepAlive?.intervalMs ?? options.pingIntervalMs ?? PING_INTERVAL_MS;
+    this.pingTimeoutMs = options.http2?.keepAlive?.timeoutMs ?? options.pingTimeoutMs ?? PING_TIMEOUT_MS;
     this.deadlines = deadlinesOf(options.clock);
     const headBytesMax = options.headBytesMax ?? HEAD_BYTES_MAX;
     const limits: HeadLimits = { headBytesMax, headersCountMax: options.headersCountMax ?? FIELDS_MAX };
     this.fields = new ResponseFields(limits);
     this.trailerFields = new TrailerFields(limits);
     const count = (event: string): void => options.recorder?.count(event);
+    const http2 = options.http2 ?? defaultHttp2Options;
     this.session = new Session(
       socket,
-      { side: 'client', clock: options.clock, count, mesh: this.mesh, headBytesMax, streamWindowBytes: WINDOW_BYTES },
+      { side: 'client', clock: options.clock, count, mesh: this.mesh, headBytesMax, http2 },
       this,
     );
     this.openedMs = this.session.nowMs;
@@ -79,16 +85,10 @@ export class ClientConnection implements UpstreamConnection, SessionOwner, Clien
     });
     socket.on('close', () => this.onClose());
     this.session.output.raw(PREFACE);
-    this.session.sendSettings([
-      S.ENABLE_PUSH,
-      0,
-      S.INITIAL_WINDOW_SIZE,
-      WINDOW_BYTES,
-      S.MAX_HEADER_LIST_SIZE,
-      headBytesMax,
-    ]);
+    this.session.sendSettings([S.ENABLE_PUSH, 0, S.MAX_HEADER_LIST_SIZE, headBytesMax]);
     this.deadlines.add(this);
-    this.deadlines.set(this, this.openedMs + this.settingsTimeoutMs);
+    const firstPingMs = this.keptAlive ? this.pingIntervalMs : NEVER;
+    this.deadlines.set(this, this.openedMs + Math.min(this.settingsTimeoutMs, firstPingMs));
     socket.resume();
   }
 
@@ -259,7 +259,7 @@ export class ClientConnection implements UpstreamConnection, SessionOwner, Clien
         return;
       }
     }
-    if (session.streams.size === 0 || this.pingIntervalMs === 0) {
+    if ((session.streams.size === 0 && !this.keptAlive) || this.pingIntervalMs === 0) {
       this.pingSentMs = NEVER;
       this.deadlines.set(this, session.settingsAcked ? NEVER : this.openedMs + this.settingsTimeoutMs);
       return;
@@ -278,7 +278,7 @@ export class ClientConnection implements UpstreamConnection, SessionOwner, Clien
     }
     session.output.ping(NO_PAYLOAD, 0, 0);
     this.pingSentMs = nowMs;
-    this.deadlines.set(this, nowMs + (this.options.pingTimeoutMs ?? PING_TIMEOUT_MS));
+    this.deadlines.set(this, nowMs + this.pingTimeoutMs);
   }
 
   private get settingsTimeoutMs(): number {

@@ -1,4 +1,5 @@
 import type { Clock } from '@weft/policies/kit/clock';
+import type { Http2Options } from '@weft/policies/model/http2-options';
 import type { Recorder } from '../../telemetry/record.ts';
 
 export interface Http2ClientOptions {
@@ -11,6 +12,8 @@ export interface Http2ClientOptions {
   readonly headersCountMax?: number;
   /** Streams at a time, whatever the peer allows. */
   readonly concurrentStreamsMax?: number;
+  /** Absent: Weft's own. */
+  readonly http2?: Http2Options;
   /** Silence, with streams open, after which the peer is asked whether it is still there. 0: never. */
   readonly pingIntervalMs?: number;
   /** How long the answer is waited for. */

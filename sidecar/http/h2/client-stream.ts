@@ -1,12 +1,5 @@
 import type { ProxyError } from '../errors.ts';
-import {
-  type HttpVersion,
-  type RequestHead,
-  type ResponseHead,
-  type ResponseReceiver,
-  type Upstream,
-  WINDOW_BYTES,
-} from '../exchange.ts';
+import type { HttpVersion, RequestHead, ResponseHead, ResponseReceiver, Upstream } from '../exchange.ts';
 import type { Headers } from '../headers.ts';
 import { ErrorCode, errorCodeName } from './frames.ts';
 import { type H2Error, responseError } from './h2-error.ts';
@@ -54,7 +47,7 @@ export class ClientStream extends H2Stream implements Upstream {
     receiver: ResponseReceiver,
     version: HttpVersion,
   ) {
-    super(id, owner.session.peer.initialWindowBytes, WINDOW_BYTES);
+    super(id, owner.session.peer.initialWindowBytes, owner.session.options.http2.streamWindowBytes);
     this.owner = owner;
     this.head = head;
     this.version = version;

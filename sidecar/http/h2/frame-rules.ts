@@ -172,7 +172,7 @@ export class FrameRules {
     const length = end - start;
     if ((flags & F.FLAG_ACK) !== 0) {
       if (length !== 0) return h2Error('frame-size', 'an acknowledgement of SETTINGS with content');
-      this.session.settingsAcked = true;
+      if (!this.session.settingsAcked) this.session.onSettingsAcked();
       return this.session.guard.onControlFrame(this.work);
     }
     if (length % SETTING_BYTES !== 0) return h2Error('frame-size', 'SETTINGS of other than a multiple of 6 bytes');

@@ -16,6 +16,7 @@ const CLEARTEXT_HTTP2 = 'h2c';
 /** Collects and judges the head of a request (RFC 9113 sections 8.2, 8.3 and 8.5, RFC 8441). One a connection. */
 export class RequestFields extends FieldCollector {
   private readonly mesh: boolean;
+  private readonly connectProtocol: boolean;
   private method = '';
   private scheme = '';
   private authority = '';
@@ -32,9 +33,11 @@ export class RequestFields extends FieldCollector {
   private validMethod = 'GET';
   private validAuthority: string | undefined = undefined;
 
-  constructor(limits: HeadLimits, mesh: boolean) {
+  /** `connectProtocol`: extended CONNECT was announced. */
+  constructor(limits: HeadLimits, mesh: boolean, connectProtocol: boolean) {
     super(limits);
     this.mesh = mesh;
+    this.connectProtocol = connectProtocol;
   }
 
   override begin(): void {
@@ -74,7 +77,8 @@ export class RequestFields extends FieldCollector {
         this.path = value;
         return;
       case FieldKind.PROTOCOL:
-        this.protocol = value;
+        if (this.connectProtocol) this.protocol = value;
+        else this.fail('pseudo-field', ':protocol, which was not announced (RFC 8441 section 3)');
         return;
       case FieldKind.WEFT_VERSION:
         if (this.mesh && (value === '1.1' || value === '1.0')) this.version = value === '1.1' ? 11 : 10;

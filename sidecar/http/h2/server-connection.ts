@@ -22,8 +22,9 @@ const STREAM_ID_LAST = STREAM_ID_MAX - 2 ** 20;
 /** How long the answer to the PING after the first GOAWAY is waited for. */
 const GOAWAY_WAIT_MS = 1_000;
 /** A closed connection is read on for a while, so that a TCP reset does not destroy what was written. */
-const LINGER_TIMEOUT_MS = 1_000;
 const LINGER_BYTES_MAX = 1_048_576;
+/** For what was written to leave, when nothing is waited for after it. */
+const FLUSH_TIMEOUT_MS = 1_000;
 const NO_PAYLOAD = Buffer.alloc(8);
 
 const CLIENT_GONE: ProxyError = {
@@ -68,7 +69,8 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
     this.options = options;
     this.mesh = options.mesh === true;
     this.deadlines = deadlinesOf(options.clock);
-    this.fields = new RequestFields(limits, this.mesh);
+    const connectProtocol = this.mesh || limits.http2.connectProtocol;
+    this.fields = new RequestFields(limits, this.mesh, connectProtocol);
     this.trailerFields = new TrailerFields(limits);
     this.session = new Session(
       socket,
@@ -78,7 +80,7 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
         count: (event) => options.recorder.count(event),
         mesh: this.mesh,
         headBytesMax: limits.headBytesMax,
-        streamWindowBytes: WINDOW_BYTES,
+        http2: limits.http2,
       },
       this,
     );
@@ -218,7 +220,7 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
     const { session, fields } = this;
     const head = error === undefined ? fields.finish(endStream) : undefined;
     const wrong = error ?? fields.error;
-    const stream = new ServerStream(this, id, head ?? noHead(), endStream, WINDOW_BYTES);
+    const stream = new ServerStream(this, id, head ?? noHead(), endStream, this.options.limits.http2.streamWindowBytes);
     session.streams.set(id, stream);
     this.requests++;
     const { requestsPerConnectionMax } = this.options.limits;
@@ -268,7 +270,8 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
   }
 
   onPingAck(): void {
-    if (this.goaway === 'announced') this.finalGoaway();
+    // One of a keep-alive PING before the GOAWAY leaves the timer to end it.
+    if (this.goaway === 'announced' && !this.times.waitsForPong) this.finalGoaway();
   }
 
   onGoaway(_lastId: number, _code: number): void {
@@ -319,7 +322,13 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
       this.socket.destroy();
       return;
     }
-    if (due !== undefined) this.session.fail(due);
+    if (due === 'silent') {
+      this.options.recorder.count('http2_downstream_ping-timeout');
+      this.socket.destroy();
+      return;
+    }
+    if (due === 'ping') this.session.output.ping(NO_PAYLOAD, 0, 0);
+    else if (due !== undefined) this.session.fail(due);
     for (const late of this.times.late) {
       this.options.recorder.count(late.event);
       late.stream.timeOut(late.error);
@@ -352,9 +361,11 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
     this.session.ended = true;
     this.abandonStreams(CLIENT_GONE);
     this.session.output.writeNow();
-    this.socket.end();
+    const { lingerTimeoutMs } = this.options.limits;
+    if (lingerTimeoutMs === 0) this.socket.end(() => this.socket.destroy());
+    else this.socket.end();
     this.socket.resume();
-    this.deadlines.set(this, this.options.clock.nowMs() + LINGER_TIMEOUT_MS);
+    this.deadlines.set(this, this.options.clock.nowMs() + (lingerTimeoutMs === 0 ? FLUSH_TIMEOUT_MS : lingerTimeoutMs));
   }
 
   private onClose(): void {

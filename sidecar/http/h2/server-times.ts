@@ -34,6 +34,7 @@ export class ServerTimes {
   private idleMs: number;
   /** No stream is late before that. */
   private streamsMs = NEVER;
+  private pingSentMs = NEVER;
 
   constructor(session: Session, limits: HttpLimits) {
     this.session = session;
@@ -51,11 +52,16 @@ export class ServerTimes {
     return (session.streams.size === 0) !== (this.idleMs !== NEVER);
   }
 
+  /** A PING is out, and nothing came since. */
+  get waitsForPong(): boolean {
+    return this.pingSentMs !== NEVER && this.session.receivedMs < this.pingSentMs;
+  }
+
   /** When to look again. */
   next(waitsForPreface: boolean): number {
     const { session, limits } = this;
     const { nowMs } = session;
-    let atMs = NEVER;
+    let atMs = this.nextPing();
     if (waitsForPreface || !session.settingsSeen) atMs = this.openedMs + this.settingsTimeoutMs;
     else if (!session.settingsAcked) atMs = this.openedMs + SETTINGS_TIMEOUT_MS;
     this.incompleteMs = session.incomplete ? Math.min(this.incompleteMs, nowMs) : NEVER;
@@ -75,8 +81,27 @@ export class ServerTimes {
     return Math.min(atMs, this.streamsMs);
   }
 
+  private nextPing(): number {
+    const { keepAlive } = this.limits.http2;
+    if (keepAlive === undefined) return NEVER;
+    if (this.waitsForPong) return this.pingSentMs + keepAlive.timeoutMs;
+    return this.session.receivedMs + keepAlive.intervalMs;
+  }
+
+  /** Whether to ask the peer if it is there; `silent`: it was asked. */
+  private checkPing(nowMs: number): 'ping' | 'silent' | undefined {
+    const { keepAlive } = this.limits.http2;
+    if (keepAlive === undefined) return undefined;
+    if (this.waitsForPong) return nowMs >= this.pingSentMs + keepAlive.timeoutMs ? 'silent' : undefined;
+    this.pingSentMs = NEVER;
+    if (nowMs < this.session.receivedMs + keepAlive.intervalMs) return undefined;
+    // Whole, and after what was received, as the session counts.
+    this.pingSentMs = Math.max(Math.floor(nowMs), this.session.receivedMs + 1);
+    return 'ping';
+  }
+
   /** `stuck`: the socket has taken nothing for too long. */
-  check(nowMs: number, waitsForPreface: boolean): H2Error | 'idle' | 'stuck' | undefined {
+  check(nowMs: number, waitsForPreface: boolean): H2Error | 'idle' | 'stuck' | 'ping' | 'silent' | undefined {
     const { session, limits } = this;
     if ((waitsForPreface || !session.settingsSeen) && nowMs >= this.openedMs + this.settingsTimeoutMs) {
       return h2Error('head-timeout', 'no preface and SETTINGS in time');
@@ -88,9 +113,9 @@ export class ServerTimes {
       return h2Error('head-timeout', 'a frame or header block was not complete in time');
     }
     if (session.output.full && nowMs >= this.fullMs + timeout(limits.streamIdleTimeoutMs)) return 'stuck';
-    if (session.streams.size === 0) return nowMs >= this.idleMs + timeout(limits.idleTimeoutMs) ? 'idle' : undefined;
-    this.checkStreams(nowMs);
-    return undefined;
+    if (session.streams.size > 0) this.checkStreams(nowMs);
+    else if (nowMs >= this.idleMs + timeout(limits.idleTimeoutMs)) return 'idle';
+    return this.checkPing(nowMs);
   }
 
   private checkStreams(nowMs: number): void {

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '@weft/policies/kit/clock';
+import type { Http2Options } from '@weft/policies/model/http2-options';
 import type { Headers } from '../headers.ts';
 import { ClosedStreams } from './closed-streams.ts';
 import { isConnectionField } from './connection-fields.ts';
@@ -14,12 +15,15 @@ import type { ByteWriter } from './hpack/byte-writer.ts';
 import { HpackDecoder } from './hpack/decoder.ts';
 import { HpackEncoder } from './hpack/encoder.ts';
 import { type SchedulerOwner, SendScheduler } from './send-scheduler.ts';
-import { PeerSettings, SETTING_BYTES } from './settings.ts';
+import {
+  HEADER_TABLE_SIZE,
+  INITIAL_TABLE_BYTES,
+  INITIAL_WINDOW_SIZE,
+  PeerSettings,
+  SETTING_BYTES,
+} from './settings.ts';
 import type { H2Stream, StreamSession } from './stream.ts';
 
-/** Octets that all streams of a connection together may have unread; a stream alone: WINDOW_BYTES of the Exchange. */
-export const CONNECTION_WINDOW_BYTES = 1_048_576;
-const TABLE_BYTES = 4_096;
 /** Room that most header blocks fit in without growing the writer. */
 const BLOCK_BYTES_USUAL = 512;
 /** Beyond this the peer's frames are not read until it reads ours. */
@@ -31,8 +35,8 @@ export interface SessionOptions {
   readonly count: (event: string) => void;
   readonly mesh: boolean;
   readonly headBytesMax: number;
-  /** Of each stream, as announced in our SETTINGS. */
-  readonly streamWindowBytes: number;
+  /** As announced in our SETTINGS. */
+  readonly http2: Http2Options;
 }
 
 /** What differs between a server's and a client's connection. */
@@ -106,12 +110,17 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
     const blockBytesMax = 2 * options.headBytesMax;
     this.block = new HeaderBlock(blockBytesMax);
     const keepsCase = options.mesh;
-    this.decoder = new HpackDecoder({ tableBytesMax: TABLE_BYTES, stringBytesMax: blockBytesMax, keepsCase });
-    this.encoder = new HpackEncoder({ tableBytesMax: TABLE_BYTES, keepsCase });
+    const { headerTableBytes: tableBytesMax, connectionWindowBytes } = options.http2;
+    this.receiveWindow = connectionWindowBytes;
+    this.decoder = new HpackDecoder({ tableBytesMax, stringBytesMax: blockBytesMax, keepsCase });
+    this.encoder = new HpackEncoder({ tableBytesMax, keepsCase });
   }
 
   /** Identifiers and values in turn; and the connection's window, which SETTINGS cannot set (RFC 9113 section 6.9.2). */
-  sendSettings(settings: readonly number[]): void {
+  sendSettings(own: readonly number[]): void {
+    const { headerTableBytes, streamWindowBytes, connectionWindowBytes } = this.options.http2;
+    const settings = [...own, INITIAL_WINDOW_SIZE, streamWindowBytes];
+    if (headerTableBytes !== INITIAL_TABLE_BYTES) settings.push(HEADER_TABLE_SIZE, headerTableBytes);
     const bytes = (settings.length / 2) * SETTING_BYTES;
     const writer = this.output.begin(bytes);
     F.putFrameHeader(writer.buffer, writer.at, bytes, F.SETTINGS, 0, 0);
@@ -123,7 +132,8 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
       F.putUint32(writer.buffer, at + 2, settings[i + 1] ?? 0);
     }
     writer.at = at;
-    this.output.windowUpdate(0, CONNECTION_WINDOW_BYTES - F.WINDOW_BYTES_INITIAL);
+    const more = connectionWindowBytes - F.WINDOW_BYTES_INITIAL;
+    if (more > 0) this.output.windowUpdate(0, more);
   }
 
   // Reading.
@@ -141,6 +151,12 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
   /** A frame or a header block has begun that is not complete. */
   get incomplete(): boolean {
     return this.reader.incomplete || this.block.stream !== 0;
+  }
+
+  /** Only now does the peer keep to them (RFC 9113 section 6.5.3). */
+  onSettingsAcked(): void {
+    this.settingsAcked = true;
+    this.decoder.setTableBytesMax(this.options.http2.headerTableBytes);
   }
 
   onFrame(type: number, flags: number, id: number, buffer: Buffer, start: number, end: number): boolean {
@@ -231,7 +247,7 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
     this.creditConnection(returned);
     if (stream.remoteEnded || stream.closed) return;
     stream.creditBytes += returned;
-    if (stream.creditBytes * 2 < this.options.streamWindowBytes) return;
+    if (stream.creditBytes * 2 < this.options.http2.streamWindowBytes) return;
     this.output.windowUpdate(stream.id, stream.creditBytes);
     stream.receiveWindow += stream.creditBytes;
     stream.creditBytes = 0;
@@ -239,7 +255,7 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
 
   creditConnection(bytes: number): void {
     this.creditBytes += bytes;
-    if (this.creditBytes * 2 < CONNECTION_WINDOW_BYTES || this.ended) return;
+    if (this.creditBytes * 2 < this.options.http2.connectionWindowBytes || this.ended) return;
     this.output.windowUpdate(0, this.creditBytes);
     this.receiveWindow += this.creditBytes;
     this.creditBytes = 0;

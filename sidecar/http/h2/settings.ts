@@ -11,12 +11,14 @@ export const MAX_HEADER_LIST_SIZE = 6;
 export const ENABLE_CONNECT_PROTOCOL = 8;
 
 export const SETTING_BYTES = 6;
+/** HEADER_TABLE_SIZE until it is said otherwise. */
+export const INITIAL_TABLE_BYTES = 4_096;
 /** Of one frame; what is defined is seven, and repeated ones mean nothing. */
 const SETTINGS_PER_FRAME_MAX = 64;
 
 /** What the peer announced; the initial values are those of RFC 9113 section 6.5.2. */
 export class PeerSettings {
-  headerTableBytes = 4_096;
+  headerTableBytes = INITIAL_TABLE_BYTES;
   /** Infinity: no limit. */
   concurrentStreamsMax = Number.POSITIVE_INFINITY;
   initialWindowBytes = WINDOW_BYTES_INITIAL;

@@ -10,6 +10,7 @@ export const LONG_FLAGS: Readonly<Record<ResponseFlag, string>> = {
   UC: 'UpstreamConnectionTermination',
   UR: 'UpstreamRemoteReset',
   UT: 'UpstreamRequestTimeout',
+  UMSDR: 'UpstreamMaxStreamDurationReached',
   UPE: 'UpstreamProtocolError',
   NR: 'NoRouteFound',
   NC: 'NoClusterFound',
@@ -51,6 +52,10 @@ export function codeDetails(record: RequestRecord, http: LoggedExchange): string
       return reset('protocol_error');
     case 'UT':
       return 'response_timeout';
+    case 'UMSDR':
+      return 'upstream_max_stream_duration_reached';
+    case 'DT':
+      return record.detail === 'downstream duration timeout' ? 'max_duration_timeout' : underscored(record.detail);
     case 'SI':
       return 'stream_idle_timeout';
     case 'DC':
