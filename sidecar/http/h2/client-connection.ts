@@ -1,13 +1,8 @@
 import type { Duplex } from 'node:stream';
+import { defaultHttp2Options } from '@weft/policies/model/http2-options';
 import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts';
 import type { ProxyError } from '../errors.ts';
-import {
-  type RequestHead,
-  type ResponseReceiver,
-  type Upstream,
-  type UpstreamConnection,
-  WINDOW_BYTES,
-} from '../exchange.ts';
+import type { RequestHead, ResponseReceiver, Upstream, UpstreamConnection } from '../exchange.ts';
 import type { Http2ClientOptions } from './client-options.ts';
 import { ClientStream, type ClientStreamOwner, INTERIM_RESPONSES_MAX } from './client-stream.ts';
 import { type HeadLimits, TrailerFields } from './field-collector.ts';

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { connectionRecord } from '../../net/connection-record.ts';
 import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts';
 import type { ProxyError } from '../errors.ts';
-import { type DownstreamConnection, type RequestHead, WINDOW_BYTES } from '../exchange.ts';
+import type { DownstreamConnection, RequestHead } from '../exchange.ts';
 import { dateLine } from '../h1/serialize.ts';
 import { Headers } from '../headers.ts';
 import { TrailerFields } from './field-collector.ts';
@@ -94,12 +94,9 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
     this.session.sendSettings([
       S.MAX_CONCURRENT_STREAMS,
       limits.concurrentStreamsMax,
-      S.INITIAL_WINDOW_SIZE,
-      WINDOW_BYTES,
       S.MAX_HEADER_LIST_SIZE,
       limits.headBytesMax,
-      S.ENABLE_CONNECT_PROTOCOL,
-      1,
+      ...(connectProtocol ? [S.ENABLE_CONNECT_PROTOCOL, 1] : []),
     ]);
     this.arm();
     if (options.firstBytes !== undefined) this.receive(options.firstBytes);

@@ -86,7 +86,7 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
   receivedMs: number;
   receivedBytes = 0;
   /** Of the connection: what the peer may still send. */
-  receiveWindow = CONNECTION_WINDOW_BYTES;
+  receiveWindow: number;
   private readonly reader: FrameReader;
   private readonly rules: FrameRules;
   private creditBytes = 0;
