@@ -1,29 +1,65 @@
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import { READ_BYTES_MAX, readIntoBuffer, sharedLanding } from '../net/read.ts';
 
 /** A receiver that does not keep up may have this much waiting before its sender is stopped. */
 const WAITING_BYTES_MAX = 262_144;
-/** What is gathered within one turn of the event loop is written when it is this much. */
-const GATHERED_BYTES_MAX = 131_072;
+/** RFC 8446 section 5.1: TLS hands out a record at a time. */
+const RECORD_BYTES_MAX = 16_384;
+/** Buffers that nobody reads into are kept for the next who needs one. */
+const SPARE_BUFFERS_MAX = 16;
+
+/** Buffers of one size that go round: from a read to the end of the write that sends what was read. */
+class BufferPool {
+  readonly bytes: number;
+  private readonly spare: Buffer[] = [];
+
+  constructor(bytes: number) {
+    this.bytes = bytes;
+  }
+
+  take(): Buffer {
+    return this.spare.pop() ?? Buffer.allocUnsafeSlow(this.bytes);
+  }
+
+  giveBack(buffer: Buffer): void {
+    if (this.spare.length < SPARE_BUFFERS_MAX) this.spare.push(buffer);
+  }
+}
+
+const plainBuffers = new BufferPool(READ_BYTES_MAX);
+const recordBuffers = new BufferPool(RECORD_BYTES_MAX);
 
 /**
- * One way of a relay. TLS hands out a record at a time (RFC 8446 section 5.1: 16 KiB), so that chunks that arrive in one
- * turn of the event loop leave in one write. The end of the sender ends the receiver's side and no more (half-close).
+ * One way of a relay. The end of the sender ends the receiver's side and no more (half-close).
+ *
+ * What comes in small pieces lands where all sockets read to, and is copied: an idle connection holds no buffer. A stream
+ * that fills its reads gets buffers of its own that go round, so that it leaves no garbage: the runtime's own would each
+ * have to be found by a collection of the whole heap.
  */
 export class RelayDirection {
   bytes = 0;
   private readonly from: Duplex;
   private readonly to: Duplex;
-  private gathered = 0;
+  private readonly pool: BufferPool;
+  /** What the next read goes to; undefined: where all read to. */
+  private own: Buffer | undefined = undefined;
+  private landing: Buffer | undefined = undefined;
   private stopped = false;
 
   constructor(from: Duplex, to: Duplex) {
     this.from = from;
     this.to = to;
-    from.on('data', this.onData);
+    this.pool = from instanceof TLSSocket ? recordBuffers : plainBuffers;
     to.on('drain', this.onDrain);
     // The end may have come while nobody listened.
-    if (from.readableEnded) to.end();
-    else from.on('end', this.onEnd);
+    if (from.readableEnded) {
+      to.end();
+      return;
+    }
+    from.on('end', this.onEnd);
+    from.on('close', this.onClose);
+    if (!this.land()) from.on('data', this.onData);
   }
 
   /** Bytes that were read before the relay began. */
@@ -32,27 +68,45 @@ export class RelayDirection {
     this.to.write(chunk);
   }
 
+  private land(): boolean {
+    const landing = sharedLanding(this.from);
+    if (!readIntoBuffer(this.from, landing, this.onRead, this.nextBuffer)) return false;
+    this.landing = landing;
+    return true;
+  }
+
+  private readonly onRead = (count: number): void => {
+    const { own, landing } = this;
+    if (own !== undefined) {
+      const chunk = count === own.length ? own : own.subarray(0, count);
+      this.own = count * 2 >= own.length ? this.pool.take() : undefined;
+      this.pass(chunk, own);
+    } else if (landing !== undefined) {
+      const chunk = Buffer.allocUnsafe(count);
+      landing.copy(chunk, 0, 0, count);
+      if (count * 2 >= this.pool.bytes) this.own = this.pool.take();
+      this.pass(chunk, undefined);
+    }
+  };
+
+  private readonly nextBuffer = (): Buffer => this.own ?? this.landing ?? sharedLanding(this.from);
+
+  /** Chunks that had been read before it was known what reads them. */
   private readonly onData = (chunk: Buffer): void => {
+    if (this.from.readableLength === 0 && this.land()) this.from.removeListener('data', this.onData);
+    this.pass(chunk, undefined);
+  };
+
+  private pass(chunk: Buffer, lent: Buffer | undefined): void {
     const { to } = this;
     this.bytes += chunk.length;
     if (!to.writable) return;
-    if (this.gathered === 0) {
-      to.cork();
-      setImmediate(this.flush);
-    }
-    this.gathered += chunk.length;
-    to.write(chunk);
-    if (this.gathered >= GATHERED_BYTES_MAX) this.flush();
+    if (lent === undefined) to.write(chunk);
+    else to.write(chunk, () => this.pool.giveBack(lent));
     if (to.writableLength < WAITING_BYTES_MAX || this.stopped) return;
     this.stopped = true;
     this.from.pause();
-  };
-
-  private readonly flush = (): void => {
-    if (this.gathered === 0) return;
-    this.gathered = 0;
-    this.to.uncork();
-  };
+  }
 
   private readonly onDrain = (): void => {
     if (!this.stopped) return;
@@ -61,7 +115,11 @@ export class RelayDirection {
   };
 
   private readonly onEnd = (): void => {
-    this.flush();
     this.to.end();
+  };
+
+  private readonly onClose = (): void => {
+    if (this.own !== undefined) this.pool.giveBack(this.own);
+    this.own = undefined;
   };
 }

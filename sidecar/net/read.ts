@@ -1,0 +1,119 @@
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+
+/** Who takes what a socket brings. */
+export interface ByteSink {
+  /** `borrowed`: the memory is used for the next read, whoever's that is; what is kept has to be copied. */
+  onBytes(chunk: Buffer, borrowed: boolean): void;
+}
+
+/** As much as the runtime reads at once. */
+export const READ_BYTES_MAX = 65_536;
+
+/** What sockets are read into: one buffer for all, since each read is worked off before the next. */
+class Landing {
+  readonly bytes: Buffer = Buffer.allocUnsafeSlow(READ_BYTES_MAX);
+  busy: Socket | undefined = undefined;
+}
+
+// TLS hands out what it decrypts when it is written to, if at all, so that it does not share with what is being read.
+let plainLanding: Landing | undefined;
+let tlsLanding: Landing | undefined;
+
+interface ReadSymbols {
+  readonly buffer: symbol;
+  readonly callback: symbol;
+  readonly next: symbol;
+}
+
+/**
+ * The runtime reads into a given buffer for sockets that are made with `onread` (net.Socket), which an accepted one
+ * cannot be. Both kinds keep it in the same properties; without them chunks come as events.
+ */
+function findSymbols(): ReadSymbols | undefined {
+  const made = new Socket({ onread: { buffer: Buffer.alloc(1), callback: () => true } });
+  const symbols = Object.getOwnPropertySymbols(made);
+  made.destroy();
+  const buffer = symbols.find(({ description }) => description === 'kBuffer');
+  const callback = symbols.find(({ description }) => description === 'kBufferCb');
+  const next = symbols.find(({ description }) => description === 'kBufferGen');
+  if (buffer === undefined || callback === undefined || next === undefined) return undefined;
+  return { buffer, callback, next };
+}
+
+let symbols: ReadSymbols | undefined;
+let symbolsKnown = false;
+
+/**
+ * The socket reads into `bytes` from now on; `onRead` says how many octets there are. `next`: what the read after that
+ * goes to. False: it cannot.
+ */
+export function readIntoBuffer(
+  socket: Duplex,
+  bytes: Buffer,
+  onRead: (count: number) => void,
+  next?: () => Buffer,
+): boolean {
+  if (!symbolsKnown) {
+    symbolsKnown = true;
+    symbols = findSymbols();
+  }
+  if (symbols === undefined || !(socket instanceof Socket) || socket.connecting || socket.readableLength > 0) {
+    return false;
+  }
+  const handle: unknown = Reflect.get(socket, '_handle');
+  if (typeof handle !== 'object' || handle === null) return false;
+  const use: unknown = Reflect.get(handle, 'useUserBuffer');
+  if (typeof use !== 'function') return false;
+  Reflect.set(socket, symbols.buffer, bytes);
+  Reflect.set(socket, symbols.callback, (count: number): boolean => {
+    onRead(count);
+    // Stopping is done by `pause`.
+    return true;
+  });
+  if (next !== undefined) Reflect.set(socket, symbols.next, next);
+  Reflect.apply(use, handle, [bytes]);
+  return true;
+}
+
+/** Gives `sink` all that the socket brings from now on. The end of the other side is still an event. */
+export function readInto(socket: Duplex, sink: ByteSink): void {
+  if (land(socket, sink)) return;
+  const onData = (chunk: Buffer): void => {
+    // What had been read before is worked off.
+    if (socket.readableLength === 0 && land(socket, sink)) socket.removeListener('data', onData);
+    sink.onBytes(chunk, false);
+  };
+  socket.on('data', onData);
+}
+
+function land(socket: Duplex, sink: ByteSink): boolean {
+  if (!(socket instanceof Socket)) return false;
+  const landing = landingOf(socket);
+  return readIntoBuffer(socket, landing.bytes, (count) => {
+    if (landing.busy !== undefined) {
+      // The bytes that somebody works on are no longer the ones that came: nothing of either may be used.
+      landing.busy.destroy();
+      socket.destroy();
+      return;
+    }
+    landing.busy = socket;
+    sink.onBytes(landing.bytes.subarray(0, count), true);
+    landing.busy = undefined;
+  });
+}
+
+/** Where a socket may read to as long as what comes is worked off at once. */
+export function sharedLanding(socket: Duplex): Buffer {
+  return landingOf(socket).bytes;
+}
+
+function landingOf(socket: Duplex): Landing {
+  if (socket instanceof TLSSocket) {
+    tlsLanding ??= new Landing();
+    return tlsLanding;
+  }
+  plainLanding ??= new Landing();
+  return plainLanding;
+}
