@@ -26,7 +26,7 @@ export class ClientStream extends H2Stream implements Upstream {
   /** What the far side is to speak to its application. */
   private readonly version: HttpVersion;
   readonly receiver: ResponseReceiver;
-  headSeen = false;
+  override headSeen = false;
   interims = 0;
   /** Bytes that the connection had received when it was opened. */
   readonly receivedBefore: number;
@@ -160,9 +160,10 @@ export class ClientStream extends H2Stream implements Upstream {
       head.contentLength = -1;
       if (this.head.protocol !== '') this.toUpgrade(head);
     } else {
-      if (head.contentLength >= 0 && this.head.method !== 'HEAD' && status !== 304) {
-        this.expectedBytes = head.contentLength;
-      }
+      // RFC 9110 sections 9.3.2 and 15.4.5: the length is that of another response, and there is no content.
+      const empty = this.head.method === 'HEAD' || status === 304;
+      if (empty) this.expectedBytes = 0;
+      else if (head.contentLength >= 0) this.expectedBytes = head.contentLength;
       if (this.wantsTunnel) this.refuseTunnel();
     }
     if (end) this.remoteEnded = true;

@@ -100,6 +100,7 @@ export class FrameRules {
   private dataError(stream: H2Stream, bytes: number, ends: boolean): H2Error | undefined {
     if (stream.remoteEnded) return h2Error('half-closed-stream', 'DATA after END_STREAM');
     if (stream.receiveWindow < 0) return h2Error('stream-window-exceeded', 'DATA beyond the window of the stream');
+    if (!stream.headSeen) return h2Error('data-before-head', 'DATA before the head of the response');
     if (stream.expectedBytes < 0) return undefined;
     stream.expectedBytes -= bytes;
     if (stream.expectedBytes < 0 || (ends && stream.expectedBytes > 0)) {
@@ -177,10 +178,10 @@ export class FrameRules {
     }
     if (length % SETTING_BYTES !== 0) return h2Error('frame-size', 'SETTINGS of other than a multiple of 6 bytes');
     const windowBefore = this.session.peer.initialWindowBytes;
-    const error = this.session.peer.apply(buffer, start, end, this.session.options.side === 'client');
+    const { encoder, options, peer } = this.session;
+    const error = peer.apply(buffer, start, end, options.side === 'client', encoder);
     if (error !== undefined) return error;
     this.session.settingsSeen = true;
-    this.session.encoder.setPeerTableBytesMax(this.session.peer.headerTableBytes);
     const overflow = this.session.shiftWindows(this.session.peer.initialWindowBytes - windowBefore);
     if (overflow !== undefined) return overflow;
     this.session.output.frame(F.SETTINGS, F.FLAG_ACK, 0, buffer, start, start);

@@ -58,6 +58,7 @@ const RULES = {
   authority: rule('message', PROTOCOL_ERROR, '9113 section 8.3.1'),
   path: rule('message', PROTOCOL_ERROR, '9113 section 8.3.1'),
   'content-length': rule('message', PROTOCOL_ERROR, '9113 section 8.1.1'),
+  'data-before-head': rule('message', PROTOCOL_ERROR, '9113 section 8.1'),
   trailers: rule('message', PROTOCOL_ERROR, '9113 section 8.1'),
   connect: rule('message', PROTOCOL_ERROR, '9113 section 8.5'),
   expectation: rule('message', PROTOCOL_ERROR, '9110 section 10.1.1'),

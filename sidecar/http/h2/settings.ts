@@ -16,9 +16,13 @@ export const INITIAL_TABLE_BYTES = 4_096;
 /** Of one frame; what is defined is seven, and repeated ones mean nothing. */
 const SETTINGS_PER_FRAME_MAX = 64;
 
+/** Whose table is as large as the peer allows. */
+export interface TableOwner {
+  setPeerTableBytesMax(bytes: number): void;
+}
+
 /** What the peer announced; the initial values are those of RFC 9113 section 6.5.2. */
 export class PeerSettings {
-  headerTableBytes = INITIAL_TABLE_BYTES;
   /** Infinity: no limit. */
   concurrentStreamsMax = Number.POSITIVE_INFINITY;
   initialWindowBytes = WINDOW_BYTES_INITIAL;
@@ -27,23 +31,23 @@ export class PeerSettings {
   connectProtocol = false;
 
   /** Takes a SETTINGS payload, whose length is a multiple of six. */
-  apply(buffer: Buffer, start: number, end: number, fromServer: boolean): H2Error | undefined {
+  apply(buffer: Buffer, start: number, end: number, fromServer: boolean, encoder: TableOwner): H2Error | undefined {
     if (end - start > SETTINGS_PER_FRAME_MAX * SETTING_BYTES) {
       return h2Error('control-flood', `more than ${SETTINGS_PER_FRAME_MAX} settings in a frame`);
     }
     for (let at = start; at < end; at += SETTING_BYTES) {
       const id = ((buffer[at] ?? 0) << 8) | (buffer[at + 1] ?? 0);
-      const error = this.set(id, readUint32(buffer, at + 2), fromServer);
+      const value = readUint32(buffer, at + 2);
+      const error = this.set(id, value, fromServer);
       if (error !== undefined) return error;
+      // Each of several, in turn: the smallest has to be signalled (RFC 7541 section 4.2).
+      if (id === HEADER_TABLE_SIZE) encoder.setPeerTableBytesMax(value);
     }
     return undefined;
   }
 
   private set(id: number, value: number, fromServer: boolean): H2Error | undefined {
     switch (id) {
-      case HEADER_TABLE_SIZE:
-        this.headerTableBytes = value;
-        return undefined;
       case ENABLE_PUSH:
         if (value > 1 || (fromServer && value === 1)) return h2Error('settings-value', `ENABLE_PUSH ${value}`);
         return undefined;

@@ -38,6 +38,8 @@ export abstract class H2Stream {
   producerWaits = false;
   localEnded = false;
   remoteEnded = false;
+  /** The head of what comes in has come: on a client content must not be before it. */
+  headSeen = true;
   /** No longer in the connection's table: nothing is sent or received any more. */
   closed = false;
   bytesReceived = 0;
