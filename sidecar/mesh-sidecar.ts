@@ -199,7 +199,11 @@ class MeshSidecar {
     const started = await threads.start();
     if (!started.ok) return err(started.error);
     overload.start();
-    trimWhenIdle(this.ports.clock, () => threads.listeners());
+    trimWhenIdle({
+      clock: this.ports.clock,
+      listeners: () => threads.listeners(),
+      count: (event) => telemetry.recorder.count(event),
+    });
     this.listening = true;
     return ok(undefined);
   }

@@ -79,7 +79,7 @@ export async function runStaticSidecar(
   if (!started.ok) return err([started.error]);
   state.listening = true;
   overload.start();
-  trimWhenIdle(clock, () => made.value.listeners());
+  trimWhenIdle({ clock, listeners: () => made.value.listeners(), count: (event) => recorder.count(event) });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
   log(`serving ${bootstrap.listeners.map((listener) => listener.name).join(', ')}`);
   return ok(undefined);

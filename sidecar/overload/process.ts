@@ -1,6 +1,7 @@
 import type { Clock } from '@weft/policies/kit/clock';
+import { memoryReturner } from './give-back.ts';
 import { OverloadMonitor } from './monitor.ts';
-import { collector, descriptorReader, heapReading, memoryReader } from './readings.ts';
+import { descriptorReader, heapReading, memoryReader } from './readings.ts';
 
 export interface ProcessOverloadOptions {
   readonly clock: Clock;
@@ -16,6 +17,6 @@ export function processOverload(options: ProcessOverloadOptions): OverloadMonito
   return new OverloadMonitor({
     ...options,
     read: () => [...memory(), ...descriptors(), heapReading()],
-    reclaim: collector(),
+    reclaim: memoryReturner(),
   });
 }

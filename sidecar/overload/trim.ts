@@ -1,25 +1,83 @@
+import { getHeapStatistics } from 'node:v8';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { ListenerStats } from '../listener/manager.ts';
-import { collector } from './readings.ts';
+import { memoryReturner } from './give-back.ts';
 
-const AFTER_MS = 1_000;
-const TRIES_MAX = 10;
+const AFTER_START_MS = 1_000;
+const LOOK_EVERY_MS = 5_000;
+const QUIET_MS_MIN = 30_000;
+/** Less is not worth a pause. */
+const HELD_BYTES_MIN = 1_000_000;
+
+export interface TrimOptions {
+  readonly clock: Clock;
+  readonly listeners: () => readonly ListenerStats[] | Promise<readonly ListenerStats[]>;
+  readonly count: (event: string) => void;
+}
+
+/** Of the calling thread. */
+export interface HeldMemory {
+  heldBytes(): number;
+  giveBack(): void;
+}
+
+const heap = (): HeldMemory => ({
+  heldBytes: () => getHeapStatistics().total_heap_size,
+  giveBack: memoryReturner(),
+});
 
 /**
- * Gives back what loading and parsing have left behind, about 8 MB of which V8 would keep for later. It stops the thread
- * for some 30 ms, so that it waits for a moment without connections; one that is busy from the start needs the room anyway.
+ * Gives back what loading has left behind, about 8 MB which V8 would keep for later, and afterwards what a burst has. It
+ * stops the thread for some 40 ms, so that it is done without connections only: a second after the start, or when there
+ * were none for half a minute.
  */
-export function trimWhenIdle(
-  clock: Clock,
-  listeners: () => readonly ListenerStats[] | Promise<readonly ListenerStats[]>,
-): Cancel {
-  let tries = 0;
-  let cancel: Cancel;
-  const look = async (): Promise<void> => {
+export function trimWhenIdle(options: TrimOptions, memory: HeldMemory = heap()): Cancel {
+  const trimmer = new Trimmer(options, memory);
+  trimmer.start();
+  return () => trimmer.close();
+}
+
+class Trimmer {
+  private readonly options: TrimOptions;
+  private readonly memory: HeldMemory;
+  private quietSinceMs = Number.NEGATIVE_INFINITY;
+  /** What was left when it was last given back. */
+  private keptBytes = 0;
+  private closed = false;
+  private cancel: Cancel = () => undefined;
+
+  constructor(options: TrimOptions, memory: HeldMemory) {
+    this.options = options;
+    this.memory = memory;
+  }
+
+  start(): void {
+    this.lookAfter(AFTER_START_MS);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.cancel();
+  }
+
+  private lookAfter(delayMs: number): void {
+    this.cancel = this.options.clock.afterUnref(delayMs, () => void this.look());
+  }
+
+  private async look(): Promise<void> {
+    const { clock, listeners } = this.options;
     const stats = await listeners();
-    if (stats.every(({ connections }) => connections === 0)) collector()();
-    else if (++tries < TRIES_MAX) cancel = clock.after(AFTER_MS, () => void look());
-  };
-  cancel = clock.after(AFTER_MS, () => void look());
-  return () => cancel();
+    if (this.closed) return;
+    if (stats.some(({ connections }) => connections > 0)) this.quietSinceMs = clock.nowMs();
+    else if (clock.nowMs() - this.quietSinceMs >= QUIET_MS_MIN) this.trim();
+    this.lookAfter(LOOK_EVERY_MS);
+  }
+
+  private trim(): void {
+    const { memory } = this;
+    if (memory.heldBytes() - this.keptBytes < HELD_BYTES_MIN) return;
+    memory.giveBack();
+    this.keptBytes = memory.heldBytes();
+    this.options.count('memory.given-back');
+  }
 }

@@ -72,7 +72,13 @@ class DataThread {
 
   async listen(): Promise<void> {
     const started = await this.plane.listeners.start();
-    if (started.ok) this.cancelTrim = trimWhenIdle(systemClock, () => this.plane.listeners.stats());
+    if (started.ok) {
+      this.cancelTrim = trimWhenIdle({
+        clock: systemClock,
+        listeners: () => this.plane.listeners.stats(),
+        count: (event) => this.telemetry.recorder.count(event),
+      });
+    }
     this.post(started.ok ? { kind: 'listening' } : { kind: 'failed', reason: started.error });
   }
 
