@@ -23,6 +23,7 @@ const programs = [
   'cli/main.ts',
   'sidecar/main.ts',
   'sidecar/threads/data-thread.ts',
+  'sidecar/bootstrap/read.ts',
   'control-plane/main.ts',
   'injector/main.ts',
   'injector/redirect/main.ts',
@@ -36,7 +37,7 @@ const data = ['local/manifests', 'charts', 'README.md', 'LICENSE'] as const;
 
 /** The first program is the image's entry point. */
 const images: Readonly<Record<string, readonly [Program, ...Program[]]>> = {
-  sidecar: ['sidecar/main.ts', 'sidecar/threads/data-thread.ts'],
+  sidecar: ['sidecar/main.ts', 'sidecar/threads/data-thread.ts', 'sidecar/bootstrap/read.ts'],
   'control-plane': ['control-plane/main.ts'],
   injector: ['injector/main.ts', 'injector/redirect/main.ts'],
 };
@@ -51,7 +52,10 @@ const tooHeavy: Readonly<Partial<Record<Program, readonly string[]>>> = {
 const banner = `import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);`;
 
-const bundleOf = (program: string): string => program.replace(/\.ts$/, '.js');
+/** Loaded by `require`, and let go again. */
+const letGo: ReadonlySet<string> = new Set<Program>(['sidecar/bootstrap/read.ts']);
+
+const bundleOf = (program: string): string => program.replace(/\.ts$/, letGo.has(program) ? '.cjs' : '.js');
 
 /**
  * A module that is bundled into another folder's program still finds its neighbours: its `import.meta.url` is where it
@@ -117,19 +121,23 @@ async function bundle(program: Program): Promise<readonly string[]> {
     outdir: weft,
     outbase: '.',
     bundle: true,
-    // What is imported dynamically becomes a file of its own, beside its program.
-    splitting: true,
-    chunkNames: `${dirname(program)}/[name]-[hash]`,
+    ...(letGo.has(program)
+      ? { format: 'cjs', outExtension: { '.js': '.cjs' } }
+      : {
+          format: 'esm',
+          // What is imported dynamically becomes a file of its own, beside its program.
+          splitting: true,
+          chunkNames: `${dirname(program)}/[name]-[hash]`,
+          banner: { js: banner },
+        }),
     metafile: true,
     platform: 'node',
     target: 'node26',
-    format: 'esm',
     minifySyntax: true,
     minifyWhitespace: true,
     // A crash prints the line it is in.
     lineLimit: 200,
     legalComments: 'linked',
-    banner: { js: banner },
     plugins: [builtins, places(program)],
     logLevel: 'warning',
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { clientBootstrap } from '@weft/test/support/bootstrap/client.yaml';
 import { serverBootstrap } from '@weft/test/support/bootstrap/server.yaml';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { loadBootstrap } from './load.ts';
 
 const files = { certificateFile: 'c.pem', keyFile: 'c.key', trustFile: 'ca.pem' };
@@ -204,4 +204,29 @@ test('an error in the text quotes nothing of it: there may be keys', () => {
   const text = JSON.stringify(loaded.error);
   assert.match(text, /not YAML: .*line 1/);
   assert.doesNotMatch(text, /THE-KEY/);
+});
+
+test('what was read is data alone, so that the code that read it can go', () => {
+  for (const text of [client, server]) {
+    const loaded = loadBootstrap(text);
+    assert.ok(loaded.ok);
+    const { snapshot: _, ...config } = loaded.value;
+    assert.deepEqual(structuredClone(config), config);
+  }
+});
+
+test('JSON and YAML of the same bootstrap say the same', () => {
+  const loaded = loadBootstrap(JSON.stringify(parse(client)));
+  assert.deepEqual(loaded, loadBootstrap(client));
+});
+
+test('a member that is there twice, and nesting without end, are errors in JSON too', () => {
+  for (const text of [
+    JSON.stringify(parse(client)).replace('{', '{"node":{},'),
+    `{"node":{"metadata":{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}}}`,
+  ]) {
+    const loaded = loadBootstrap(text);
+    assert.ok(!loaded.ok);
+    assert.match(loaded.error[0]?.message ?? '', /^not YAML: /);
+  }
 });
