@@ -137,7 +137,7 @@ for (const host of ['127.0.0.1', '::1']) {
     test('a response that breaks off breaks off for the client too', async () => {
       await assert.rejects(call('/break'));
       await until(() => recorder.records.at(-1)?.path === '/break');
-      assert.equal(recorder.records.at(-1)?.flag, 'UC');
+      assert.equal(recorder.records.at(-1)?.flag, 'UPE');
       assert.equal(recorder.records.at(-1)?.status, 200);
       assert.equal((await call('/close')).status, 503);
       assert.equal((await call('/')).status, 200);

@@ -198,12 +198,24 @@ describe('retries', () => {
     world.send(dispatch);
     world.clock.advance(1);
     server.makeStale();
-    const exchange = world.send(dispatch, { method: 'POST' }, ['body']);
+    const exchange = world.send(dispatch, { method: 'PUT' }, ['body']);
     world.clock.advance(10);
     assert.equal(exchange.status, 200);
     assert.equal(server.requests[1]?.body, 'body');
     assert.equal(server.dials.length, 2);
     assert.equal(world.count('retry.stale-connection'), 1);
+  });
+
+  test('a stale connection is not replaced for a request that may not be repeated (RFC 9112 section 9.3.1)', () => {
+    const { world, dispatch, server } = shop();
+    world.send(dispatch);
+    world.clock.advance(1);
+    server.makeStale();
+    const exchange = world.send(dispatch, { method: 'POST' }, ['body']);
+    world.clock.advance(10);
+    assert.equal(exchange.status, 503);
+    assert.equal(server.requests.length, 1);
+    assert.equal(world.count('retry.stale-connection'), 0);
   });
 
   test('a body that is too large to be held is not replayed', () => {

@@ -7,7 +7,7 @@ import { grpcStatusOf } from '../../http/grpc-status.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import { backoffMs } from './backoff.ts';
 import type { RequestBody } from './body.ts';
-import { wantsRetryOfCode, wantsRetryOfError, wantsRetryOfStatus } from './policy.ts';
+import { isIdempotent, wantsRetryOfCode, wantsRetryOfError, wantsRetryOfStatus } from './policy.ts';
 
 /** A connection that goes stale while idle is replaced once without asking a policy. */
 const FREE_RETRIES_MAX = 1;
@@ -40,8 +40,12 @@ export class Retries {
     this.prng = deps.prng;
   }
 
-  /** A connection that had been used before broke before anything of a response came (RFC 9112 section 9.3.1). */
+  /**
+   * A connection that had been used before broke before anything of a response came. The request may have been carried
+   * out all the same, so that a proxy must not repeat it unless its method is idempotent (RFC 9112 section 9.3.1).
+   */
   isFree(error: ProxyError, reused: boolean): boolean {
+    if (!isIdempotent(this.method)) return false;
     if (error.retry !== 'reusedOnly' || !reused || this.free >= FREE_RETRIES_MAX || !this.body.replayable) return false;
     this.free++;
     this.recorder.count('retry.stale-connection');

@@ -173,9 +173,9 @@ describe('HTTP/1.1 client', () => {
         'GET',
         'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab',
         true,
-        ['head 200 5', 'data ab', 'reset UC no'],
+        ['head 200 5', 'data ab', 'reset UPE no'],
       ],
-      ['closed in the head', 'GET', 'HTTP/1.1 200 OK\r\nCont', true, ['reset UC idempotent']],
+      ['closed in the head', 'GET', 'HTTP/1.1 200 OK\r\nCont', true, ['reset UPE idempotent']],
       ['closed before any byte', 'GET', '', true, ['reset UC idempotent']],
     ];
   for (const [name, method, text, end, events] of responses) {

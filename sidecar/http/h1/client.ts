@@ -143,29 +143,32 @@ class ClientConnection extends ConnectionReader implements UpstreamConnection, A
     this.closed = true;
     const attempt = this.attempt;
     this.attempt = undefined;
+    const error = attempt?.alive === true ? this.terminated(attempt) : undefined;
     this.input.clear();
     this.output.discard();
-    if (attempt?.alive) attempt.fail(this.terminated(attempt));
+    if (error !== undefined) attempt?.fail(error);
     this.onChange?.();
   }
 
   private terminated(attempt: ClientAttempt): ProxyError {
-    const nothingCame = attempt.responseBytes === 0;
-    const retry = !nothingCame
-      ? attempt.headSeen
-        ? 'no'
-        : 'idempotent'
-      : this.requests > 1
-        ? 'reusedOnly'
-        : 'idempotent';
     const cause = this.failure === '' ? '' : ` (${this.failure})`;
-    const when = attempt.headSeen ? 'before the response was complete' : 'before a response';
+    if (attempt.headSeen || this.input.length > 0) {
+      const what = attempt.headSeen ? 'response' : 'head of the response';
+      return {
+        source: 'upstream',
+        flag: 'UPE',
+        status: 502,
+        retry: attempt.headSeen ? 'no' : 'idempotent',
+        detail: `upstream closed the connection before the ${what} was complete${cause} (RFC 9112 section 8)`,
+      };
+    }
+    const stale = attempt.responseBytes === 0 && this.requests > 1;
     return {
       source: 'upstream',
       flag: 'UC',
       status: 503,
-      retry,
-      detail: `upstream closed the connection ${when}${cause}`,
+      retry: stale ? 'reusedOnly' : 'idempotent',
+      detail: `upstream closed the connection before a response${cause}`,
     };
   }
 

@@ -215,7 +215,7 @@ export class ClientConnection implements UpstreamConnection, SessionOwner, Clien
     for (const stream of [...this.session.streams.values()]) {
       if (stream.id <= lastId || !(stream instanceof ClientStream) || stream.closed) continue;
       this.session.giveUp(stream);
-      stream.fail({ source: 'upstream', flag: 'UC', status: 503, retry: 'yes', detail });
+      stream.fail({ source: 'upstream', flag: 'UR', status: 503, retry: 'yes', detail });
     }
     for (const stream of this.waiting) refuseLate(stream);
     this.waiting = [];

@@ -153,7 +153,7 @@ describe('HTTP/2 client: what may be tried again', () => {
     peer.send(frame(F.RST_STREAM, 0, 1, uint32(F.ErrorCode.REFUSED_STREAM)), frame(F.GOAWAY, 0, 0, uint32(3, 0)));
     await peer.until(() => receivers[2]?.error !== undefined);
     assert.deepEqual(receivers[0]?.events, ['reset UR 503 yes']);
-    assert.deepEqual(receivers[2]?.events, ['reset UC 503 yes']);
+    assert.deepEqual(receivers[2]?.events, ['reset UR 503 yes']);
     assert.equal(connection.available, 0);
     peer.send(peer.headers(3, true, ':status', '204'));
     await peer.until(() => connection.closed);
