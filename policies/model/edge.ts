@@ -22,8 +22,12 @@ export interface HttpEdge {
   readonly hostPort: 'keep' | 'strip-matching' | 'strip-any';
   /** Field names with an underscore. */
   readonly underscores: 'allow' | 'reject' | 'drop';
-  /** Protocols of Upgrade, lower case; undefined: any. */
+  /** Protocols of Upgrade, lower case, and `connect`; others are answered with 403. Undefined: any. */
   readonly upgrades: readonly string[] | undefined;
+  /** `//` in a path is `/`. */
+  readonly mergeSlashes: boolean;
+  /** `%2F` and `%5C` in a path: left, answered with 400, or taken for slashes, after a redirect or at once. */
+  readonly escapedSlashes: 'keep' | 'reject' | 'redirect' | 'forward';
 }
 
 /** Between sidecars and applications: messages stay as they are, and the peer's identity is told. */
@@ -37,4 +41,6 @@ export const meshEdge: HttpEdge = {
   hostPort: 'keep',
   underscores: 'allow',
   upgrades: undefined,
+  mergeSlashes: false,
+  escapedSlashes: 'keep',
 };

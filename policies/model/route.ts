@@ -11,6 +11,8 @@ export interface VirtualHost {
   readonly domains: readonly string[];
   /** First match wins; no match is a 404 with flag NR. */
   readonly routes: readonly Route[];
+  /** X-Envoy-Attempt-Count, for the application and for the client; absent: neither. */
+  readonly attemptCount?: { readonly inRequest: boolean; readonly inResponse: boolean };
 }
 
 export interface Route {
@@ -55,6 +57,14 @@ export interface ForwardAction {
   readonly idleTimeoutMs: number;
   readonly retry: RetryPolicy | undefined;
   readonly hostRewrite: string | undefined;
+  /** Lower case; where the request has that field, its value is the host. */
+  readonly hostRewriteHeader?: string;
+  /** The host before it was rewritten goes to X-Forwarded-Host. */
+  readonly appendForwardedHost?: true;
+  /** Of the whole exchange, tunnels included; 0: none. Absent: that of the listener. */
+  readonly streamDurationMsMax?: number;
+  /** The longest that a client may ask for by `grpc-timeout`; 0 or absent: as long as it likes. */
+  readonly grpcTimeoutMsMax?: number;
   readonly pathRewrite: PathRewrite | undefined;
 }
 

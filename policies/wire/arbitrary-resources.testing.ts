@@ -38,44 +38,60 @@ const rewrite = fc.record({
   kind: fc.constantFrom('prefix' as const, 'full' as const),
   value: uriText.map((t) => `/${t}`),
 });
-const forward: fc.Arbitrary<ForwardAction> = fc.record({
-  kind: fc.constant('forward' as const),
-  clusters: fc
-    .array(
-      fc.record({
-        name: fc.oneof(fc.constant(''), name),
-        weight: fc.integer({ min: 0, max: 1000 }),
-        requestHeaders: mutation,
-        responseHeaders: mutation,
-      }),
-      { minLength: 1, maxLength: 3 },
-    )
-    .filter((clusters) => clusters.some(({ weight }) => weight > 0)),
-  timeoutMs: ms,
-  idleTimeoutMs: ms,
-  retry: optional(
-    fc
-      .record({
-        on: fc.uniqueArray(
-          fc.constantFrom(
-            '5xx' as const,
-            'gateway-error' as const,
-            'reset' as const,
-            'retriable-status-codes' as const,
+const forward: fc.Arbitrary<ForwardAction> = fc
+  .record({
+    kind: fc.constant('forward' as const),
+    clusters: fc
+      .array(
+        fc.record({
+          name: fc.oneof(fc.constant(''), name),
+          weight: fc.integer({ min: 0, max: 1000 }),
+          requestHeaders: mutation,
+          responseHeaders: mutation,
+        }),
+        { minLength: 1, maxLength: 3 },
+      )
+      .filter((clusters) => clusters.some(({ weight }) => weight > 0)),
+    timeoutMs: ms,
+    idleTimeoutMs: ms,
+    retry: optional(
+      fc
+        .record({
+          on: fc.uniqueArray(
+            fc.constantFrom(
+              '5xx' as const,
+              'gateway-error' as const,
+              'reset' as const,
+              'retriable-status-codes' as const,
+            ),
           ),
-        ),
-        retriesMax: fc.integer({ min: 0, max: 10 }),
-        perTryTimeoutMs: ms,
-        statusCodes: fc.array(fc.integer({ min: 100, max: 599 }), { maxLength: 3 }),
-        backoffBaseMs: positiveMs,
-        backoffMaxMs: ms,
-        nonIdempotent: fc.boolean(),
-      })
-      .map((retry) => ({ ...retry, backoffMaxMs: retry.backoffBaseMs + retry.backoffMaxMs })),
-  ),
-  hostRewrite: optional(name),
-  pathRewrite: optional(rewrite),
-});
+          retriesMax: fc.integer({ min: 0, max: 10 }),
+          perTryTimeoutMs: ms,
+          statusCodes: fc.array(fc.integer({ min: 100, max: 599 }), { maxLength: 3 }),
+          backoffBaseMs: positiveMs,
+          backoffMaxMs: ms,
+          nonIdempotent: fc.boolean(),
+        })
+        .map((retry) => ({ ...retry, backoffMaxMs: retry.backoffBaseMs + retry.backoffMaxMs })),
+    ),
+    hostRewrite: optional(name),
+    pathRewrite: optional(rewrite),
+    more: fc.record(
+      {
+        hostRewriteHeader: fc.constantFrom('x-host'),
+        appendForwardedHost: fc.constant(true as const),
+        streamDurationMsMax: ms,
+        grpcTimeoutMsMax: ms,
+      },
+      { requiredKeys: [] },
+    ),
+  })
+  // One of the two says the host.
+  .map(({ more, ...all }) => ({
+    ...all,
+    ...more,
+    hostRewrite: 'hostRewriteHeader' in more ? undefined : all.hostRewrite,
+  }));
 
 const route: fc.Arbitrary<Route> = fc.record({
   name: text,
@@ -109,14 +125,28 @@ const route: fc.Arbitrary<Route> = fc.record({
   responseHeaders: mutation,
 });
 
+const attemptCount = fc.constantFrom(
+  undefined,
+  { inRequest: true, inResponse: false },
+  { inRequest: false, inResponse: true },
+  { inRequest: true, inResponse: true },
+);
 const routeConfiguration: fc.Arbitrary<RouteConfiguration> = fc
   .record({
     name,
-    hosts: fc.uniqueArray(fc.tuple(name, fc.array(route, { maxLength: 3 })), { maxLength: 2, selector: ([n]) => n }),
+    hosts: fc.uniqueArray(fc.tuple(name, fc.array(route, { maxLength: 3 }), attemptCount), {
+      maxLength: 2,
+      selector: ([n]) => n,
+    }),
   })
   .map(({ name, hosts }) => ({
     name,
-    virtualHosts: hosts.map(([host, routes]) => ({ name: host, domains: [host, `*.${host}`], routes })),
+    virtualHosts: hosts.map(([host, routes, counted]) => ({
+      name: host,
+      domains: [host, `*.${host}`],
+      routes,
+      ...(counted === undefined ? {} : { attemptCount: counted }),
+    })),
   }));
 
 const operators = fc.constantFrom(
@@ -185,7 +215,9 @@ const edge: fc.Arbitrary<HttpEdge> = fc
     }),
     hostPort: fc.constantFrom('keep' as const, 'strip-matching' as const, 'strip-any' as const),
     underscores: fc.constantFrom('allow' as const, 'reject' as const, 'drop' as const),
-    upgrades: fc.constantFrom(undefined, ['websocket']),
+    upgrades: fc.constantFrom(undefined, [], ['websocket', 'connect']),
+    mergeSlashes: fc.boolean(),
+    escapedSlashes: fc.constantFrom('keep' as const, 'reject' as const, 'redirect' as const, 'forward' as const),
   })
   // Inside, every id is kept.
   .map((all) => ({

@@ -5,7 +5,12 @@ import {
   HttpConnectionManager_ForwardClientCertDetails as ClientCert,
   type HttpConnectionManager,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
+  HttpConnectionManager_PathWithEscapedSlashesAction as Slashes,
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
+
+/** Stands for every protocol, to Weft alone: Envoy has no such thing, and reads it as a name that nobody asks for. */
+const ANY = '*';
+const ANY_UPGRADE: readonly string[] = ['websocket', ANY];
 
 /** Envoy calls itself `envoy` there. */
 const SERVER_NAME_DEFAULT = 'weft';
@@ -30,6 +35,13 @@ const underscoreActions = {
   drop: Underscores.DROP_HEADER,
 } as const satisfies Record<HttpEdge['underscores'], Underscores>;
 
+const slashActions = {
+  keep: Slashes.KEEP_UNCHANGED,
+  reject: Slashes.REJECT_REQUEST,
+  redirect: Slashes.UNESCAPE_AND_REDIRECT,
+  forward: Slashes.UNESCAPE_AND_FORWARD,
+} as const satisfies Record<HttpEdge['escapedSlashes'], Slashes>;
+
 export const encodeEdge = (edge: HttpEdge) => ({
   // Said only where it is so: `false` asks for something that Weft does not do.
   ...(edge.useRemoteAddress ? { useRemoteAddress: true } : {}),
@@ -44,7 +56,9 @@ export const encodeEdge = (edge: HttpEdge) => ({
   setCurrentClientCertDetails: { dns: edge.clientCert.dns, uri: edge.clientCert.uri },
   ...(edge.hostPort === 'strip-any' ? { stripPortMode: { case: 'stripAnyHostPort' as const, value: true } } : {}),
   stripMatchingHostPort: edge.hostPort === 'strip-matching',
-  upgradeConfigs: (edge.upgrades ?? []).map((upgradeType) => ({ upgradeType })),
+  upgradeConfigs: (edge.upgrades ?? ANY_UPGRADE).map((upgradeType) => ({ upgradeType })),
+  mergeSlashes: edge.mergeSlashes,
+  pathWithEscapedSlashesAction: slashActions[edge.escapedSlashes],
 });
 
 export const encodeUnderscores = (edge: HttpEdge): Underscores => underscoreActions[edge.underscores];
@@ -72,12 +86,23 @@ export function decodeEdge(message: HttpConnectionManager, at: At): HttpEdge {
       keyOf(underscoreActions, underscores) ??
       at.field('common_http_protocol_options').field('headers_with_underscores_action').fail('unknown', 'allow'),
     upgrades: decodeUpgrades(message, at.field('upgrade_configs')),
+    mergeSlashes: message.mergeSlashes,
+    escapedSlashes: decodeSlashes(message, at.field('path_with_escaped_slashes_action')),
   };
 }
 
 function keyOf<K extends string, V>(table: Readonly<Record<K, V>>, value: V): K | undefined {
   for (const key in table) if (table[key] === value) return key;
   return undefined;
+}
+
+/** The default is for the implementation to choose; Envoy keeps them as well. */
+function decodeSlashes(
+  { pathWithEscapedSlashesAction: action }: HttpConnectionManager,
+  at: At,
+): HttpEdge['escapedSlashes'] {
+  if (action === Slashes.IMPLEMENTATION_SPECIFIC_DEFAULT) return 'keep';
+  return keyOf(slashActions, action) ?? at.fail('unknown value', 'keep');
 }
 
 function decodeServer(message: HttpConnectionManager, at: At): HttpEdge['serverHeader'] {
@@ -111,10 +136,10 @@ function decodeHostPort({ stripMatchingHostPort, stripPortMode }: HttpConnection
 }
 
 function decodeUpgrades({ upgradeConfigs }: HttpConnectionManager, at: At): readonly string[] | undefined {
-  if (upgradeConfigs.length === 0) return undefined;
   const allowed = upgradeConfigs.filter(({ enabled }) => enabled !== false);
   for (const [i, { upgradeType }] of upgradeConfigs.entries()) {
     if (upgradeType === '') at.index(i).field('upgrade_type').fail('is required', undefined);
   }
-  return allowed.map(({ upgradeType }) => upgradeType.toLowerCase());
+  const names = allowed.map(({ upgradeType }) => upgradeType.toLowerCase());
+  return names.includes(ANY) ? undefined : names;
 }

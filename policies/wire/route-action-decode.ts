@@ -29,6 +29,7 @@ export function decodeForward(action: RouteActionMessage, nonIdempotent: boolean
     idle.fail('a route cannot switch off the idle timeout of its listener', undefined);
   }
   const host = action.hostRewriteSpecifier;
+  const rewriteHeader = host.case === 'hostRewriteHeader' ? host.value.toLowerCase() : undefined;
   return {
     kind: 'forward',
     clusters: decodeClusters(action, at),
@@ -37,7 +38,24 @@ export function decodeForward(action: RouteActionMessage, nonIdempotent: boolean
     retry: action.retryPolicy && decodeRetry(action.retryPolicy, nonIdempotent, at.field('retry_policy')),
     hostRewrite:
       host.case === 'hostRewriteLiteral' ? decodeUriText(host.value, at.field('host_rewrite_literal')) : undefined,
+    ...(rewriteHeader === undefined ? {} : { hostRewriteHeader: rewriteHeader }),
+    ...(action.appendXForwardedHost ? { appendForwardedHost: true } : {}),
     pathRewrite: decodePathRewrite(action, at),
+    ...decodeStreamDuration(action, at.field('max_stream_duration')),
+  };
+}
+
+function decodeStreamDuration(
+  { maxStreamDuration: message }: RouteActionMessage,
+  at: At,
+): Pick<ForwardAction, 'streamDurationMsMax' | 'grpcTimeoutMsMax'> {
+  if (message === undefined) return {};
+  const { maxStreamDuration: duration, grpcTimeoutHeaderMax: grpc } = message;
+  return {
+    ...(duration === undefined
+      ? {}
+      : { streamDurationMsMax: decodeDuration(duration, 0, at.field('max_stream_duration')) }),
+    ...(grpc === undefined ? {} : { grpcTimeoutMsMax: decodeDuration(grpc, 0, at.field('grpc_timeout_header_max')) }),
   };
 }
 

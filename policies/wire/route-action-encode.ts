@@ -23,10 +23,28 @@ export function encodeForward(action: ForwardAction): ActionInit {
     timeout: encodeDuration(action.timeoutMs),
     ...(action.idleTimeoutMs === 0 ? {} : { idleTimeout: encodeDuration(action.idleTimeoutMs) }),
     ...(action.retry === undefined ? {} : { retryPolicy: encodeRetry(action.retry) }),
+    ...(action.hostRewriteHeader === undefined
+      ? {}
+      : { hostRewriteSpecifier: { case: 'hostRewriteHeader', value: action.hostRewriteHeader } }),
+    appendXForwardedHost: action.appendForwardedHost ?? false,
+    ...encodeStreamDuration(action),
     ...(action.hostRewrite === undefined
       ? {}
       : { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: action.hostRewrite } }),
     ...encodePathRewrite(action.pathRewrite),
+  };
+}
+
+function encodeStreamDuration({
+  streamDurationMsMax: duration,
+  grpcTimeoutMsMax: grpc,
+}: ForwardAction): Pick<ActionInit, 'maxStreamDuration'> {
+  if (duration === undefined && grpc === undefined) return {};
+  return {
+    maxStreamDuration: {
+      ...(duration === undefined ? {} : { maxStreamDuration: encodeDuration(duration) }),
+      ...(grpc === undefined ? {} : { grpcTimeoutHeaderMax: encodeDuration(grpc) }),
+    },
   };
 }
 

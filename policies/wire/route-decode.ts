@@ -28,7 +28,13 @@ export function decodeRouteConfiguration(message: RouteConfigurationMessage, at:
         seen.add(key);
       }
       const routes = host.routes.map((route, r) => decodeRoute(route, here.field('routes').index(r)));
-      return { name: host.name, domains: [...host.domains], routes };
+      const { includeRequestAttemptCount: inRequest, includeAttemptCountInResponse: inResponse } = host;
+      return {
+        name: host.name,
+        domains: [...host.domains],
+        routes,
+        ...(inRequest || inResponse ? { attemptCount: { inRequest, inResponse } } : {}),
+      };
     }),
   };
 }

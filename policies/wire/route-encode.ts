@@ -17,10 +17,12 @@ export const encodeRouteConfiguration = (
   config: RouteConfiguration,
 ): MessageInitShape<typeof RouteConfigurationSchema> => ({
   name: config.name,
-  virtualHosts: config.virtualHosts.map(({ name, domains, routes }) => ({
+  virtualHosts: config.virtualHosts.map(({ name, domains, routes, attemptCount }) => ({
     name,
     domains: [...domains],
     routes: routes.map(encodeRoute),
+    includeRequestAttemptCount: attemptCount?.inRequest ?? false,
+    includeAttemptCountInResponse: attemptCount?.inResponse ?? false,
   })),
 });
 

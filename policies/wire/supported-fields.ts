@@ -39,7 +39,7 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.core.v3.Locality': 'zone',
   'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig': '',
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager':
-    'codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options http2_protocol_options max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout server_header_transformation use_remote_address xff_num_trusted_hops access_log normalize_path skip_xff_append generate_request_id preserve_external_request_id always_set_request_id_in_response server_name via forward_client_cert_details set_current_client_cert_details strip_matching_host_port strip_any_host_port upgrade_configs drain_timeout delayed_close_timeout',
+    'codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options http2_protocol_options max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout server_header_transformation use_remote_address xff_num_trusted_hops access_log normalize_path skip_xff_append generate_request_id preserve_external_request_id always_set_request_id_in_response server_name via forward_client_cert_details set_current_client_cert_details strip_matching_host_port strip_any_host_port upgrade_configs drain_timeout delayed_close_timeout merge_slashes path_with_escaped_slashes_action',
   // Subject, certificate and chain are not kept of a peer.
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails':
     'dns uri',
@@ -87,7 +87,8 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.type.matcher.v3.RegexMatchAndSubstitute': 'pattern substitution',
   'envoy.type.v3.Percent': 'value',
   'envoy.config.route.v3.RouteConfiguration': 'name virtual_hosts',
-  'envoy.config.route.v3.VirtualHost': 'name domains routes',
+  'envoy.config.route.v3.VirtualHost':
+    'name domains routes include_request_attempt_count include_attempt_count_in_response',
   'envoy.config.route.v3.Route':
     'name match route redirect direct_response metadata request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove',
   'envoy.config.route.v3.RouteMatch':
@@ -95,7 +96,8 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.route.v3.HeaderMatcher': 'name present_match string_match invert_match',
   'envoy.config.route.v3.QueryParameterMatcher': 'name string_match present_match',
   'envoy.config.route.v3.RouteAction':
-    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal prefix_rewrite regex_rewrite',
+    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration',
+  'envoy.config.route.v3.RouteAction.MaxStreamDuration': 'max_stream_duration grpc_timeout_header_max',
   'envoy.config.route.v3.WeightedCluster': 'clusters',
   'envoy.config.route.v3.WeightedCluster.ClusterWeight':
     'name weight request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove',

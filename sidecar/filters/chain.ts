@@ -12,6 +12,7 @@ import type { ClusterManager } from '../cluster/manager.ts';
 import type { Dispatch } from '../http/exchange.ts';
 import type { CertificateSource } from '../identity/source.ts';
 import type { OverloadState } from '../overload/state.ts';
+import { type PathPolicy, pathPolicyOf } from '../route/path-policy.ts';
 import type { LogSinks } from '../telemetry/log/loggers.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import type { RequestFilter } from './filter.ts';
@@ -53,6 +54,7 @@ export interface Chain {
   readonly routes: RouteOrigin;
   readonly timeouts: Timeouts;
   readonly stats: RequestStats;
+  readonly paths: PathPolicy | undefined;
 }
 
 function routeOrigin(hcm: HttpConnectionManager): RouteOrigin {
@@ -85,6 +87,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
     routes: routeOrigin(deps.hcm),
     timeouts: new Timeouts(deps.clock),
     stats: new RequestStats(deps),
+    paths: pathPolicyOf(deps.hcm.edge),
   };
   return (exchange) => new RequestStream(chain, exchange).start();
 }

@@ -41,3 +41,9 @@ export function overdue(chain: Chain, call: GrpcCall, error: ProxyError): ProxyE
   if (!passed || error.source !== 'upstream') return error;
   return call.bounded ? requestTimedOut : deadlineExceeded;
 }
+
+/** What a client may ask for at most by `grpc-timeout`. */
+export function capDeadline(chain: Chain, call: GrpcCall | undefined, timeout: TimeoutEntry, maxMs: number): void {
+  if (maxMs === 0 || call?.hasDeadline !== true) return;
+  if (call.bound(chain.deps.clock.nowMs() + maxMs)) chain.timeouts.arm(timeout, stepMs(maxMs));
+}

@@ -18,6 +18,14 @@ export const malformedPath: ProxyError = {
     'malformed request: the path has a percent sign that encodes nothing, or an encoded NUL (RFC 3986 section 2.1)',
 };
 
+export const escapedSlash: ProxyError = {
+  source: 'downstream',
+  flag: 'DPE',
+  status: 400,
+  retry: 'no',
+  detail: 'the path has an encoded slash, which this listener refuses (path_with_escaped_slashes_action)',
+};
+
 export function noRoute(detail: string): ProxyError {
   return { source: 'internal', flag: 'NR', status: 404, retry: 'no', detail };
 }

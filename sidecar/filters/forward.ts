@@ -1,5 +1,6 @@
 import type { ForwardAction, WeightedCluster } from '@weft/policies/model/route';
 import type { RequestHead, ResponseHead } from '../http/exchange.ts';
+import { isAuthority } from '../http/h1/chars.ts';
 import { applyMutation } from '../route/mutation.ts';
 import { rewriteTarget } from '../route/rewrite.ts';
 import type { CompiledRoute } from '../route/table.ts';
@@ -15,7 +16,35 @@ export function rewriteRequest(
   applyMutation(head.headers, route.requestHeaders);
   applyMutation(head.headers, cluster.requestHeaders);
   if (action.pathRewrite !== undefined) head.path = rewriteTarget(head.path, action.pathRewrite, route.match.path);
-  if (action.hostRewrite !== undefined) head.authority = action.hostRewrite;
+  const host = action.hostRewrite ?? hostFrom(head, action.hostRewriteHeader);
+  if (host === undefined) return;
+  if (action.appendForwardedHost === true) appendForwardedHost(head);
+  head.authority = host;
+}
+
+/** The value of a field, where it is a host. */
+function hostFrom(head: RequestHead, field: string | undefined): string | undefined {
+  const host = field === undefined ? undefined : head.headers.get(field);
+  return host !== undefined && host !== '' && isAuthority(host) ? host : undefined;
+}
+
+function appendForwardedHost({ headers, authority }: RequestHead): void {
+  const before = headers.combined('x-forwarded-host');
+  if (before === undefined) headers.set('X-Forwarded-Host', authority);
+  else if (before.slice(before.lastIndexOf(',') + 1).trim() !== authority) {
+    headers.set('X-Forwarded-Host', `${before},${authority}`);
+  }
+}
+
+const ATTEMPT_COUNT = 'X-Envoy-Attempt-Count';
+
+/** How often the request has been sent, this time included. */
+export function countAttempt(head: RequestHead, found: CompiledRoute | undefined, attempts: number): void {
+  if (found?.attemptCount?.inRequest === true) head.headers.set(ATTEMPT_COUNT, String(attempts));
+}
+
+export function attemptsInResponse(head: ResponseHead, found: CompiledRoute, attempts: number): void {
+  if (found.attemptCount?.inResponse === true) head.headers.set(ATTEMPT_COUNT, String(attempts));
 }
 
 export function rewriteResponse(head: ResponseHead, found: CompiledRoute, cluster: WeightedCluster): void {

@@ -7,16 +7,16 @@ import { noHealthyUpstream } from '../cluster/tcp.ts';
 import type { ProxyError } from '../http/errors.ts';
 import type { Downstream, RequestReceiver, ResponseHead } from '../http/exchange.ts';
 import type { Headers } from '../http/headers.ts';
-import { canonicalTarget } from '../route/path.ts';
 import { redirectLocation } from '../route/rewrite.ts';
 import type { CompiledRoute, RouteTable } from '../route/table.ts';
 import { Attempt } from './attempt.ts';
 import type { Chain } from './chain.ts';
 import { RequestContext } from './context.ts';
-import { awaitDeadline, beginCall, limitTime, overdue } from './deadline.ts';
+import { awaitDeadline, beginCall, capDeadline, limitTime, overdue } from './deadline.ts';
 import { peerIsPending, pickHost } from './endpoint.ts';
-import { exchangeEnded, malformedPath, noBackend, noRoute } from './errors.ts';
-import { isTunnelAccepted, rewriteRequest, rewriteResponse } from './forward.ts';
+import { settlePath } from './entrance.ts';
+import { exchangeEnded, noBackend, noRoute } from './errors.ts';
+import { attemptsInResponse, countAttempt, isTunnelAccepted, rewriteRequest, rewriteResponse } from './forward.ts';
 import { breakOff, explain, reply } from './reply.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
 import { RequestBody } from './retry/body.ts';
@@ -40,7 +40,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   over = false;
   private readonly requestTimeout: TimeoutEntry;
   private readonly idleTimeout: TimeoutEntry;
-  private readonly duration: TimeoutEntry | undefined;
+  private duration: TimeoutEntry | undefined;
   private idleTimeoutMs: number;
   private route: CompiledRoute | undefined = undefined;
   private routeCluster: WeightedCluster | undefined = undefined;
@@ -72,13 +72,12 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { deps } = this.chain;
     context.exchange.receiver = this;
     if (this.duration !== undefined) this.timeouts.arm(this.duration, deps.hcm.limits.streamDurationMsMax);
-    const path = canonicalTarget(context.head.path);
-    if (path === undefined) {
-      this.fail(malformedPath);
+    const misplaced = settlePath(context, this.chain.paths);
+    if (misplaced !== undefined) {
+      if ('location' in misplaced) this.answer(307, '', misplaced.location);
+      else this.fail(misplaced);
       return;
     }
-    context.head.path = path;
-    context.path = path;
     for (const filter of this.chain.filters) {
       const error = filter.onRequest(context);
       if (error !== undefined) {
@@ -150,12 +149,22 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (action.timeoutMs > 0 && !this.tunnel) {
       limitTime(this.chain, context.call, this.requestTimeout, action.timeoutMs);
     }
+    capDeadline(this.chain, context.call, this.requestTimeout, action.grpcTimeoutMsMax ?? 0);
+    if (action.streamDurationMsMax !== undefined) this.limitDuration(action.streamDurationMsMax);
     if (action.idleTimeoutMs > 0) {
       this.idleTimeoutMs = action.idleTimeoutMs;
       this.touch();
     }
     context.clusterName = cluster.name;
     this.chain.deps.clusters.acquire(cluster.name, this.deadlineMs, this);
+  }
+
+  /** In the place of that of the listener. */
+  private limitDuration(durationMs: number): void {
+    this.duration?.disarm();
+    if (durationMs === 0) return;
+    this.duration ??= new TimeoutEntry(this, 'duration');
+    this.timeouts.arm(this.duration, durationMs);
   }
 
   // Attempts.
@@ -198,6 +207,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.attempt = attempt;
     this.context.host = host;
     this.context.attempts++;
+    countAttempt(this.context.head, this.route, this.context.attempts);
     attempt.start(fresh, this.tunnel ? 0 : (this.retries.policy?.perTryTimeoutMs ?? 0));
   }
 
@@ -267,6 +277,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.body.release();
     if (this.route !== undefined && this.routeCluster !== undefined) {
       rewriteResponse(head, this.route, this.routeCluster);
+      attemptsInResponse(head, this.route, context.attempts);
     }
     for (const filter of this.chain.filters) filter.onResponse?.(context, head);
     context.status = head.status;

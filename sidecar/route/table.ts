@@ -1,6 +1,6 @@
 import { linearRegex } from '@weft/policies/kit/linear-regex';
 import type { QueryParameterMatch } from '@weft/policies/model/match';
-import type { Route, RouteConfiguration, RouteMatch } from '@weft/policies/model/route';
+import type { Route, RouteConfiguration, RouteMatch, VirtualHost } from '@weft/policies/model/route';
 import type { RequestHead } from '../http/exchange.ts';
 import { HeaderMatcher } from './fields.ts';
 import { HostTable } from './host.ts';
@@ -26,6 +26,7 @@ export class CompiledRoute {
   readonly route: Route;
   /** For a forwarding route; a route that answers itself has none. */
   readonly clusters: WeightedChoice | undefined;
+  readonly attemptCount: VirtualHost['attemptCount'];
   private readonly kind: RouteMatch['path']['kind'];
   private readonly path: string;
   private readonly caseSensitive: boolean;
@@ -33,9 +34,10 @@ export class CompiledRoute {
   private readonly headers: readonly HeaderMatcher[];
   private readonly query: readonly QueryMatcher[];
 
-  constructor(route: Route) {
+  constructor(route: Route, attemptCount?: VirtualHost['attemptCount']) {
     const { path, caseSensitive } = route.match;
     this.route = route;
+    this.attemptCount = attemptCount;
     this.clusters = route.action.kind === 'forward' ? new WeightedChoice(route.action.clusters) : undefined;
     this.kind = path.kind;
     this.caseSensitive = caseSensitive;
@@ -82,7 +84,7 @@ export class RouteTable {
 
   constructor(config: RouteConfiguration) {
     for (const host of config.virtualHosts) {
-      const routes = host.routes.map((route) => new CompiledRoute(route));
+      const routes = host.routes.map((route) => new CompiledRoute(route, host.attemptCount));
       for (const domain of host.domains) this.hosts.add(domain, routes);
     }
   }

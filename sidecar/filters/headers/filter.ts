@@ -86,9 +86,7 @@ export class HeadersFilter implements RequestFilter {
       headers.removeWhere(hasUnderscore);
       if (edge.underscores === 'reject' && headers.length < before) return underscoreRefused;
     }
-    if (head.protocol !== undefined && head.protocol !== '' && edge.upgrades?.includes(head.protocol) === false) {
-      return upgradeRefused;
-    }
+    if (head.protocol !== undefined && !this.upgradesTo(head.protocol)) return upgradeRefused;
     if (edge.hostPort !== 'keep') this.stripPort(head, connection.destinationPort);
     const mesh = connection.peer?.spiffeId !== undefined;
     const believed = !this.outside || mesh || this.trustedHops > 0;
@@ -107,6 +105,12 @@ export class HeadersFilter implements RequestFilter {
     const scheme = connection.tls && connection.peer === undefined ? 'https' : 'http';
     if (!headers.has('x-forwarded-proto')) headers.append('X-Forwarded-Proto', scheme);
     return undefined;
+  }
+
+  /** Empty: CONNECT. */
+  private upgradesTo(protocol: string): boolean {
+    const { upgrades } = this.edge;
+    return upgrades === undefined || upgrades.includes(protocol === '' ? 'connect' : protocol.toLowerCase());
   }
 
   onResponse(context: RequestContext, { headers }: ResponseHead): void {
