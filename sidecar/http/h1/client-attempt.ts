@@ -1,5 +1,5 @@
 import type { ProxyError } from '../errors.ts';
-import type { RequestHead, ResponseReceiver, Upstream } from '../exchange.ts';
+import { type RequestHead, type ResponseReceiver, type Upstream, WINDOW_BYTES } from '../exchange.ts';
 import { acceptOf, newWebSocketKey } from '../h2/websocket.ts';
 import type { Headers } from '../headers.ts';
 import type { Output } from '../output.ts';
@@ -34,6 +34,7 @@ export class ClientAttempt implements Upstream {
   private framing = 0;
   /** Sent ahead for a tunnel that is not accepted yet: kept back, or it would be read as a request. */
   private early: Buffer[] = [];
+  private earlyBytes = 0;
   private earlyEnd = false;
   /** Of a WebSocket handshake; made here where the request came without one (RFC 8441 section 5). */
   private webSocketKey = '';
@@ -105,7 +106,8 @@ export class ClientAttempt implements Upstream {
       if (!this.tunnel) {
         this.early.push(chunk);
         this.earlyEnd = end;
-        return true;
+        this.earlyBytes += chunk.length;
+        return this.earlyBytes < WINDOW_BYTES;
       }
       output.data(chunk);
     } else if (this.framing === CHUNKED) {
@@ -152,9 +154,12 @@ export class ClientAttempt implements Upstream {
     const early = this.early;
     this.early = [];
     for (const chunk of early) this.owner.output.data(chunk);
-    if (!this.earlyEnd) return;
-    this.requestComplete = true;
-    this.owner.onRequestEnd(this);
+    if (this.earlyEnd) {
+      this.requestComplete = true;
+      this.owner.onRequestEnd(this);
+    } else if (this.earlyBytes >= WINDOW_BYTES) {
+      this.receiver.onWritable();
+    }
   }
 
   refuseTunnel(): void {

@@ -39,7 +39,8 @@ export class SendScheduler {
 
   send(stream: H2Stream, chunk: Buffer, end: boolean): void {
     const length = chunk.length;
-    if (!stream.waitsToSend && (length === 0 || this.fits(stream, length))) {
+    // Not past those that wait: what arrives in small pieces all the time would leave them no part of any turn.
+    if (!stream.waitsToSend && (length === 0 || (!this.someWait && this.fits(stream, length)))) {
       if (length > 0 || end) this.writeFrame(stream, chunk, end);
       return;
     }
@@ -70,7 +71,7 @@ export class SendScheduler {
   /** After a flush: whether another turn is needed for what is left. */
   get waits(): boolean {
     if (this.window <= 0 || this.output.full) return false;
-    return this.roundAt < this.round.length || this.nextRound.length > 0;
+    return this.someWait;
   }
 
   /** The stream is gone; what it leaves behind in the round is bounded. */
@@ -89,6 +90,10 @@ export class SendScheduler {
     this.round = [];
     this.nextRound = [];
     this.roundAt = 0;
+  }
+
+  private get someWait(): boolean {
+    return this.roundAt < this.round.length || this.nextRound.length > 0;
   }
 
   private next(): H2Stream | undefined {

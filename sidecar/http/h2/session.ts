@@ -192,6 +192,8 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
     const how = this.closedStreams.find(id);
     if (how === 'reset-here') return undefined;
     if (how === 'ended') return h2Error('closed-stream', 'a frame on a stream that has ended');
+    // This side opened it, and has forgotten how it ended.
+    if (how === 'unknown' && this.options.side === 'client') return this.guard.onControlFrame(this.scheduler.framesSent);
     if (how === 'unknown' && !data) return h2Error('stream-id', 'HEADERS on a stream lower than one that was opened');
     this.output.rstStream(id, F.ErrorCode.STREAM_CLOSED);
     return this.guard.onReset();
