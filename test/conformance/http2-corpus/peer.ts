@@ -63,9 +63,8 @@ export class RawHttp2 {
   framesRead = 0;
   settingsAcked = 0;
   pingsAnswered = 0;
-  /** Widened by whoever sends content. */
-  sendWindow = 65_535;
-  onWindow: (() => void) | undefined = undefined;
+  /** WINDOW_UPDATE came. */
+  onCredit: ((id: number, bytes: number) => void) | undefined = undefined;
   private readonly options: PeerOptions;
   private readonly decoder = new HpackDecoder({ tableBytesMax: 4_096, stringBytesMax: 1 << 20, keepsCase: true });
   private rest: Buffer = Buffer.alloc(0);
@@ -172,10 +171,7 @@ export class RawHttp2 {
         else if (polite) this.send(frame(TYPE.PING, FLAG.ACK, 0, payload));
         return;
       case TYPE.WINDOW_UPDATE:
-        if (id === 0) {
-          this.sendWindow += payload.readUInt32BE(0);
-          this.onWindow?.();
-        }
+        this.onCredit?.(id, payload.readUInt32BE(0));
     }
   }
 

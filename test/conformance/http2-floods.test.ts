@@ -1,0 +1,204 @@
+/**
+ * What costs a peer little and the proxy much: each attack ends its own connection or is bounded, the process stays
+ * small, and another client goes on being served.
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { after, before, describe, test } from 'node:test';
+import { waitFor } from '../support/wait.ts';
+import { request } from './http2-corpus/case.ts';
+import { RawHttp2 } from './http2-corpus/peer.ts';
+import { type Http2Rig, startHttp2Rig, type Way } from './http2-corpus/rig.ts';
+import { costOf, Neighbour } from './http2-corpus/watch.ts';
+import {
+  block,
+  CODE,
+  data,
+  FLAG,
+  frame,
+  headers,
+  literal,
+  reset,
+  SETTING,
+  settings,
+  TYPE,
+  uint32,
+  windowUpdate,
+} from './http2-corpus/wire.ts';
+
+const MEGABYTE = 1_048_576;
+const BIG = Buffer.alloc(MEGABYTE, 'x');
+/** On two cores that other tests use, too. */
+const NEIGHBOUR_MS_MAX = 5_000;
+
+/** Says `ok`, a megabyte below /big, and nothing below /hang. */
+function application(stream: Duplex): void {
+  let text = '';
+  stream.on('data', (bytes: Buffer) => {
+    text += bytes.toString('latin1');
+    for (let end = text.indexOf('\r\n\r\n'); end !== -1; end = text.indexOf('\r\n\r\n')) {
+      const target = text.split(' ')[1] ?? '';
+      text = text.slice(end + 4);
+      if (target.startsWith('/hang')) continue;
+      if (target.startsWith('/big')) {
+        stream.write(`HTTP/1.1 200 OK\r\nContent-Length: ${BIG.length}\r\n\r\n`);
+        stream.write(BIG);
+      } else stream.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    }
+  });
+  stream.on('end', () => stream.end());
+  stream.on('error', () => stream.destroy());
+}
+
+interface Watched {
+  readonly rssMb: number;
+  readonly cpuMs: number;
+}
+
+let rig: Http2Rig;
+
+/** Runs an attack beside a neighbour who must not notice; says what it cost. */
+async function beside(attack: () => Promise<void>): Promise<Watched> {
+  const neighbour = new Neighbour(rig.connect('http1', 'http1'));
+  await waitFor('the neighbour is served', () => (neighbour.latenciesMs.length > 2 ? true : undefined));
+  const before = costOf(rig.program.pid);
+  let rssMb = before.rssMb;
+  const timer = setInterval(() => {
+    rssMb = Math.max(rssMb, costOf(rig.program.pid).rssMb);
+  }, 50);
+  try {
+    await attack();
+  } finally {
+    clearInterval(timer);
+  }
+  const after = costOf(rig.program.pid);
+  const slowestMs = neighbour.stop();
+  assert.equal(neighbour.failed, '', 'the neighbour');
+  assert.ok(slowestMs < NEIGHBOUR_MS_MAX, `the neighbour waited ${slowestMs} ms`);
+  return { rssMb: Math.max(rssMb, after.rssMb) - before.rssMb, cpuMs: after.cpuMs - before.cpuMs };
+}
+
+interface Flood {
+  readonly name: string;
+  readonly way?: Way;
+  /** Before the pieces. */
+  readonly first?: Buffer;
+  readonly piece: (i: number) => Buffer;
+}
+
+const open = (id: number, path = '/hang'): Buffer => headers(id, request({ ':path': path }));
+const upload = (id: number, path = '/hang'): Buffer =>
+  headers(id, request({ ':method': 'POST', ':path': path }), false);
+const idOf = (i: number): number => 2 * i + 1;
+const both = (...parts: readonly Buffer[]): Buffer => Buffer.concat(parts);
+const BLOCK = block(request());
+const PIECES = 100_000;
+const CPU_MS_MAX = 2_000;
+/** Pieces that are on their way when the end is noticed. */
+const AT_ONCE = 100;
+
+const floods: readonly Flood[] = [
+  { name: 'rapid reset (CVE-2023-44487)', piece: (i) => both(open(idOf(i)), reset(idOf(i))) },
+  { name: 'rapid reset of uploads', piece: (i) => both(upload(idOf(i)), reset(idOf(i))) },
+  {
+    name: 'rapid reset by another sidecar',
+    way: 'mesh',
+    piece: (i) => both(open(idOf(i)), reset(idOf(i))),
+  },
+  { name: 'made you reset: window overflow', piece: (i) => both(open(idOf(i)), windowUpdate(idOf(i), 0x7fffffff)) },
+  { name: 'made you reset: window of 0', piece: (i) => both(open(idOf(i)), windowUpdate(idOf(i), 0)) },
+  { name: 'made you reset: DATA after the end', piece: (i) => both(open(idOf(i)), data(idOf(i), 'x')) },
+  {
+    name: 'made you reset: PRIORITY on itself',
+    piece: (i) => both(open(idOf(i)), frame(TYPE.PRIORITY, 0, idOf(i), both(uint32(idOf(i)), Buffer.alloc(1)))),
+  },
+  {
+    name: 'made you reset: content-length',
+    piece: (i) =>
+      both(headers(idOf(i), request({ ':method': 'POST' }, ['content-length', '1']), false), data(idOf(i), 'xx')),
+  },
+  { name: 'malformed requests', piece: (i) => headers(idOf(i), [[':method', 'GET']]) },
+  { name: 'empty HEADERS', piece: (i) => headers(idOf(i), []) },
+  {
+    name: 'heads that are too large',
+    piece: (i) => headers(idOf(i), request({}, ...Array.from({ length: 120 }, (_, k) => [`x-${k}`, 'v'] as const))),
+  },
+  { name: 'SETTINGS', piece: () => settings([SETTING.MAX_FRAME_SIZE, 16_384]) },
+  {
+    name: 'SETTINGS that move windows',
+    first: both(...Array.from({ length: 500 }, (_, i) => open(idOf(i)))),
+    piece: (i) => settings([SETTING.INITIAL_WINDOW_SIZE, i % 2]),
+  },
+  { name: 'PING', piece: () => frame(TYPE.PING, 0, 0, Buffer.alloc(8)) },
+  { name: 'PING ACK', piece: () => frame(TYPE.PING, FLAG.ACK, 0, Buffer.alloc(8)) },
+  { name: 'PRIORITY', piece: (i) => frame(TYPE.PRIORITY, 0, idOf(i), Buffer.alloc(5)) },
+  { name: 'WINDOW_UPDATE', piece: () => windowUpdate(0, 1) },
+  { name: 'WINDOW_UPDATE of a stream', first: open(1), piece: () => windowUpdate(1, 1) },
+  { name: 'empty DATA', first: upload(1), piece: () => data(1, '', false) },
+  {
+    name: 'nothing but padding',
+    first: upload(1),
+    piece: () => frame(TYPE.DATA, FLAG.PADDED, 1, both(Buffer.from([200]), Buffer.alloc(200))),
+  },
+  { name: 'frames of unknown types', piece: () => frame(0xfa, 0, 0, 'x') },
+  { name: 'GOAWAY', piece: () => frame(TYPE.GOAWAY, 0, 0, Buffer.alloc(8)) },
+  { name: 'RST_STREAM of streams that are gone', first: both(upload(1), reset(1)), piece: () => reset(1) },
+  {
+    name: 'CONTINUATION (CVE-2024-27316)',
+    first: frame(TYPE.HEADERS, 0, 1, BLOCK),
+    piece: () => frame(TYPE.CONTINUATION, 0, 1, literal('x-a', 'b')),
+  },
+];
+
+async function flood({
+  way = 'http2',
+  first,
+  piece,
+}: Flood): Promise<{ readonly client: RawHttp2; readonly sent: number }> {
+  const client = new RawHttp2(rig.connect(way, 'http1'), { side: 'client', keeps: false });
+  await client.until(() => client.framesRead > 0);
+  if (first !== undefined) client.send(first);
+  let sent = 0;
+  while (sent < PIECES && !client.ended && client.goawayCode === undefined) {
+    const parts: Buffer[] = [];
+    for (let i = 0; i < AT_ONCE && sent < PIECES; i++, sent++) parts.push(piece(sent));
+    if (!client.send(...parts)) await Promise.race([once(client.stream, 'drain'), client.until(() => false, 2_000)]);
+    else await new Promise((resolve) => setImmediate(resolve));
+  }
+  return { client, sent };
+}
+
+describe('floods of clients', () => {
+  before(async () => {
+    rig = await startHttp2Rig({
+      name: 'h2-floods',
+      http1: application,
+      route: { timeout: '60s' },
+      cluster: {
+        circuit_breakers: {
+          thresholds: [{ max_connections: 3_000, max_requests: 3_000, max_pending_requests: 3_000 }],
+        },
+      },
+    });
+  });
+  after(() => rig.stop());
+
+  for (const one of floods) {
+    test(one.name, async (t) => {
+      let sent = 0;
+      const cost = await beside(async () => {
+        const done = await flood(one);
+        sent = done.sent;
+        await done.client.until(() => done.client.ended);
+        assert.equal(done.client.goawayCode, CODE.ENHANCE_YOUR_CALM, `${done.client.goawayText} after ${sent}`);
+        assert.equal(done.client.ended, true);
+        done.client.close();
+      });
+      t.diagnostic(`${sent} pieces, ${cost.cpuMs} ms of CPU, ${cost.rssMb.toFixed(1)} MB more`);
+      assert.ok(sent < PIECES, `${sent} pieces were taken`);
+      assert.ok(cost.cpuMs < CPU_MS_MAX, `${cost.cpuMs} ms of CPU`);
+      assert.ok(cost.rssMb < 64, `${cost.rssMb} MB more`);
+    });
+  }
+});
