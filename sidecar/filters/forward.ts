@@ -5,7 +5,10 @@ import { applyMutation } from '../route/mutation.ts';
 import { rewriteTarget } from '../route/rewrite.ts';
 import type { CompiledRoute } from '../route/table.ts';
 
-/** Makes the head what the route wants to be sent; the rule's header changes come before those of the backend. */
+/**
+ * Makes the head what the route wants to be sent. As in Envoy, the header changes of the cluster come before those of the
+ * route (envoy.config.route.v3.Route, request_headers_to_add); Gateway API leaves the order open.
+ */
 export function rewriteRequest(
   head: RequestHead,
   found: CompiledRoute,
@@ -13,8 +16,8 @@ export function rewriteRequest(
   cluster: WeightedCluster,
 ): void {
   const { route } = found;
-  applyMutation(head.headers, route.requestHeaders);
   applyMutation(head.headers, cluster.requestHeaders);
+  applyMutation(head.headers, route.requestHeaders);
   if (action.pathRewrite !== undefined) head.path = rewriteTarget(head.path, action.pathRewrite, route.match.path);
   const host = action.hostRewrite ?? hostFrom(head, action.hostRewriteHeader);
   if (host === undefined) return;
@@ -48,8 +51,8 @@ export function attemptsInResponse(head: ResponseHead, found: CompiledRoute, att
 }
 
 export function rewriteResponse(head: ResponseHead, found: CompiledRoute, cluster: WeightedCluster): void {
-  applyMutation(head.headers, found.route.responseHeaders);
   applyMutation(head.headers, cluster.responseHeaders);
+  applyMutation(head.headers, found.route.responseHeaders);
 }
 
 /** Whether the response makes a tunnel of an exchange that asked for one (RFC 9110 sections 9.3.6 and 15.2.2). */

@@ -59,6 +59,8 @@ describe('Gateway API, HTTPRequestRedirectFilter', () => {
     assert.equal(at({ scheme: 'https', port: 8443 }, 80), 'https://shop.example:8443/a/b?c');
     assert.equal(at({ scheme: 'https', port: 443 }, 80), 'https://shop.example/a/b?c');
     assert.equal(at({ port: 80 }, 8080), 'http://shop.example/a/b?c');
+    assert.equal(at({ path: { kind: 'full', value: '/x' } }, 80), 'http://shop.example/x?c');
+    assert.equal(at({ path: { kind: 'full', value: '/x?y' } }, 80), 'http://shop.example/x?y');
     assert.equal(at({ host: 'other', path: { kind: 'prefix', value: '/x' } }, 80), 'http://other/x/b?c');
   });
 });

@@ -20,6 +20,11 @@ export function rewriteTarget(target: string, rewrite: PathRewrite, match: Route
   return (path.startsWith('/') ? path : `/${path}`) + query;
 }
 
+/** A path that brings a query of its own replaces that of the request (envoy.config.route.v3.RedirectAction, path_redirect). */
+function redirectTarget(target: string, path: PathRewrite, match: RouteMatch['path']): string {
+  return path.kind === 'full' && path.value.includes('?') ? path.value : rewriteTarget(target, path, match);
+}
+
 const WELL_KNOWN_PORT = { http: 80, https: 443 } as const;
 
 /**
@@ -37,6 +42,6 @@ export function redirectLocation(
   const wellKnown = scheme === 'http' || scheme === 'https' ? WELL_KNOWN_PORT[scheme] : undefined;
   const port = action.port ?? (action.scheme === undefined ? listenerPort : (wellKnown ?? listenerPort));
   const suffix = port === wellKnown ? '' : `:${port}`;
-  const target = action.path === undefined ? head.path : rewriteTarget(head.path, action.path, match);
+  const target = action.path === undefined ? head.path : redirectTarget(head.path, action.path, match);
   return `${scheme}://${host}${suffix}${target}`;
 }

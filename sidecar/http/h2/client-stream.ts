@@ -194,10 +194,12 @@ export class ClientStream extends H2Stream implements Upstream {
 
   onPeerReset(code: number): void {
     const refused = code === ErrorCode.REFUSED_STREAM;
+    // The server and we do not agree on the protocol: told apart from a server that merely gave up.
+    const protocol = code === ErrorCode.PROTOCOL_ERROR;
     this.fail({
       source: 'upstream',
-      flag: 'UR',
-      status: 503,
+      flag: protocol ? 'UPE' : 'UR',
+      status: protocol ? 502 : 503,
       retry: refused ? 'yes' : this.headSeen ? 'no' : 'idempotent',
       detail: `upstream reset the stream: ${errorCodeName(code)}`,
     });
