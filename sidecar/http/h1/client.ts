@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { UpstreamTransport } from '../../net/connection.ts';
+import { type ByteSink, readInto } from '../../net/read.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import type { ProxyError } from '../errors.ts';
 import {
@@ -36,7 +37,7 @@ export function connectHttp1(transport: UpstreamTransport, options: Http1ClientO
   return new ClientConnection(transport.socket, options);
 }
 
-class ClientConnection extends ConnectionReader implements UpstreamConnection, AttemptOwner {
+class ClientConnection extends ConnectionReader implements ByteSink, UpstreamConnection, AttemptOwner {
   readonly output: Output;
   requests = 0;
   closed = false;
@@ -59,7 +60,7 @@ class ClientConnection extends ConnectionReader implements UpstreamConnection, A
     this.headBytesMax = options.headBytesMax ?? HEAD_BYTES_MAX;
     this.fieldsMax = options.headersCountMax ?? FIELDS_MAX;
     this.output = new Output(socket, () => undefined);
-    socket.on('data', (chunk: Buffer) => this.onData(chunk));
+    readInto(socket, this);
     socket.on('end', () => this.onEnd());
     socket.on('drain', () => this.attempt?.receiver.onWritable());
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -117,15 +118,14 @@ class ClientConnection extends ConnectionReader implements UpstreamConnection, A
     this.finishIfDone(attempt);
   }
 
-  private onData(chunk: Buffer): void {
+  onBytes(chunk: Buffer, borrowed: boolean): void {
     if (this.attempt === undefined) {
       // RFC 9112 section 9.2: bytes that answer no request would be taken for the answer to the next.
       this.recorder?.count('http1_upstream_unsolicited');
       this.socket.destroy();
       return;
     }
-    this.input.push(chunk);
-    this.pump();
+    this.receive(chunk, borrowed);
   }
 
   private onEnd(): void {
@@ -196,7 +196,7 @@ class ClientConnection extends ConnectionReader implements UpstreamConnection, A
     }
     const error = end === HEAD_TOO_LARGE ? this.tooLarge() : this.parse(end, attempt.method);
     if (error !== undefined) return this.refuse(attempt, error);
-    input.take(end + 4 - input.at);
+    input.skip(end + 4 - input.at);
     const head = this.parsed.head;
     if (head === undefined) return false;
     if (head.status < 200 && head.status !== 101) {
@@ -271,7 +271,7 @@ class ClientConnection extends ConnectionReader implements UpstreamConnection, A
       if (decoder.chunk === undefined) continue;
       if (held !== undefined) this.deliver(attempt, held, false);
       if (attempt !== this.attempt) return false;
-      held = decoder.chunk;
+      held = input.own(decoder.chunk);
     }
     if (input.at === input.end) input.clear();
     if (decoder.error !== undefined) return this.refuse(attempt, decoder.error);

@@ -14,6 +14,13 @@ export abstract class ConnectionReader {
     this.socket = socket;
   }
 
+  /** More was read. */
+  protected receive(chunk: Buffer, borrowed: boolean): void {
+    this.input.push(chunk, borrowed);
+    this.pump();
+    this.input.settle();
+  }
+
   /** Does one thing with what was read; true: there may be more to do. */
   protected abstract advance(): boolean;
   /** What was read waits for somebody: read no more meanwhile. */

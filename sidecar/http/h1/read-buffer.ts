@@ -4,19 +4,22 @@ const SPARE_BYTES_MIN = 1024;
 /**
  * Bytes that were read and not parsed yet. In the usual case it is the chunk of the socket itself; only what is left
  * over when more arrives is copied, into a buffer that doubles, so that a head sent octet by octet costs linear time.
+ * A borrowed chunk is only lent for the time of one read: `settle` ends it.
  */
 export class ReadBuffer {
   bytes: Buffer = EMPTY;
   at = 0;
   end = 0;
   private owned = false;
+  private borrowed = false;
 
   get length(): number {
     return this.end - this.at;
   }
 
-  push(chunk: Buffer): void {
+  push(chunk: Buffer, borrowed = false): void {
     if (this.at === this.end) {
+      this.borrowed = borrowed;
       this.bytes = chunk;
       this.at = 0;
       this.end = chunk.length;
@@ -37,13 +40,41 @@ export class ReadBuffer {
     this.end += chunk.length;
   }
 
+  /** What was lent is given back: what is left of it is copied. */
+  settle(): void {
+    if (!this.borrowed) return;
+    this.borrowed = false;
+    if (this.at === this.end) {
+      this.clear();
+      return;
+    }
+    const held = Buffer.allocUnsafe(this.end - this.at);
+    this.bytes.copy(held, 0, this.at, this.end);
+    this.bytes = held;
+    this.at = 0;
+    this.end = held.length;
+    this.owned = false;
+  }
+
   /** The next `count` bytes, or all that there are; they stay valid. */
   take(count: number): Buffer {
     const to = Math.min(this.end, this.at + count);
-    const taken = this.at === 0 && to === this.bytes.length ? this.bytes : this.bytes.subarray(this.at, to);
-    this.at = to;
-    if (this.at === this.end) this.clear();
+    const taken = this.own(this.at === 0 && to === this.bytes.length ? this.bytes : this.bytes.subarray(this.at, to));
+    this.skip(to - this.at);
     return taken;
+  }
+
+  /** A part of these bytes that stays valid. */
+  own(part: Buffer): Buffer {
+    if (!this.borrowed) return part;
+    const copy = Buffer.allocUnsafe(part.length);
+    part.copy(copy);
+    return copy;
+  }
+
+  skip(count: number): void {
+    this.at += count;
+    if (this.at === this.end) this.clear();
   }
 
   clear(): void {
@@ -51,6 +82,7 @@ export class ReadBuffer {
     this.at = 0;
     this.end = 0;
     this.owned = false;
+    this.borrowed = false;
   }
 }
 

@@ -90,7 +90,7 @@ export class RequestBody {
       overhead -= decoder.chunk.length;
       // The last piece is held back, so that the end of the content goes with it.
       if (held !== undefined) sink.deliver(exchange, held, false);
-      held = decoder.chunk;
+      held = input.own(decoder.chunk);
     }
     // Overhead counts as received; content is counted where it is delivered.
     exchange.bytesReceived += overhead - input.length;

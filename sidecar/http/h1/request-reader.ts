@@ -40,7 +40,7 @@ export class RequestReader {
     while (input.length > 0 && input.bytes[input.at] === CR) {
       if (input.length === 1) return 'nothing';
       if (input.bytes[input.at + 1] !== LF || ++this.emptyLines > LEADING_EMPTY_LINES_MAX) break;
-      input.take(2);
+      input.skip(2);
     }
     if (input.length === 0) return 'nothing';
     const end = findHeadEnd(input, this.limits.headBytesMax);
@@ -51,7 +51,7 @@ export class RequestReader {
       this.lineError(text) ?? parseRequestHead(text, this.limits.headersCountMax, this.defaults, this.parsed);
     if (error !== undefined) return error;
     const bytes = end + 4 - input.at;
-    input.take(bytes);
+    input.skip(bytes);
     this.emptyLines = 0;
     return bytes;
   }

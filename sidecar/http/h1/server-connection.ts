@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { hostPort } from '../../net/connection-record.ts';
 import type { Timed } from '../../net/deadlines.ts';
+import { type ByteSink, readInto } from '../../net/read.ts';
 import type { ProxyError } from '../errors.ts';
 import { type DownstreamConnection, WINDOW_BYTES } from '../exchange.ts';
 import type { Headers } from '../headers.ts';
@@ -34,7 +35,7 @@ type Phase = 'idle' | 'head' | 'exchange' | 'closing' | 'closed';
 /** One downstream connection: its requests one after the other, its end. */
 export class ServerConnection
   extends ConnectionReader
-  implements ExchangeOwner, BodySink, Timed, Http1ServerConnection
+  implements ByteSink, ExchangeOwner, BodySink, Timed, Http1ServerConnection
 {
   readonly output: Output;
   deadlineMs = Number.POSITIVE_INFINITY;
@@ -66,7 +67,7 @@ export class ServerConnection
     });
     this.output = new Output(socket, () => this.onFlushed());
     this.timers = new RequestTimers(this, options.limits, options.clock);
-    socket.on('data', (chunk: Buffer) => this.onData(chunk));
+    readInto(socket, this);
     socket.on('end', () => this.onEnd());
     socket.on('drain', () => this.exchange?.receiver?.onWritable());
     socket.on('error', () => undefined);
@@ -163,10 +164,9 @@ export class ServerConnection
     this.failExchange(exchange, timeoutError(status, 'SI', 'nothing was sent or received for too long'));
   }
 
-  private onData(chunk: Buffer): void {
+  onBytes(chunk: Buffer, borrowed: boolean): void {
     if (this.phase !== 'closing') {
-      this.input.push(chunk);
-      this.pump();
+      this.receive(chunk, borrowed);
       return;
     }
     this.leftoverBytes += chunk.length;

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { defaultHttp2Options } from '@weft/policies/model/http2-options';
 import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts';
+import { type ByteSink, readInto } from '../../net/read.ts';
 import type { ProxyError } from '../errors.ts';
 import type { RequestHead, ResponseReceiver, Upstream, UpstreamConnection } from '../exchange.ts';
 import type { Http2ClientOptions } from './client-options.ts';
@@ -26,7 +27,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 const NO_PAYLOAD = Buffer.alloc(8);
 
 /** One upstream connection, shared by as many exchanges as its peer allows. */
-export class ClientConnection implements UpstreamConnection, SessionOwner, ClientStreamOwner, Timed {
+export class ClientConnection implements ByteSink, UpstreamConnection, SessionOwner, ClientStreamOwner, Timed {
   readonly session: Session;
   readonly mesh: boolean;
   requests = 0;
@@ -72,7 +73,7 @@ export class ClientConnection implements UpstreamConnection, SessionOwner, Clien
       this,
     );
     this.openedMs = this.session.nowMs;
-    socket.on('data', (chunk: Buffer) => this.session.receive(chunk));
+    readInto(socket, this);
     socket.on('end', () => this.onEnd());
     socket.on('drain', () => this.session.onDrain());
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -145,6 +146,10 @@ export class ClientConnection implements UpstreamConnection, SessionOwner, Clien
   }
 
   // Reading.
+
+  onBytes(chunk: Buffer, borrowed: boolean): void {
+    this.session.receive(chunk, borrowed);
+  }
 
   onBlock(
     id: number,

@@ -93,7 +93,7 @@ export class FrameRules {
     stream.activeMs = this.session.nowMs;
     if (ends) stream.remoteEnded = true;
     if (length > bytes) this.session.returnCredit(stream, length - bytes);
-    stream.onData(buffer.subarray(from, to), ends);
+    stream.onData(buffer === this.session.borrowed ? copyOf(buffer, from, to) : buffer.subarray(from, to), ends);
     return undefined;
   }
 
@@ -236,4 +236,10 @@ export class FrameRules {
     this.session.scheduler.join(stream);
     return this.session.guard.onWindowUpdate(this.work);
   }
+}
+
+function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start);
+  bytes.copy(copy, 0, start, end);
+  return copy;
 }

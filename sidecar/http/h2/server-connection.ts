@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { connectionRecord } from '../../net/connection-record.ts';
 import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts';
+import { type ByteSink, readInto } from '../../net/read.ts';
 import type { ProxyError } from '../errors.ts';
 import type { DownstreamConnection, RequestHead } from '../exchange.ts';
 import { dateLine } from '../h1/serialize.ts';
@@ -39,7 +40,7 @@ const CLIENT_GONE: ProxyError = {
 type Goaway = 'none' | 'announced' | 'final';
 
 /** One downstream connection: its streams become exchanges, its end is orderly. */
-export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed, Http2ServerConnection {
+export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwner, Timed, Http2ServerConnection {
   readonly session: Session;
   readonly connection: DownstreamConnection;
   readonly mesh: boolean;
@@ -86,7 +87,7 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
     );
     this.times = new ServerTimes(this.session, limits);
     this.deadlines.add(this);
-    socket.on('data', (chunk: Buffer) => this.receive(chunk));
+    readInto(socket, this);
     socket.on('end', () => this.onEnd());
     socket.on('drain', () => this.session.onDrain());
     socket.on('error', () => undefined);
@@ -99,7 +100,7 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
       ...(connectProtocol ? [S.ENABLE_CONNECT_PROTOCOL, 1] : []),
     ]);
     this.arm();
-    if (options.firstBytes !== undefined) this.receive(options.firstBytes);
+    if (options.firstBytes !== undefined) this.onBytes(options.firstBytes, false);
     socket.resume();
     if (socket.readableEnded) this.onEnd();
   }
@@ -133,18 +134,18 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
 
   // Reading.
 
-  private receive(chunk: Buffer): void {
+  onBytes(chunk: Buffer, borrowed: boolean): void {
     if (this.closing) {
       this.leftoverBytes += chunk.length;
       if (this.leftoverBytes > LINGER_BYTES_MAX) this.socket.destroy();
       return;
     }
-    if (this.prefaceLeft === 0) this.session.receive(chunk);
-    else this.readPreface(chunk);
+    if (this.prefaceLeft === 0) this.session.receive(chunk, borrowed);
+    else this.readPreface(chunk, borrowed);
     if (this.times.changed) this.arm();
   }
 
-  private readPreface(chunk: Buffer): void {
+  private readPreface(chunk: Buffer, borrowed: boolean): void {
     const take = Math.min(this.prefaceLeft, chunk.length);
     const from = PREFACE.length - this.prefaceLeft;
     if (PREFACE.compare(chunk, 0, take, from, from + take) !== 0) {
@@ -152,7 +153,7 @@ export class ServerConnection implements SessionOwner, ServerStreamOwner, Timed,
       return;
     }
     this.prefaceLeft -= take;
-    if (take < chunk.length) this.session.receive(chunk.subarray(take));
+    if (take < chunk.length) this.session.receive(chunk.subarray(take), borrowed);
   }
 
   onBlock(

@@ -85,6 +85,8 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
   nowMs: number;
   receivedMs: number;
   receivedBytes = 0;
+  /** The chunk that is being read, if its memory is not ours to keep. */
+  borrowed: Buffer | undefined = undefined;
   /** Of the connection: what the peer may still send. */
   receiveWindow: number;
   private readonly reader: FrameReader;
@@ -138,12 +140,14 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
 
   // Reading.
 
-  receive(chunk: Buffer): void {
+  receive(chunk: Buffer, borrowed: boolean): void {
     if (this.ended) return;
+    this.borrowed = borrowed ? chunk : undefined;
     this.nowMs = Math.floor(this.options.clock.nowMs());
     this.receivedMs = this.nowMs;
     this.receivedBytes += chunk.length;
     const error = this.reader.push(chunk);
+    this.borrowed = undefined;
     if (error !== undefined) this.fail(error);
     this.applyPause();
   }
@@ -193,7 +197,8 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
     if (how === 'reset-here') return undefined;
     if (how === 'ended') return h2Error('closed-stream', 'a frame on a stream that has ended');
     // This side opened it, and has forgotten how it ended.
-    if (how === 'unknown' && this.options.side === 'client') return this.guard.onControlFrame(this.scheduler.framesSent);
+    if (how === 'unknown' && this.options.side === 'client')
+      return this.guard.onControlFrame(this.scheduler.framesSent);
     if (how === 'unknown' && !data) return h2Error('stream-id', 'HEADERS on a stream lower than one that was opened');
     this.output.rstStream(id, F.ErrorCode.STREAM_CLOSED);
     return this.guard.onReset();
