@@ -36,3 +36,29 @@ export function leafOfChain(chainPem: string, trustPem: string): Result<X509Cert
   const anchored = anchors.some((anchor) => issued(last, anchor) || last.fingerprint256 === anchor.fingerprint256);
   return anchored ? ok(leaf) : err('the chain does not lead to a trust anchor');
 }
+
+/** Longer ones are no chains of anybody's. */
+const CHAIN_CERTIFICATES_MAX = 8;
+
+/**
+ * What the peer is to be sent. A leaf that comes alone is completed from the trust anchors by OpenSSL, which looks for its
+ * issuer and verifies it in every handshake; the same chain, made once, is sent as it is.
+ */
+export function chainToSend(chainPem: string, trustPem: string): string {
+  try {
+    const chain = certificates(chainPem);
+    const [leaf] = chain;
+    if (leaf === undefined || chain.length > 1) return chainPem;
+    const anchors = certificates(trustPem);
+    for (let last = leaf; chain.length < CHAIN_CERTIFICATES_MAX && !issued(last, last); ) {
+      const issuer = anchors.find((anchor) => issued(last, anchor));
+      if (issuer === undefined) break;
+      chain.push(issuer);
+      last = issuer;
+    }
+    return chain.map(String).join('');
+  } catch {
+    // Whoever makes a context of it says what is wrong.
+    return chainPem;
+  }
+}

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import { chainToSend } from './chain.ts';
 import type { WorkloadCertificate } from './source.ts';
 
 /** One generation of an identity, as it goes from thread to thread. */
@@ -21,7 +22,7 @@ export function certificateOf(material: KeyMaterial): WorkloadCertificate {
   const { spiffeId, notBeforeUnixMs, notAfterUnixMs, serialHex, trustPem, generation } = material;
   const context = createSecureContext({
     key: material.key.export({ type: 'pkcs8', format: 'pem' }),
-    cert: material.chainPem,
+    cert: chainToSend(material.chainPem, trustPem),
     ca: trustPem,
     // Without it OpenSSL refuses to resume a session of a client that showed a certificate.
     sessionIdContext: 'weft',

@@ -10,6 +10,7 @@ import {
   TRUST_SECRET,
   type UpstreamTls,
 } from '@weft/policies/model/tls';
+import { chainToSend } from '../identity/chain.ts';
 import type { CertificateSource } from '../identity/source.ts';
 
 /** The parts of both kinds of TLS context that make key material. */
@@ -102,11 +103,12 @@ function build(tls: TlsMaterial, trustPem: string | undefined): Result<SecureCon
   if (certificate?.kind === 'secret') return err('a certificate by secret needs trust anchors by secret too');
   try {
     const ca = validation?.trust.kind === 'inline' ? readPem(validation.trust.ca) : trustPem;
+    const cert = certificate === undefined ? undefined : readPem(certificate.certificateChain);
     return ok(
       createSecureContext({
-        ...(certificate === undefined
+        ...(certificate === undefined || cert === undefined
           ? {}
-          : { cert: readPem(certificate.certificateChain), key: readPem(certificate.privateKey) }),
+          : { cert: ca === undefined ? cert : chainToSend(cert, ca), key: readPem(certificate.privateKey) }),
         ...(ca === undefined ? {} : { ca }),
         ...(validation?.crl === undefined ? {} : { crl: readPem(validation.crl) }),
         ...(parameters.cipherSuites === undefined ? {} : { ciphers: ciphersOf(parameters.cipherSuites) }),
