@@ -3,14 +3,17 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { SocketAddress } from '@weft/policies/model/address';
+import type { UpstreamTls } from '@weft/policies/model/tls';
 import type { TcpKeepAlive } from '@weft/policies/model/upstream-connections';
 import type { ProxyError } from '../http/errors.ts';
 import type { CertificateSource } from '../identity/source.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import { socketIp } from './addresses.ts';
+import { alpnList } from './alpn.ts';
 import type { Dial, DialRequest, PeerCertificateInfo, UpstreamSecurity, UpstreamTransport } from './connection.ts';
 import { hostPort } from './connection-record.ts';
 import { type PeerCertificate, peerOf, refusePeer } from './peer.ts';
+import { type ResumableSession, SessionCache } from './session-cache.ts';
 import { type ActiveContext, TlsContexts } from './tls-contexts.ts';
 
 export interface DialDeps {
@@ -19,15 +22,7 @@ export interface DialDeps {
   readonly recorder: Recorder;
 }
 
-/** Sessions for resumption: one for each peer that was verified; the oldest goes first. */
-const SESSIONS_MAX = 1_024;
-
-interface ResumableSession {
-  readonly session: Buffer;
-  /** Who was verified when it was made: a resumed handshake shows no certificate, but proves the same key. */
-  readonly peer: PeerCertificateInfo;
-}
-
+type SecureUpstream = Exclude<UpstreamSecurity, { kind: 'plaintext' }>;
 type DialResult = { readonly transport: UpstreamTransport } | { readonly error: ProxyError };
 
 export function createDial(deps: DialDeps): Dial {
@@ -39,40 +34,30 @@ class Dialer {
   readonly contexts: TlsContexts;
   readonly clock: Clock;
   readonly recorder: Recorder;
-  private readonly sessions = new Map<string, ResumableSession>();
+  readonly sessions: SessionCache;
+  private readonly contextIds = new WeakMap<UpstreamTls, number>();
+  private lastContextId = 0;
 
   constructor(deps: DialDeps) {
     this.contexts = new TlsContexts(deps.certificates);
     this.clock = deps.clock;
     this.recorder = deps.recorder;
+    this.sessions = new SessionCache(deps.clock);
   }
 
-  /** A session whose peer's certificate is still valid. */
-  session(key: string): ResumableSession | undefined {
-    const found = this.sessions.get(key);
-    if (found === undefined || found.peer.notAfterUnixMs > this.clock.unixMs()) return found;
-    this.sessions.delete(key);
-    return undefined;
-  }
-
-  /** RFC 8446 appendix C.4: a ticket is used once; the next handshake brings new ones. */
-  take(key: string): ResumableSession | undefined {
-    const found = this.session(key);
-    this.sessions.delete(key);
-    return found;
-  }
-
-  keep(key: string, session: ResumableSession): void {
-    this.sessions.delete(key);
-    if (this.sessions.size >= SESSIONS_MAX) {
-      for (const oldest of this.sessions.keys()) {
-        this.sessions.delete(oldest);
-        break;
-      }
+  /** Whom a session may be used with again: the same peer at the same address, verified by the same rules and trust. */
+  sessionKey(security: SecureUpstream, generation: number, { ip, port }: SocketAddress): string {
+    if (security.kind === 'mesh') return `mesh ${generation} ${security.spiffeId} ${hostPort(ip, port)}`;
+    let id = this.contextIds.get(security.tls);
+    if (id === undefined) {
+      id = ++this.lastContextId;
+      this.contextIds.set(security.tls, id);
     }
-    this.sessions.set(key, session);
+    return `tls ${generation} ${id} ${hostPort(ip, port)}`;
   }
 }
+
+const nothing = (): undefined => undefined;
 
 class Dialling {
   private readonly dialer: Dialer;
@@ -123,28 +108,28 @@ class Dialling {
     // The type of ConnectionOptions lacks what node:net takes of the same object.
     const connection = { ...options.value, host: ip, port, allowHalfOpen: true, noDelay: true };
     const socket = connectTls(connection);
+    // The runtime makes objects of the peer's whole chain for `checkServerIdentity`, which looks at nothing here.
+    Reflect.set(socket, 'getPeerCertificate', nothing);
     this.watch(socket);
-    socket.once('connect', () => socket.setNoDelay(true));
     socket.once('secureConnect', () => this.onSecure(socket, security));
   }
 
-  private tlsOptions(security: Exclude<UpstreamSecurity, { kind: 'plaintext' }>): Result<ConnectionOptions, string> {
+  private tlsOptions(security: SecureUpstream): Result<ConnectionOptions, string> {
     const mesh = security.kind === 'mesh';
     const active: Result<ActiveContext, string> = mesh
       ? this.dialer.contexts.own()
       : this.dialer.contexts.for(security.tls);
     if (!active.ok) return active;
-    if (mesh) {
-      this.sessionKey = `${active.value.generation} ${security.spiffeId} ${hostPort(this.address.ip, this.address.port)}`;
-      this.resumed = this.dialer.take(this.sessionKey);
-    }
+    this.sessionKey = this.dialer.sessionKey(security, active.value.generation, this.address);
+    this.resumed = this.dialer.sessions.take(this.sessionKey);
+    const alpn = mesh ? security.alpn : security.tls.alpn;
     const sni = mesh ? '' : security.tls.sni;
     return ok({
       secureContext: active.value.context,
-      ALPNProtocols: [...(mesh ? security.alpn : security.tls.alpn)],
+      ...(alpn.length === 0 ? {} : { ALPNProtocols: alpnList(alpn) }),
       rejectUnauthorized: mesh || security.tls.validation !== undefined,
       // The chain is verified by the runtime; whom it names is decided below, for resumed sessions too.
-      checkServerIdentity: () => undefined,
+      checkServerIdentity: nothing,
       ...(sni === '' ? {} : { servername: sni }),
       ...(this.resumed === undefined ? {} : { session: this.resumed.session }),
     });
@@ -157,7 +142,7 @@ class Dialling {
     socket.on('close', () => this.fail('closed by the peer', 'yes'));
   }
 
-  private onSecure(socket: TLSSocket, security: Exclude<UpstreamSecurity, { kind: 'plaintext' }>): void {
+  private onSecure(socket: TLSSocket, security: SecureUpstream): void {
     const peer = this.identify(socket, security);
     if (!peer.ok) {
       this.dialer.recorder.count('dial.identity_mismatch');
@@ -169,21 +154,18 @@ class Dialling {
       return;
     }
     const verified = peer.value;
-    if (security.kind === 'mesh' && verified !== undefined) {
-      const key = this.sessionKey;
-      socket.on('session', (session: Buffer) => this.dialer.keep(key, { session, peer: verified }));
+    // Before TLS 1.3 a session is not bound to the handshake that made it unless both sides add to it (RFC 7627).
+    if (verified !== undefined && socket.getProtocol() === 'TLSv1.3') {
+      const { sessionKey } = this;
+      const { sessions } = this.dialer;
+      socket.on('session', (session: Buffer) => sessions.keep(sessionKey, { session, peer: verified }));
     }
     this.succeed(socket, socket.alpnProtocol || '', verified);
   }
 
   /** Who the peer is, if it may be: exactly the expected SPIFFE ID in the mesh, the configured names elsewhere. */
-  private identify(
-    socket: TLSSocket,
-    security: Exclude<UpstreamSecurity, { kind: 'plaintext' }>,
-  ): Result<PeerCertificateInfo | undefined, string> {
-    if (security.kind === 'mesh' && socket.isSessionReused() && this.resumed !== undefined) {
-      return ok(this.resumed.peer);
-    }
+  private identify(socket: TLSSocket, security: SecureUpstream): Result<PeerCertificateInfo | undefined, string> {
+    if (this.resumed !== undefined && socket.isSessionReused()) return ok(this.resumed.peer);
     const peer = peerOf(socket, this.dialer.clock.unixMs());
     if (!peer.ok) return peer;
     if (security.kind === 'mesh') return checkSpiffeId(peer.value, security.spiffeId);

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { DownstreamTls } from '@weft/policies/model/tls';
+import { alpnList } from './alpn.ts';
 import type { PeerCertificateInfo } from './connection.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { peerOf, refusePeer } from './peer.ts';
@@ -66,16 +67,19 @@ export function acceptTls(
     done(active);
     return { destroy: () => raw.destroy() };
   }
-  const alpn = tls.alpn;
+  const protocols = alpnList(tls.alpn);
+  if (protocols.length === 0 && tls.alpn.length > 0) {
+    // Without any, the runtime would take every client.
+    done(err('no client can ask for the protocols of the TLS context: their names are empty or too long'));
+    return { destroy: () => raw.destroy() };
+  }
   const socket = new TLSSocket(raw, {
     isServer: true,
     secureContext: active.value.context,
     requestCert: tls.requireClientCertificate || tls.validation !== undefined,
     rejectUnauthorized: tls.requireClientCertificate,
     // RFC 7301 section 3.2: no protocol in common is a fatal alert; without any of our own all are welcome.
-    ...(alpn.length === 0
-      ? {}
-      : { ALPNCallback: ({ protocols }: { protocols: string[] }) => alpn.find((own) => protocols.includes(own)) }),
+    ...(protocols.length === 0 ? {} : { ALPNProtocols: protocols }),
   });
   let over = false;
   const finish = (result: Result<AcceptedTls, string>): void => {
