@@ -19,6 +19,7 @@ describe('requests over HTTP/2', () => {
   before(async () => {
     rig = await startHttp2Rig({
       name: 'h2-requests',
+      manager: { upgrade_configs: [{ upgrade_type: 'websocket' }], http2_protocol_options: { allow_connect: true } },
       http1: (stream) => applications.http1.accept(stream),
       http2: (stream) => applications.http2.accept(stream),
     });
