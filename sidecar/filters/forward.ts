@@ -1,4 +1,4 @@
-import type { ForwardAction, WeightedCluster } from '@weft/policies/model/route';
+import { type ForwardAction, type HeaderMutation, noMutation, type WeightedCluster } from '@weft/policies/model/route';
 import type { RequestHead, ResponseHead } from '../http/exchange.ts';
 import { isAuthority } from '../http/h1/chars.ts';
 import { applyMutation } from '../route/mutation.ts';
@@ -53,6 +53,12 @@ export function attemptsInResponse(head: ResponseHead, found: CompiledRoute, att
 export function rewriteResponse(head: ResponseHead, found: CompiledRoute, cluster: WeightedCluster): void {
   applyMutation(head.headers, cluster.responseHeaders);
   applyMutation(head.headers, found.route.responseHeaders);
+}
+
+/** For a response of our own, in place of that of an attempt. */
+export function attemptsInReply(found: CompiledRoute | undefined, attempts: number): HeaderMutation {
+  if (found?.attemptCount?.inResponse !== true) return noMutation;
+  return { ...noMutation, set: [{ name: ATTEMPT_COUNT, value: String(attempts) }] };
 }
 
 /** Whether the response makes a tunnel of an exchange that asked for one (RFC 9110 sections 9.3.6 and 15.2.2). */

@@ -16,7 +16,14 @@ import { awaitDeadline, beginCall, capDeadline, limitTime, overdue } from './dea
 import { peerIsPending, pickHost } from './endpoint.ts';
 import { settlePath } from './entrance.ts';
 import { exchangeEnded, noBackend, noRoute } from './errors.ts';
-import { attemptsInResponse, countAttempt, isTunnelAccepted, rewriteRequest, rewriteResponse } from './forward.ts';
+import {
+  attemptsInReply,
+  attemptsInResponse,
+  countAttempt,
+  isTunnelAccepted,
+  rewriteRequest,
+  rewriteResponse,
+} from './forward.ts';
 import { breakOff, explain, reply } from './reply.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
 import { RequestBody } from './retry/body.ts';
@@ -144,6 +151,8 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     }
     this.route = found;
     this.routeCluster = cluster;
+    context.matched = route;
+    context.matchedCluster = cluster;
     this.retries.policy = action.retry;
     rewriteRequest(head, found, action, cluster);
     if (action.timeoutMs > 0 && !this.tunnel) {
@@ -388,7 +397,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     } else {
       this.responded = true;
       this.stop(error);
-      reply(context, error.status, `${error.detail}\n`);
+      reply(context, error.status, `${error.detail}\n`, undefined, attemptsInReply(this.route, context.attempts));
     }
   }
 

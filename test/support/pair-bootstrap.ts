@@ -107,6 +107,8 @@ export interface HttpListener {
   readonly filters?: readonly JsonObject[];
   /** Further fields of the connection manager. */
   readonly manager?: JsonObject;
+  /** Further fields of the virtual host. */
+  readonly host?: JsonObject;
 }
 
 const additional = (also: readonly At[] | undefined): JsonObject =>
@@ -134,7 +136,7 @@ export const httpListener = (options: HttpListener): JsonObject => ({
             ...options.manager,
             route_config: {
               name: options.name,
-              virtual_hosts: [{ name: options.name, domains: ['*'], routes: options.routes }],
+              virtual_hosts: [{ name: options.name, domains: ['*'], routes: options.routes, ...options.host }],
             },
             http_filters: [...(options.filters ?? []), router],
           }),

@@ -48,6 +48,14 @@ const upgradeRefused: ProxyError = {
   retry: 'no',
   detail: 'this listener does not upgrade to that protocol (upgrade_configs)',
 };
+/** As Envoy says it: routes are for requests with a path. */
+const tunnelRefused: ProxyError = {
+  source: 'internal',
+  flag: 'NR',
+  status: 404,
+  retry: 'no',
+  detail: 'no route of this listener is for CONNECT (upgrade_configs)',
+};
 
 /**
  * Who may say who the client is.
@@ -86,7 +94,9 @@ export class HeadersFilter implements RequestFilter {
       headers.removeWhere(hasUnderscore);
       if (edge.underscores === 'reject' && headers.length < before) return underscoreRefused;
     }
-    if (head.protocol !== undefined && !this.upgradesTo(head.protocol)) return upgradeRefused;
+    if (head.protocol !== undefined && !this.upgradesTo(head.protocol)) {
+      return head.protocol === '' ? tunnelRefused : upgradeRefused;
+    }
     if (edge.hostPort !== 'keep') this.stripPort(head, connection.destinationPort);
     const mesh = connection.peer?.spiffeId !== undefined;
     const believed = !this.outside || mesh || this.trustedHops > 0;

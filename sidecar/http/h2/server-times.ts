@@ -61,13 +61,14 @@ export class ServerTimes {
   next(waitsForPreface: boolean): number {
     const { session, limits } = this;
     const { nowMs } = session;
-    let atMs = this.nextPing();
+    let atMs = NEVER;
     if (waitsForPreface || !session.settingsSeen) atMs = this.openedMs + this.settingsTimeoutMs;
     else if (!session.settingsAcked) atMs = this.openedMs + SETTINGS_TIMEOUT_MS;
     this.incompleteMs = session.incomplete ? Math.min(this.incompleteMs, nowMs) : NEVER;
     this.fullMs = session.output.full ? Math.min(this.fullMs, nowMs) : NEVER;
     atMs = Math.min(
       atMs,
+      this.nextPing(),
       this.incompleteMs + timeout(limits.headTimeoutMs),
       this.fullMs + timeout(limits.streamIdleTimeoutMs),
     );
