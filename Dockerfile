@@ -1,5 +1,5 @@
 # One recipe for the three images. `npm run build` writes a context for each to dist/images/<name>:
-# the Node binary, the bundles in weft/, and this file with the program filled in. Then, for example:
+# the Node binary, the bundles in weft/, and this file with program and flags filled in. Then, for example:
 #   docker build -t weft/sidecar:0.1.0 dist/images/sidecar
 # The base has glibc and libstdc++, which the Node binary needs, and no shell.
 FROM gcr.io/distroless/cc-debian12:nonroot
@@ -7,4 +7,4 @@ COPY node /usr/local/bin/node
 COPY weft /weft
 WORKDIR /weft
 USER 65532:65532
-ENTRYPOINT ["/usr/local/bin/node", "--experimental-ffi", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=16", "/weft/@PROGRAM@"]
+ENTRYPOINT ["/usr/local/bin/node", "--experimental-ffi", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=16", @FLAGS@"/weft/@PROGRAM@"]

@@ -42,6 +42,9 @@ const images: Readonly<Record<string, readonly [Program, ...Program[]]>> = {
   injector: ['injector/main.ts', 'injector/redirect/main.ts'],
 };
 
+/** Of V8's worker threads a sidecar gets one: each costs memory in every pod, and a sidecar has a fraction of a core. */
+const flags: Readonly<Record<string, readonly string[]>> = { sidecar: ['--v8-pool-size=1'] };
+
 /** Packages that must not be loaded at start: memory that every pod would pay. What is imported later may hold them. */
 const tooHeavy: Readonly<Partial<Record<Program, readonly string[]>>> = {
   'sidecar/main.ts': ['zod', '@kubernetes/client-node', '@opentelemetry', '@grpc', 'yaml', 'opossum'],
@@ -78,6 +81,30 @@ const places = (program: Program): Plugin => ({
   },
 });
 
+/** grpc-js reads `.proto` files for services of its own (channelz, ORCA) that are never asked for; what reads them is 200 kB. */
+const noProtoFiles: Plugin = {
+  name: 'no-proto-files',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^@grpc\/proto-loader$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
+    onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {};', loader: 'js' }));
+  },
+};
+
+/** Modules of Node that not every process needs: OpenSSL alone, behind the first, takes 2.5 MB. */
+const onFirstUse: ReadonlySet<string> = new Set([
+  'node:tls',
+  'node:crypto',
+  'node:https',
+  'node:dns',
+  'node:ffi',
+  'node:worker_threads',
+]);
+
+/** Reads a member when it is asked for, and the module with the first. */
+const lazyModule = (path: string): string => `let found;
+for (const name of ${JSON.stringify(Object.keys(process.getBuiltinModule(path) ?? {}))})
+  Object.defineProperty(exports, name, { enumerable: true, get: () => (found ??= process.getBuiltinModule('${path}'))[name] });`;
+
 /**
  * Node's own modules as CommonJS: as ES modules every getter of theirs is read at once, and that of `node:http` for
  * WebSocket alone loads a whole HTTP client that nothing here uses.
@@ -87,7 +114,9 @@ const builtins: Plugin = {
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin' }));
     onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+      contents: onFirstUse.has(path)
+        ? lazyModule(path)
+        : `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
       loader: 'js',
     }));
   },
@@ -138,7 +167,7 @@ async function bundle(program: Program): Promise<readonly string[]> {
     // A crash prints the line it is in.
     lineLimit: 200,
     legalComments: 'linked',
-    plugins: [builtins, places(program)],
+    plugins: [builtins, noProtoFiles, places(program)],
     logLevel: 'warning',
   });
   checkWeight(program, metafile);
@@ -178,7 +207,9 @@ function packImage(
   copyFileSync(node, join(context, 'node'), constants.COPYFILE_FICLONE);
   writeJson(join(context, 'weft', 'package.json'), { name: `weft-${name}`, version, type: 'module' });
   const recipe = readFileSync(join(root, 'Dockerfile'), 'utf8');
-  writeFileSync(join(context, 'Dockerfile'), recipe.replaceAll('@PROGRAM@', bundleOf(parts[0])));
+  const own = (flags[name] ?? []).map((flag) => `"${flag}", `).join('');
+  const filled = recipe.replaceAll('@FLAGS@', own).replaceAll('@PROGRAM@', bundleOf(parts[0]));
+  writeFileSync(join(context, 'Dockerfile'), filled);
 }
 
 const missing = programs.filter((program) => !existsSync(join(root, program)));
