@@ -131,9 +131,10 @@ async function createLocal(
   { clock, prng }: ProcessPorts,
   { telemetry, identity, xds, overload }: Omit<Parts, 'threads'>,
 ): Promise<DataThreads> {
-  const [{ createDataPlane }, { localThread }] = await Promise.all([
+  const [{ createDataPlane }, { localThread }, { warmUp, WARM_UP_MS_MAX }] = await Promise.all([
     import('./data-plane.ts'),
     import('./threads/local.ts'),
+    import('./warm-up.ts'),
   ]);
   const dataPlane = createDataPlane({
     source: xds.source,
@@ -146,7 +147,7 @@ async function createLocal(
     ownIps: new Set(config.pod.ips),
     overload,
   });
-  return localThread(dataPlane, telemetry);
+  return localThread(dataPlane, telemetry, () => warmUp({ clock, prng }, WARM_UP_MS_MAX));
 }
 
 interface Parts {

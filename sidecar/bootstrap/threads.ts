@@ -34,9 +34,10 @@ async function oneThread(
   { snapshot, listeners }: Bootstrap,
   { telemetry, overload, clock, prng }: ThreadPorts,
 ): Promise<Result<DataThreads, string>> {
-  const [{ createDataPlane }, { localThread }] = await Promise.all([
+  const [{ createDataPlane }, { localThread }, { warmUp, warmUpBudgetMs }] = await Promise.all([
     import('../data-plane.ts'),
     import('../threads/local.ts'),
+    import('../warm-up.ts'),
   ]);
   const dataPlane = createDataPlane({
     source: snapshot,
@@ -49,7 +50,7 @@ async function oneThread(
     ownIps: new Set(),
     overload,
   });
-  return ok(localThread(dataPlane, telemetry));
+  return ok(localThread(dataPlane, telemetry, () => warmUp({ clock, prng }, warmUpBudgetMs(clock.nowMs()))));
 }
 
 async function manyThreads(

@@ -10,6 +10,7 @@ import { OverloadMonitor } from '../overload/monitor.ts';
 import { heapReading } from '../overload/readings.ts';
 import { trimWhenIdle } from '../overload/trim.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
+import { WARM_UP_MS_MAX, warmUp } from '../warm-up.ts';
 import type { Answers, DataThreadSetup, NamedBlock, ToControl, ToData } from './protocol.ts';
 import { ReplicaCertificates } from './replica-certificates.ts';
 import { ReplicaSource } from './replica-source.ts';
@@ -71,6 +72,7 @@ class DataThread {
   }
 
   async listen(): Promise<void> {
+    await warmUp({ clock: systemClock, prng: systemPrng }, WARM_UP_MS_MAX);
     const started = await this.plane.listeners.start();
     if (started.ok) {
       this.cancelTrim = trimWhenIdle({

@@ -3,11 +3,18 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DataThreads } from './data-threads.ts';
 import { clusterRows } from './rows.ts';
 
-/** One thread for everything: nothing is sent, copied or shared. */
-export function localThread(dataPlane: DataPlane, telemetry: Telemetry): DataThreads {
+/** One thread for everything: nothing is sent, copied or shared. `beforeListening` warms it up. */
+export function localThread(
+  dataPlane: DataPlane,
+  telemetry: Telemetry,
+  beforeListening: () => Promise<unknown>,
+): DataThreads {
   const { listeners, clusters } = dataPlane;
   return {
-    start: () => listeners.start(),
+    async start() {
+      await beforeListening();
+      return listeners.start();
+    },
     // The telemetry is the process's own, and configured as such.
     configure: () => undefined,
     retire: (listener) => listeners.retire(listener),
