@@ -1,4 +1,5 @@
 import type { ServiceAddress } from '@weft/policies/model/address';
+import type { Route, WeightedCluster } from '@weft/policies/model/route';
 import type { Host } from '../cluster/host.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
 import type { ResponseFlag } from '../http/errors.ts';
@@ -58,6 +59,9 @@ export class RequestContext {
 
   rule = '';
   route = '';
+  /** The route that forwards it, and the cluster that the route chose. */
+  matched: Route | undefined = undefined;
+  matchedCluster: WeightedCluster | undefined = undefined;
   /** The Service that the original destination stands for. */
   service: ServiceAddress | undefined = undefined;
   runtime: ClusterRuntime | undefined = undefined;

@@ -34,6 +34,12 @@ export function breakOff(context: RequestContext, error: ProxyError): void {
   exchange.trailers(trailers);
 }
 
+/** What a route adds to responses belongs to those that are made for want of one too, as in Envoy. */
+function applyRoute(headers: Headers, { matched, matchedCluster }: RequestContext): void {
+  if (matchedCluster !== undefined) applyMutation(headers, matchedCluster.responseHeaders);
+  if (matched !== undefined) applyMutation(headers, matched.responseHeaders);
+}
+
 /**
  * A response of our own, with the header changes of the route that asked for it. A gRPC client gets its status in
  * trailers-only form, since it reads no other.
@@ -54,6 +60,7 @@ export function reply(
     context.grpcStatus = codeOfReply(status, context.flag);
     headers.append('content-type', 'application/grpc');
     addGrpcStatus(headers, context.grpcStatus, body.trimEnd(), context.flag);
+    applyRoute(headers, context);
     const answer = { status: 200, reason: 'OK', headers, contentLength: 0 };
     context.ownReplies?.onResponse(context, answer);
     exchange.respond(answer, true);
@@ -64,6 +71,7 @@ export function reply(
   const bytes = Buffer.from(body);
   if (bytes.length > 0) headers.append('Content-Type', 'text/plain');
   applyMutation(headers, mutation);
+  applyRoute(headers, context);
   const noBody = bytes.length === 0 || head.method === 'HEAD';
   const answer = { status, reason: STATUS_CODES[status] ?? '', headers, contentLength: bytes.length };
   context.ownReplies?.onResponse(context, answer);

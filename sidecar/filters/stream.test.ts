@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
-import type { RetryPolicy } from '@weft/policies/model/route';
+import { type HeaderMutation, noMutation, type RetryPolicy } from '@weft/policies/model/route';
 import { forwardTo, routes, testCluster, testEndpoint, testHcm, testRoute, World } from './testing.ts';
 
 const retry: RetryPolicy = {
@@ -13,6 +13,8 @@ const retry: RetryPolicy = {
   backoffMaxMs: 20,
   nonIdempotent: false,
 };
+
+const added = (name: string, value: string): HeaderMutation => ({ ...noMutation, add: [{ name, value }] });
 
 function shop(overrides: Parameters<typeof forwardTo>[1] = {}) {
   const world = new World();
@@ -128,6 +130,18 @@ describe('timeouts', () => {
     assert.equal(exchange.status, 504);
     assert.equal(world.recorder.records[0]?.flag, 'UT');
     assert.equal(server.connections.size, 0);
+  });
+
+  test('what the route adds to responses is added to an error of ours', () => {
+    const { world, dispatch, server } = shop({
+      timeoutMs: 100,
+      clusters: [{ name: 'shop', weight: 1, requestHeaders: noMutation, responseHeaders: added('X-Of', 'cluster') }],
+    });
+    server.handler = () => 'hang';
+    const exchange = world.send(dispatch);
+    world.clock.advance(101);
+    assert.equal(exchange.status, 504);
+    assert.equal(exchange.response?.headers.get('x-of'), 'cluster');
   });
 
   test('each try has its own timeout, and the next may succeed', () => {
