@@ -94,6 +94,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         hcm,
         direction: listener.direction,
         settings: listener.settings,
+        traceContext: listener.traceContext,
         source,
         clusters,
         recorder,

@@ -28,6 +28,11 @@ export interface Listener {
   readonly defaultFilterChain: FilterChain | undefined;
   /** Settings of the mesh for this workload; from `filter_metadata["weft.dev"]`. */
   readonly settings: WorkloadSettings | undefined;
+  /**
+   * `restart`: traces of clients outside the mesh are not continued; absent: they are. From
+   * `filter_metadata["weft.dev"].trace_context`.
+   */
+  readonly traceContext?: 'restart' | undefined;
 }
 
 /** Per-workload settings that no message of Envoy's carries. */

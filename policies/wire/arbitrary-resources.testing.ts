@@ -317,6 +317,9 @@ const listener: fc.Arbitrary<Listener> = fc.record({
   ),
 });
 
+const traced = (listeners: fc.Arbitrary<Listener>): fc.Arbitrary<Listener> =>
+  fc.tuple(listeners, fc.boolean()).map(([all, restarts]) => (restarts ? { ...all, traceContext: 'restart' } : all));
+
 const consecutive = fc.record({ errorsMax: count, enforcedPercent: fc.integer({ min: 0, max: 100 }) });
 const enforced = {
   hostsMin: count,
@@ -447,7 +450,7 @@ const plain = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T> => arbitrary.map(
 
 export const arbitraryResources: { readonly [K in ResourceKind]: fc.Arbitrary<ResourceMap[K]> } = {
   address: plain(address),
-  listener: plain(listener),
+  listener: plain(traced(listener)),
   route: plain(routeConfiguration),
   cluster: plain(cluster),
   endpoints: plain(endpoints),

@@ -49,6 +49,7 @@ export function decodeListener(message: ListenerMessage, at: At): Listener {
   }
   const metadata = weftMetadata(message.metadata, at);
   const settings = decodeSettings(metadata.object('settings'));
+  const traceContext = metadata.choice('trace_context', ['continue', 'restart']);
   metadata.end();
   return {
     name: message.name,
@@ -63,6 +64,7 @@ export function decodeListener(message: ListenerMessage, at: At): Listener {
     filterChains: filterChains.map((chain, i) => decodeFilterChain(chain, at.field('filter_chains').index(i))),
     defaultFilterChain: defaultFilterChain && decodeFilterChain(defaultFilterChain, at.field('default_filter_chain')),
     settings,
+    ...(traceContext === 'restart' ? { traceContext } : {}),
   };
 }
 

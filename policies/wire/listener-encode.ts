@@ -36,7 +36,10 @@ export function encodeListener(listener: Listener): MessageInitShape<typeof List
       ? {}
       : { defaultFilterChain: encodeFilterChain(listener.defaultFilterChain) }),
     metadata: encodeMetadata({
-      [WEFT_METADATA]: listener.settings === undefined ? {} : { settings: encodeSettings(listener.settings) },
+      [WEFT_METADATA]: {
+        ...(listener.settings === undefined ? {} : { settings: encodeSettings(listener.settings) }),
+        ...(listener.traceContext === undefined ? {} : { trace_context: listener.traceContext }),
+      },
     }),
   };
 }

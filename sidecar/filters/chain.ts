@@ -3,6 +3,7 @@ import type { Prng } from '@weft/policies/kit/prng';
 import {
   type Direction,
   type HttpConnectionManager,
+  type Listener,
   ORIGINAL_DESTINATION,
   type WorkloadSettings,
 } from '@weft/policies/model/listener';
@@ -22,12 +23,13 @@ import { RbacFilter } from './rbac/filter.ts';
 import { RequestStats } from './stats/record.ts';
 import { RequestStream } from './stream.ts';
 import { Timeouts } from './timeout/queue.ts';
-import { TraceFilter } from './trace/filter.ts';
+import { restartsTraces, TraceFilter } from './trace/filter.ts';
 
 export interface DispatchDeps {
   readonly hcm: HttpConnectionManager;
   readonly direction: Direction;
   readonly settings: WorkloadSettings | undefined;
+  readonly traceContext?: Listener['traceContext'];
   readonly source: SnapshotSource;
   readonly clusters: ClusterManager;
   readonly recorder: Recorder;
@@ -70,7 +72,10 @@ function routeOrigin(hcm: HttpConnectionManager): RouteOrigin {
 function createFilters(deps: DispatchDeps): RequestFilter[] {
   const filters: RequestFilter[] = [
     new HeadersFilter(deps.direction, deps.hcm.trustedHops, deps.identity, deps.hcm.edge),
-    new TraceFilter(deps.settings?.tracing, deps.prng, deps.hcm.edge.requestId.generate),
+    new TraceFilter(deps.settings?.tracing, deps.prng, {
+      generatesId: deps.hcm.edge.requestId.generate,
+      restarts: restartsTraces(deps.traceContext, deps.direction, deps.hcm),
+    }),
   ];
   if (deps.overload !== undefined) filters.push(new OverloadFilter(deps.overload, deps.recorder));
   for (const filter of deps.hcm.filters) {

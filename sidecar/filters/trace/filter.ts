@@ -1,10 +1,32 @@
 import type { Prng } from '@weft/policies/kit/prng';
-import type { TracingSettings } from '@weft/policies/model/listener';
+import type { Direction, HttpConnectionManager, Listener, TracingSettings } from '@weft/policies/model/listener';
 import type { ProxyError } from '../../http/errors.ts';
+import type { DownstreamConnection } from '../../http/exchange.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter } from '../filter.ts';
 import { newRequestId, newSpanId, newTraceId } from './ids.ts';
-import { b3Decision, formatTraceparent, parseB3, parseTraceparent, updateB3 } from './propagation.ts';
+import { b3Decision, formatTraceparent, isTraceContext, parseB3, parseTraceparent, updateB3 } from './propagation.ts';
+import { cryptoWords, type RandomWords } from './words.ts';
+
+export interface TraceOptions {
+  readonly generatesId: boolean;
+  /** The trace that a client of this connection brings is not continued. */
+  readonly restarts: (connection: DownstreamConnection) => boolean;
+}
+
+/**
+ * Whose traces a listener does not continue: of clients outside the mesh, where it faces them, unless proxies in front
+ * are trusted. A stranger could otherwise have its requests sampled, or make one trace of everybody's.
+ */
+export function restartsTraces(
+  setting: Listener['traceContext'],
+  direction: Direction,
+  { trustedHops, edge }: Pick<HttpConnectionManager, 'trustedHops' | 'edge'>,
+): TraceOptions['restarts'] {
+  const faces = direction === 'inbound' || edge.useRemoteAddress;
+  if (setting !== 'restart' || !faces || trustedHops > 0) return () => false;
+  return ({ peer }) => peer?.spiffeId === undefined;
+}
 
 /**
  * Gives each request an id and, when tracing is on, a span of its own below the caller's. Without tracing the caller's
@@ -13,12 +35,19 @@ import { b3Decision, formatTraceparent, parseB3, parseTraceparent, updateB3 } fr
 export class TraceFilter implements RequestFilter {
   private readonly tracing: TracingSettings | undefined;
   private readonly prng: Prng;
-  private readonly generatesId: boolean;
+  private readonly options: TraceOptions;
+  private readonly words: RandomWords;
 
-  constructor(tracing: TracingSettings | undefined, prng: Prng, generatesId = true) {
+  constructor(
+    tracing: TracingSettings | undefined,
+    prng: Prng,
+    options: TraceOptions = { generatesId: true, restarts: () => false },
+    words: RandomWords = cryptoWords,
+  ) {
     this.tracing = tracing;
     this.prng = prng;
-    this.generatesId = generatesId;
+    this.options = options;
+    this.words = words;
   }
 
   onRequest(context: RequestContext): ProxyError | undefined {
@@ -26,10 +55,11 @@ export class TraceFilter implements RequestFilter {
     const given = headers.get('x-request-id');
     if (given !== undefined && given !== '') {
       context.requestId = given;
-    } else if (this.generatesId) {
-      context.requestId = newRequestId(this.prng);
+    } else if (this.options.generatesId) {
+      context.requestId = newRequestId(this.words);
       headers.set('X-Request-Id', context.requestId);
     }
+    if (this.options.restarts(context.connection)) headers.removeWhere(isTraceContext);
     const traceparent = headers.get('traceparent');
     const parent = (traceparent === undefined ? undefined : parseTraceparent(traceparent)) ?? parseB3(headers);
     if (this.tracing === undefined) {
@@ -39,9 +69,9 @@ export class TraceFilter implements RequestFilter {
     }
     // W3C Trace Context section 4.3: a traceparent that cannot be read starts a new trace, and its state goes with it.
     if (parent === undefined) headers.remove('tracestate');
-    context.traceId = parent?.traceId ?? newTraceId(this.prng);
+    context.traceId = parent?.traceId ?? newTraceId(this.words);
     context.parentSpanId = parent?.spanId ?? '';
-    context.spanId = newSpanId(this.prng);
+    context.spanId = newSpanId(this.words);
     context.sampled = parent?.sampled ?? b3Decision(headers) ?? this.prng.next() * 100 < this.tracing.samplingPercent;
     headers.set('traceparent', formatTraceparent(context.traceId, context.spanId, context.sampled));
     updateB3(headers, context.traceId, context.spanId, context.sampled);

@@ -73,3 +73,7 @@ export function updateB3(headers: Headers, traceId: string, spanId: string, samp
     headers.remove('x-b3-parentspanid');
   }
 }
+
+/** W3C Trace Context, its baggage left out, and B3. */
+export const isTraceContext = (lower: string): boolean =>
+  lower === 'traceparent' || lower === 'tracestate' || lower === 'b3' || lower.startsWith('x-b3-');

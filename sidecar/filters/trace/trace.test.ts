@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SeededPrng } from '@weft/policies/kit/prng';
+import { meshEdge } from '@weft/policies/model/edge';
 import fc from 'fast-check';
 import { testConnection } from '../../http/h1/testing.ts';
 import { Headers } from '../../http/headers.ts';
+import type { PeerCertificateInfo } from '../../net/connection.ts';
 import { RequestContext } from '../context.ts';
 import { requestHead, TestDownstream } from '../testing.ts';
-import { TraceFilter } from './filter.ts';
-import { newRequestId } from './ids.ts';
+import { restartsTraces, TraceFilter } from './filter.ts';
+import { newRequestId, newSpanId, newTraceId } from './ids.ts';
 import { formatTraceparent, parseB3, parseTraceparent } from './propagation.ts';
+import { cryptoWords } from './words.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
@@ -94,9 +97,47 @@ test('B3 may bring a decision without ids', () => {
 });
 
 test('a request id is made once and kept when given', () => {
-  assert.match(
-    newRequestId(new SeededPrng(7)),
-    /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
-  );
+  assert.match(newRequestId(cryptoWords), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.equal(traced(['X-Request-ID', 'mine'], undefined).requestId, 'mine');
+});
+
+describe('ids', () => {
+  test('are never the same, over more than one batch of random bits', () => {
+    const ids = new Set<string>();
+    for (let i = 0; i < 5_000; i++) ids.add(newRequestId(cryptoWords)).add(newTraceId(cryptoWords));
+    assert.equal(ids.size, 10_000);
+  });
+
+  test('are never all zero', () => {
+    assert.equal(newSpanId({ next: () => 0 }), '0000000000000001');
+    assert.equal(newTraceId({ next: () => 0xffff_ffff }), 'f'.repeat(32));
+  });
+});
+
+test('traces from outside are begun anew where the listener says so', () => {
+  const outside = testConnection;
+  const peer = { spiffeId: 'spiffe://cluster.local/ns/a/sa/b' } as PeerCertificateInfo;
+  const inside = { ...testConnection, peer };
+  const hcm = (trustedHops: number, useRemoteAddress = false) => ({
+    trustedHops,
+    edge: { ...meshEdge, useRemoteAddress },
+  });
+  assert.equal(restartsTraces('restart', 'inbound', hcm(0))(outside), true);
+  assert.equal(restartsTraces('restart', 'inbound', hcm(0))(inside), false);
+  assert.equal(restartsTraces('restart', 'inbound', hcm(1))(outside), false);
+  assert.equal(restartsTraces('restart', 'outbound', hcm(0))(outside), false);
+  assert.equal(restartsTraces('restart', 'outbound', hcm(0, true))(outside), true);
+  assert.equal(restartsTraces(undefined, 'inbound', hcm(0))(outside), false);
+
+  const fields = ['traceparent', `00-${TRACE}-${SPAN}-01`, 'tracestate', 'a=b', 'X-B3-Sampled', '1', 'b3', '1'];
+  const exchange = new TestDownstream(requestHead({ headers: Headers.from(fields) }), true, outside);
+  const context = new RequestContext(exchange, 0, 0);
+  const tracing = { otlpEndpoint: '', otlpProtocol: 'grpc' as const, samplingPercent: 0 };
+  new TraceFilter(tracing, new SeededPrng(1), { generatesId: true, restarts: () => true }).onRequest(context);
+  assert.notEqual(context.traceId, TRACE);
+  assert.equal(context.parentSpanId, '');
+  assert.equal(context.sampled, false);
+  const { headers } = context.head;
+  assert.equal(headers.get('traceparent'), `00-${context.traceId}-${context.spanId}-00`);
+  assert.deepEqual([headers.has('tracestate'), headers.has('b3'), headers.has('x-b3-sampled')], [false, false, false]);
 });
