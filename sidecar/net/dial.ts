@@ -121,7 +121,7 @@ class Dialling {
       : this.dialer.contexts.for(security.tls);
     if (!active.ok) return active;
     this.sessionKey = this.dialer.sessionKey(security, active.value.generation, this.address);
-    this.resumed = this.dialer.sessions.take(this.sessionKey);
+    this.resumed = this.dialer.sessions.find(this.sessionKey);
     const alpn = mesh ? security.alpn : security.tls.alpn;
     const sni = mesh ? '' : security.tls.sni;
     return ok({
@@ -192,6 +192,7 @@ class Dialling {
     this.over = true;
     this.stopTimer();
     this.socket?.destroy();
+    if (this.resumed !== undefined) this.dialer.sessions.drop(this.sessionKey, this.resumed);
     const detail = `connection to ${hostPort(this.address.ip, this.address.port)} failed: ${cause}`;
     this.done({ error: { source: 'upstream', flag: 'UF', status: 503, retry, detail } });
   }

@@ -8,62 +8,49 @@ export interface ResumableSession {
 }
 
 const SESSIONS_MAX = 1_024;
-/** Of one peer: each serves one connection, and several may be opened before the first brings another. */
-const SESSIONS_OF_ONE_MAX = 16;
 
-/** Sessions of peers that were verified, for their next connections. The key holds all that the verification stood on. */
+/**
+ * The newest session of each peer that was verified, for its next connections. The key holds all that the verification
+ * stood on.
+ *
+ * A session serves until its server no longer takes it, which ends within its lifetime: a handshake that resumes brings no
+ * new one. RFC 8446 appendix C.4 advises against that lest somebody on the path sees that two connections are one
+ * client's; those of a sidecar show that by their address.
+ */
 export class SessionCache {
   private readonly clock: Clock;
-  /** By who came least recently. */
-  private readonly sessions = new Map<string, ResumableSession[]>();
-  private count = 0;
+  /** The oldest first. */
+  private readonly sessions = new Map<string, ResumableSession>();
 
   constructor(clock: Clock) {
     this.clock = clock;
   }
 
   get size(): number {
-    return this.count;
+    return this.sessions.size;
   }
 
-  /**
-   * The newest, if its peer's certificate is still valid. RFC 8446 appendix C.4: a ticket is used once; the next handshake
-   * brings new ones.
-   */
-  take(key: string): ResumableSession | undefined {
-    const known = this.sessions.get(key);
-    const newest = known?.pop();
-    if (known === undefined || newest === undefined) return undefined;
-    this.count--;
-    if (newest.peer.notAfterUnixMs <= this.clock.unixMs()) {
-      this.forget(key, known);
-      return undefined;
-    }
-    if (known.length === 0) this.sessions.delete(key);
-    return newest;
+  /** If its peer's certificate is still valid. */
+  find(key: string): ResumableSession | undefined {
+    const found = this.sessions.get(key);
+    if (found === undefined || found.peer.notAfterUnixMs > this.clock.unixMs()) return found;
+    this.sessions.delete(key);
+    return undefined;
   }
 
   keep(key: string, session: ResumableSession): void {
-    const known = this.sessions.get(key) ?? [];
-    // A certificate that was renewed meanwhile proves another key.
-    if (known[0] !== undefined && known[0].peer.fingerprint !== session.peer.fingerprint) this.forget(key, known);
     this.sessions.delete(key);
-    this.sessions.set(key, known);
-    known.push(session);
-    this.count++;
-    if (known.length > SESSIONS_OF_ONE_MAX) {
-      known.shift();
-      this.count--;
+    if (this.sessions.size >= SESSIONS_MAX) {
+      for (const oldest of this.sessions.keys()) {
+        this.sessions.delete(oldest);
+        break;
+      }
     }
-    for (const [oldest, others] of this.sessions) {
-      if (this.count <= SESSIONS_MAX) break;
-      this.forget(oldest, others);
-    }
+    this.sessions.set(key, session);
   }
 
-  private forget(key: string, known: ResumableSession[]): void {
-    this.count -= known.length;
-    known.length = 0;
-    this.sessions.delete(key);
+  /** One that a connection failed with: a server that does not fall back would fail the next one too. */
+  drop(key: string, session: ResumableSession): void {
+    if (this.sessions.get(key) === session) this.sessions.delete(key);
   }
 }
