@@ -104,7 +104,6 @@ const malformed: readonly [string, string, number][] = [
   ['a method with a colon', head('GE:T /malformed HTTP/1.1', 'Host: a'), 400],
   ['a fragment in the target', head('GET /malformed#x HTTP/1.1', 'Host: a'), 400],
   ['TLS instead of HTTP', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', 400],
-  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505],
   ['a head of 100 kB (RFC 6585 5)', head(GET, 'Host: a', `X: ${'y'.repeat(100_000)}`), 431],
   ['a target of 100 kB (RFC 9110 15.5.15)', head(`GET /${'y'.repeat(100_000)} HTTP/1.1`, 'Host: a'), 414],
   ['500 fields (RFC 6585 5)', head(GET, 'Host: a', ...Array.from({ length: 500 }, (_, i) => `X-${i}: y`)), 431],

@@ -132,7 +132,7 @@ export const httpListener = (options: HttpListener): JsonObject => ({
             codec_type: 'AUTO',
             server_header_transformation: 'PASS_THROUGH',
             normalize_path: true,
-            http_protocol_options: http1Options,
+            http_protocol_options: { ...http1Options, accept_http_10: true },
             ...options.manager,
             route_config: {
               name: options.name,

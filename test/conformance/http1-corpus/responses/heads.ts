@@ -104,8 +104,8 @@ export const heads: readonly ResponseCase[] = [
   broken('6585 5', 'a head beyond the limit', `${OK}X: ${'x'.repeat(62_000)}\r\n${EMPTY}`),
   broken('6585 5', 'too many fields', `${OK}${'X: y\r\n'.repeat(101)}${EMPTY}`),
   broken('9112 8', 'nothing, then the end', '', { closes: true, status: 503 }),
-  broken('9112 8', 'half a status line, then the end', 'HTTP/1.1 20', { closes: true, status: 503 }),
-  broken('9112 8', 'half a head, then the end', `${OK}X: y\r\n`, { closes: true, status: 503 }),
+  broken('9112 8', 'half a status line, then the end', 'HTTP/1.1 20', { closes: true, status: 502 }),
+  broken('9112 8', 'half a head, then the end', `${OK}X: y\r\n`, { closes: true, status: 502 }),
   answers('9110 15.2', '103', `${interim(103, 'Link: </a>\r\n')}${OK}${EMPTY}`, { interims: [103] }),
   answers('9110 15.2', '100, 102 and 103', `${interim(100)}${interim(102)}${interim(103)}${OK}${EMPTY}`, {
     interims: [100, 102, 103],
