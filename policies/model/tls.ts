@@ -50,7 +50,12 @@ export interface TlsParameters {
 }
 
 export interface DownstreamTls {
+  /** For clients that ask for no name, or for one that no certificate has. */
   readonly certificate: CertificateRef;
+  /** Chosen before `certificate` by the name that a client asks for, or by the kind of key that it takes. */
+  readonly moreCertificates?: readonly CertificateRef[];
+  /** Clients get no tickets to resume sessions with; absent: they do. */
+  readonly sessionTickets?: false;
   readonly validation: PeerValidation | undefined;
   readonly requireClientCertificate: boolean;
   readonly alpn: readonly string[];

@@ -73,9 +73,14 @@ const pem: fc.Arbitrary<PemSource> = fc.oneof(
   fc.record({ kind: fc.constant('file' as const), path: name }),
   fc.record({ kind: fc.constant('pem' as const), pem: text }),
 );
+const inlineCertificate: fc.Arbitrary<CertificateRef> = fc.record({
+  kind: fc.constant('inline' as const),
+  certificateChain: pem,
+  privateKey: pem,
+});
 const certificate: fc.Arbitrary<CertificateRef> = fc.oneof(
   fc.record({ kind: fc.constant('secret' as const), name }),
-  fc.record({ kind: fc.constant('inline' as const), certificateChain: pem, privateKey: pem }),
+  inlineCertificate,
 );
 const pins = {
   certificates: ['ab'.repeat(32)],
@@ -120,7 +125,22 @@ export const downstreamTls: fc.Arbitrary<DownstreamTls> = fc
     alpn,
     parameters,
   })
-  .map((tls) => ({ ...tls, requireClientCertificate: tls.requireClientCertificate && tls.validation !== undefined }));
+  .map((tls) => ({ ...tls, requireClientCertificate: tls.requireClientCertificate && tls.validation !== undefined }))
+  .chain((tls) =>
+    fc
+      .record(
+        {
+          moreCertificates: fc.array(inlineCertificate, { minLength: 1, maxLength: 2 }),
+          sessionTickets: fc.constant(false as const),
+        },
+        { requiredKeys: [] },
+      )
+      .map(({ moreCertificates, ...more }) => ({
+        ...tls,
+        ...more,
+        ...(moreCertificates === undefined || tls.certificate.kind === 'secret' ? {} : { moreCertificates }),
+      })),
+  );
 export const upstreamTls: fc.Arbitrary<UpstreamTls> = fc.record({
   certificate: optional(certificate),
   validation: optional(validation),

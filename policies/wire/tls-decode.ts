@@ -16,6 +16,7 @@ import {
   type CertificateValidationContext,
   SubjectAltNameMatcher_SanType as SanType,
   type SubjectAltNameMatcher,
+  type TlsCertificate,
   type TlsParameters as TlsParametersMessage,
   TlsParameters_TlsProtocol as TlsProtocol,
 } from './gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts';
@@ -43,7 +44,14 @@ export function decodeDownstreamSocket(socket: TransportSocket | undefined, at: 
   if (requireClientCertificate && common.validation === undefined) {
     here.field('require_client_certificate').fail('there is no validation context to check it with', undefined);
   }
-  return { ...common, certificate, requireClientCertificate };
+  const tickets = message.sessionTicketKeysType;
+  return {
+    ...common,
+    certificate,
+    ...decodeMoreCertificates(message.commonTlsContext, here.field('common_tls_context')),
+    requireClientCertificate,
+    ...(tickets.case === 'disableStatelessSessionResumption' && tickets.value ? { sessionTickets: false } : {}),
+  };
 }
 
 /** Undefined: plaintext. */
@@ -54,6 +62,10 @@ export function decodeUpstreamSocket(socket: TransportSocket | undefined, at: At
   const message = at.decoding.unpack(config.value);
   if (message === undefined || isMessage(message, RawBufferSchema)) return undefined;
   if (!isMessage(message, UpstreamTlsContextSchema)) return wrongSocket(message.$typeName, here);
+  if ((message.commonTlsContext?.tlsCertificates.length ?? 0) > 1) {
+    const certificates = here.field('common_tls_context').field('tls_certificates');
+    certificates.fail('a client has one certificate, not more', undefined);
+  }
   return { ...decodeCommon(message.commonTlsContext, here.field('common_tls_context')), sni: message.sni };
 }
 
@@ -72,8 +84,8 @@ function decodeCommon(common: CommonTlsContext | undefined, at: At): Omit<Upstre
 function decodeCertificate(common: CommonTlsContext | undefined, at: At): CertificateRef | undefined {
   const inline = common?.tlsCertificates ?? [];
   const secrets = common?.tlsCertificateSdsSecretConfigs ?? [];
-  if (inline.length + secrets.length > 1) {
-    return at.fail('one certificate is supported by Weft, not more', undefined);
+  if (secrets.length > 1 || (secrets.length > 0 && inline.length > 0)) {
+    return at.fail('one certificate by secret is supported by Weft, and none beside it', undefined);
   }
   const [certificate] = inline;
   const [secret] = secrets;
@@ -82,12 +94,20 @@ function decodeCertificate(common: CommonTlsContext | undefined, at: At): Certif
     return { kind: 'secret', name: secret.name === '' ? here.fail('name is required', '') : secret.name };
   }
   if (certificate === undefined) return undefined;
-  const here = at.field('tls_certificates').index(0);
-  return {
-    kind: 'inline',
-    certificateChain: decodePem(certificate.certificateChain, here.field('certificate_chain')),
-    privateKey: decodePem(certificate.privateKey, here.field('private_key')),
-  };
+  return decodeInline(certificate, at.field('tls_certificates').index(0));
+}
+
+const decodeInline = (certificate: TlsCertificate, at: At): CertificateRef => ({
+  kind: 'inline',
+  certificateChain: decodePem(certificate.certificateChain, at.field('certificate_chain')),
+  privateKey: decodePem(certificate.privateKey, at.field('private_key')),
+});
+
+function decodeMoreCertificates(common: CommonTlsContext | undefined, at: At): Pick<DownstreamTls, 'moreCertificates'> {
+  const [, ...more] = common?.tlsCertificates ?? [];
+  if (more.length === 0) return {};
+  const here = at.field('tls_certificates');
+  return { moreCertificates: more.map((certificate, i) => decodeInline(certificate, here.index(i + 1))) };
 }
 
 function decodeValidation(common: CommonTlsContext | undefined, at: At): PeerValidation | undefined {

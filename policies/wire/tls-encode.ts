@@ -40,7 +40,10 @@ export const encodeDownstreamTls = (tls: DownstreamTls): SocketInit => ({
     value: anyPack(
       DownstreamTlsContextSchema,
       create(DownstreamTlsContextSchema, {
-        commonTlsContext: encodeCommon(tls.certificate, tls.validation, tls.alpn, tls.parameters),
+        commonTlsContext: encodeCommon(tls.certificate, tls.validation, tls.alpn, tls.parameters, tls.moreCertificates),
+        ...(tls.sessionTickets === false
+          ? { sessionTicketKeysType: { case: 'disableStatelessSessionResumption', value: true } }
+          : {}),
         requireClientCertificate: tls.requireClientCertificate,
       }),
     ),
@@ -71,6 +74,7 @@ const encodeCommon = (
   validation: PeerValidation | undefined,
   alpn: readonly string[],
   parameters: TlsParameters,
+  more: readonly CertificateRef[] = [],
 ): CommonInit => ({
   tlsParams: {
     tlsMinimumProtocolVersion: versions[parameters.versionMin],
@@ -78,7 +82,7 @@ const encodeCommon = (
     cipherSuites: [...(parameters.cipherSuites ?? [])],
     ecdhCurves: [...(parameters.ecdhCurves ?? [])],
   },
-  ...(certificate === undefined ? {} : encodeCertificate(certificate)),
+  ...(certificate === undefined ? {} : encodeCertificate(certificate, more)),
   ...(validation === undefined ? {} : { validationContextType: encodeValidation(validation) }),
   alpnProtocols: [...alpn],
 });
@@ -87,12 +91,18 @@ const versions = { 'TLSv1.2': TlsProtocol.TLSv1_2, 'TLSv1.3': TlsProtocol.TLSv1_
 
 function encodeCertificate(
   ref: CertificateRef,
+  more: readonly CertificateRef[],
 ): Pick<CommonInit, 'tlsCertificates'> | Pick<CommonInit, 'tlsCertificateSdsSecretConfigs'> {
   if (ref.kind === 'secret') return { tlsCertificateSdsSecretConfigs: [sdsSecret(ref.name)] };
-  return {
-    tlsCertificates: [{ certificateChain: encodePem(ref.certificateChain), privateKey: encodePem(ref.privateKey) }],
-  };
+  return { tlsCertificates: encodeInline([ref, ...more]) };
 }
+
+const encodeInline = (refs: readonly CertificateRef[]): NonNullable<CommonInit['tlsCertificates']> =>
+  refs.flatMap((ref) =>
+    ref.kind === 'inline'
+      ? [{ certificateChain: encodePem(ref.certificateChain), privateKey: encodePem(ref.privateKey) }]
+      : [],
+  );
 
 function encodeValidation({
   trust,

@@ -47,7 +47,10 @@ export function certificateList({ listeners, clusters }: Bootstrap, nowUnixMs: n
     certificates: contexts.flatMap((tls) => {
       if (tls === undefined) return [];
       const { certificate, validation } = tls;
-      const own = certificate?.kind === 'inline' ? listed(certificate.certificateChain, nowUnixMs) : [];
+      const more = 'moreCertificates' in tls ? (tls.moreCertificates ?? []) : [];
+      const own = [certificate, ...more].flatMap((one) =>
+        one?.kind === 'inline' ? listed(one.certificateChain, nowUnixMs) : [],
+      );
       const trust = validation?.trust.kind === 'inline' ? listed(validation.trust.ca, nowUnixMs) : [];
       return [{ ca_cert: trust, cert_chain: own }];
     }),

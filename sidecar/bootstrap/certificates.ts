@@ -19,6 +19,8 @@ export function checkCertificates({ listeners, clusters }: Bootstrap): readonly 
 function contextErrors(tls: DownstreamTls | UpstreamTls | undefined, path: string): WireError[] {
   const at = `${path}.typed_config.common_tls_context`;
   const errors = certificateErrors(tls?.certificate, `${at}.tls_certificates[0]`);
+  const more = tls !== undefined && 'moreCertificates' in tls ? (tls.moreCertificates ?? []) : [];
+  errors.push(...more.flatMap((one, i) => certificateErrors(one, `${at}.tls_certificates[${i + 1}]`)));
   const crl = tls?.validation?.crl;
   if (crl !== undefined) errors.push(...usable({ crl: read(crl) }, `${at}.validation_context.crl`));
   const { cipherSuites, ecdhCurves } = tls?.parameters ?? {};

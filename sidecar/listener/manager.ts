@@ -45,7 +45,7 @@ class Manager implements ListenerManager {
 
   constructor(deps: ListenerDeps) {
     this.deps = deps;
-    const contexts = new TlsContexts(deps.certificates);
+    const contexts = new TlsContexts(deps.certificates, deps);
     this.slots = deps.listenerNames.map((name) => new Slot(name, deps, contexts));
   }
 

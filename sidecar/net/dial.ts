@@ -39,7 +39,7 @@ class Dialer {
   private lastContextId = 0;
 
   constructor(deps: DialDeps) {
-    this.contexts = new TlsContexts(deps.certificates);
+    this.contexts = new TlsContexts(deps.certificates, deps);
     this.clock = deps.clock;
     this.recorder = deps.recorder;
     this.sessions = new SessionCache(deps.clock);

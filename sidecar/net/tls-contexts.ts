@@ -1,5 +1,7 @@
+import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import {
   type CertificateRef,
@@ -12,14 +14,38 @@ import {
 } from '@weft/policies/model/tls';
 import { chainToSend } from '../identity/chain.ts';
 import type { CertificateSource } from '../identity/source.ts';
+import type { Recorder } from '../telemetry/record.ts';
+import { ByServerName, serverNamesOf } from './server-names.ts';
+import { filesOf, stampOf } from './tls-files.ts';
 
 /** The parts of both kinds of TLS context that make key material. */
-type TlsMaterial = Pick<DownstreamTls | UpstreamTls, 'certificate' | 'validation' | 'parameters'>;
+type TlsMaterial = Pick<DownstreamTls | UpstreamTls, 'certificate' | 'validation' | 'parameters'> &
+  Partial<Pick<DownstreamTls, 'moreCertificates' | 'sessionTickets'>>;
 
 export interface ActiveContext {
   readonly context: SecureContext;
   /** Changes with each rotation: sessions of another generation are not resumed. */
   readonly generation: number;
+  /** Where a server has several certificates: the context for the name that a client asks for. */
+  readonly names?: ByServerName<SecureContext>;
+}
+
+/** What was built of settings that name files, and what is known of the files. */
+interface Built {
+  active: ActiveContext;
+  /** Of the workload's own certificate, whose trust anchors are in it; 0: not in it. */
+  ownGeneration: number;
+  readonly files: readonly string[];
+  stamp: string;
+  checkedMs: number;
+}
+
+/** A file that changed is taken by connections from then on. */
+const FILES_CHECKED_EVERY_MS = 1_000;
+
+interface TlsContextPorts {
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly recorder: Pick<Recorder, 'count'>;
 }
 
 /** RFC 8446 section 4.6.1 leaves it to the server whose tickets it takes; OpenSSL asks for a name to tell. */
@@ -30,16 +56,19 @@ function readPem(source: PemSource): string {
 }
 
 /**
- * Contexts of TLS settings, made once for each generation of certificates: new connections get the newest, established
- * ones keep theirs.
+ * Contexts of TLS settings, made once for each generation of certificates, and again when files change: new connections
+ * get the newest, established ones keep theirs. Files that cannot be used leave the context before in its place.
  */
 export class TlsContexts {
   private readonly certificates: CertificateSource;
-  private readonly made = new WeakMap<TlsMaterial, ActiveContext>();
+  private readonly ports: TlsContextPorts;
+  private readonly made = new WeakMap<TlsMaterial, Built>();
   private readonly resumable = new WeakSet<SecureContext>();
+  private lastGeneration = 0;
 
-  constructor(certificates: CertificateSource) {
+  constructor(certificates: CertificateSource, ports: TlsContextPorts) {
     this.certificates = certificates;
+    this.ports = ports;
   }
 
   /** The workload's own identity: mesh TLS. */
@@ -58,14 +87,37 @@ export class TlsContexts {
     const needsOwn = validation?.trust.kind === 'secret';
     const own = needsOwn ? this.certificates.own() : undefined;
     if (needsOwn && own === undefined) return err('the trust anchors of the mesh are not known yet');
-    const generation = own?.generation ?? 0;
+    const ownGeneration = own?.generation ?? 0;
     const before = this.made.get(tls);
-    if (before !== undefined && before.generation === generation) return ok(before);
-    const made = build(tls, own?.trustPem);
-    if (!made.ok) return made;
-    const active = { context: made.value, generation };
-    this.made.set(tls, active);
-    return ok(active);
+    if (before !== undefined && before.ownGeneration === ownGeneration) {
+      this.checkFiles(tls, before, own?.trustPem);
+      return ok(before.active);
+    }
+    const files = filesOf(tls);
+    const stamp = stampOf(files);
+    const active = this.build(tls, own?.trustPem);
+    if (!active.ok) return active;
+    this.made.set(tls, { active: active.value, ownGeneration, files, stamp, checkedMs: this.ports.clock.nowMs() });
+    return active;
+  }
+
+  private build(tls: TlsMaterial, trustPem: string | undefined): Result<ActiveContext, string> {
+    const made = buildContexts(tls, trustPem);
+    return made.ok ? ok({ ...made.value, generation: ++this.lastGeneration }) : made;
+  }
+
+  /** Looked at when somebody connects, at most once a second: nothing has to watch where nobody comes. */
+  private checkFiles(tls: TlsMaterial, built: Built, trustPem: string | undefined): void {
+    if (built.files.length === 0) return;
+    const nowMs = this.ports.clock.nowMs();
+    if (nowMs - built.checkedMs < FILES_CHECKED_EVERY_MS) return;
+    built.checkedMs = nowMs;
+    const stamp = stampOf(built.files);
+    if (stamp === built.stamp) return;
+    built.stamp = stamp;
+    const active = this.build(tls, trustPem);
+    this.ports.recorder.count(active.ok ? 'tls.files_reloaded' : 'tls.files_unusable');
+    if (active.ok) built.active = active.value;
   }
 
   /**
@@ -98,27 +150,60 @@ function secretError(certificate: CertificateRef, validation: PeerValidation | u
 const ciphersOf = (suites: readonly string[]): string =>
   ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', ...suites].join(':');
 
-function build(tls: TlsMaterial, trustPem: string | undefined): Result<SecureContext, string> {
-  const { certificate, validation, parameters } = tls;
-  if (certificate?.kind === 'secret') return err('a certificate by secret needs trust anchors by secret too');
+/** One for each set of names, so that a key of either kind may stand for the same ones. */
+interface Served {
+  readonly names: readonly string[];
+  readonly chains: string[];
+  readonly keys: string[];
+}
+
+function buildContexts(
+  tls: TlsMaterial,
+  trustPem: string | undefined,
+): Result<Omit<ActiveContext, 'generation'>, string> {
+  const { certificate, moreCertificates = [] } = tls;
   try {
-    const ca = validation?.trust.kind === 'inline' ? readPem(validation.trust.ca) : trustPem;
-    const cert = certificate === undefined ? undefined : readPem(certificate.certificateChain);
-    return ok(
-      createSecureContext({
-        ...(certificate === undefined || cert === undefined
-          ? {}
-          : { cert: ca === undefined ? cert : chainToSend(cert, ca), key: readPem(certificate.privateKey) }),
-        ...(ca === undefined ? {} : { ca }),
-        ...(validation?.crl === undefined ? {} : { crl: readPem(validation.crl) }),
-        ...(parameters.cipherSuites === undefined ? {} : { ciphers: ciphersOf(parameters.cipherSuites) }),
-        ...(parameters.ecdhCurves === undefined ? {} : { ecdhCurve: parameters.ecdhCurves.join(':') }),
-        minVersion: parameters.versionMin,
-        maxVersion: parameters.versionMax,
-        sessionIdContext: SESSION_CONTEXT,
-      }),
-    );
+    const ca = tls.validation?.trust.kind === 'inline' ? readPem(tls.validation.trust.ca) : trustPem;
+    if (certificate === undefined) return ok({ context: build(tls, ca, undefined) });
+    const served = new Map<string, Served>();
+    for (const reference of [certificate, ...moreCertificates]) {
+      if (reference.kind === 'secret') return err('a certificate by secret needs trust anchors by secret too');
+      const chain = readPem(reference.certificateChain);
+      // Nobody asks by name where there is one.
+      const names = moreCertificates.length === 0 ? [] : serverNamesOf(chain);
+      const key = names.toSorted().join(' ');
+      const group = served.get(key) ?? { names, chains: [], keys: [] };
+      served.set(key, group);
+      group.chains.push(ca === undefined ? chain : chainToSend(chain, ca));
+      group.keys.push(readPem(reference.privateKey));
+    }
+    const names = new ByServerName<SecureContext>();
+    let first: SecureContext | undefined;
+    for (const group of served.values()) {
+      const context = build(tls, ca, group);
+      first ??= context;
+      for (const name of group.names) names.add(name, context);
+    }
+    if (first === undefined) return err('there is no certificate');
+    return ok(served.size === 1 ? { context: first } : { context: first, names });
   } catch (error) {
     return err(`TLS certificate or key cannot be used: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
+
+const build = (
+  { validation, parameters, sessionTickets }: TlsMaterial,
+  ca: string | undefined,
+  served: Served | undefined,
+): SecureContext =>
+  createSecureContext({
+    ...(served === undefined ? {} : { cert: served.chains, key: served.keys }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(validation?.crl === undefined ? {} : { crl: readPem(validation.crl) }),
+    ...(parameters.cipherSuites === undefined ? {} : { ciphers: ciphersOf(parameters.cipherSuites) }),
+    ...(parameters.ecdhCurves === undefined ? {} : { ecdhCurve: parameters.ecdhCurves.join(':') }),
+    ...(sessionTickets === false ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
+    minVersion: parameters.versionMin,
+    maxVersion: parameters.versionMax,
+    sessionIdContext: SESSION_CONTEXT,
+  });

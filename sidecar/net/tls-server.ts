@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { type SecureContext, TLSSocket } from 'node:tls';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { DownstreamTls } from '@weft/policies/model/tls';
 import { alpnList } from './alpn.ts';
 import type { PeerCertificateInfo } from './connection.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { peerOf, refusePeer } from './peer.ts';
+import type { ByServerName } from './server-names.ts';
 import type { TlsContexts } from './tls-contexts.ts';
 
 export interface AcceptedTls {
@@ -55,6 +56,12 @@ function verifiedPeer(
   return refused === undefined ? ok(peer.value.info) : err(refused);
 }
 
+/** A name that no certificate has gets the first one, as on Envoy: whether that will do is for the client to say. */
+const byName =
+  (names: ByServerName<SecureContext>) =>
+  (name: string, choose: (error: Error | null, context?: SecureContext) => void): void =>
+    choose(null, names.find(name));
+
 /** Handshakes on an accepted socket whose first bytes may have been read and put back; calls back exactly once. */
 export function acceptTls(
   raw: Socket,
@@ -73,13 +80,15 @@ export function acceptTls(
     done(err('no client can ask for the protocols of the TLS context: their names are empty or too long'));
     return { destroy: () => raw.destroy() };
   }
+  const { context, names } = active.value;
   const socket = new TLSSocket(raw, {
     isServer: true,
-    secureContext: active.value.context,
+    secureContext: context,
     requestCert: tls.requireClientCertificate || tls.validation !== undefined,
     rejectUnauthorized: tls.requireClientCertificate,
     // RFC 7301 section 3.2: no protocol in common is a fatal alert; without any of our own all are welcome.
     ...(protocols.length === 0 ? {} : { ALPNProtocols: protocols }),
+    ...(names === undefined ? {} : { SNICallback: byName(names) }),
   });
   let over = false;
   const finish = (result: Result<AcceptedTls, string>): void => {

@@ -1,0 +1,31 @@
+import { statSync } from 'node:fs';
+import type { CertificateRef, PeerValidation, PemSource } from '@weft/policies/model/tls';
+
+interface Material {
+  readonly certificate: CertificateRef | undefined;
+  readonly moreCertificates?: readonly CertificateRef[];
+  readonly validation: PeerValidation | undefined;
+}
+
+/** The files that TLS settings name. */
+export function filesOf({ certificate, moreCertificates = [], validation }: Material): readonly string[] {
+  const sources: (PemSource | undefined)[] = [validation?.crl];
+  if (validation?.trust.kind === 'inline') sources.push(validation.trust.ca);
+  for (const reference of [certificate, ...moreCertificates]) {
+    if (reference?.kind === 'inline') sources.push(reference.certificateChain, reference.privateKey);
+  }
+  return sources.flatMap((source) => (source?.kind === 'file' ? [source.path] : []));
+}
+
+/**
+ * Changes when any of the files does: its content, or which file the path leads to, as when Kubernetes turns the link
+ * of a mounted Secret to a new folder.
+ */
+export function stampOf(files: readonly string[]): string {
+  let stamp = '';
+  for (const file of files) {
+    const found = statSync(file, { throwIfNoEntry: false });
+    stamp += found === undefined ? '- ' : `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs} `;
+  }
+  return stamp;
+}
