@@ -33,7 +33,7 @@ const programs = [
 ] as const;
 type Program = (typeof programs)[number];
 
-const data = ['local/manifests', 'charts', 'README.md', 'LICENSE'] as const;
+const data = ['local/manifests', 'charts', 'sidecar/openssl.cnf', 'README.md', 'LICENSE'] as const;
 
 /** The first program is the image's entry point. */
 const images: Readonly<Record<string, readonly [Program, ...Program[]]>> = {
@@ -42,8 +42,13 @@ const images: Readonly<Record<string, readonly [Program, ...Program[]]>> = {
   injector: ['injector/main.ts', 'injector/redirect/main.ts'],
 };
 
+/** Files of an image besides its programs. */
+const imageData: Readonly<Record<string, readonly string[]>> = { sidecar: ['sidecar/openssl.cnf'] };
+
 /** Of V8's worker threads a sidecar gets one: each costs memory in every pod, and a sidecar has a fraction of a core. */
-const flags: Readonly<Record<string, readonly string[]>> = { sidecar: ['--v8-pool-size=1'] };
+const flags: Readonly<Record<string, readonly string[]>> = {
+  sidecar: ['--v8-pool-size=1', '--openssl-config', '/weft/sidecar/openssl.cnf'],
+};
 
 /** Packages that must not be loaded at start: memory that every pod would pay. What is imported later may hold them. */
 const tooHeavy: Readonly<Partial<Record<Program, readonly string[]>>> = {
@@ -203,6 +208,7 @@ function packImage(
   const context = join(dist, 'images', name);
   for (const file of parts.flatMap((part) => files.get(part) ?? []))
     cpSync(join(weft, file), join(context, 'weft', file));
+  for (const file of imageData[name] ?? []) cpSync(join(root, file), join(context, 'weft', file));
   const node = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
   copyFileSync(node, join(context, 'node'), constants.COPYFILE_FICLONE);
   writeJson(join(context, 'weft', 'package.json'), { name: `weft-${name}`, version, type: 'module' });
