@@ -53,6 +53,13 @@ async function listening(server: Server, sockets: Set<Socket>): Promise<number> 
   return (server.address() as AddressInfo).port;
 }
 
+/** Answered by the proxy itself: how long that takes says nothing of applications. */
+const own: JsonObject = {
+  name: 'own',
+  match: { prefix: '/neighbour' },
+  direct_response: { status: 200, body: { inline_string: 'ok' } },
+};
+
 export interface RigOptions {
   readonly name: string;
   readonly http1?: (stream: Duplex) => void;
@@ -111,7 +118,7 @@ export async function startHttp2Rig(options: RigOptions): Promise<Http2Rig> {
           name: `${way}-${behind}`,
           at: { ip: '127.0.0.1', port },
           direction: 'INBOUND',
-          routes: [route('any', '/', String(behind), options.route)],
+          routes: [own, route('any', '/', String(behind), options.route)],
           ...(way === 'mesh' ? { tls: downstreamTls(server, 'weft-h2') } : {}),
           manager: { codec_type: 'AUTO', access_log: [], ...options.manager },
         }),
