@@ -4,6 +4,7 @@ import { createSecureContext } from 'node:tls';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { CertificateRef, DownstreamTls, PemSource, UpstreamTls } from '@weft/policies/model/tls';
 import type { WireError } from '@weft/policies/wire/decoding';
+import { serverNamesOf } from '../net/server-names.ts';
 import type { Bootstrap } from './load.ts';
 import { chainsOf } from './references.ts';
 
@@ -21,6 +22,7 @@ function contextErrors(tls: DownstreamTls | UpstreamTls | undefined, path: strin
   const errors = certificateErrors(tls?.certificate, `${at}.tls_certificates[0]`);
   const more = tls !== undefined && 'moreCertificates' in tls ? (tls.moreCertificates ?? []) : [];
   errors.push(...more.flatMap((one, i) => certificateErrors(one, `${at}.tls_certificates[${i + 1}]`)));
+  if (errors.length === 0 && more.length > 1) errors.push(...doubleErrors([tls?.certificate, ...more], at));
   const crl = tls?.validation?.crl;
   if (crl !== undefined) errors.push(...usable({ crl: read(crl) }, `${at}.validation_context.crl`));
   const { cipherSuites, ecdhCurves } = tls?.parameters ?? {};
@@ -34,6 +36,25 @@ function contextErrors(tls: DownstreamTls | UpstreamTls | undefined, path: strin
   if (trust?.kind === 'inline') {
     const anchors = certificates(trust.ca);
     if (!anchors.ok) errors.push({ path: `${at}.validation_context.trusted_ca`, message: anchors.error });
+  }
+  return errors;
+}
+
+/** What is chosen by name is one certificate: the runtime takes no second kind of key along. */
+function doubleErrors(references: readonly (CertificateRef | undefined)[], at: string): WireError[] {
+  const seen = new Set<string>();
+  const errors: WireError[] = [];
+  const served = references.map((one) => {
+    const text = one?.kind === 'inline' ? read(one.certificateChain) : undefined;
+    return text?.ok ? serverNamesOf(text.value).toSorted().join(' ') : '';
+  });
+  // Without a choice both kinds are served.
+  if (new Set(served).size === 1) return errors;
+  for (const [i, names] of served.entries()) {
+    const message =
+      'has the names of another one; Weft takes that only where there are no certificates for other names';
+    if (seen.has(names)) errors.push({ path: `${at}.tls_certificates[${i}]`, message });
+    seen.add(names);
   }
   return errors;
 }
