@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import type { SocketAddress } from '@weft/policies/model/address';
 import {
   type FilterChain,
@@ -16,6 +15,7 @@ import type { PeerCertificateInfo } from '../net/connection.ts';
 import { connectionRecord } from '../net/connection-record.ts';
 import { originalDestination } from '../net/original-dst.ts';
 import { acceptTls } from '../net/tls-server.ts';
+import { isTlsSocket } from '../net/tls-socket.ts';
 import { proxyTcp } from '../tcp/proxy.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import type { ConnectionContext } from './context.ts';
@@ -284,7 +284,7 @@ export class ListenerConnection {
     const recorder = this.recorderOf(hcm);
     const server = serveHttp(socket, this.describe(chain, peer), {
       codec: hcm.codec,
-      alpn: socket instanceof TLSSocket ? socket.alpnProtocol || '' : '',
+      alpn: isTlsSocket(socket) ? socket.alpnProtocol || '' : '',
       limits: hcm.limits,
       dispatch: this.dispatcherOf(chain, hcm),
       clock,

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
+import { isTlsSocket } from './tls-socket.ts';
 
 /** Who takes what a socket brings. */
 export interface ByteSink {
@@ -110,7 +110,7 @@ export function sharedLanding(socket: Duplex): Buffer {
 }
 
 function landingOf(socket: Duplex): Landing {
-  if (socket instanceof TLSSocket) {
+  if (isTlsSocket(socket)) {
     tlsLanding ??= new Landing();
     return tlsLanding;
   }

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { READ_BYTES_MAX, readIntoBuffer, sharedLanding } from '../net/read.ts';
+import { isTlsSocket } from '../net/tls-socket.ts';
 
 /** A receiver that does not keep up may have this much waiting before its sender is stopped. */
 const WAITING_BYTES_MAX = 262_144;
@@ -50,7 +50,7 @@ export class RelayDirection {
   constructor(from: Duplex, to: Duplex) {
     this.from = from;
     this.to = to;
-    this.pool = from instanceof TLSSocket ? recordBuffers : plainBuffers;
+    this.pool = isTlsSocket(from) ? recordBuffers : plainBuffers;
     to.on('drain', this.onDrain);
     // The end may have come while nobody listened.
     if (from.readableEnded) {

@@ -1,9 +1,9 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { hostPort } from '../../net/connection-record.ts';
 import type { Timed } from '../../net/deadlines.ts';
 import { type ByteSink, readInto } from '../../net/read.ts';
+import { isTlsSocket } from '../../net/tls-socket.ts';
 import type { ProxyError } from '../errors.ts';
 import { type DownstreamConnection, WINDOW_BYTES } from '../exchange.ts';
 import type { Headers } from '../headers.ts';
@@ -396,6 +396,6 @@ export class ServerConnection
 
 /** Where only the end of the connection tells the end of the content, an orderly one would look complete. */
 function cutOff(socket: Duplex, closeDelimited: boolean): void {
-  if (closeDelimited && socket instanceof Socket && !(socket instanceof TLSSocket)) socket.resetAndDestroy();
+  if (closeDelimited && socket instanceof Socket && !isTlsSocket(socket)) socket.resetAndDestroy();
   else socket.destroy();
 }
