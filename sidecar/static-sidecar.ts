@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { type AdminViews, startAdminServer } from './admin/admin-server.ts';
+import { type AdminViews, exposedAdmin, startAdminServer } from './admin/admin-server.ts';
 import { certificateList } from './bootstrap/certificate-list.ts';
 import { checkCertificates } from './bootstrap/certificates.ts';
 import { type Bootstrap, loadBootstrap } from './bootstrap/load.ts';
@@ -64,15 +64,16 @@ export async function runStaticSidecar(
     await telemetry.close();
     process.exit(0);
   };
-  const { admin: at } = bootstrap;
-  if (at !== undefined) {
+  if (bootstrap.admin !== undefined) {
+    const at =
+      'socketPath' in bootstrap.admin ? bootstrap.admin : { host: bootstrap.admin.ip, port: bootstrap.admin.port };
+    const exposed = exposedAdmin(at);
+    if (exposed !== undefined) log(`warning: ${exposed}`);
     try {
-      admin = await startAdminServer(
-        { host: at.ip, port: at.port },
-        adminViews(bootstrap, threads, state, { stop, concurrency }),
-      );
+      admin = await startAdminServer(at, adminViews(bootstrap, threads, state, { stop, concurrency }));
     } catch (error) {
-      return err([`admin: cannot listen on ${hostPort(at.ip, at.port)}: ${(error as Error).message}`]);
+      const where = 'socketPath' in at ? at.socketPath : hostPort(at.host, at.port);
+      return err([`admin: cannot listen on ${where}: ${(error as Error).message}`]);
     }
   }
   const started = await threads.start();

@@ -6,16 +6,20 @@ import type { Cluster } from '../model/cluster.ts';
 import type { Listener } from '../model/listener.ts';
 import { checkFields } from './check-fields.ts';
 import { decodeCluster } from './cluster-decode.ts';
-import { Decoding, type WireError } from './decoding.ts';
+import { type At, Decoding, type WireError } from './decoding.ts';
 import { BootstrapSchema } from './gen/envoy/config/bootstrap/v3/bootstrap_pb.ts';
+import type { Address } from './gen/envoy/config/core/v3/address_pb.ts';
 import { messageFromJson } from './json.ts';
 import { decodeListener } from './listener-decode.ts';
 import { decodeSocketAddress } from './values.ts';
 
+/** Where the admin interface listens: a Unix socket, or an address of its own. */
+export type AdminAddress = SocketAddress | { readonly socketPath: string };
+
 /** What an Envoy v3 bootstrap says, as far as one object tells; names are not resolved yet. */
 export interface BootstrapConfig {
   readonly node: { readonly id: string; readonly cluster: string };
-  readonly admin: SocketAddress | undefined;
+  readonly admin: AdminAddress | undefined;
   readonly listeners: readonly Listener[];
   readonly clusters: readonly Cluster[];
 }
@@ -31,8 +35,7 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
   const resources = at.field('static_resources');
   const config = {
     node: { id: node?.id ?? '', cluster: node?.cluster ?? '' },
-    admin:
-      admin?.address === undefined ? undefined : decodeSocketAddress(admin.address, at.field('admin').field('address')),
+    admin: admin?.address === undefined ? undefined : decodeAdmin(admin.address, at.field('admin').field('address')),
     listeners: (staticResources?.listeners ?? []).map((listener, i) =>
       decodeListener(listener, resources.field('listeners').index(i)),
     ),
@@ -41,4 +44,12 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
     ),
   };
   return decoding.errors.length > 0 ? err(decoding.errors) : ok(config);
+}
+
+function decodeAdmin(address: Address, at: At): AdminAddress {
+  if (address.address.case !== 'pipe') return decodeSocketAddress(address, at);
+  const { path } = address.address.value;
+  // An abstract socket is open to everybody on the host.
+  if (!path.startsWith('/')) at.field('pipe').field('path').fail('has to be an absolute path', undefined);
+  return { socketPath: path };
 }

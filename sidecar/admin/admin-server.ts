@@ -1,5 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { hostPort } from '../net/connection-record.ts';
 import { type AdminAnswer, AdminRoutes, type AdminViews } from './routes.ts';
 
 export type { AdminViews } from './routes.ts';
@@ -10,11 +11,17 @@ const types = {
   html: 'text/html; charset=UTF-8',
 } as const satisfies Record<AdminAnswer['type'], string>;
 
-/** Admin as on Envoy, on a Unix socket that only the proxy's user can open, or on loopback when asked for. */
-export function startAdminServer(
-  at: { readonly socketPath: string } | { readonly host: string; readonly port: number },
-  views: AdminViews,
-): Promise<Server> {
+export type AdminPlace = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+
+/** What to say of an address that others can reach: whoever opens it sees the configuration and can end the proxy. */
+export function exposedAdmin(at: AdminPlace): string | undefined {
+  if ('socketPath' in at || at.host === '::1' || at.host.startsWith('127.')) return undefined;
+  const address = hostPort(at.host, at.port);
+  return `admin listens on ${address}, for everybody who can reach it: a Unix socket (admin.address.pipe) or loopback is safer`;
+}
+
+/** Admin as on Envoy, on a Unix socket that only the proxy's user can open, or where it was asked for. */
+export function startAdminServer(at: AdminPlace, views: AdminViews): Promise<Server> {
   const routes = new AdminRoutes(views);
   const server = createServer((request, response) => {
     routes

@@ -1,18 +1,17 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { ok, type Result } from '@weft/policies/kit/result';
-import type { SocketAddress } from '@weft/policies/model/address';
 import type { Cluster } from '@weft/policies/model/cluster';
 import type { Listener } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
-import type { BootstrapConfig } from '@weft/policies/wire/bootstrap-decode';
+import type { AdminAddress, BootstrapConfig } from '@weft/policies/wire/bootstrap-decode';
 import type { WireError } from '@weft/policies/wire/decoding';
 import { StaticSource } from './static-source.ts';
 
 export interface Bootstrap {
   readonly node: { readonly id: string; readonly cluster: string };
   /** Where the admin interface listens; undefined: nowhere. */
-  readonly admin: SocketAddress | undefined;
+  readonly admin: AdminAddress | undefined;
   readonly listeners: readonly Listener[];
   readonly clusters: readonly Cluster[];
   readonly snapshot: SnapshotSource;
