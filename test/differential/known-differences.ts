@@ -1,4 +1,4 @@
-import type { Case, Outcome, Table, Wires } from './case.ts';
+import type { Case, ClientRequest, Outcome, Table, Wires } from './case.ts';
 import { ABSENT, type Difference } from './compare.ts';
 import type { Side } from './origin.ts';
 
@@ -53,14 +53,69 @@ const header = (one: Case, lower: string): string =>
 const expects = ({ one }: Found): boolean => /100-continue/i.test(header(one, 'expect'));
 const rewrites = ({ table }: Found, what: RegExp): boolean => what.test(JSON.stringify(table.virtualHosts));
 
+/** What Weft refuses in a head of HTTP/1 although Envoy makes something of it, by the names of malformed.ts. */
+const REFUSED_DEFECTS: Readonly<Record<string, string>> = {
+  'bare-cr': 'RFC 9112 section 2.2',
+  'bare-lf': 'RFC 9112 section 2.2: a recipient may take a bare LF, and need not',
+  folded: 'RFC 9112 section 5.2',
+  'host-twice': 'RFC 9112 section 3.2',
+  'coding-not-last': 'RFC 9112 section 6.1',
+  'host-empty': 'RFC 9110 section 4.2.1',
+  'two-spaces': 'RFC 9112 section 3',
+  'version-2': 'RFC 9110 section 15.6.6',
+  'version-12': 'RFC 9110 section 15.6.6; section 2.5 would let it pass as 1.1',
+  'coding-twice': 'RFC 9112 section 6.1',
+  'target-userinfo': 'RFC 9110 section 4.2.4',
+  'target-bare': 'RFC 9112 section 3.2',
+};
+
+/** What counts as the host: an absolute target takes the place of Host (RFC 9112 section 3.2.2). */
+function authorityOf({ defect, authority }: ClientRequest): string {
+  if (defect === 'target-absolute') return 'shop.example';
+  return defect === 'target-absolute-other' ? 'inner.example:8080' : authority;
+}
+
+/** Whether a domain takes the host only if the port is left out. */
+function portMatters(table: Table, request: ClientRequest): boolean {
+  const authority = authorityOf(request).toLowerCase();
+  const host = authority.replace(/:\d+$/, '');
+  if (host === authority) return false;
+  const domains = table.virtualHosts.flatMap((one) =>
+    Array.isArray(one['domains']) ? one['domains'].map(String) : [],
+  );
+  return (
+    !domains.includes(authority) &&
+    domains.some((domain) => domain === host || (domain.startsWith('*.') && host.endsWith(domain.slice(1))))
+  );
+}
+
 export const knownDifferences: readonly KnownDifference[] = [
+  {
+    name: 'host-port',
+    why: 'A domain without a port takes a Host with any port; Envoy compares the port as part of the name',
+    reference: 'Gateway API, HTTPRouteSpec.hostnames: any port in the Host header is ignored',
+    explains: ({ one, table }) => portMatters(table, one.request),
+  },
+  {
+    name: 'malformed',
+    why: `Weft refuses, and names the section: ${Object.entries(REFUSED_DEFECTS)
+      .map(([defect, section]) => `${defect} (${section})`)
+      .join(', ')}`,
+    reference: 'RFC 9112 section 2.2 and those named',
+    explains: (found) =>
+      isStatus(found) &&
+      found.one.request.defect in REFUSED_DEFECTS &&
+      found.outcome.weft.response.status >= 400 &&
+      found.outcome.weft.response.after === 'closed' &&
+      found.outcome.weft.received.length === 0,
+  },
   {
     name: 'method',
     why: 'Envoy refuses methods that its parser does not know with 400; Weft takes every token',
     reference: 'RFC 9110 section 9.1: methods are extensible',
     explains: (found) =>
       found.wires.down === 'h1' &&
-      !ENVOY_METHODS.has(found.one.request.method) &&
+      (!ENVOY_METHODS.has(found.one.request.method) || found.one.request.defect === 'method-lower') &&
       found.outcome.envoy.response.status === 400 &&
       found.outcome.envoy.received.length === 0 &&
       (isStatus(found) || found.difference.what === 'after' || found.difference.envoy === ABSENT),
@@ -135,13 +190,25 @@ export const knownDifferences: readonly KnownDifference[] = [
     name: 'rest-of-request',
     why: 'Weft reads the rest of a request that it has answered already and keeps the connection; Envoy closes it',
     reference: 'RFC 9112 section 9.3: a persistent connection needs the whole request to be read',
-    explains: (found) =>
-      found.difference.what === 'after' &&
-      found.wires.down === 'h1' &&
-      found.one.request.body.framing !== 'none' &&
-      found.difference.weft === 'kept' &&
-      found.difference.envoy === 'closed' &&
-      (found.outcome.weft.received.length === 0 || found.one.answer.early),
+    explains: ({ difference: { what, weft, envoy }, wires, one, outcome }) =>
+      wires.down === 'h1' &&
+      one.request.body.framing !== 'none' &&
+      (outcome.weft.received.length === 0 || one.answer.early) &&
+      ((what === 'after' && weft === 'kept' && envoy === 'closed') ||
+        // Closed with requests unread, so that even its answer is lost (RFC 9112 section 9.6).
+        (what === 'status' && outcome.envoy.response.status === 0 && outcome.envoy.received.length === 0)),
+  },
+  {
+    name: 'close-option',
+    why: 'Of several Connection fields, Weft obeys the one that says close; Envoy the first',
+    reference: 'RFC 9112 section 9.3: with the close option the connection does not persist',
+    explains: ({ difference: { what, weft, envoy }, one, wires }) =>
+      what === 'after' &&
+      wires.down === 'h1' &&
+      weft === 'closed' &&
+      envoy === 'kept' &&
+      one.request.fields.some(([name]) => /^connection$/i.test(name)) &&
+      (one.request.ending === 'close' || /close/.test(header(one, 'connection'))),
   },
   {
     name: 'half-close',
@@ -179,6 +246,15 @@ export const knownDifferences: readonly KnownDifference[] = [
     },
   },
   {
+    name: 'retry-after-interim',
+    why: 'An interim response does not end the possibility of a retry; Envoy gives its policy up',
+    reference: 'RFC 9110 section 15.2: interim responses come before the final one',
+    explains: ({ difference: { what }, one, outcome }) =>
+      (what === 'status' || what === 'log attempts' || what === 'log flags') &&
+      (one.answer.interim.length > 0 || /100-continue/i.test(header(one, 'expect'))) &&
+      outcome.weft.received.length > outcome.envoy.received.length,
+  },
+  {
     name: 'broken-close-delimited',
     why: 'Where only the end of the connection ends a body, Weft resets it if the body is not whole; Envoy ends it like a whole one',
     reference: 'RFC 9112 section 8',
@@ -200,6 +276,16 @@ export const knownDifferences: readonly KnownDifference[] = [
       outcome.weft.received.length === 1 &&
       outcome.envoy.received.length > 1 &&
       retriesUnasked(table),
+  },
+  {
+    name: 'retry-large-body',
+    why: 'A body of more than 64 KiB is not held for a retry; Envoy holds 1 MiB',
+    reference: 'docs/decisions/005-retries.md',
+    explains: ({ difference: { what }, one, outcome }) =>
+      what === 'status' &&
+      one.request.body.chunks.join('').length > 65_536 &&
+      outcome.weft.received.length === 1 &&
+      outcome.envoy.received.length > 1,
   },
   {
     name: 'rbac-flag',
@@ -258,10 +344,14 @@ export const knownDifferences: readonly KnownDifference[] = [
   },
   {
     name: 'empty-cookie',
-    why: 'Weft passes an empty Cookie on; Envoy drops it when it joins the parts that HTTP/2 has cut it into',
+    why: 'Weft passes every Cookie on; Envoy drops all if one of the parts that HTTP/2 has cut them into is empty',
     reference: 'RFC 9113 section 8.2.3',
-    explains: ({ difference: { what, weft, envoy }, wires }) =>
-      wires.down === 'h2' && what === 'received cookie' && weft === '' && envoy === ABSENT,
+    explains: ({ difference: { what, weft, envoy }, wires, one }) =>
+      wires.down === 'h2' &&
+      what === 'received cookie' &&
+      weft !== ABSENT &&
+      envoy === ABSENT &&
+      one.request.fields.some(([name, value]) => name.toLowerCase() === 'cookie' && value === ''),
   },
   {
     name: 'direct-without-content',
@@ -272,6 +362,20 @@ export const knownDifferences: readonly KnownDifference[] = [
       outcome.weft.received.length === 0 &&
       (what === 'complete' || what === 'after' || what === 'response location' || what === 'response content-type') &&
       JSON.stringify(table.virtualHosts).includes('"direct_response"'),
+  },
+  {
+    name: 'rbac-before-route',
+    why: 'Rules are asked before a route is looked for, so that what they refuse has nothing of it, in log or response',
+    reference: 'docs/architecture.md, A request, outbound: authorization, then route',
+    explains: ({ difference: { what, weft }, outcome, table }) =>
+      outcome.weft.response.status === 403 &&
+      outcome.weft.received.length === 0 &&
+      (((what === 'log route' || what === 'log cluster') && weft === '-') ||
+        (what.startsWith('response ') &&
+          weft === ABSENT &&
+          JSON.stringify(table.virtualHosts)
+            .toLowerCase()
+            .includes(`"key":"${what.slice('response '.length)}"`))),
   },
   {
     name: 'refused-in-parser',
