@@ -198,6 +198,44 @@ describe('what Weft does not act on is refused by path', () => {
       `${chain}.access_log[0].typed_config.log_format.json_format.a[1]`,
     ],
     [
+      'operator of TCP that only HTTP has',
+      'listener',
+      listener({
+        ...type('filters.network.tcp_proxy.v3.TcpProxy'),
+        stat_prefix: 't',
+        cluster: 'c',
+        access_log: [
+          {
+            name: 'a',
+            typed_config: {
+              ...type('access_loggers.stream.v3.StdoutAccessLog'),
+              log_format: { json_format: { a: ['%REQUESTED_SERVER_NAME%'] } },
+            },
+          },
+        ],
+      }),
+      `${chain}.access_log[0].typed_config`,
+    ],
+    [
+      'two certificates of a client',
+      'cluster',
+      cluster({
+        transport_socket: {
+          name: 't',
+          typed_config: {
+            ...type('transport_sockets.tls.v3.UpstreamTlsContext'),
+            common_tls_context: {
+              tls_certificates: [1, 2].map(() => ({
+                certificate_chain: { filename: 'a' },
+                private_key: { filename: 'b' },
+              })),
+            },
+          },
+        },
+      }),
+      'transport_socket.typed_config.common_tls_context.tls_certificates',
+    ],
+    [
       'outlier detection',
       'cluster',
       cluster({ outlier_detection: { max_ejection_percent: 101 } }),

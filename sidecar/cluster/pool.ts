@@ -5,6 +5,7 @@ import type { ProxyError } from '../http/errors.ts';
 import type { UpstreamConnection } from '../http/exchange.ts';
 import type { CertificateSource } from '../identity/source.ts';
 import type { Dial, UpstreamTransport } from '../net/connection.ts';
+import { rememberSocket } from '../net/upstream-sockets.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import type { Host } from './host.ts';
 import { type LimitState, overflow } from './limits.ts';
@@ -319,6 +320,7 @@ export class HttpPool {
   private established(transport: UpstreamTransport, generation: number): void {
     const pooled = new Pooled(this.deps.connectHttp(transport, this.cluster, this.wire), generation);
     this.connections.add(pooled);
+    rememberSocket(pooled.connection, transport.socket);
     if (this.wire === 'negotiated') this.multiplexes = pooled.availableMax > 1;
     pooled.connection.onChange = () => this.changed(pooled);
     this.limitAge(pooled);

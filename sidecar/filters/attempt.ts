@@ -81,6 +81,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   onLease(connection: UpstreamConnection): void {
     this.state = 'open';
     this.reused = connection.requests > 0;
+    this.stream.chain.stats.leased(this.stream.context, connection);
     if (this.durationMsMax > 0) {
       this.duration = new TimeoutEntry(this, 'duration');
       this.stream.timeouts.arm(this.duration, this.durationMsMax);

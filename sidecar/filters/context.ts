@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { ServiceAddress } from '@weft/policies/model/address';
 import type { Route, WeightedCluster } from '@weft/policies/model/route';
 import type { Host } from '../cluster/host.ts';
@@ -67,6 +68,8 @@ export class RequestContext {
   runtime: ClusterRuntime | undefined = undefined;
   clusterName = '';
   host: Host | undefined = undefined;
+  /** Of the last attempt, if somebody logs something of it. */
+  upstreamSocket: Duplex | undefined = undefined;
   attempts = 0;
   upstreamMs = 0;
 

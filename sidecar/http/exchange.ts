@@ -8,6 +8,7 @@
  * Each direction ends exactly once: by `end` on head or data, by trailers, or by reset. After `reset` in either
  * direction neither side calls the other again.
  */
+import type { Duplex } from 'node:stream';
 import type { PeerCertificateInfo } from '../net/connection.ts';
 import type { ProxyError } from './errors.ts';
 import type { Headers } from './headers.ts';
@@ -60,6 +61,8 @@ export interface DownstreamConnection {
   /** Mesh TLS with a verified peer; undefined for plaintext. */
   readonly peer: PeerCertificateInfo | undefined;
   readonly tls: boolean;
+  /** For logs that say something of it. */
+  readonly socket?: Duplex;
 }
 
 /** A request in progress, implemented by the server codecs; the dispatcher drives it. */

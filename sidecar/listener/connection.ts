@@ -282,18 +282,22 @@ export class ListenerConnection {
     if (this.allowedBy(chain, socket, peer) === undefined) return;
     const { clock } = this.context.deps;
     const recorder = this.recorderOf(hcm);
-    const server = serveHttp(socket, this.describe(chain, peer), {
-      codec: hcm.codec,
-      alpn: isTlsSocket(socket) ? socket.alpnProtocol || '' : '',
-      limits: hcm.limits,
-      dispatch: this.dispatcherOf(chain, hcm),
-      clock,
-      recorder,
-      direction: this.runtime.listener.direction,
-      // TLS with client certificates is the mesh's: the application behind the client asked for plain HTTP.
-      scheme: chain.tls !== undefined && !chain.tls.requireClientCertificate ? 'https' : 'http',
-      ...(firstBytes === undefined ? {} : { firstBytes }),
-    });
+    const server = serveHttp(
+      socket,
+      { ...this.describe(chain, peer), socket },
+      {
+        codec: hcm.codec,
+        alpn: isTlsSocket(socket) ? socket.alpnProtocol || '' : '',
+        limits: hcm.limits,
+        dispatch: this.dispatcherOf(chain, hcm),
+        clock,
+        recorder,
+        direction: this.runtime.listener.direction,
+        // TLS with client certificates is the mesh's: the application behind the client asked for plain HTTP.
+        scheme: chain.tls !== undefined && !chain.tls.requireClientCertificate ? 'https' : 'http',
+        ...(firstBytes === undefined ? {} : { firstBytes }),
+      },
+    );
     this.server = server;
     if (this.retiring) server.retire();
     if (this.draining) server.drain();

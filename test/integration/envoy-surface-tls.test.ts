@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
@@ -17,6 +18,23 @@ const surface = new Surface('surface-tls');
 
 after(() => surface.close());
 
+const LOGGED = [
+  'UPSTREAM_TLS_VERSION',
+  'UPSTREAM_TLS_CIPHER',
+  'UPSTREAM_PEER_SUBJECT',
+  'UPSTREAM_PEER_ISSUER',
+  'UPSTREAM_PEER_URI_SAN',
+  'UPSTREAM_PEER_DNS_SAN',
+  'DOWNSTREAM_TLS_VERSION',
+  'DOWNSTREAM_TLS_CIPHER',
+  'DOWNSTREAM_PEER_SUBJECT',
+  'DOWNSTREAM_PEER_ISSUER',
+  'DOWNSTREAM_PEER_SERIAL',
+  'DOWNSTREAM_PEER_DNS_SAN',
+  'DOWNSTREAM_PEER_URI_SAN',
+  'DOWNSTREAM_PEER_FINGERPRINT_256',
+];
+
 interface Files {
   readonly certificate: string;
   readonly key: string;
@@ -26,7 +44,7 @@ function issue(folder: string, name: string, kind: 'ec' | 'rsa', names: readonly
   const files = { certificate: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) };
   const algorithm = kind === 'rsa' ? ['rsa:2048'] : ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
   const sans = names.map((one) => `DNS:${one}`).join(',');
-  const options = ['req', '-x509', '-nodes', '-days', '1', '-newkey', ...algorithm, '-subj', `/CN=${name}`];
+  const options = ['req', '-x509', '-nodes', '-days', '1', '-newkey', ...algorithm, '-subj', `/O=weft/CN=${name}`];
   const extension = sans === '' ? [] : ['-addext', `subjectAltName=${sans}`];
   execFileSync('openssl', [...options, ...extension, '-keyout', files.key, '-out', files.certificate], {
     stdio: 'ignore',
@@ -34,11 +52,12 @@ function issue(folder: string, name: string, kind: 'ec' | 'rsa', names: readonly
   return files;
 }
 
-const socketOf = (certificates: readonly Files[], more: JsonObject = {}): JsonObject => ({
+const socketOf = (certificates: readonly Files[], more: JsonObject = {}, validation?: JsonObject): JsonObject => ({
   name: 'tls',
   typed_config: typed('extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
     ...more,
     common_tls_context: {
+      ...(validation === undefined ? {} : { validation_context: validation }),
       tls_certificates: certificates.map(({ certificate, key }) => ({
         certificate_chain: { filename: certificate },
         private_key: { filename: key },
@@ -60,7 +79,7 @@ function handshake(port: number | undefined, options: ConnectionOptions = {}): P
 async function servedName(port: number | undefined, options?: ConnectionOptions): Promise<string> {
   try {
     const socket = await handshake(port, options);
-    const name = socket.getPeerX509Certificate()?.subject ?? '';
+    const name = socket.getPeerX509Certificate()?.subject.replace('O=weft\n', '') ?? '';
     socket.destroy();
     return name;
   } catch {
@@ -88,6 +107,7 @@ async function resumes(port: number | undefined, version: 'TLSv1.2' | 'TLSv1.3')
 
 describe('certificates', { timeout: 90_000 }, () => {
   let both: readonly [Subject, Subject];
+  let client: Files;
   let rotating: { readonly mounted: string; turn(version: string): void };
 
   before(async () => {
@@ -100,18 +120,48 @@ describe('certificates', { timeout: 90_000 }, () => {
     const kinds = [issue(folder, 'one-ec', 'ec', ['c.example']), issue(folder, 'one-rsa', 'rsa', ['c.example'])];
     rotating = mountedSecret(folder);
     const mounted = { certificate: join(rotating.mounted, 'tls.crt'), key: join(rotating.mounted, 'tls.key') };
+    client = issue(folder, 'client', 'ec', ['client.example']);
+    const files = { cert: readFileSync(kinds[1]?.certificate ?? ''), key: readFileSync(kinds[1]?.key ?? '') };
+    const secure = await surface.listen(createSecureServer(files, (_request, response) => void response.end('ok')));
+    const upstream: JsonObject = {
+      name: 'tls',
+      typed_config: typed('extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
+        common_tls_context: { tls_params: { tls_maximum_protocol_version: 'TLSv1_3' } },
+      }),
+    };
+    const log: JsonObject = {
+      name: 'log',
+      typed_config: typed('extensions.access_loggers.stream.v3.StdoutAccessLog', {
+        log_format: {
+          json_format: {
+            local: '%UPSTREAM_LOCAL_ADDRESS%',
+            name: '%REQUESTED_SERVER_NAME%',
+            ip: '%UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%',
+            ...Object.fromEntries(LOGGED.map((operator) => [operator, `%${operator}%`])),
+          },
+        },
+      }),
+    };
     const app = await surface.listen(createServer((_request, response) => void response.end('ok')));
     both = await surface.startBoth({
-      managers: { names: {}, kinds: {}, tickets: {}, none: {}, mounted: {} },
+      managers: { names: {}, kinds: {}, tickets: {}, none: {}, mounted: {}, logged: { access_log: [log] } },
       tls: {
         names: socketOf(made),
         kinds: socketOf(kinds),
         tickets: socketOf(made.slice(0, 1)),
         none: socketOf(made.slice(0, 1), { disable_stateless_session_resumption: true }),
         mounted: socketOf([mounted]),
+        logged: socketOf(
+          made.slice(0, 1),
+          { require_client_certificate: true },
+          { trusted_ca: { filename: client.certificate } },
+        ),
       },
-      routes: [route('r', '/', 'app')],
-      clusters: [cluster({ name: 'app', endpoints: [app] })],
+      routes: [route('log', '/log', 'secure'), route('r', '/', 'app')],
+      clusters: [
+        cluster({ name: 'app', endpoints: [app] }),
+        cluster({ name: 'secure', endpoints: [secure], tls: upstream }),
+      ],
     });
   });
 
@@ -162,6 +212,32 @@ describe('certificates', { timeout: 90_000 }, () => {
     );
   });
 
+  test('what a log says of connections', async () => {
+    const [weft, envoy] = both;
+    for (const { ports } of both) {
+      const socket = await handshake(ports['logged'], {
+        servername: 'a.example',
+        cert: readFileSync(client.certificate),
+        key: readFileSync(client.key),
+      });
+      socket.write('GET /log HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      await new Promise((resolve) => socket.resume().once('close', resolve));
+    }
+    const lines = ({ program }: Subject) =>
+      program.stdout.split('\n').flatMap((line) => (line.startsWith('{"DOWNSTREAM') ? [JSON.parse(line)] : []));
+    const [own, other] = await waitFor('lines', () => {
+      const found = [...lines(weft), ...lines(envoy)];
+      return found.length === 2 ? found : undefined;
+    });
+    // Envoy knows the name only where the listener filter tls_inspector looked for it.
+    const { local, name, ...facts } = own;
+    const { local: theirs, name: _, ...wanted } = other;
+    assert.equal(name, 'a.example');
+    assert.deepEqual(facts, wanted);
+    assert.match(local, /^127\.0\.0\.1:\d+$/);
+    assert.match(theirs, /^127\.0\.0\.1:\d+$/);
+  });
+
   test('sessions are resumed unless they may not be', async () => {
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       await same(both, ({ ports }) => resumes(ports['tickets'], version), true);
@@ -175,7 +251,7 @@ describe('certificates', { timeout: 90_000 }, () => {
     const [{ ports, adminPort }] = both;
     const port = ports['mounted'];
     const old = await handshake(port);
-    assert.equal(old.getPeerX509Certificate()?.subject, 'CN=v1');
+    assert.match(old.getPeerX509Certificate()?.subject ?? '', /CN=v1/);
     rotating.turn('v2');
     await waitFor('the new certificate', async () => (await servedName(port)) === 'CN=v2' || undefined);
     rotating.turn('broken');

@@ -2,9 +2,12 @@ import type { Clock } from '@weft/policies/kit/clock';
 import type { Address } from '@weft/policies/model/address';
 import type { Direction, HttpConnectionManager, WorkloadSettings } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
+import type { UpstreamConnection } from '../../http/exchange.ts';
 import type { CertificateSource } from '../../identity/source.ts';
+import { socketOf } from '../../net/upstream-sockets.ts';
 import type { ExchangeCounters } from '../../telemetry/exchange-counters.ts';
 import { type Loggers, type LogSinks, loggersOf } from '../../telemetry/log/loggers.ts';
+import { socketFacts } from '../../telemetry/log/socket-facts.ts';
 import { emptyRecord, type Recorder, type RequestRecord } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';
 
@@ -47,6 +50,15 @@ export class RequestStats {
     this.scratch = emptyRecord(deps.direction);
     this.loggers = loggersOf(deps.hcm, deps, deps.logSinks);
     this.counters = deps.recorder.countersOf?.(deps.hcm.statPrefix);
+  }
+
+  /** An attempt is made on that connection. What is logged of either socket is read while both are open. */
+  leased(context: RequestContext, connection: UpstreamConnection): void {
+    if (this.loggers?.asksSockets !== true) return;
+    const { socket } = context.connection;
+    context.upstreamSocket = socketOf(connection);
+    if (socket !== undefined) socketFacts(socket);
+    if (context.upstreamSocket !== undefined) socketFacts(context.upstreamSocket);
   }
 
   /** The last byte of the request has come in. */

@@ -1,10 +1,17 @@
+import type { Duplex } from 'node:stream';
 import type { RequestHead } from '../../http/exchange.ts';
 import type { Headers } from '../../http/headers.ts';
 import type { RequestRecord } from '../record.ts';
 
 /** What only an HTTP exchange has; the request's own context, looked at when its line is written. */
 export interface LoggedExchange {
-  readonly connection: { readonly id: number; readonly peer: LoggedPeer | undefined };
+  readonly connection: {
+    readonly id: number;
+    readonly peer: LoggedPeer | undefined;
+    readonly socket?: Duplex | undefined;
+  };
+  /** That the last attempt was made on; only where a format asks for something of it. */
+  readonly upstreamSocket?: Duplex | undefined;
   /** As it went to the upstream. */
   readonly head: RequestHead;
   /** As the client sent it. */

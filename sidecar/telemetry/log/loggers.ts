@@ -1,5 +1,6 @@
 import type { AccessLog } from '@weft/policies/model/access-log';
 import type { Direction, FilterChain, Listener } from '@weft/policies/model/listener';
+import { socketOperator } from '@weft/policies/model/log-operators';
 import { emptyRecord, type Recorder, type RequestRecord, type TcpProgress } from '../record.ts';
 import type { LogEntry, LoggedExchange } from './entry.ts';
 import { compileFilter, type PassesFilter } from './filter.ts';
@@ -43,10 +44,13 @@ interface Logger {
 
 /** The loggers of one listener's connection manager or TCP proxy, compiled once. */
 export class Loggers {
+  /** Some format says something of a connection's socket. */
+  readonly asksSockets: boolean;
   private readonly loggers: readonly Logger[];
   private readonly entry: LogEntry = { record: emptyRecord('outbound'), http: undefined };
 
   constructor(logs: readonly AccessLog[], sinks: LogSinks, ports: OperatorPorts) {
+    this.asksSockets = logs.some(({ format }) => socketOperator(format) !== undefined);
     this.loggers = logs.map((log) => ({
       passes: log.filter && compileFilter(log.filter),
       line: compileFormat(log.format, ports),

@@ -1,8 +1,10 @@
 import { hostname } from 'node:os';
+import type { Duplex } from 'node:stream';
 import type { LogOperator, PlainLogField } from '@weft/policies/model/log-format';
 import type { Headers } from '../../http/headers.ts';
 import type { LogEntry, LoggedExchange } from './entry.ts';
 import { codeDetails, grpcName, LONG_FLAGS } from './names.ts';
+import { type SocketFacts, socketFacts } from './socket-facts.ts';
 import { timeFormatter } from './time.ts';
 
 /** The value of an operator for one exchange; undefined: there is none. */
@@ -73,6 +75,23 @@ const always =
 const upstreamHost = always(({ record }) => nonEmpty(record.upstream));
 const cluster = always(({ record }) => nonEmpty(record.cluster));
 
+type Fact = (facts: SocketFacts) => string | number | undefined;
+
+const factOf = (socket: Duplex | undefined, fact: Fact): string | number | undefined => {
+  if (socket === undefined) return undefined;
+  const value = fact(socketFacts(socket));
+  return value === '' ? undefined : value;
+};
+const upstreamFact = (fact: Fact): Plain => always(({ http }) => factOf(http?.upstreamSocket, fact));
+const downstreamFact = (fact: Fact): Plain => always(({ http }) => factOf(http?.connection.socket, fact));
+/** A certificate that nothing verified says nothing about who sent it. */
+const verifiedFact = (fact: (peer: NonNullable<SocketFacts['peer']>) => string): Plain =>
+  always(({ http }) =>
+    http?.connection.peer === undefined
+      ? undefined
+      : factOf(http.connection.socket, ({ peer }) => (peer === undefined ? undefined : fact(peer))),
+  );
+
 const plain: Readonly<Record<PlainLogField, Plain>> = {
   PROTOCOL: always(({ http }) => http && versionName(http)),
   RESPONSE_CODE: always(({ record }) => record.status),
@@ -104,6 +123,15 @@ const plain: Readonly<Record<PlainLogField, Plain>> = {
   UPSTREAM_REMOTE_ADDRESS: upstreamHost,
   UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: always(({ record }) => withoutPort(record.upstream)),
   UPSTREAM_REMOTE_PORT: always(({ record }) => portOf(record.upstream)),
+  UPSTREAM_LOCAL_ADDRESS: upstreamFact(({ local }) => local),
+  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: upstreamFact(({ local }) => withoutPort(local)),
+  UPSTREAM_LOCAL_PORT: upstreamFact(({ local }) => portOf(local)),
+  UPSTREAM_TLS_VERSION: upstreamFact(({ tlsVersion }) => tlsVersion),
+  UPSTREAM_TLS_CIPHER: upstreamFact(({ tlsCipher }) => tlsCipher),
+  UPSTREAM_PEER_SUBJECT: upstreamFact(({ peer }) => peer?.subject),
+  UPSTREAM_PEER_ISSUER: upstreamFact(({ peer }) => peer?.issuer),
+  UPSTREAM_PEER_URI_SAN: upstreamFact(({ peer }) => peer?.uriSans),
+  UPSTREAM_PEER_DNS_SAN: upstreamFact(({ peer }) => peer?.dnsSans),
   UPSTREAM_CLUSTER: cluster,
   UPSTREAM_CLUSTER_RAW: cluster,
   UPSTREAM_TRANSPORT_FAILURE_REASON: always(({ record }) =>
@@ -128,6 +156,13 @@ const plain: Readonly<Record<PlainLogField, Plain>> = {
   DOWNSTREAM_LOCAL_ADDRESS: always(({ record }) => nonEmpty(record.destination)),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: always(({ record }) => withoutPort(record.destination)),
   DOWNSTREAM_LOCAL_PORT: always(({ record }) => portOf(record.destination)),
+  DOWNSTREAM_TLS_VERSION: downstreamFact(({ tlsVersion }) => tlsVersion),
+  DOWNSTREAM_TLS_CIPHER: downstreamFact(({ tlsCipher }) => tlsCipher),
+  DOWNSTREAM_PEER_SUBJECT: verifiedFact(({ subject }) => subject),
+  DOWNSTREAM_PEER_ISSUER: verifiedFact(({ issuer }) => issuer),
+  DOWNSTREAM_PEER_SERIAL: verifiedFact(({ serial }) => serial),
+  DOWNSTREAM_PEER_DNS_SAN: verifiedFact(({ dnsSans }) => dnsSans),
+  REQUESTED_SERVER_NAME: downstreamFact(({ serverName }) => serverName),
   DOWNSTREAM_PEER_URI_SAN: always(({ record, http }) =>
     http === undefined
       ? nonEmpty(record.sourceIdentity)
