@@ -47,17 +47,18 @@ function* compareCasing(where: string, weft: readonly Field[], envoy: readonly F
   }
 }
 
-function* compareReceived(weft: Received, envoy: Received, wires: Wires): Generator<Difference> {
+function* compareReceived(weft: Received, envoy: Received, wires: Wires, early: boolean): Generator<Difference> {
   for (const part of ['application', 'method', 'target', 'authority'] as const) {
     if (weft[part] !== envoy[part]) yield { what: `received ${part}`, weft: weft[part], envoy: envoy[part] };
   }
   // An answer that did not wait leaves open how much of the body still gets through.
-  if (weft.complete && envoy.complete && weft.body !== envoy.body) {
+  const whole = weft.complete && envoy.complete && !early;
+  if (whole && weft.body !== envoy.body) {
     yield { what: 'received body', weft: brief(weft.body), envoy: brief(envoy.body) };
   }
   yield* compareFields('received', weft.fields, envoy.fields);
   if (wires.down === 'h1' && wires.up === 'h1') yield* compareCasing('received', weft.fields, envoy.fields);
-  if (weft.complete && envoy.complete) yield* compareFields('received trailer', weft.trailers, envoy.trailers);
+  if (whole) yield* compareFields('received trailer', weft.trailers, envoy.trailers);
 }
 
 const brief = (text: string): string => (text.length <= 300 ? text : `${text.slice(0, 300)}... (${text.length})`);
@@ -87,7 +88,8 @@ function* compareResponses(weft: Outcome, envoy: Outcome, wires: Wires): Generat
 
 const seen = ({ received }: Outcome): string => received.map((one) => one.application).join(' ');
 
-export function* compare(weft: Outcome, envoy: Outcome, wires: Wires): Generator<Difference> {
+/** `early`: the application did not wait for the body. */
+export function* compare(weft: Outcome, envoy: Outcome, wires: Wires, early: boolean): Generator<Difference> {
   const own = `${weft.response.status} [${seen(weft)}]`;
   const other = `${envoy.response.status} [${seen(envoy)}]`;
   if (own !== other) {
@@ -96,7 +98,7 @@ export function* compare(weft: Outcome, envoy: Outcome, wires: Wires): Generator
   }
   for (const [i, ours] of weft.received.entries()) {
     const theirs = envoy.received[i];
-    if (theirs !== undefined) yield* compareReceived(ours, theirs, wires);
+    if (theirs !== undefined) yield* compareReceived(ours, theirs, wires, early);
   }
   yield* compareResponses(weft, envoy, wires);
 }

