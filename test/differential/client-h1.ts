@@ -189,7 +189,8 @@ export class H1Client {
   /** All at once on one connection; answers in order. */
   async exchange(requests: readonly ClientRequest[], ids: readonly string[]): Promise<readonly Response[]> {
     const before = this.connection;
-    if (before?.reusable !== true) {
+    // What is half closed is not used again: whether it had ended before could not be told.
+    if (before?.reusable !== true || requests.at(-1)?.ending === 'half-close') {
       before?.socket.destroy();
       this.connection = undefined;
     }

@@ -1,7 +1,8 @@
 /** Which differences of one run nothing explains. */
 import type { Case, Outcome, Table, Wires } from './case.ts';
 import { compare, compareLogs, type Difference, leak } from './compare.ts';
-import { explanation, type Found } from './known-differences.ts';
+import type { Found } from './known-difference.ts';
+import { explanation } from './known-differences.ts';
 import type { Both, Ran } from './rig.ts';
 
 /** How often each known difference was met. */
@@ -25,13 +26,13 @@ const decisive = ({ what }: Difference): boolean => what === 'status' || what ==
 export function judge(
   one: Case,
   outcome: Both<Outcome>,
-  where: { readonly wires: Wires; readonly table: Table },
+  where: { readonly wires: Wires; readonly table: Table; readonly position: number },
   usage: Usage,
 ): Verdict {
   const unexplained: Difference[] = [];
   let settled = false;
   const check = (difference: Difference): void => {
-    const found: Found = { difference, one, outcome, ...where };
+    const found: Found = { difference, one, outcome, wires: where.wires, table: where.table, position: where.position };
     const known = explanation(found);
     if (known === undefined) unexplained.push(difference);
     else {
@@ -61,7 +62,12 @@ export function judgeAll(
       if (other !== undefined)
         return [{ what: `${side} answered ${id} with the response of ${other}`, weft: '', envoy: '' }];
     }
-    const { unexplained, settled } = judge(one, outcome, where, usage);
+    const { unexplained, settled } = judge(
+      one,
+      outcome,
+      { wires: where.wires, table: where.table, position: i },
+      usage,
+    );
     if (unexplained.length > 0) return unexplained;
     // Requests of one HTTP/2 connection do not hang together, those of HTTP/1 do.
     if (settled && where.wires.down === 'h1') break;
