@@ -58,7 +58,7 @@ describe('requests over HTTP/1', { timeout: 90_000 }, () => {
     });
     both = await surface.startBoth({
       managers: {
-        plain: { access_log: [log] },
+        plain: { access_log: [log], http_protocol_options: {} },
         open: {
           http_protocol_options: { accept_http_10: true, default_host_for_http_10: 'old.example' },
           upgrade_configs: [{ upgrade_type: 'websocket' }],

@@ -51,7 +51,8 @@ export async function pairTexts(authority: CertificateFolder, options: PairOptio
     await freePort(),
     await freePort(),
   ];
-  const manager: JsonObject = options.logs === false ? { access_log: [] } : {};
+  const upgrades: JsonObject = { upgrade_configs: [{ upgrade_type: 'websocket' }, { upgrade_type: 'echo' }] };
+  const manager: JsonObject = options.logs === false ? { ...upgrades, access_log: [] } : upgrades;
   const server = bootstrap({
     id: 'server',
     adminPort: serverAdmin,

@@ -37,7 +37,8 @@ export async function startCorpusSidecar(name: string, accept: (stream: Duplex) 
           at: { ip: '127.0.0.1', port },
           direction: 'INBOUND',
           routes: [route('any', '/', 'application')],
-          manager: { access_log: [] },
+          // Upgrades of any kind: what becomes of them is what the corpus is about.
+          manager: { access_log: [], upgrade_configs: [{ upgrade_type: '*' }] },
         }),
       ],
       clusters: [cluster({ name: 'application', endpoints: [application] })],
