@@ -271,7 +271,10 @@ describe('peers that break off, stall or pour', () => {
 test('many requests later memory and descriptors are where they were', async (t) => {
   const origin = await okOrigin(t);
   const made = await single(origin.port);
-  const program = await started(t, { ...made, text: made.text.replaceAll('"access_log":"all"', '"access_log":"errors"') });
+  const program = await started(t, {
+    ...made,
+    text: made.text.replaceAll('"access_log":"all"', '"access_log":"errors"'),
+  });
   assert.equal(await load(made.port, 10_000, 16), 0);
   const [beforeMb, before] = [residentMb(program.pid), descriptors(program.pid)];
   for (let round = 0; round < 4; round++) assert.equal(await load(made.port, 10_000, 16), 0);
