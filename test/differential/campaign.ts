@@ -93,7 +93,13 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
             for (const [index, table] of tables.entries()) {
               if (mismatch !== undefined) return;
               const lane = { rig, index, table, wires };
-              const result = await runLane(lane, options.runsPerLane, own + index * 4 + w, deadlineMs, usage);
+              const result = await runLane(
+                lane,
+                options.runsPerLane,
+                (own * 64 + index * 4 + w) % 2 ** 31,
+                deadlineMs,
+                usage,
+              );
               cases += result.cases;
               unstable.push(...result.unstable);
               mismatch ??= result.mismatch;

@@ -166,7 +166,7 @@ class Connection {
   }
 }
 
-const announcesEnd = ({ fields }: Response): boolean => /\bclose\b/i.test(fieldOf(fields, 'connection') ?? '');
+export const announcesEnd = ({ fields }: Response): boolean => /\bclose\b/i.test(fieldOf(fields, 'connection') ?? '');
 
 /** Requests of one listener of one proxy, on connections that are kept as long as the proxy keeps them. */
 export class H1Client {

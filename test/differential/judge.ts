@@ -1,5 +1,6 @@
 /** Which differences of one run nothing explains. */
 import type { Case, Outcome, Table, Wires } from './case.ts';
+import { announcesEnd } from './client-h1.ts';
 import { compare, compareLogs, type Difference, leak } from './compare.ts';
 import type { Found } from './known-difference.ts';
 import { explanation } from './known-differences.ts';
@@ -71,6 +72,9 @@ export function judgeAll(
     if (unexplained.length > 0) return unexplained;
     // Requests of one HTTP/2 connection do not hang together, those of HTTP/1 do.
     if (settled && where.wires.down === 'h1') break;
+    // What follows on a connection that one of them has said to close is not answered by that one.
+    if (where.wires.down === 'h1' && (announcesEnd(outcome.weft.response) || announcesEnd(outcome.envoy.response)))
+      break;
     // Envoy may close once it has answered a request whose body it has not read: see rest-of-request.
     if (ran.length > 1 && one.request.body.framing !== 'none' && outcome.weft.received.length === 0) break;
     if (outcome.weft.response.after !== 'kept' && where.wires.down === 'h1') break;

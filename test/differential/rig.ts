@@ -22,6 +22,7 @@ export interface Ran {
 /** Envoy holds lines back for 10 s otherwise. */
 const LOG_FLUSH_MS = 20;
 const LOG_MS_MAX = 4_000;
+const LOG_SILENCE_MS = 400;
 
 let nextId = 0;
 
@@ -126,10 +127,16 @@ export class Rig {
     return this.logs;
   }
 
-  /** A line that one of them does not write is a difference, not an error. */
+  /** A line that one of them does not write is a difference, not an error: waiting ends when nothing more comes. */
   async awaitLogs(ids: readonly string[]): Promise<void> {
+    let lines = 0;
+    let lastMs = performance.now();
     const all = (): true | undefined => {
       const logs = this.readLogs();
+      const now = logs.weft.size + logs.envoy.size;
+      if (now > lines) lastMs = performance.now();
+      lines = now;
+      if (performance.now() - lastMs > LOG_SILENCE_MS) return true;
       return ids.every((id) => logs.weft.has(id) && logs.envoy.has(id)) ? true : undefined;
     };
     await waitFor('the access logs', all, LOG_MS_MAX, 5).catch(() => undefined);
