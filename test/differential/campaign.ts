@@ -81,7 +81,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   let failure: string | undefined;
   try {
     while (failure === undefined && cases < options.casesMax && performance.now() < deadlineMs) {
-      const own = (seed + bootstraps * 7_919) % 2 ** 31;
+      const own = (seed * 104_729 + bootstraps * 7_919) % 2 ** 31;
       bootstraps++;
       const tables = fc.sample(arbitraryTable, { numRuns: options.tablesPerBootstrap, seed: own });
       const rig = new Rig(applications);

@@ -122,11 +122,29 @@ export const knownOfPolicy: readonly KnownDifference[] = [
       outcome.envoy.received.length > 1,
   },
   {
+    name: 'rest-of-failed-response',
+    why: 'The short rest of a response that is not forwarded is read, and its connection shared with the retry; Envoy resets the stream',
+    reference: 'RFC 9113 section 10.5: servers may take resets for an attack',
+    explains: ({ difference: { what }, one, wires, outcome }) =>
+      (what === 'status' || what === 'log attempts') &&
+      wires.up === 'h2' &&
+      one.answer.failures > 0 &&
+      (one.answer.failure?.where === 'after-head' || one.answer.failure?.where === 'mid-body') &&
+      one.answer.failure.how !== 'reset' &&
+      outcome.weft.received.length !== outcome.envoy.received.length,
+  },
+  {
     name: 'one-flag',
     why: 'A request has one flag, that of its last error or URX for what was not repeated any more; Envoy writes both',
     reference: 'sidecar/http/errors.ts: the reason why an exchange ended',
-    explains: ({ difference: { what, weft, envoy } }) =>
-      what === 'log flags' && envoy.split(',').includes('URX') && envoy.split(',').includes(weft),
+    explains: ({ difference: { what, weft, envoy } }) => {
+      const flags = envoy.split(',');
+      // Of a bound of the cluster, Envoy says UO for the retry that was not made.
+      return (
+        what === 'log flags' &&
+        ((flags.includes('URX') && flags.includes(weft)) || (weft === 'URX' && flags.includes('UO')))
+      );
+    },
   },
   {
     name: 'rbac-flag',

@@ -198,18 +198,20 @@ export const knownOfProtocol: readonly KnownDifference[] = [
       outcome.envoy.response.status === 400 &&
       outcome.weft.received.length === 0 &&
       /%00/.test(pathOf(one.request.target)) &&
-      ((what === 'log flags' && weft === 'DPE' && envoy === '-') || (what === 'after' && weft === 'kept')),
+      ((what === 'log flags' && weft === 'DPE' && envoy === '-') ||
+        ((what === 'log route' || what === 'log cluster') && weft === '-') ||
+        (what === 'after' && weft === 'kept')),
   },
   {
     name: 'empty-cookie',
     why: 'Weft passes every Cookie on; Envoy drops all if one of the parts that HTTP/2 has cut them into is empty',
     reference: 'RFC 9113 section 8.2.3',
-    explains: ({ difference: { what, weft, envoy }, wires, one }) =>
+    explains: ({ difference: { what, weft, envoy }, wires, one, table }) =>
       wires.down === 'h2' &&
-      what === 'received cookie' &&
-      weft !== ABSENT &&
-      (envoy === ABSENT || envoy.replaceAll(/; ?(?=;|$)|^; /g, '') === weft) &&
-      one.request.fields.some(([name, value]) => name.toLowerCase() === 'cookie' && value === ''),
+      one.request.fields.some(([name, value]) => name.toLowerCase() === 'cookie' && value === '') &&
+      (what === 'received cookie'
+        ? weft !== ABSENT && (envoy === ABSENT || envoy.replaceAll(/; ?(?=;|$)|^; /g, '') === weft)
+        : what === 'status' && /"name":"cookie"/.test(JSON.stringify(table))),
   },
   {
     name: 'refused-in-parser',
