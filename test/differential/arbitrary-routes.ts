@@ -163,7 +163,10 @@ const direct: fc.Arbitrary<JsonObject> = fc
     status: fc.constantFrom(200, 204, 304, 404, 418, 503),
     body: fc.constantFrom('direct', '', 'd'.repeat(3_000)),
   })
-  .map(({ status, body }) => ({ status, ...(body === '' ? {} : { body: { inline_string: body } }) }));
+  .map(({ status, body }) => ({
+    status,
+    ...(body === '' || status === 204 || status === 304 ? {} : { body: { inline_string: body } }),
+  }));
 
 const action: fc.Arbitrary<JsonObject> = fc.oneof(
   { weight: 8, arbitrary: forward.map((route) => ({ route })) },

@@ -134,6 +134,15 @@ export const knownOfPolicy: readonly KnownDifference[] = [
       outcome.weft.received.length !== outcome.envoy.received.length,
   },
   {
+    name: 'query-plus',
+    why: 'A plus in a query stands for a space where a route asks for a parameter; Envoy takes it as it is',
+    reference: 'WHATWG URL, application/x-www-form-urlencoded parsing; sidecar/route/query.ts',
+    explains: ({ difference: { what }, one, table }) =>
+      (what === 'status' || what === 'log route') &&
+      /\?.*\+/.test(one.request.target) &&
+      JSON.stringify(table.virtualHosts).includes('"query_parameters"'),
+  },
+  {
     name: 'one-flag',
     why: 'A request has one flag, that of its last error or URX for what was not repeated any more; Envoy writes both',
     reference: 'sidecar/http/errors.ts: the reason why an exchange ended',

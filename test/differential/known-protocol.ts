@@ -191,7 +191,7 @@ export const knownOfProtocol: readonly KnownDifference[] = [
   },
   {
     name: 'path-refused',
-    why: 'A request whose path is refused ends with the flag DPE, and leaves the connection as it was; Envoy closes without a flag',
+    why: 'A request whose path is refused ends with the flag DPE, and leaves the connection as it was, with nothing of a route; Envoy closes without a flag',
     reference: 'RFC 9112 section 9.3: its end is known',
     explains: ({ difference: { what, weft, envoy }, outcome, one }) =>
       outcome.weft.response.status === 400 &&
@@ -200,6 +200,7 @@ export const knownOfProtocol: readonly KnownDifference[] = [
       /%00/.test(pathOf(one.request.target)) &&
       ((what === 'log flags' && weft === 'DPE' && envoy === '-') ||
         ((what === 'log route' || what === 'log cluster') && weft === '-') ||
+        (what.startsWith('response ') && weft === ABSENT) ||
         (what === 'after' && weft === 'kept')),
   },
   {
