@@ -252,7 +252,8 @@ async function send(
     if (requests.length === 1 && /100-continue/i.test(fieldOf(request.fields, 'expect') ?? '')) {
       socket.write(pending, 'latin1');
       pending = '';
-      if (request.body.framing !== 'none') await awaitHead();
+      // A client of HTTP/1.0 gets no interim response (RFC 9110 section 10.1.1).
+      if (request.body.framing !== 'none' && request.version === '1.1') await awaitHead();
     }
     pending += bodyText(request);
   }
