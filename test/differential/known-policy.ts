@@ -106,10 +106,10 @@ export const knownOfPolicy: readonly KnownDifference[] = [
     name: 'retry-after-interim',
     why: 'An interim response does not end the possibility of a retry; Envoy gives its policy up',
     reference: 'RFC 9110 section 15.2: interim responses come before the final one',
-    explains: ({ difference: { what }, one, outcome }) =>
+    explains: ({ difference: { what, weft }, one, outcome }) =>
       (what === 'status' || what === 'log attempts' || what === 'log flags') &&
       (one.answer.interim.length > 0 || /100-continue/i.test(header(one, 'expect'))) &&
-      outcome.weft.received.length > outcome.envoy.received.length,
+      (outcome.weft.received.length > outcome.envoy.received.length || (what === 'log flags' && weft === 'URX')),
   },
   {
     name: 'retry-large-body',
