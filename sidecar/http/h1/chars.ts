@@ -36,7 +36,20 @@ export function isToken(text: string): boolean {
 const HOST_PORT = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|[^:[\]]+)(?::(\d{0,5}))?$/;
 const PORT_MAX = 65_535;
 
+/** The last that was found good, of each length in turn: a connection mostly asks for one host. */
+const KNOWN_SLOTS = 32;
+const known: string[] = new Array<string>(KNOWN_SLOTS).fill('');
+
 export function isAuthority(text: string): boolean {
+  const slot = text.length & (KNOWN_SLOTS - 1);
+  if (text !== '' && known[slot] === text) return true;
+  if (!isNewAuthority(text)) return false;
+  // A copy, so that it does not keep alive the head that it was cut from.
+  known[slot] = Buffer.from(text, 'latin1').toString('latin1');
+  return true;
+}
+
+function isNewAuthority(text: string): boolean {
   if (text.length > 300 || !allOf(AUTHORITY, text, 0, text.length)) return false;
   const match = HOST_PORT.exec(text);
   if (match === null) return false;
