@@ -126,6 +126,8 @@ const specialField: fc.Arbitrary<Field> = fc.constantFrom<Field[]>(
 /** Of one connection (RFC 9110 section 7.6.1), which HTTP/2 does not have. */
 const hopField: fc.Arbitrary<Field> = fc.constantFrom<Field[]>(
   ['Connection', 'keep-alive'],
+  ['Connection', 'keep-alive'],
+  ['Connection', 'keep-alive'],
   ['Connection', 'X-Who'],
   ['Connection', 'close, X-Tier'],
   ['Connection', 'Keep-Alive, x-who'],

@@ -51,6 +51,13 @@ export const knownOfPolicy: readonly KnownDifference[] = [
     explains: ({ one, table }) => portMatters(table, one.request),
   },
   {
+    name: 'redirect-port',
+    why: 'A redirect names the port of the listener or none where it is that of the scheme; Envoy keeps that of Host or writes it',
+    reference: 'Gateway API, HTTPRequestRedirectFilter.port',
+    explains: ({ difference: { what, weft, envoy } }) =>
+      what === 'response location' && upperEscapes(withoutPort(envoy)) === withoutPort(weft),
+  },
+  {
     name: 'prefix-segments',
     why: 'A prefix is replaced by whole segments, so that exactly one slash is between them; Envoy replaces the text',
     reference: 'Gateway API, HTTPPathModifier.replacePrefixMatch',
@@ -59,13 +66,6 @@ export const knownOfPolicy: readonly KnownDifference[] = [
       rewrites(found, /"prefix_rewrite"/) &&
       withoutSlashes(upperEscapes(withoutPort(found.difference.envoy))) ===
         withoutSlashes(withoutPort(found.difference.weft)),
-  },
-  {
-    name: 'redirect-port',
-    why: 'A redirect names the port of the listener or none where it is that of the scheme; Envoy keeps that of Host or writes it',
-    reference: 'Gateway API, HTTPRequestRedirectFilter.port',
-    explains: ({ difference: { what, weft, envoy } }) =>
-      what === 'response location' && upperEscapes(withoutPort(envoy)) === withoutPort(weft),
   },
   {
     name: 'scheme-claimed',
