@@ -134,12 +134,12 @@ export const knownOfPolicy: readonly KnownDifference[] = [
       outcome.weft.received.length !== outcome.envoy.received.length,
   },
   {
-    name: 'query-plus',
-    why: 'A plus in a query stands for a space where a route asks for a parameter; Envoy takes it as it is',
+    name: 'query-form',
+    why: 'Where a route asks for a query parameter, plus and percent escapes are decoded; Envoy compares them as they are',
     reference: 'WHATWG URL, application/x-www-form-urlencoded parsing; sidecar/route/query.ts',
     explains: ({ difference: { what }, one, table }) =>
       (what === 'status' || what === 'log route') &&
-      /\?.*\+/.test(one.request.target) &&
+      /\?.*(?:\+|%[0-9a-f]{2})/i.test(one.request.target) &&
       JSON.stringify(table.virtualHosts).includes('"query_parameters"'),
   },
   {
