@@ -221,7 +221,7 @@ describe('towards upstreams', { timeout: 60_000 }, () => {
         cluster({
           name: 'kept',
           endpoints: [h2],
-          fields: explicit({ connection_keepalive: { interval: '0.2s', timeout: '1s' } }),
+          fields: explicit({ connection_keepalive: { interval: '0.2s', timeout: '30s' } }),
         }),
         cluster({ name: 'aging', endpoints: [h2], fields: explicit({}, { max_connection_duration: '0.3s' }) }),
         cluster({ name: 'modern', endpoints: [modern], tls, fields: auto }),
