@@ -264,21 +264,31 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
       this.deadlines.set(this, session.settingsAcked ? NEVER : this.openedMs + this.settingsTimeoutMs);
       return;
     }
+    this.keepAlive(nowMs);
+  }
+
+  /** Asks a silent peer whether it is still there, each interval, and gives it up when an answer takes too long. */
+  private keepAlive(nowMs: number): void {
+    const { session } = this;
     if (this.pingSentMs !== NEVER && session.receivedMs < this.pingSentMs) {
+      const lateAtMs = this.pingSentMs + this.pingTimeoutMs;
+      if (nowMs < lateAtMs) {
+        this.deadlines.set(this, Math.min(lateAtMs, nowMs + this.pingIntervalMs));
+        return;
+      }
       this.options.recorder?.count('http2_upstream_ping-timeout');
       this.failure = 'no answer to PING';
       this.socket.destroy();
       return;
     }
-    const silentMs = nowMs - session.receivedMs;
-    if (silentMs < this.pingIntervalMs) {
+    if (nowMs - session.receivedMs < this.pingIntervalMs) {
       this.pingSentMs = NEVER;
       this.deadlines.set(this, session.receivedMs + this.pingIntervalMs);
       return;
     }
     session.output.ping(NO_PAYLOAD, 0, 0);
     this.pingSentMs = nowMs;
-    this.deadlines.set(this, nowMs + this.pingTimeoutMs);
+    this.deadlines.set(this, nowMs + Math.min(this.pingIntervalMs, this.pingTimeoutMs));
   }
 
   private get settingsTimeoutMs(): number {
