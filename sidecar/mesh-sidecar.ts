@@ -147,7 +147,7 @@ async function createLocal(
     ownIps: new Set(config.pod.ips),
     overload,
   });
-  return localThread(dataPlane, telemetry, () => warmUp({ clock, prng }, WARM_UP_MS_MAX));
+  return localThread(dataPlane, telemetry, { before: () => warmUp({ clock, prng }, WARM_UP_MS_MAX) });
 }
 
 interface Parts {

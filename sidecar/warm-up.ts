@@ -19,9 +19,6 @@ import { SpanRing } from './telemetry/span-ring.ts';
 
 /** Readiness must not wait for a machine that is busy. */
 export const WARM_UP_MS_MAX = 120;
-const WARM_UP_MS_MIN = 20;
-/** Since the start of the process: a program that waits for a proxy waits no longer than it would notice. */
-const READY_MS_AIM = 230;
 const CONNECT_TIMEOUT_MS = 1_000;
 const REQUESTS = 600;
 const CONNECTIONS = 8;
@@ -57,15 +54,15 @@ const REQUESTS_IN_TURN = [
   ),
 ];
 
-/** For a proxy that is ready as soon as it listens. */
-export const warmUpBudgetMs = (sinceStartMs: number): number =>
-  Math.min(WARM_UP_MS_MAX, Math.max(WARM_UP_MS_MIN, READY_MS_AIM - sinceStartMs));
-
 /**
- * Requests of its own through a client's and a server's path on loopback, HTTP/1 to HTTP/2 to HTTP/1, before the sidecar
- * says that it is ready: what the first real requests meet is compiled. What these do is in no metric and no log.
+ * Requests of its own through a client's and a server's path on loopback, HTTP/1 to HTTP/2 to HTTP/1: what the first real
+ * requests meet is compiled. What these do is in no metric and no log. Ends early when it is no longer wanted.
  */
-export async function warmUp({ clock, prng }: WarmUpPorts, budgetMs: number): Promise<WarmUpResult> {
+export async function warmUp(
+  { clock, prng }: WarmUpPorts,
+  budgetMs: number,
+  isWanted: () => boolean = () => true,
+): Promise<WarmUpResult> {
   const startMs = clock.nowMs();
   const opened: { close(): void }[] = [];
   let requests = 0;
@@ -75,7 +72,7 @@ export async function warmUp({ clock, prng }: WarmUpPorts, budgetMs: number): Pr
     const application = await startApplication(clock, ports.recorder, opened);
     const server = await startPlane(ports, 'inbound', application, 'http1', opened);
     const client = await startPlane(ports, 'outbound', server, 'http2', opened);
-    if (client !== 0) requests = await sendRequests(client, startMs + budgetMs, clock);
+    if (client !== 0) requests = await sendRequests(client, startMs + budgetMs, clock, isWanted);
   } finally {
     for (const one of opened.reverse()) one.close();
   }
@@ -172,7 +169,7 @@ async function startPlane(
   return started.ok ? (plane.listeners.stats()[0]?.addresses[0]?.port ?? 0) : 0;
 }
 
-function sendRequests(port: number, deadlineMs: number, clock: Clock): Promise<number> {
+function sendRequests(port: number, deadlineMs: number, clock: Clock, isWanted: () => boolean): Promise<number> {
   return new Promise((resolve) => {
     let sent = 0;
     let answered = 0;
@@ -196,7 +193,7 @@ function sendRequests(port: number, deadlineMs: number, clock: Clock): Promise<n
       socket.on('connect', () => next(socket));
       socket.on('data', () => {
         answered++;
-        if (answered >= REQUESTS || clock.nowMs() >= deadlineMs) finish();
+        if (answered >= REQUESTS || clock.nowMs() >= deadlineMs || !isWanted()) finish();
         else next(socket);
       });
     }

@@ -22,6 +22,14 @@ const EXIT_THREADS_FAILED = 70;
 /** A bootstrap brings its certificates inline; there is no identity of the mesh. */
 const noIdentity: CertificateSource = { get: () => undefined, own: () => undefined, onChange: () => () => {} };
 
+/** The first request of who waited for the proxy comes at once, and must not wait in turn. */
+const WARM_UP_AFTER_MS = 50;
+
+async function warmUpWhile(isQuiet: () => boolean, ports: Pick<ThreadPorts, 'clock' | 'prng'>): Promise<void> {
+  const { warmUp, WARM_UP_MS_MAX } = await import('../warm-up.ts');
+  await warmUp(ports, WARM_UP_MS_MAX, isQuiet);
+}
+
 /** The data path of a bootstrap; what one kind of it needs is not loaded for the other. */
 export const startBootstrapThreads = (
   bootstrap: Bootstrap,
@@ -34,10 +42,9 @@ async function oneThread(
   { snapshot, listeners }: Bootstrap,
   { telemetry, overload, clock, prng }: ThreadPorts,
 ): Promise<Result<DataThreads, string>> {
-  const [{ createDataPlane }, { localThread }, { warmUp, warmUpBudgetMs }] = await Promise.all([
+  const [{ createDataPlane }, { localThread }] = await Promise.all([
     import('../data-plane.ts'),
     import('../threads/local.ts'),
-    import('../warm-up.ts'),
   ]);
   const dataPlane = createDataPlane({
     source: snapshot,
@@ -50,7 +57,15 @@ async function oneThread(
     ownIps: new Set(),
     overload,
   });
-  return ok(localThread(dataPlane, telemetry, () => warmUp({ clock, prng }, warmUpBudgetMs(clock.nowMs()))));
+  return ok(
+    localThread(dataPlane, telemetry, {
+      after: (isQuiet) => {
+        clock.afterUnref(WARM_UP_AFTER_MS, () => {
+          if (isQuiet()) void warmUpWhile(isQuiet, { clock, prng });
+        });
+      },
+    }),
+  );
 }
 
 async function manyThreads(

@@ -3,17 +3,22 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DataThreads } from './data-threads.ts';
 import { clusterRows } from './rows.ts';
 
-/** One thread for everything: nothing is sent, copied or shared. `beforeListening` warms it up. */
-export function localThread(
-  dataPlane: DataPlane,
-  telemetry: Telemetry,
-  beforeListening: () => Promise<unknown>,
-): DataThreads {
+/** A pod waits for its sidecar anyway; who starts a proxy by hand gets one that listens at once. */
+export interface WarmUpAt {
+  before?(): Promise<unknown>;
+  /** `isQuiet`: nobody has connected yet. */
+  after?(isQuiet: () => boolean): void;
+}
+
+/** One thread for everything: nothing is sent, copied or shared. */
+export function localThread(dataPlane: DataPlane, telemetry: Telemetry, warmUp: WarmUpAt): DataThreads {
   const { listeners, clusters } = dataPlane;
   return {
     async start() {
-      await beforeListening();
-      return listeners.start();
+      await warmUp.before?.();
+      const started = await listeners.start();
+      if (started.ok) warmUp.after?.(() => listeners.stats().every(({ connections }) => connections === 0));
+      return started;
     },
     // The telemetry is the process's own, and configured as such.
     configure: () => undefined,
