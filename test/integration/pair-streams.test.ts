@@ -125,9 +125,10 @@ describe('opaque TCP', () => {
 
   test('a client that resets is passed on as an end of the connection, and no socket stays', async () => {
     const before = { client: socketsOf(client), server: socketsOf(server) };
+    // The sidecars connect to the application without waiting for bytes.
+    const { connections } = origin;
     const socket = connect({ port, host: '127.0.0.1' });
     await once(socket, 'connect');
-    const connections = origin.connections;
     socket.write('hello');
     await waitFor('the application to be connected', () => origin.connections > connections || undefined);
     socket.resetAndDestroy();
