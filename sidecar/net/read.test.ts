@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import { readInto } from './read.ts';
+import { copyLanded, readInto } from './read.ts';
 
 const MEGABYTE = 1_048_576;
 
@@ -144,5 +144,19 @@ describe('reading', () => {
     a.client.write('bytes');
     await Promise.all([once(a.socket, 'close'), once(b.socket, 'close')]);
     assert.equal(inner.bytes, 0);
+  });
+
+  test('nor is what was read within another copied', async () => {
+    const [a, b] = [await pair(), await pair()];
+    let copied: Buffer | undefined = Buffer.alloc(0);
+    readInto(a.socket, {
+      onBytes: () => {
+        copied = copyLanded(b.socket, 3);
+      },
+    });
+    a.socket.resume();
+    a.client.write('bytes');
+    await Promise.all([once(a.socket, 'close'), once(b.socket, 'close')]);
+    assert.equal(copied, undefined);
   });
 });

@@ -92,21 +92,33 @@ function land(socket: Duplex, sink: ByteSink): boolean {
   if (!(socket instanceof Socket)) return false;
   const landing = landingOf(socket);
   return readIntoBuffer(socket, landing.bytes, (count) => {
-    if (landing.busy !== undefined) {
-      // The bytes that somebody works on are no longer the ones that came: nothing of either may be used.
-      landing.busy.destroy();
-      socket.destroy();
-      return;
-    }
+    if (endsBoth(landing, socket)) return;
     landing.busy = socket;
     sink.onBytes(landing.bytes.subarray(0, count), true);
     landing.busy = undefined;
   });
 }
 
-/** Where a socket may read to as long as what comes is worked off at once. */
+/** Where a socket may read to as long as what comes is copied at once, by `copyLanded`. */
 export function sharedLanding(socket: Duplex): Buffer {
   return landingOf(socket).bytes;
+}
+
+/** What a socket has just read to where all read to; undefined when somebody works on what was there, which ends both. */
+export function copyLanded(socket: Duplex, count: number): Buffer | undefined {
+  const landing = landingOf(socket);
+  if (endsBoth(landing, socket)) return undefined;
+  const copy = Buffer.allocUnsafe(count);
+  landing.bytes.copy(copy, 0, 0, count);
+  return copy;
+}
+
+/** The bytes that somebody works on are no longer the ones that came: nothing of either may be used. */
+function endsBoth(landing: Landing, socket: Duplex): boolean {
+  if (landing.busy === undefined) return false;
+  landing.busy.destroy();
+  socket.destroy();
+  return true;
 }
 
 function landingOf(socket: Duplex): Landing {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { READ_BYTES_MAX, readIntoBuffer, sharedLanding } from '../net/read.ts';
+import { copyLanded, READ_BYTES_MAX, readIntoBuffer, sharedLanding } from '../net/read.ts';
 import { isTlsSocket } from '../net/tls-socket.ts';
 
 /** A receiver that does not keep up may have this much waiting before its sender is stopped. */
@@ -44,13 +44,14 @@ export class RelayDirection {
   private readonly pool: BufferPool;
   /** What the next read goes to; undefined: where all read to. */
   private own: Buffer | undefined = undefined;
-  private landing: Buffer | undefined = undefined;
+  private readonly landing: Buffer;
   private stopped = false;
 
   constructor(from: Duplex, to: Duplex) {
     this.from = from;
     this.to = to;
     this.pool = isTlsSocket(from) ? recordBuffers : plainBuffers;
+    this.landing = sharedLanding(from);
     to.on('drain', this.onDrain);
     // The end may have come while nobody listened.
     if (from.readableEnded) {
@@ -69,27 +70,24 @@ export class RelayDirection {
   }
 
   private land(): boolean {
-    const landing = sharedLanding(this.from);
-    if (!readIntoBuffer(this.from, landing, this.onRead, this.nextBuffer)) return false;
-    this.landing = landing;
-    return true;
+    return readIntoBuffer(this.from, this.landing, this.onRead, this.nextBuffer);
   }
 
   private readonly onRead = (count: number): void => {
-    const { own, landing } = this;
+    const { own } = this;
     if (own !== undefined) {
       const chunk = count === own.length ? own : own.subarray(0, count);
       this.own = count * 2 >= own.length ? this.pool.take() : undefined;
       this.pass(chunk, own);
-    } else if (landing !== undefined) {
-      const chunk = Buffer.allocUnsafe(count);
-      landing.copy(chunk, 0, 0, count);
-      if (count * 2 >= this.pool.bytes) this.own = this.pool.take();
-      this.pass(chunk, undefined);
+      return;
     }
+    const chunk = copyLanded(this.from, count);
+    if (chunk === undefined) return;
+    if (count * 2 >= this.pool.bytes) this.own = this.pool.take();
+    this.pass(chunk, undefined);
   };
 
-  private readonly nextBuffer = (): Buffer => this.own ?? this.landing ?? sharedLanding(this.from);
+  private readonly nextBuffer = (): Buffer => this.own ?? this.landing;
 
   /** Chunks that had been read before it was known what reads them. */
   private readonly onData = (chunk: Buffer): void => {
