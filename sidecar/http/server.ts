@@ -6,6 +6,7 @@ import { ConnectionAge } from './connection-age.ts';
 import type { DownstreamConnection } from './exchange.ts';
 import { serveHttp1 } from './h1/server.ts';
 import type { Http1ServerOptions } from './h1/server-options.ts';
+import { PREFACE } from './h2/frames.ts';
 import { serveHttp2 } from './h2/server.ts';
 
 export interface HttpServerConnection {
@@ -21,9 +22,6 @@ export interface HttpServerOptions extends Http1ServerOptions {
   /** Negotiated in TLS; empty without. */
   readonly alpn: string;
 }
-
-/** RFC 9113 section 3.4. */
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
 /** While draining. */
 const FIRST_REQUEST_MS = 1_000;

@@ -1,3 +1,4 @@
+import { PREFACE } from '../http/h2/frames.ts';
 import { parseClientHello } from './client-hello.ts';
 
 /** What the first bytes of a connection are. */
@@ -9,8 +10,6 @@ export type Detection =
 
 export const OPAQUE: Detection = { kind: 'opaque' };
 
-/** RFC 9113 section 3.4. */
-const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 const METHOD_CHARS_MAX = 32;
 const REQUEST_LINE = /^[A-Z-]{1,32} \S+ (HTTP\/1\.[01])\r?$/;
 /** A line that is longer than what is looked at: a request by its beginning, which the codec then answers 414. */
@@ -31,9 +30,9 @@ export function detect(bytes: Buffer, bytesMax = DETECT_BYTES_MAX): Detection | 
     if (hello === 'invalid' || (hello === 'more' && full)) return OPAQUE;
     return hello === 'more' ? 'more' : { kind: 'tls', serverName: hello.serverName, alpn: hello.alpn };
   }
-  const compared = Math.min(bytes.length, HTTP2_PREFACE.length);
-  if (bytes.compare(HTTP2_PREFACE, 0, compared, 0, compared) === 0) {
-    return compared === HTTP2_PREFACE.length ? { kind: 'http2' } : 'more';
+  const compared = Math.min(bytes.length, PREFACE.length);
+  if (bytes.compare(PREFACE, 0, compared, 0, compared) === 0) {
+    return compared === PREFACE.length ? { kind: 'http2' } : 'more';
   }
   return detectHttp1(bytes, full, bytesMax);
 }
@@ -61,7 +60,6 @@ export function leaning(bytes: Buffer | undefined): 'tls' | 'http' | 'http2' | '
   if (bytes === undefined || bytes.length === 0) return 'unknown';
   if (bytes[0] === 0x16) return 'tls';
   // One word tells of nothing yet: other protocols begin with words too.
-  if (bytes.length > 'PRI '.length && bytes.compare(HTTP2_PREFACE, 0, bytes.length, 0, bytes.length) === 0)
-    return 'http2';
+  if (bytes.length > 'PRI '.length && bytes.compare(PREFACE, 0, bytes.length, 0, bytes.length) === 0) return 'http2';
   return REQUEST_BEGINNING.test(bytes.toString('latin1', 0, REQUEST_LOOK_BYTES)) ? 'http' : 'unknown';
 }
