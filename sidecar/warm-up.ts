@@ -30,11 +30,6 @@ export interface WarmUpPorts {
   readonly prng: Prng;
 }
 
-export interface WarmUpResult {
-  readonly requests: number;
-  readonly tookMs: number;
-}
-
 const noIdentity: CertificateSource = { get: () => undefined, own: () => undefined, onChange: () => () => {} };
 
 const RESPONSE_FIELDS = ['Server', NAME, 'Date', 'Thu, 01 Jan 1970 00:00:00 GMT', 'Content-Type', 'text/plain'];
@@ -56,13 +51,14 @@ const REQUESTS_IN_TURN = [
 
 /**
  * Requests of its own through a client's and a server's path on loopback, HTTP/1 to HTTP/2 to HTTP/1: what the first real
- * requests meet is compiled. What these do is in no metric and no log. Ends early when it is no longer wanted.
+ * requests meet is compiled. What these do is in no metric and no log. Ends early when it is no longer wanted. Resolves to how
+ * many were answered.
  */
 export async function warmUp(
   { clock, prng }: WarmUpPorts,
   budgetMs: number,
   isWanted: () => boolean = () => true,
-): Promise<WarmUpResult> {
+): Promise<number> {
   const startMs = clock.nowMs();
   const opened: { close(): void }[] = [];
   let requests = 0;
@@ -76,7 +72,7 @@ export async function warmUp(
   } finally {
     for (const one of opened.reverse()) one.close();
   }
-  return { requests, tookMs: clock.nowMs() - startMs };
+  return requests;
 }
 
 /** Answers a request when all of it has come. */
