@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
-import { after, describe, test } from 'node:test';
+import { after, describe, type TestContext, test } from 'node:test';
 import { testFolder } from '../support/pair-sidecar.ts';
 import { Applications } from './applications.ts';
 import { replayOnce, runCampaign } from './campaign.ts';
@@ -27,7 +27,7 @@ const folder = testFolder('differential');
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 describe(`Weft and Envoy, seed ${seed} (WEFT_SEED repeats it)`, () => {
-  test('generated traffic', { skip: replayFile !== undefined, timeout: (minutes + 2) * 60_000 }, async (t) => {
+  const generated = async (t: TestContext): Promise<void> => {
     const result = await runCampaign({
       seed,
       folder,
@@ -44,17 +44,20 @@ describe(`Weft and Envoy, seed ${seed} (WEFT_SEED repeats it)`, () => {
     if (cases < CASES_FOR_ALL) return;
     const dead = knownDifferences.filter(({ name }) => !usage.counts.has(name)).map(({ name }) => name);
     assert.deepEqual(dead, [], 'known differences that nothing met any more');
-  });
+  };
 
-  test('replay of a mismatch', { skip: replayFile === undefined }, async () => {
-    const replay: Replay = JSON.parse(readFileSync(replayFile ?? '', 'utf8'));
+  const replayed = async (file: string): Promise<void> => {
+    const replay: Replay = JSON.parse(readFileSync(file, 'utf8'));
     const applications = new Applications();
     await applications.start();
     try {
       const { ran, found } = await replayOnce(applications, folder, replay);
-      assert.deepEqual(found, [], mismatchText(found, replay, ran, replayFile ?? ''));
+      assert.deepEqual(found, [], mismatchText(found, replay, ran, file));
     } finally {
       applications.stop();
     }
-  });
+  };
+
+  if (replayFile === undefined) test('generated traffic', { timeout: (minutes + 2) * 60_000 }, generated);
+  else test('replay of a mismatch', () => replayed(replayFile));
 });
