@@ -59,7 +59,7 @@ module.exports = {
       from: {
         pathNot: [
           TEST,
-          `${SC}net/(original-dst|reset)[.]ts$`,
+          `${SC}net/socket-options[.]ts$`,
           `${SC}overload/give-back[.]ts$`,
           `${INJ}redirect/`,
           `${LOC}(agent|node)/`,

@@ -1,9 +1,8 @@
-import { dlopen, getRawPointer } from 'node:ffi';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { SocketAddress } from '@weft/policies/model/address';
 import { canonicalIp, socketIp } from './addresses.ts';
+import { fileDescriptor, socketOption } from './socket-options.ts';
 
 /** linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h: the same number at two levels. */
 const SOL_IP = 0;
@@ -11,38 +10,6 @@ const SOL_IPV6 = 41;
 const SO_ORIGINAL_DST = 80;
 const SOCKADDR_IN_BYTES = 16;
 const SOCKADDR_IN6_BYTES = 28;
-/** Where in the shared memory the length of the answer stands. */
-const LENGTH_OFFSET = 64;
-
-type GetSockOpt = (fd: number, level: number, option: number, value: bigint, length: bigint) => number;
-
-interface Door {
-  readonly getsockopt: GetSockOpt;
-  /** The kernel writes here; kept for ever, since its address is. */
-  readonly memory: Buffer;
-  readonly pointer: bigint;
-}
-
-let door: Door | undefined;
-
-function open(): Door {
-  if (door !== undefined) return door;
-  const { functions } = dlopen(null, {
-    getsockopt: { return: 'int32', arguments: ['int32', 'int32', 'int32', 'pointer', 'pointer'] },
-  });
-  const memory = Buffer.allocUnsafeSlow(LENGTH_OFFSET + 8);
-  door = { getsockopt: functions.getsockopt, memory, pointer: getRawPointer(memory) };
-  return door;
-}
-
-/** The file descriptor of a connected socket, also below TLS; -1 if there is none. The runtime has no public way to it. */
-export function fileDescriptor(socket: Duplex): number {
-  const handle: unknown = Reflect.get(socket, '_handle');
-  if (typeof handle !== 'object' || handle === null) return -1;
-  const fd: unknown = Reflect.get(handle, 'fd');
-  return typeof fd === 'number' ? fd : -1;
-}
-
 function v6Text(memory: Buffer): string {
   let text = memory.readUInt16BE(8).toString(16);
   for (let at = 10; at < 24; at += 2) text += `:${memory.readUInt16BE(at).toString(16)}`;
@@ -50,10 +17,9 @@ function v6Text(memory: Buffer): string {
 }
 
 function ask(fd: number, v6: boolean): SocketAddress | undefined {
-  const { getsockopt, memory, pointer } = open();
-  memory.writeUInt32LE(v6 ? SOCKADDR_IN6_BYTES : SOCKADDR_IN_BYTES, LENGTH_OFFSET);
-  const level = v6 ? SOL_IPV6 : SOL_IP;
-  if (getsockopt(fd, level, SO_ORIGINAL_DST, pointer, pointer + BigInt(LENGTH_OFFSET)) !== 0) return undefined;
+  const bytes = v6 ? SOCKADDR_IN6_BYTES : SOCKADDR_IN_BYTES;
+  const memory = socketOption(fd, v6 ? SOL_IPV6 : SOL_IP, SO_ORIGINAL_DST, bytes);
+  if (memory === undefined) return undefined;
   const port = memory.readUInt16BE(2);
   // sockaddr_in has the address behind the port, sockaddr_in6 behind the flow information.
   return { ip: v6 ? v6Text(memory) : `${memory[4]}.${memory[5]}.${memory[6]}.${memory[7]}`, port };

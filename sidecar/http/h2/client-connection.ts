@@ -163,9 +163,8 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
     const stream = session.streams.get(id);
     const trailers = stream instanceof ClientStream && stream.headSeen;
     const fields = trailers ? this.trailerFields : this.fields;
-    fields.begin();
-    const broken = session.decoder.decode(block, start, end, fields);
-    if (broken !== undefined) return h2Error('hpack', `${broken.detail} (${broken.section})`);
+    const broken = fields.decode(session.decoder, block, start, end);
+    if (broken !== undefined) return broken;
     if (!(stream instanceof ClientStream)) return session.onClosedStream(id, false);
     stream.bytesReceived += end - start;
     stream.activeMs = session.nowMs;
@@ -192,10 +191,7 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
 
   private onTrailers(stream: ClientStream, endStream: boolean): H2Error | undefined {
     const { session, trailerFields } = this;
-    let wrong = trailerFields.error;
-    if (!endStream) wrong = h2Error('trailers', 'a second head without END_STREAM');
-    else if (stream.expectedBytes > 0)
-      wrong = h2Error('content-length', 'the content is shorter than content-length says');
+    const wrong = trailerFields.wrongAt(stream, endStream, undefined);
     if (wrong !== undefined) return session.streamError(stream, wrong);
     stream.remoteEnded = true;
     stream.onTrailers(trailerFields.headers);

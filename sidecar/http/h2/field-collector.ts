@@ -1,8 +1,9 @@
 import { FORBIDDEN_TRAILERS } from '../h1/chunked.ts';
 import { Headers } from '../headers.ts';
 import { type H2Error, type H2ErrorKind, h2Error } from './h2-error.ts';
-import type { FieldSink } from './hpack/decoder.ts';
+import type { FieldSink, HpackDecoder } from './hpack/decoder.ts';
 import { type Field, FieldKind } from './hpack/field.ts';
+import type { H2Stream } from './stream.ts';
 
 const CONTENT_LENGTH = /^\d{1,15}$/;
 
@@ -32,6 +33,13 @@ export abstract class FieldCollector implements FieldSink {
     this.contentLength = '';
     this.bytes = 0;
     this.count = 0;
+  }
+
+  /** Collects a whole block. An error here is one of the connection: its table is no longer that of the peer. */
+  decode(decoder: HpackDecoder, block: Buffer, start: number, end: number): H2Error | undefined {
+    this.begin();
+    const broken = decoder.decode(block, start, end, this);
+    return broken === undefined ? undefined : h2Error('hpack', `${broken.detail} (${broken.section})`);
   }
 
   /** After an error the rest is decoded for the table's sake only. */
@@ -104,6 +112,13 @@ export function printable(name: string): string {
 
 /** Fields after the content: no pseudo-fields, nothing that would change what came before (RFC 9113 section 8.1). */
 export class TrailerFields extends FieldCollector {
+  /** What is wrong with them where they stand; `error`: with the frames that they came in. */
+  wrongAt(stream: H2Stream, endStream: boolean, error: H2Error | undefined): H2Error | undefined {
+    if (!endStream) return h2Error('trailers', 'a second head without END_STREAM');
+    if (stream.expectedBytes > 0) return h2Error('content-length', 'the content is shorter than content-length says');
+    return error ?? this.error;
+  }
+
   /** Fields that may not come after the content are left out, as HTTP/1 does (RFC 9110 section 6.5.1). */
   protected override append(field: Field): void {
     if (!FORBIDDEN_TRAILERS.has(field.lower)) super.append(field);

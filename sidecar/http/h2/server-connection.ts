@@ -168,10 +168,8 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
     const stream = session.streams.get(id);
     if (stream !== undefined) return this.onTrailerBlock(stream, endStream, block, start, end, error);
     if ((id & 1) === 0) return h2Error('stream-id', 'a client opened a stream with an even number');
-    const { fields } = this;
-    fields.begin();
-    const broken = session.decoder.decode(block, start, end, fields);
-    if (broken !== undefined) return h2Error('hpack', `${broken.detail} (${broken.section})`);
+    const broken = this.fields.decode(session.decoder, block, start, end);
+    if (broken !== undefined) return broken;
     if (id <= session.lastId) return session.onClosedStream(id, false);
     session.lastId = id;
     session.guard.onStream();
@@ -191,14 +189,11 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
     error: H2Error | undefined,
   ): H2Error | undefined {
     const { session, trailerFields } = this;
-    trailerFields.begin();
-    const broken = session.decoder.decode(block, start, end, trailerFields);
-    if (broken !== undefined) return h2Error('hpack', `${broken.detail} (${broken.section})`);
-    let wrong = error ?? trailerFields.error;
-    if (stream.remoteEnded) wrong = h2Error('half-closed-stream', 'HEADERS after END_STREAM');
-    else if (!endStream) wrong = h2Error('trailers', 'a second head without END_STREAM');
-    else if (stream.expectedBytes > 0)
-      wrong = h2Error('content-length', 'the content is shorter than content-length says');
+    const broken = trailerFields.decode(session.decoder, block, start, end);
+    if (broken !== undefined) return broken;
+    const wrong = stream.remoteEnded
+      ? h2Error('half-closed-stream', 'HEADERS after END_STREAM')
+      : trailerFields.wrongAt(stream, endStream, error);
     if (wrong !== undefined) return session.streamError(stream, wrong);
     stream.remoteEnded = true;
     stream.bytesReceived += end - start;
