@@ -1,14 +1,12 @@
 /** TrafficPolicies merged for one destination, per top-level field, by specificity. */
 import type { HTTPRoute, TrafficPolicy } from '@weft/policies/crds/kinds';
+import { type TrafficPolicyField, trafficPolicyFields } from '@weft/policies/crds/trafficpolicy';
 import type { Service } from '../index/core.ts';
 import { byAge, keyOf, objectKey } from '../index/objects.ts';
 import { type ClusterState, targetOwner } from '../index/state.ts';
 
-export const policyFields = ['retries', 'timeouts', 'circuitBreaker', 'loadBalancer'] as const;
-export type PolicyField = (typeof policyFields)[number];
-
 type Spec = TrafficPolicy['spec'];
-export type MergedPolicy = { readonly [Field in PolicyField]: Spec[Field] };
+export type MergedPolicy = { readonly [Field in TrafficPolicyField]?: Spec[Field] };
 
 /** What is called: a Service port, perhaps by a rule of a route. */
 export interface PolicyTarget {
@@ -29,7 +27,7 @@ interface Attached {
 export interface PolicyConflict {
   readonly loser: string;
   readonly winner: string;
-  readonly field: PolicyField;
+  readonly field: TrafficPolicyField;
 }
 
 const ruleLevel = 0;
@@ -81,19 +79,19 @@ const refIndex = (policy: TrafficPolicy, ref: Spec['targetRefs'][number]): strin
     : `${ref.kind}:${ref.name}`;
 
 export function mergedPolicy(state: ClusterState, clientNamespace: string, target: PolicyTarget): MergedPolicy {
-  const merged: { [Field in PolicyField]: Spec[Field] } = {
-    retries: undefined,
-    timeouts: undefined,
-    circuitBreaker: undefined,
-    loadBalancer: undefined,
-  };
-  for (const { policy } of attachedPolicies(state, clientNamespace, target)) {
-    merged.retries ??= policy.spec.retries;
-    merged.timeouts ??= policy.spec.timeouts;
-    merged.circuitBreaker ??= policy.spec.circuitBreaker;
-    merged.loadBalancer ??= policy.spec.loadBalancer;
-  }
+  const merged: { [Field in TrafficPolicyField]?: Spec[Field] } = {};
+  const attached = attachedPolicies(state, clientNamespace, target);
+  for (const field of trafficPolicyFields) takeFirst(merged, field, attached);
   return merged;
+}
+
+function takeFirst<Field extends TrafficPolicyField>(
+  merged: { [F in Field]?: Spec[F] },
+  field: Field,
+  attached: readonly Attached[],
+): void {
+  const first = attached.find(({ policy }) => policy.spec[field] !== undefined);
+  if (first !== undefined) merged[field] = first.policy.spec[field];
 }
 
 /** Where two policies set one field on one level: the younger one loses it. */
@@ -105,7 +103,7 @@ export function policyConflicts(
   const winners = new Map<string, string>();
   const conflicts: PolicyConflict[] = [];
   for (const { policy, consumer, level } of attachedPolicies(state, clientNamespace, target)) {
-    for (const field of policyFields) {
+    for (const field of trafficPolicyFields) {
       if (policy.spec[field] === undefined) continue;
       const place = `${consumer} ${level} ${field}`;
       const name = objectKey(policy.metadata);
