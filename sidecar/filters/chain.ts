@@ -16,7 +16,7 @@ import type { OverloadState } from '../overload/state.ts';
 import { type PathPolicy, pathPolicyOf } from '../route/path-policy.ts';
 import type { LogSinks } from '../telemetry/log/loggers.ts';
 import type { Recorder } from '../telemetry/record.ts';
-import type { RequestFilter } from './filter.ts';
+import { FilterChain, type RequestFilter } from './filter.ts';
 import { HeadersFilter } from './headers/filter.ts';
 import { OverloadFilter } from './overload/filter.ts';
 import { RbacFilter } from './rbac/filter.ts';
@@ -52,7 +52,7 @@ export type RouteOrigin =
 /** What all requests of one HTTP connection manager share. */
 export interface Chain {
   readonly deps: DispatchDeps;
-  readonly filters: readonly RequestFilter[];
+  readonly filters: FilterChain;
   readonly routes: RouteOrigin;
   readonly timeouts: Timeouts;
   readonly stats: RequestStats;
@@ -88,7 +88,7 @@ function createFilters(deps: DispatchDeps): RequestFilter[] {
 export function createDispatch(deps: DispatchDeps): Dispatch {
   const chain: Chain = {
     deps,
-    filters: createFilters(deps),
+    filters: new FilterChain(createFilters(deps)),
     routes: routeOrigin(deps.hcm),
     timeouts: new Timeouts(deps.clock),
     stats: new RequestStats(deps),

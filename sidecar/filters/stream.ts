@@ -12,10 +12,11 @@ import type { CompiledRoute, RouteTable } from '../route/table.ts';
 import { Attempt } from './attempt.ts';
 import type { Chain } from './chain.ts';
 import { RequestContext } from './context.ts';
-import { awaitDeadline, beginCall, capDeadline, limitTime, overdue } from './deadline.ts';
+import { overdue } from './deadline.ts';
 import { peerIsPending, pickHost } from './endpoint.ts';
 import { settlePath } from './entrance.ts';
 import { exchangeEnded, noBackend, noRoute } from './errors.ts';
+import type { LocalReply } from './filter.ts';
 import {
   attemptsInReply,
   attemptsInResponse,
@@ -24,19 +25,21 @@ import {
   rewriteRequest,
   rewriteResponse,
 } from './forward.ts';
+import { Passage, type PassageOwner } from './passage.ts';
 import { breakOff, explain, reply } from './reply.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
 import { RequestBody } from './retry/body.ts';
 import { defaultRetryPolicy } from './retry/policy.ts';
 import { Retries } from './retry/retries.ts';
 import { durationReached, requestIdle, streamIdle } from './timeout/errors.ts';
-import { TimeoutEntry, type TimeoutKind, type Timeouts, type TimeoutTarget } from './timeout/queue.ts';
+import type { TimeoutKind, Timeouts, TimeoutTarget } from './timeout/queue.ts';
+import { StreamTimeouts } from './timeout/stream-timeouts.ts';
 
 /**
  * One request from its head to its record: filters, route, cluster, attempts, response. Here is the one place that
  * turns an error into a status and a flag (`fail`).
  */
-export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWaiter, TimeoutTarget {
+export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWaiter, TimeoutTarget, PassageOwner {
   readonly chain: Chain;
   readonly context: RequestContext;
   readonly body: RequestBody;
@@ -45,10 +48,8 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   tunnel: boolean;
   /** The response was handed over completely, or the exchange was given up: nothing may be called on it any more. */
   over = false;
-  private readonly requestTimeout: TimeoutEntry;
-  private readonly idleTimeout: TimeoutEntry;
-  private duration: TimeoutEntry | undefined;
-  private idleTimeoutMs: number;
+  private readonly clocks: StreamTimeouts;
+  private readonly passage: Passage;
   private route: CompiledRoute | undefined = undefined;
   private routeCluster: WeightedCluster | undefined = undefined;
   private readonly retries: Retries;
@@ -61,48 +62,59 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   private unreturnedBytes = 0;
 
   constructor(chain: Chain, exchange: Downstream) {
-    const { clock, hcm } = chain.deps;
+    const { clock } = chain.deps;
     this.chain = chain;
     this.timeouts = chain.timeouts;
     this.context = new RequestContext(exchange, clock.nowMs(), clock.unixMs());
     this.body = new RequestBody(exchange);
     this.retries = new Retries(exchange.head.method, this.context.grpc, this.body, chain.deps);
     this.tunnel = exchange.head.protocol !== undefined;
-    this.requestTimeout = new TimeoutEntry(this, 'request');
-    this.idleTimeout = new TimeoutEntry(this, 'idle');
-    this.idleTimeoutMs = hcm.limits.streamIdleTimeoutMs;
-    this.duration = hcm.limits.streamDurationMsMax === 0 ? undefined : new TimeoutEntry(this, 'duration');
+    this.clocks = new StreamTimeouts(chain, this.context.call, this);
+    this.passage = new Passage(chain.filters, this.context, this);
   }
 
   start(): void {
     const { context } = this;
-    const { deps } = this.chain;
     context.exchange.receiver = this;
-    if (this.duration !== undefined) this.timeouts.arm(this.duration, deps.hcm.limits.streamDurationMsMax);
+    this.clocks.start();
     const misplaced = settlePath(context, this.chain.paths);
     if (misplaced !== undefined) {
       if ('location' in misplaced) this.answer(307, '', misplaced.location);
       else this.fail(misplaced);
       return;
     }
-    for (const filter of this.chain.filters) {
-      const error = filter.onRequest(context);
-      if (error !== undefined) {
-        this.fail(error);
-        return;
-      }
+    this.passage.start();
+  }
+
+  // Filters.
+
+  onHeld(): void {
+    // A client that goes silent meanwhile is not waited for either.
+    this.clocks.touch();
+  }
+
+  onRefused(verdict: ProxyError | LocalReply): void {
+    if (!('kind' in verdict)) {
+      this.fail(verdict);
+      return;
     }
-    const late = context.call && beginCall(this.chain, context.call, this.requestTimeout);
+    this.context.flag = verdict.flag;
+    this.context.detail = verdict.detail;
+    this.answer(verdict.status, verdict.body, undefined, verdict.headers);
+  }
+
+  // Route.
+
+  onAdmitted(): void {
+    const late = this.clocks.beginCall();
     if (late !== undefined) {
       this.fail(late);
       return;
     }
-    this.touch();
-    this.deadlineMs = context.startMs + deps.onDemandWaitMsMax;
-    resolveRoutes(this.chain, context, this.deadlineMs, this);
+    this.clocks.touch();
+    this.deadlineMs = this.chain.deps.clock.nowMs() + this.chain.deps.onDemandWaitMsMax;
+    resolveRoutes(this.chain, this.context, this.deadlineMs, this);
   }
-
-  // Route.
 
   onRoutes(table: RouteTable): void {
     if (this.over) return;
@@ -112,8 +124,13 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       this.fail(noRoute(`no route of ${context.authority} matches ${context.head.method} ${context.path}`));
       return;
     }
+    context.route = found.route.name;
+    this.passage.route(found);
+  }
+
+  onRouteAdmitted(found: CompiledRoute): void {
+    const { context } = this;
     const { route } = found;
-    context.route = route.name;
     switch (route.action.kind) {
       case 'direct':
         this.answer(route.action.status, route.action.body, undefined, route.responseHeaders);
@@ -155,25 +172,12 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     context.matchedCluster = cluster;
     this.retries.policy = action.retry;
     rewriteRequest(head, found, action, cluster);
-    if (action.timeoutMs > 0 && !this.tunnel) {
-      limitTime(this.chain, context.call, this.requestTimeout, action.timeoutMs);
-    }
-    capDeadline(this.chain, context.call, this.requestTimeout, action.grpcTimeoutMsMax ?? 0);
-    if (action.streamDurationMsMax !== undefined) this.limitDuration(action.streamDurationMsMax);
-    if (action.idleTimeoutMs > 0) {
-      this.idleTimeoutMs = action.idleTimeoutMs;
-      this.touch();
-    }
+    if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
+    this.clocks.capDeadline(action.grpcTimeoutMsMax ?? 0);
+    if (action.streamDurationMsMax !== undefined) this.clocks.limitDuration(action.streamDurationMsMax);
+    if (action.idleTimeoutMs > 0) this.clocks.limitIdle(action.idleTimeoutMs);
     context.clusterName = cluster.name;
     this.chain.deps.clusters.acquire(cluster.name, this.deadlineMs, this);
-  }
-
-  /** In the place of that of the listener. */
-  private limitDuration(durationMs: number): void {
-    this.duration?.disarm();
-    if (durationMs === 0) return;
-    this.duration ??= new TimeoutEntry(this, 'duration');
-    this.timeouts.arm(this.duration, durationMs);
   }
 
   // Attempts.
@@ -288,20 +292,20 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       rewriteResponse(head, this.route, this.routeCluster);
       attemptsInResponse(head, this.route, context.attempts);
     }
-    for (const filter of this.chain.filters) filter.onResponse?.(context, head);
+    for (const filter of this.chain.filters.onResponse) filter.onResponse(context, head);
     context.status = head.status;
     context.responseHeaders = head.headers;
     context.call?.onHead(head, end);
     this.responded = true;
     if (end) this.finishUpstream();
-    else this.touch();
+    else this.clocks.touch();
     context.exchange.respond(head, end);
   }
 
   onResponseData(attempt: Attempt, chunk: Buffer, end: boolean): void {
     if (this.over) return;
     if (end) this.finishUpstream();
-    else this.touch();
+    else this.clocks.touch();
     this.context.call?.responses.push(chunk);
     this.context.responseBodyBytes += chunk.length;
     const writable = this.context.exchange.write(chunk, end);
@@ -330,7 +334,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       this.context.exchange.consumed(chunk.length);
       return;
     }
-    this.touch();
+    this.clocks.touch();
     this.context.call?.requests.push(chunk);
     this.context.requestBodyBytes += chunk.length;
     if (end) this.chain.stats.requestEnded(this.context, this.chain.deps.clock);
@@ -355,12 +359,13 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const bytes = this.unreturnedBytes;
     this.unreturnedBytes = 0;
     if (bytes === 0 || this.over) return;
-    this.touch();
+    this.clocks.touch();
     this.attempt?.upstream?.consumed(bytes);
   }
 
   onDone(): void {
     this.stop(exchangeEnded);
+    for (const filter of this.chain.filters.onEnd) filter.onEnd(this.context);
     this.context.call?.finish(this.context);
     this.chain.stats.finish(this.context, this.chain.deps.clock.nowMs());
   }
@@ -373,7 +378,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       this.chain.deps.recorder.count('timeout.duration');
       this.fail(durationReached(this.body.ended));
     } else if (kind === 'request') {
-      const error = awaitDeadline(this.chain, this.context.call, this.requestTimeout);
+      const error = this.clocks.requestExpired();
       if (error === undefined) return;
       this.chain.deps.recorder.count('timeout.request');
       this.fail(error);
@@ -381,10 +386,6 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       this.chain.deps.recorder.count('timeout.idle');
       this.fail(this.body.ended || this.responded ? streamIdle : requestIdle);
     }
-  }
-
-  private touch(): void {
-    if (this.idleTimeoutMs > 0) this.timeouts.arm(this.idleTimeout, this.idleTimeoutMs);
   }
 
   /** The one place where an error becomes what the client and the record see. */
@@ -409,10 +410,10 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   /** The response is complete; a tunnel may still send. */
   private finishUpstream(): void {
-    this.requestTimeout.disarm();
+    this.clocks.endRequest();
     this.endRequest();
     if (this.tunnel) return;
-    this.idleTimeout.disarm();
+    this.clocks.endIdle();
     this.attempt = undefined;
     this.body.detach();
   }
@@ -428,9 +429,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   private stop(error: ProxyError): void {
     if (this.over) return;
     this.over = true;
-    this.requestTimeout.disarm();
-    this.idleTimeout.disarm();
-    this.duration?.disarm();
+    this.clocks.stop();
     this.cancelBackoff?.();
     this.endRequest();
     this.body.detach();
