@@ -11,6 +11,7 @@ import { redirectLocation } from '../route/rewrite.ts';
 import type { CompiledRoute, RouteTable } from '../route/table.ts';
 import { Attempt } from './attempt.ts';
 import type { Chain } from './chain.ts';
+import { StreamTimeouts } from './clocks.ts';
 import { RequestContext } from './context.ts';
 import { overdue } from './deadline.ts';
 import { peerIsPending, pickHost } from './endpoint.ts';
@@ -33,7 +34,6 @@ import { defaultRetryPolicy } from './retry/policy.ts';
 import { Retries } from './retry/retries.ts';
 import { durationReached, requestIdle, streamIdle } from './timeout/errors.ts';
 import type { TimeoutKind, Timeouts, TimeoutTarget } from './timeout/queue.ts';
-import { StreamTimeouts } from './timeout/stream-timeouts.ts';
 
 /**
  * One request from its head to its record: filters, route, cluster, attempts, response. Here is the one place that

@@ -1,8 +1,8 @@
-import type { ProxyError } from '../../http/errors.ts';
-import type { Chain } from '../chain.ts';
-import { awaitDeadline, beginCall, capDeadline, limitTime } from '../deadline.ts';
-import type { GrpcCall } from '../grpc/call.ts';
-import { TimeoutEntry, type TimeoutTarget } from './queue.ts';
+import type { ProxyError } from '../http/errors.ts';
+import type { Chain } from './chain.ts';
+import { awaitDeadline, beginCall, capDeadline, limitTime } from './deadline.ts';
+import type { GrpcCall } from './grpc/call.ts';
+import { TimeoutEntry, type TimeoutTarget } from './timeout/queue.ts';
 
 /** The clocks of one request: its time as a whole, how long nothing may happen, and how long its stream may live. */
 export class StreamTimeouts {
