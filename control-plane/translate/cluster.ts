@@ -2,8 +2,10 @@ import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import type { Mesh } from '@weft/policies/crds/kinds';
 import { type Cluster, type ClusterLimits, defaultClusterLimits } from '@weft/policies/model/cluster';
 import { keyOf } from '../index/objects.ts';
+import { connectionsOf } from './connections.ts';
 import type { TranslateContext } from './context.ts';
 import { type INBOUND, outboundName, PASSTHROUGH, type ServicePortRef } from './names.ts';
+import { outlierOf } from './outlier.ts';
 import { type MergedPolicy, mergedPolicy } from './policy.ts';
 import { servicePortProtocol } from './ports.ts';
 
@@ -28,13 +30,13 @@ export function translateCluster(
     discovery: { kind: 'eds', serviceName: name },
     connectTimeoutMs: durationOr(policy.timeouts?.connect, connectTimeoutMs),
     idleTimeoutMs: durationOr(policy.timeouts?.idle, idleTimeoutMs),
-    requestsPerConnectionMax: 0,
+    requestsPerConnectionMax: policy.connections?.maxRequestsPerConnection ?? 0,
     balancer: balancerOf(policy),
     // Who calls a port of HTTP by HTTP/2 knows that its server speaks it.
-    protocol: protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'downstream',
+    ...connectionsOf(policy, protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'downstream'),
     limits: limitsOf(policy, context.state.mesh),
     errorRate: errorRateOf(policy),
-    outlier: undefined,
+    outlier: outlierOf(policy),
     healthyPanicPercent: 0,
     tls: undefined,
     meshTls: true,

@@ -37,7 +37,7 @@ const isObject = (value: unknown): value is Json => typeof value === 'object' &&
 
 /** Changes one place, the first of each list on the way; undefined takes the field away. */
 function withField(template: unknown, path: string, value: unknown): unknown {
-  const [, name, list, rest] = /^([A-Za-z]+)(\[\]|\{\})?\.?(.*)$/.exec(path) ?? [];
+  const [, name, list, rest] = /^([A-Za-z][A-Za-z0-9]*)(\[\]|\{\})?\.?(.*)$/.exec(path) ?? [];
   assert.ok(name !== undefined && rest !== undefined, path);
   const object = isObject(template) ? template : {};
   const at = object[name];

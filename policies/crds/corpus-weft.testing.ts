@@ -2,6 +2,7 @@
 
 import { objectOf, right, type Sample, wrong } from './corpus.testing.ts';
 import { authorizationSamples } from './corpus-authorization.testing.ts';
+import { healthSamples } from './corpus-health.testing.ts';
 
 const target = { kind: 'Service', name: 'cart' };
 const policy = (spec: object) => ({ targetRefs: [target], ...spec });
@@ -326,4 +327,10 @@ const traffic: readonly Sample[] = [
   ),
 ];
 
-export const weftSamples: readonly Sample[] = [...mesh, ...targets, ...traffic, ...authorizationSamples];
+export const weftSamples: readonly Sample[] = [
+  ...mesh,
+  ...targets,
+  ...traffic,
+  ...healthSamples,
+  ...authorizationSamples,
+];

@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { withRules } from './schema.ts';
 import { targetRefs } from './targetref.ts';
 import { circuitBreaker } from './traffic/circuit-breaker.ts';
+import { connections } from './traffic/connections.ts';
 import { loadBalancer } from './traffic/load-balancer.ts';
+import { outlierDetection } from './traffic/outlier-detection.ts';
 import { retries } from './traffic/retries.ts';
 import { noLongerThan, timeouts } from './traffic/timeouts.ts';
 
@@ -13,6 +15,8 @@ const settings = {
   timeouts: timeouts.optional().describe('How long things may take.'),
   circuitBreaker: circuitBreaker.optional().describe('When to stop calling a destination that fails or is full.'),
   loadBalancer: loadBalancer.optional().describe('How an endpoint is picked.'),
+  outlierDetection: outlierDetection.optional().describe('When to leave out an endpoint that does worse than others.'),
+  connections: connections.optional().describe('What is spoken, and how connections are kept.'),
 };
 
 export type TrafficPolicyField = keyof typeof settings;

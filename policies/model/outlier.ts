@@ -31,6 +31,20 @@ export interface OutlierDetection {
     readonly enforcedPercent: number;
     readonly localEnforcedPercent: number;
   };
+  /** Not of Envoy's API. */
+  readonly latency?: LatencyOutliers;
+}
+
+/** An endpoint is an outlier whose time to the head of a response is more than `factor` times its peers'. */
+export interface LatencyOutliers {
+  readonly factor: number;
+  /** Of an endpoint's answers in an interval; its peers' is the median of theirs. */
+  readonly percentile: number;
+  /** Slower by at least this, whatever the factor. */
+  readonly differenceMsMin: number;
+  readonly hostsMin: number;
+  readonly requestsMin: number;
+  readonly enforcedPercent: number;
 }
 
 /** So many in a row eject, in that share of cases. */

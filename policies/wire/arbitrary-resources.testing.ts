@@ -5,7 +5,7 @@ import type { Cluster, Endpoint, EndpointAssignment } from '../model/cluster.ts'
 import type { HttpEdge } from '../model/edge.ts';
 import type { Http2Options } from '../model/http2-options.ts';
 import type { FilterChain, HttpConnectionManager, Listener } from '../model/listener.ts';
-import type { OutlierDetection } from '../model/outlier.ts';
+import type { LatencyOutliers, OutlierDetection } from '../model/outlier.ts';
 import type { ForwardAction, Route, RouteConfiguration } from '../model/route.ts';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
 import { defaultUpstreamConnections, type UpstreamConnections } from '../model/upstream-connections.ts';
@@ -327,7 +327,15 @@ const enforced = {
   enforcedPercent: fc.integer({ min: 0, max: 100 }),
   localEnforcedPercent: fc.integer({ min: 0, max: 100 }),
 };
-const outlier: fc.Arbitrary<OutlierDetection> = fc.record({
+const latencyOutliers: fc.Arbitrary<LatencyOutliers> = fc.record({
+  factor: fc.integer({ min: 110, max: 10_000 }).map((n) => n / 100),
+  percentile: fc.integer({ min: 1, max: 99 }),
+  differenceMsMin: ms,
+  hostsMin: count,
+  requestsMin: count,
+  enforcedPercent: fc.integer({ min: 0, max: 100 }),
+});
+const envoyOutlier: fc.Arbitrary<OutlierDetection> = fc.record({
   intervalMs: positiveMs,
   baseEjectionTimeMs: positiveMs,
   ejectionTimeMsMax: positiveMs,
@@ -339,6 +347,9 @@ const outlier: fc.Arbitrary<OutlierDetection> = fc.record({
   successRate: fc.record({ ...enforced, deviations: fc.integer({ min: 0, max: 5_000 }).map((n) => n / 1_000) }),
   failurePercentage: fc.record({ ...enforced, thresholdPercent: fc.integer({ min: 0, max: 100 }) }),
 });
+const outlier: fc.Arbitrary<OutlierDetection> = fc
+  .tuple(envoyOutlier, optional(latencyOutliers))
+  .map(([of, latency]) => (latency === undefined ? of : { ...of, latency }));
 
 const endpoint: fc.Arbitrary<Endpoint> = fc.record({
   address: socketAddress,

@@ -24,7 +24,7 @@ import {
 } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { checkHttp1Options } from './http-connection-manager-decode.ts';
 import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
-import { decodeOutlier } from './outlier.ts';
+import { decodeLatencyOutliers, decodeOutlier } from './outlier.ts';
 import { decodeUpstreamSocket } from './tls-decode.ts';
 import { DURATION_MS_MAX, decodeDuration, decodeHostAddress, type StructReader, weftMetadata } from './values.ts';
 
@@ -38,6 +38,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   if (message.name === '') at.field('name').fail('is required', undefined);
   const settings = weftMetadata(message.metadata, at);
   const errorRate = decodeErrorRate(settings.object('error_rate'));
+  const outlier = decodeOutlierDetection(message, settings, at.field('outlier_detection'));
   const service = decodeService(settings.object('service'));
   settings.end();
   const http = decodeHttpOptions(message, at);
@@ -50,7 +51,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
     balancer: decodeBalancer(message, at),
     limits: decodeLimits(message.circuitBreakers, at.field('circuit_breakers').field('thresholds')),
     errorRate,
-    outlier: decodeOutlierDetection(message, at.field('outlier_detection')),
+    outlier,
     healthyPanicPercent: decodePanic(message, at),
     tls: http.protocol === 'negotiated' ? decodeNegotiated(tls, at) : tls,
     meshTls: decodeMeshTls(message, at.field('transport_socket_matches')),
@@ -60,13 +61,19 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
 
 function decodeOutlierDetection(
   { outlierDetection, clusterDiscoveryType: type }: ClusterMessage,
+  settings: StructReader,
   at: At,
 ): Cluster['outlier'] {
-  if (outlierDetection === undefined) return undefined;
+  const latency = settings.object('outlier_latency');
+  if (outlierDetection === undefined) {
+    if (latency !== undefined) settings.place('outlier_latency').fail('outlier_detection is not set', undefined);
+    return undefined;
+  }
   if (type.case === 'type' && type.value === Discovery.ORIGINAL_DST) {
     return at.fail('is not for ORIGINAL_DST: the connection names its one endpoint', undefined);
   }
-  return decodeOutlier(outlierDetection, at);
+  const outlier = decodeOutlier(outlierDetection, at);
+  return latency === undefined ? outlier : { ...outlier, latency: decodeLatencyOutliers(latency) };
 }
 
 function decodePanic({ commonLbConfig }: ClusterMessage, at: At): number {

@@ -15,7 +15,7 @@ import {
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { encodeHttp1Options } from './http-connection-manager-encode.ts';
 import { encodeHttp2Options } from './http2-options.ts';
-import { encodeOutlier } from './outlier.ts';
+import { encodeLatencyOutliers, encodeOutlier } from './outlier.ts';
 import { adsSource, encodeRawBuffer, encodeUpstreamTls } from './tls-encode.ts';
 import { encodeDuration, encodeMetadata, WEFT_METADATA } from './values.ts';
 
@@ -201,7 +201,7 @@ const encodeMeshTls = ({ protocol }: Cluster): MessageInitShape<typeof Cluster_T
   { name: 'plaintext', match: {}, transportSocket: encodeRawBuffer() },
 ];
 
-function encodeSettings({ errorRate, service }: Cluster): JsonObject {
+function encodeSettings({ errorRate, outlier, service }: Cluster): JsonObject {
   return {
     ...(errorRate === undefined
       ? {}
@@ -213,6 +213,7 @@ function encodeSettings({ errorRate, service }: Cluster): JsonObject {
             open_ms: errorRate.openMs,
           },
         }),
+    ...(outlier?.latency === undefined ? {} : { outlier_latency: encodeLatencyOutliers(outlier.latency) }),
     ...(service === undefined ? {} : { service: { namespace: service.namespace, name: service.name } }),
   };
 }

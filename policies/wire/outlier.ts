@@ -1,15 +1,16 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Consecutive, OutlierDetection } from '../model/outlier.ts';
+import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
+import type { Consecutive, LatencyOutliers, OutlierDetection } from '../model/outlier.ts';
 import { defaultOutlierDetection as defaults } from '../model/outlier.ts';
 import type { At } from './decoding.ts';
 import type {
   OutlierDetectionSchema,
   OutlierDetection as OutlierMessage,
 } from './gen/envoy/config/cluster/v3/outlier_detection_pb.ts';
-import { decodeDuration, encodeDuration } from './values.ts';
+import { DURATION_MS_MAX, decodeDuration, encodeDuration, type StructReader } from './values.ts';
 
 /** success_rate_stdev_factor is in thousandths. */
 const STDEV_SCALE = 1_000;
+const UINT32_MAX = 4_294_967_295;
 
 export const encodeOutlier = (outlier: OutlierDetection): MessageInitShape<typeof OutlierDetectionSchema> => ({
   interval: encodeDuration(outlier.intervalMs),
@@ -111,4 +112,27 @@ function decodeConsecutive(
       'enforcing_consecutive_local_origin_failure',
     ),
   };
+}
+
+/** Envoy has no message for it: it stands in the cluster's metadata. */
+export const encodeLatencyOutliers = (latency: LatencyOutliers): JsonObject => ({
+  factor: latency.factor,
+  percentile: latency.percentile,
+  difference_ms_min: latency.differenceMsMin,
+  hosts_min: latency.hostsMin,
+  requests_min: latency.requestsMin,
+  enforced_percent: latency.enforcedPercent,
+});
+
+export function decodeLatencyOutliers(reader: StructReader): LatencyOutliers {
+  const latency = {
+    factor: reader.number('factor', 1, 1_000),
+    percentile: reader.number('percentile', 0, 100),
+    differenceMsMin: reader.number('difference_ms_min', 0, DURATION_MS_MAX),
+    hostsMin: reader.number('hosts_min', 0, UINT32_MAX),
+    requestsMin: reader.number('requests_min', 0, UINT32_MAX),
+    enforcedPercent: reader.number('enforced_percent', 0, 100),
+  };
+  reader.end();
+  return latency;
 }

@@ -34,13 +34,13 @@ export class Host {
     this.weight = endpoint.weight;
   }
 
-  /** What an attempt came to: a status, or what there was instead. */
-  report(code: number): void {
+  /** What an attempt came to: a status, or what there was instead, and how long that took; negative: not known. */
+  report(code: number, tookMs = -1): void {
     if (code > 0 && code < 500) this.successes++;
     else this.errors++;
     if (code === TIMED_OUT) this.timeouts++;
     else if (code === CONNECT_FAILED) this.connectFailures++;
-    this.outlier?.report(code);
+    this.outlier?.report(code, tookMs);
   }
 
   forEachPool(visit: (pool: HttpPool) => void): void {

@@ -54,6 +54,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   private settled = false;
   private responseEnded = false;
   private discardedBytes = 0;
+  /** Only where somebody compares how long endpoints take; 0: not. */
+  private openedMs = 0;
 
   constructor(
     stream: RequestStream,
@@ -90,6 +92,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     if (call !== undefined) call.passDeadline(head, this.stream.chain.deps.clock.nowMs());
     const upstream = connection.open(head, exchange.endOfRequest, this, this.version);
     this.upstream = upstream;
+    if (this.host.outlier?.latency !== undefined) this.openedMs = this.stream.chain.deps.clock.nowMs();
     // It may have been reset before it returned.
     if (this.state === 'open' && !exchange.endOfRequest) this.stream.body.attach(upstream);
   }
@@ -193,7 +196,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     if (this.state === 'closed') return;
     const { state, upstream } = this;
     // The whole time of the request ran out while this endpoint had it.
-    if (error.flag === 'UT' && state === 'open' && !this.settled) this.host.report(TIMED_OUT);
+    if (error.flag === 'UT' && state === 'open' && !this.settled) this.host.report(TIMED_OUT, this.tookMs());
     this.settle('abandoned');
     this.close();
     if (state === 'waiting') this.pool.cancel(this);
@@ -220,8 +223,12 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   private settle(outcome: 'success' | 'failure' | 'abandoned', code = 200): void {
     if (this.settled) return;
     this.settled = true;
-    if (outcome !== 'abandoned') this.host.report(code);
+    if (outcome !== 'abandoned') this.host.report(code, code === RESET ? -1 : this.tookMs());
     if (this.ticket !== undefined) this.breaker?.settle(this.ticket, outcome);
+  }
+
+  private tookMs(): number {
+    return this.openedMs === 0 ? -1 : this.stream.chain.deps.clock.nowMs() - this.openedMs;
   }
 
   private close(): void {

@@ -1,8 +1,9 @@
 import type { Prng } from '@weft/policies/kit/prng';
 import type { OutlierDetection } from '@weft/policies/model/outlier';
+import { latencyOutliers, type Timed } from './latency.ts';
 import { HostMonitor, type Window } from './monitor.ts';
 
-/** Why an endpoint was left out, as Envoy's counters name it. */
+/** Why an endpoint was left out, as Envoy's counters name it; `latency` is Weft's own. */
 export type EjectionCause =
   | 'consecutive_5xx'
   | 'consecutive_gateway_failure'
@@ -10,7 +11,8 @@ export type EjectionCause =
   | 'success_rate'
   | 'local_origin_success_rate'
   | 'failure_percentage'
-  | 'local_origin_failure_percentage';
+  | 'local_origin_failure_percentage'
+  | 'latency';
 
 export interface OutlierCounters {
   ejectionsTotal: number;
@@ -19,6 +21,8 @@ export interface OutlierCounters {
   /** Ejections that were found and, by their enforcing percentage, not made. */
   notEnforced: number;
   readonly byCause: Map<EjectionCause, number>;
+  /** Outliers that were found, whether they were left out or not. */
+  readonly detectedByCause: Map<EjectionCause, number>;
 }
 
 /**
@@ -27,7 +31,13 @@ export interface OutlierCounters {
  */
 export class OutlierDetector {
   readonly settings: OutlierDetection;
-  readonly counters: OutlierCounters = { ejectionsTotal: 0, overflow: 0, notEnforced: 0, byCause: new Map() };
+  readonly counters: OutlierCounters = {
+    ejectionsTotal: 0,
+    overflow: 0,
+    notEnforced: 0,
+    byCause: new Map(),
+    detectedByCause: new Map(),
+  };
   private readonly monitors = new Set<HostMonitor>();
   private readonly prng: Prng;
   private readonly nowMs: () => number;
@@ -59,6 +69,14 @@ export class OutlierDetector {
   /** A limit on failures in a row was reached. */
   onConsecutive(monitor: HostMonitor, cause: EjectionCause, enforcedPercent: number): void {
     if (!monitor.ejected && this.monitors.has(monitor) && this.eject(monitor, cause, enforcedPercent)) this.onChange();
+  }
+
+  /** For who knows better that an endpoint is well, as a health check that it passed. */
+  bringBackNow(monitor: HostMonitor): void {
+    if (!monitor.ejected || !this.monitors.has(monitor)) return;
+    monitor.comeBack();
+    this.ejected--;
+    this.onChange();
   }
 
   /** To be called every `intervalMs`. */
@@ -94,6 +112,7 @@ export class OutlierDetector {
     ) {
       changed = true;
     }
+    if (this.compareLatency()) changed = true;
     for (const monitor of this.monitors) monitor.startWindow();
     if (changed) this.onChange();
   }
@@ -150,9 +169,27 @@ export class OutlierDetector {
     return changed;
   }
 
+  private compareLatency(): boolean {
+    const { latency } = this.settings;
+    if (latency === undefined) return false;
+    const timed: Timed<HostMonitor>[] = [];
+    for (const monitor of this.monitors) {
+      const { latency: window } = monitor;
+      if (monitor.ejected || window === undefined || window.total < Math.max(1, latency.requestsMin)) continue;
+      timed.push({ of: monitor, ms: window.percentile(latency.percentile) });
+    }
+    let changed = false;
+    for (const monitor of latencyOutliers(timed, latency)) {
+      if (this.eject(monitor, 'latency', latency.enforcedPercent)) changed = true;
+    }
+    return changed;
+  }
+
   private eject(monitor: HostMonitor, cause: EjectionCause, enforcedPercent: number): boolean {
     const { ejectionPercentMax, alwaysEjectOne, ejectionTimeJitterMs, baseEjectionTimeMs, ejectionTimeMsMax } =
       this.settings;
+    const { byCause, detectedByCause } = this.counters;
+    detectedByCause.set(cause, (detectedByCause.get(cause) ?? 0) + 1);
     const share = (100 * (this.ejected + 1)) / this.monitors.size;
     if (share > ejectionPercentMax && !(alwaysEjectOne && this.ejected === 0)) {
       this.counters.overflow++;
@@ -164,7 +201,7 @@ export class OutlierDetector {
     }
     this.ejected++;
     this.counters.ejectionsTotal++;
-    this.counters.byCause.set(cause, (this.counters.byCause.get(cause) ?? 0) + 1);
+    byCause.set(cause, (byCause.get(cause) ?? 0) + 1);
     monitor.ejected = true;
     monitor.ejectedAtMs = this.nowMs();
     monitor.jitterMs = ejectionTimeJitterMs === 0 ? 0 : this.prng.next() * ejectionTimeJitterMs;

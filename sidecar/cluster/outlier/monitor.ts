@@ -1,4 +1,5 @@
 import type { OutlierDetector } from './detector.ts';
+import { LatencyWindow } from './latency.ts';
 
 /** What an attempt came to where no status says it. */
 export const CONNECT_FAILED = -1;
@@ -29,6 +30,8 @@ export class HostMonitor {
   localSuccessRate = -1;
   readonly external: Window = { total: 0, successes: 0 };
   readonly local: Window = { total: 0, successes: 0 };
+  /** Where endpoints are compared by how long they take. */
+  readonly latency: LatencyWindow | undefined;
   private serverErrors = 0;
   private gatewayErrors = 0;
   private localErrors = 0;
@@ -36,10 +39,12 @@ export class HostMonitor {
 
   constructor(detector: OutlierDetector) {
     this.detector = detector;
+    this.latency = detector.settings.latency === undefined ? undefined : new LatencyWindow();
   }
 
-  /** A status, or one of CONNECT_FAILED, RESET and TIMED_OUT. */
-  report(code: number): void {
+  /** `code`: a status, or one of CONNECT_FAILED, RESET and TIMED_OUT. `tookMs`: until then; negative: not known. */
+  report(code: number, tookMs = -1): void {
+    if (tookMs >= 0) this.latency?.add(tookMs);
     const { splitLocalErrors, consecutive } = this.detector.settings;
     if (splitLocalErrors) {
       this.local.total++;
@@ -74,6 +79,7 @@ export class HostMonitor {
     this.external.successes = 0;
     this.local.total = 0;
     this.local.successes = 0;
+    this.latency?.clear();
   }
 
   private answer(status: number): void {
