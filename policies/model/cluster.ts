@@ -1,5 +1,6 @@
 import type { SpiffeId } from '../identity/spiffe-id.ts';
 import type { SocketAddress } from './address.ts';
+import type { TcpFault } from './fault.ts';
 import type { OutlierDetection } from './outlier.ts';
 import type { UpstreamTls } from './tls.ts';
 import type { UpstreamConnections } from './upstream-connections.ts';
@@ -42,6 +43,8 @@ export interface Cluster {
   readonly tls: UpstreamTls | undefined;
   /** Mesh TLS to endpoints that take it (`weft.dev/tls: mtls`), plaintext to others. */
   readonly meshTls: boolean;
+  /** Of connections of opaque bytes; from `filter_metadata["weft.dev"]`. */
+  readonly fault?: TcpFault;
   /** Names for labels; from `filter_metadata["weft.dev"]`. */
   readonly service: { readonly namespace: string; readonly name: string } | undefined;
 }

@@ -2,8 +2,10 @@ import type { AccessLog } from './access-log.ts';
 import type { AppProtocol, CidrRange, SocketAddress } from './address.ts';
 import type { Rbac } from './authorization.ts';
 import type { HttpEdge } from './edge.ts';
+import type { HttpFault } from './fault.ts';
 import { defaultHttp2Options, type Http2Options } from './http2-options.ts';
 import type { RouteConfiguration } from './route.ts';
+import type { SessionPersistence } from './session.ts';
 import type { DownstreamTls } from './tls.ts';
 
 export type Direction = 'inbound' | 'outbound';
@@ -144,6 +146,11 @@ export const defaultHttpLimits: HttpLimits = {
 
 export type HttpFilter =
   | { readonly kind: 'rbac'; readonly name: string; readonly rbac: Rbac }
+  /** Its policies are those of the routes. */
+  | { readonly kind: 'cors'; readonly name: string }
+  /** For routes that set none themselves. */
+  | { readonly kind: 'fault'; readonly name: string; readonly fault: HttpFault }
+  | { readonly kind: 'session'; readonly name: string; readonly session: SessionPersistence | undefined }
   | { readonly kind: 'router' };
 
 export interface TcpProxy {

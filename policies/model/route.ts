@@ -1,4 +1,6 @@
 import type { HeaderMatch, QueryParameterMatch } from './match.ts';
+import type { Mirror, MirrorDiff } from './mirror.ts';
+import type { RouteFilter } from './route-filter.ts';
 
 export interface RouteConfiguration {
   readonly name: string;
@@ -22,6 +24,8 @@ export interface Route {
   readonly action: ForwardAction | RedirectAction | DirectResponseAction;
   readonly requestHeaders: HeaderMutation;
   readonly responseHeaders: HeaderMutation;
+  /** By name of the filter; absent: none sets anything. */
+  readonly filters?: readonly RouteFilter[];
 }
 
 export interface RouteMatch {
@@ -66,6 +70,9 @@ export interface ForwardAction {
   /** The longest that a client may ask for by `grpc-timeout`; 0 or absent: as long as it likes. */
   readonly grpcTimeoutMsMax?: number;
   readonly pathRewrite: PathRewrite | undefined;
+  readonly mirrors?: readonly Mirror[];
+  /** Of all mirrors, those of clusters too. */
+  readonly mirrorDiff?: MirrorDiff;
 }
 
 export type PathRewrite =
@@ -78,6 +85,8 @@ export interface WeightedCluster {
   readonly weight: number;
   readonly requestHeaders: HeaderMutation;
   readonly responseHeaders: HeaderMutation;
+  /** Of the requests that go to this cluster, beside those of the route. Envoy has none. */
+  readonly mirrors?: readonly Mirror[];
 }
 
 export interface RedirectAction {

@@ -9,6 +9,7 @@ import type { LatencyOutliers, OutlierDetection } from '../model/outlier.ts';
 import type { ForwardAction, Route, RouteConfiguration } from '../model/route.ts';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
 import { defaultUpstreamConnections, type UpstreamConnections } from '../model/upstream-connections.ts';
+import { mirrorDiff, mirrors, routeFilters, tcpFault, trafficFilter } from './arbitrary-route-filters.testing.ts';
 import {
   alpn,
   cidr,
@@ -51,6 +52,14 @@ const forward: fc.Arbitrary<ForwardAction> = fc
         }),
         { minLength: 1, maxLength: 3 },
       )
+      .chain((clusters) =>
+        fc
+          .tuple(fc.nat({ max: clusters.length - 1 }), optional(mirrors))
+          // What is of one of several clusters needs several, or a weight that says so.
+          .map(([place, some]) =>
+            clusters.map((one, i) => (i === place && some !== undefined ? { ...one, mirrors: some } : one)),
+          ),
+      )
       .filter((clusters) => clusters.some(({ weight }) => weight > 0)),
     timeoutMs: ms,
     idleTimeoutMs: ms,
@@ -82,6 +91,8 @@ const forward: fc.Arbitrary<ForwardAction> = fc
         appendForwardedHost: fc.constant(true as const),
         streamDurationMsMax: ms,
         grpcTimeoutMsMax: ms,
+        mirrors,
+        mirrorDiff,
       },
       { requiredKeys: [] },
     ),
@@ -93,7 +104,7 @@ const forward: fc.Arbitrary<ForwardAction> = fc
     hostRewrite: 'hostRewriteHeader' in more ? undefined : all.hostRewrite,
   }));
 
-const route: fc.Arbitrary<Route> = fc.record({
+const plainRoute: fc.Arbitrary<Route> = fc.record({
   name: text,
   match: fc.record({
     path: fc.oneof(
@@ -124,6 +135,10 @@ const route: fc.Arbitrary<Route> = fc.record({
   requestHeaders: mutation,
   responseHeaders: mutation,
 });
+
+const route: fc.Arbitrary<Route> = fc
+  .tuple(plainRoute, routeFilters)
+  .map(([one, filters]) => (filters.length === 0 ? one : { ...one, filters }));
 
 const attemptCount = fc.constantFrom(
   undefined,
@@ -242,7 +257,7 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
     fc.record({ kind: fc.constant('rds' as const), name }),
   ),
   filters: fc
-    .array(fc.record({ kind: fc.constant('rbac' as const), name, rbac }), { maxLength: 2 })
+    .array(fc.oneof(fc.record({ kind: fc.constant('rbac' as const), name, rbac }), trafficFilter), { maxLength: 2 })
     .map((filters) => [...filters, { kind: 'router' as const }]),
   limits: fc.record({
     requestLineBytesMax: fc.constant(0),
@@ -416,6 +431,7 @@ const cluster: fc.Arbitrary<Cluster> = fc
     service: optional(fc.record({ namespace: text, name: text })),
   })
   // Nothing is balanced where the connection names its endpoint; TLS of the cluster's own leaves no room for mesh TLS.
+  .chain((all) => optional(tcpFault).map((fault) => (fault === undefined ? all : { ...all, fault })))
   .map((all) => ({
     ...all,
     balancer: all.discovery.kind === 'original-dst' ? ('least-request' as const) : all.balancer,

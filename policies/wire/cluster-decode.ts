@@ -9,6 +9,7 @@ import {
 import { HTTP_OPTIONS, MESH_TLS_NAME } from './cluster-encode.ts';
 import type { At } from './decoding.ts';
 import { decodeEndpoints } from './endpoints.ts';
+import { readTcpFault } from './fault.ts';
 import type { CircuitBreakers } from './gen/envoy/config/cluster/v3/circuit_breaker_pb.ts';
 import {
   type Cluster as ClusterMessage,
@@ -40,6 +41,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   const errorRate = decodeErrorRate(settings.object('error_rate'));
   const outlier = decodeOutlierDetection(message, settings, at.field('outlier_detection'));
   const service = decodeService(settings.object('service'));
+  const fault = readTcpFault(settings.object('fault'));
   settings.end();
   const http = decodeHttpOptions(message, at);
   const tls = decodeUpstreamSocket(message.transportSocket, at.field('transport_socket'));
@@ -56,6 +58,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
     tls: http.protocol === 'negotiated' ? decodeNegotiated(tls, at) : tls,
     meshTls: decodeMeshTls(message, at.field('transport_socket_matches')),
     service,
+    ...(fault === undefined ? {} : { fault }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Cluster, ClusterLimits } from '../model/cluster.ts';
 import { IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '../model/tls.ts';
 import { defaultUpstreamConnections } from '../model/upstream-connections.ts';
 import { encodeEndpoints, MESH_TLS_MATCH } from './endpoints.ts';
+import { tcpFaultSetting } from './fault.ts';
 import type { CircuitBreakersSchema } from './gen/envoy/config/cluster/v3/circuit_breaker_pb.ts';
 import {
   type Cluster_TransportSocketMatchSchema,
@@ -201,8 +202,9 @@ const encodeMeshTls = ({ protocol }: Cluster): MessageInitShape<typeof Cluster_T
   { name: 'plaintext', match: {}, transportSocket: encodeRawBuffer() },
 ];
 
-function encodeSettings({ errorRate, outlier, service }: Cluster): JsonObject {
+function encodeSettings({ errorRate, outlier, service, fault }: Cluster): JsonObject {
   return {
+    ...(fault === undefined ? {} : { fault: tcpFaultSetting(fault) }),
     ...(errorRate === undefined
       ? {}
       : {

@@ -97,13 +97,13 @@ const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Codecs trust what configuration lets them write: here is where a line end in it would become another field. */
-function decodeFieldName(name: string, at: At): string {
+export function decodeFieldName(name: string, at: At): string {
   if (!FIELD_NAME.test(name)) return at.fail('is not the name of a header', name);
   if (OF_THE_CODEC.has(name.toLowerCase())) return at.fail(`"${name}" is set by the proxy itself`, name);
   return name;
 }
 
-function decodeFieldValue(value: string, at: At): string {
+export function decodeFieldValue(value: string, at: At): string {
   if (FIELD_VALUE.test(value)) return value;
   return at.fail('has a character that may not be in the value of a header (RFC 9110 section 5.5)', value);
 }

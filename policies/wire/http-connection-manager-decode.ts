@@ -4,9 +4,13 @@ import { decodeAccessLog } from './access-log-decode.ts';
 import { decodeRbac } from './authorization.ts';
 import type { At } from './decoding.ts';
 import { decodeEdge } from './edge.ts';
+import { decodeHttpFault } from './fault.ts';
 import type { Http1ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
+import { CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
+import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
+import { StatefulSessionSchema } from './gen/envoy/extensions/filters/http/stateful_session/v3/stateful_session_pb.ts';
 import {
   HttpConnectionManager_CodecType as CodecType,
   type HttpFilter as HttpFilterMessage,
@@ -15,6 +19,7 @@ import {
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
 import { decodeRouteConfiguration } from './route-decode.ts';
+import { decodeSession } from './session.ts';
 import { decodeDuration, decodeUriText } from './values.ts';
 
 const codecs = new Map<CodecType, HttpConnectionManager['codec']>([
@@ -90,6 +95,12 @@ function decodeHttpFilters(messages: readonly HttpFilterMessage[], at: At): read
     const config = at.decoding.unpack(configType.value);
     if (isMessage(config, RBACSchema)) {
       filters.push({ kind: 'rbac', name, rbac: decodeRbac(config.rules, here.field('typed_config').field('rules')) });
+    } else if (isMessage(config, CorsSchema)) {
+      filters.push({ kind: 'cors', name });
+    } else if (isMessage(config, HTTPFaultSchema)) {
+      filters.push({ kind: 'fault', name, fault: decodeHttpFault(config, here.field('typed_config')) });
+    } else if (isMessage(config, StatefulSessionSchema)) {
+      filters.push({ kind: 'session', name, session: decodeSession(config, 0, here.field('typed_config')) });
     } else if (isMessage(config, RouterSchema)) {
       if (i !== messages.length - 1) here.fail('the router has to be the last filter', undefined);
       filters.push({ kind: 'router' });

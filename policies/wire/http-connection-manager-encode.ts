@@ -4,9 +4,13 @@ import type { HttpConnectionManager, HttpFilter } from '../model/listener.ts';
 import { encodeAccessLog } from './access-log-encode.ts';
 import { encodeRbac } from './authorization.ts';
 import { encodeEdge, encodeUnderscores } from './edge.ts';
+import { encodeHttpFault } from './fault.ts';
 import type { Http1ProtocolOptionsSchema } from './gen/envoy/config/core/v3/protocol_pb.ts';
+import { CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
+import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
+import { StatefulSessionSchema } from './gen/envoy/extensions/filters/http/stateful_session/v3/stateful_session_pb.ts';
 import {
   HttpConnectionManager_CodecType as CodecType,
   type HttpConnectionManagerSchema,
@@ -15,6 +19,7 @@ import {
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { encodeHttp2Options } from './http2-options.ts';
 import { encodeRouteConfiguration } from './route-encode.ts';
+import { encodeSession } from './session.ts';
 import { adsSource } from './tls-encode.ts';
 import { encodeDuration } from './values.ts';
 
@@ -87,6 +92,12 @@ function encodeHttpFilter(filter: HttpFilter): MessageInitShape<typeof HttpFilte
   switch (filter.kind) {
     case 'rbac':
       return { name: filter.name, configType: typedConfig(RBACSchema, { rules: encodeRbac(filter.rbac) }) };
+    case 'cors':
+      return { name: filter.name, configType: typedConfig(CorsSchema) };
+    case 'fault':
+      return { name: filter.name, configType: typedConfig(HTTPFaultSchema, encodeHttpFault(filter.fault)) };
+    case 'session':
+      return { name: filter.name, configType: typedConfig(StatefulSessionSchema, encodeSession(filter.session)) };
     case 'router':
       return { name: 'envoy.filters.http.router', configType: typedConfig(RouterSchema) };
   }

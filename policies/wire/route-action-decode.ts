@@ -13,6 +13,7 @@ import {
   type RouteAction as RouteActionMessage,
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
 import { decodeHeaderMutations } from './header-mutation.ts';
+import { decodeMirror } from './mirror.ts';
 import { INVALID_BACKEND, WHOLE_PATH } from './route-action-encode.ts';
 import { decodeDuration, decodeUriText } from './values.ts';
 
@@ -42,6 +43,13 @@ export function decodeForward(action: RouteActionMessage, nonIdempotent: boolean
     ...(action.appendXForwardedHost ? { appendForwardedHost: true } : {}),
     pathRewrite: decodePathRewrite(action, at),
     ...decodeStreamDuration(action, at.field('max_stream_duration')),
+    ...(action.requestMirrorPolicies.length === 0
+      ? {}
+      : {
+          mirrors: action.requestMirrorPolicies.map((one, i) =>
+            decodeMirror(one, at.field('request_mirror_policies').index(i)),
+          ),
+        }),
   };
 }
 

@@ -6,6 +6,7 @@ import {
   type RouteActionSchema,
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
 import { encodeHeaderMutations } from './header-mutation.ts';
+import { encodeMirror } from './mirror.ts';
 import { encodeDuration } from './values.ts';
 
 /** A cluster that never exists: where Envoy insists on a name, a backend that is invalid has this one. */
@@ -28,6 +29,7 @@ export function encodeForward(action: ForwardAction): ActionInit {
       : { hostRewriteSpecifier: { case: 'hostRewriteHeader', value: action.hostRewriteHeader } }),
     appendXForwardedHost: action.appendForwardedHost ?? false,
     ...encodeStreamDuration(action),
+    requestMirrorPolicies: (action.mirrors ?? []).map(encodeMirror),
     ...(action.hostRewrite === undefined
       ? {}
       : { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: action.hostRewrite } }),

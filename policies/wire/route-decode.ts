@@ -1,4 +1,5 @@
 import type { DirectResponseAction, RedirectAction, Route, RouteConfiguration, RouteMatch } from '../model/route.ts';
+import type { RouteFilter } from '../model/route-filter.ts';
 import type { At } from './decoding.ts';
 import {
   RedirectAction_RedirectResponseCode as Code,
@@ -10,12 +11,15 @@ import {
 import type { RouteConfiguration as RouteConfigurationMessage } from './gen/envoy/config/route/v3/route_pb.ts';
 import { decodeHeaderMutations } from './header-mutation.ts';
 import { decodeHeaderMatch, decodeQueryParameterMatch, decodeRegex } from './match.ts';
+import { type MirrorSettings, readMirrors, withMirrors } from './mirror.ts';
 import { decodeForward } from './route-action-decode.ts';
+import { decodeRouteFilters } from './route-filter.ts';
 import { decodeUriText, weftMetadata } from './values.ts';
 
 export function decodeRouteConfiguration(message: RouteConfigurationMessage, at: At): RouteConfiguration {
   const hosts = at.field('virtual_hosts');
   const seen = new Set<string>();
+  const common = decodeRouteFilters(message.typedPerFilterConfig, [], undefined, at);
   return {
     name: message.name,
     virtualHosts: message.virtualHosts.map((host, i) => {
@@ -27,7 +31,8 @@ export function decodeRouteConfiguration(message: RouteConfigurationMessage, at:
         if (seen.has(key)) here.field('domains').index(d).fail(`domain "${domain}" occurs twice`, undefined);
         seen.add(key);
       }
-      const routes = host.routes.map((route, r) => decodeRoute(route, here.field('routes').index(r)));
+      const inherited = decodeRouteFilters(host.typedPerFilterConfig, common, undefined, here);
+      const routes = host.routes.map((route, r) => decodeRoute(route, inherited, here.field('routes').index(r)));
       const { includeRequestAttemptCount: inRequest, includeAttemptCountInResponse: inResponse } = host;
       return {
         name: host.name,
@@ -39,22 +44,30 @@ export function decodeRouteConfiguration(message: RouteConfigurationMessage, at:
   };
 }
 
-function decodeRoute(route: RouteMessage, at: At): Route {
+function decodeRoute(route: RouteMessage, inherited: readonly RouteFilter[], at: At): Route {
   const settings = weftMetadata(route.metadata, at);
   const nonIdempotent = settings.boolean('retry_non_idempotent');
+  const mirrors = readMirrors(settings.object('mirror'));
+  const filters = decodeRouteFilters(route.typedPerFilterConfig, inherited, settings.object('filters'), at);
   settings.end();
   return {
     name: route.name,
     match: decodeRouteMatch(route.match, at.field('match')),
-    action: decodeAction(route, nonIdempotent, at),
+    action: decodeAction(route, nonIdempotent, mirrors, at),
     ...decodeHeaderMutations(route, at),
+    ...(filters.length === 0 ? {} : { filters }),
   };
 }
 
-function decodeAction({ action }: RouteMessage, nonIdempotent: boolean, at: At): Route['action'] {
+function decodeAction(
+  { action }: RouteMessage,
+  nonIdempotent: boolean,
+  mirrors: MirrorSettings | undefined,
+  at: At,
+): Route['action'] {
   switch (action.case) {
     case 'route':
-      return decodeForward(action.value, nonIdempotent, at.field('route'));
+      return withMirrors(decodeForward(action.value, nonIdempotent, at.field('route')), mirrors);
     case 'redirect':
       return decodeRedirect(action.value, at.field('redirect'));
     case 'directResponse':

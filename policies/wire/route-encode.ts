@@ -10,7 +10,9 @@ import {
 import type { RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.ts';
 import { encodeHeaderMutations } from './header-mutation.ts';
 import { encodeHeaderMatch, encodeQueryParameterMatch } from './match.ts';
+import { mirrorSetting } from './mirror.ts';
 import { encodeForward } from './route-action-encode.ts';
+import { encodeRouteFilters, routeFilterSettings } from './route-filter.ts';
 import { encodeMetadata, WEFT_METADATA } from './values.ts';
 
 export const encodeRouteConfiguration = (
@@ -28,11 +30,19 @@ export const encodeRouteConfiguration = (
 
 function encodeRoute(route: Route): MessageInitShape<typeof RouteSchema> {
   const nonIdempotent = route.action.kind === 'forward' && route.action.retry?.nonIdempotent === true;
+  const mirror = route.action.kind === 'forward' ? mirrorSetting(route.action) : {};
   return {
     name: route.name,
     match: encodeRouteMatch(route.match),
     action: encodeAction(route.action),
-    metadata: encodeMetadata({ [WEFT_METADATA]: nonIdempotent ? { retry_non_idempotent: true } : {} }),
+    metadata: encodeMetadata({
+      [WEFT_METADATA]: {
+        ...(nonIdempotent ? { retry_non_idempotent: true } : {}),
+        ...(Object.keys(mirror).length > 0 ? { mirror } : {}),
+        ...routeFilterSettings(route.filters),
+      },
+    }),
+    typedPerFilterConfig: encodeRouteFilters(route.filters),
     ...encodeHeaderMutations(route.requestHeaders, route.responseHeaders),
   };
 }

@@ -151,10 +151,67 @@ describe('what Weft does not act on is refused by path', () => {
       `${route}.match.safe_regex.regex`,
     ],
     [
-      'mirror',
+      'a mirror that a header names',
       'route',
-      routes({ ...action, route: { cluster: 'c', request_mirror_policies: [empty] } }),
-      `${route}.route.request_mirror_policies`,
+      routes({ ...action, route: { cluster: 'c', request_mirror_policies: [{ cluster: 'd', cluster_header: 'x' }] } }),
+      `${route}.route.request_mirror_policies[0].cluster_header`,
+    ],
+    [
+      'what is no setting of a filter',
+      'route',
+      routes({ ...action, typed_per_filter_config: { a: router.typed_config } }),
+      `${route}.typed_per_filter_config["a"]`,
+    ],
+    [
+      'a fault that names its upstream',
+      'route',
+      routes({
+        ...action,
+        typed_per_filter_config: {
+          a: {
+            '@type': 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault',
+            upstream_cluster: 'c',
+          },
+        },
+      }),
+      `${route}.typed_per_filter_config["a"].upstream_cluster`,
+    ],
+    [
+      'a delay of nothing',
+      'route',
+      routes({
+        ...action,
+        typed_per_filter_config: {
+          a: {
+            '@type': 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault',
+            delay: { fixed_delay: '0s' },
+          },
+        },
+      }),
+      `${route}.typed_per_filter_config["a"].delay.fixed_delay`,
+    ],
+    [
+      'a session cookie whose name is two',
+      'route',
+      routes({
+        ...action,
+        typed_per_filter_config: {
+          a: {
+            '@type': 'type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute',
+            stateful_session: {
+              session_state: {
+                name: 's',
+                typed_config: {
+                  '@type':
+                    'type.googleapis.com/envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState',
+                  cookie: { name: 'a; b' },
+                },
+              },
+            },
+          },
+        },
+      }),
+      `${route}.typed_per_filter_config["a"].stateful_session.session_state.typed_config.cookie.name`,
     ],
     [
       'command operator',

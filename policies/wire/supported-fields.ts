@@ -50,6 +50,25 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter': 'name typed_config is_optional',
   'envoy.extensions.filters.http.router.v3.Router': 'suppress_envoy_headers',
   'envoy.extensions.filters.http.rbac.v3.RBAC': 'rules',
+  'envoy.extensions.filters.http.cors.v3.Cors': '',
+  'envoy.extensions.filters.http.cors.v3.CorsPolicy':
+    'allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled forward_not_matching_preflights',
+  'envoy.extensions.filters.http.fault.v3.HTTPFault': 'delay abort headers max_active_faults response_rate_limit',
+  'envoy.extensions.filters.http.fault.v3.FaultAbort': 'http_status grpc_status header_abort percentage',
+  'envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort': '',
+  'envoy.extensions.filters.common.fault.v3.FaultDelay': 'fixed_delay header_delay percentage',
+  'envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay': '',
+  'envoy.extensions.filters.common.fault.v3.FaultRateLimit': 'fixed_limit header_limit percentage',
+  'envoy.extensions.filters.common.fault.v3.FaultRateLimit.FixedLimit': 'limit_kbps',
+  'envoy.extensions.filters.common.fault.v3.FaultRateLimit.HeaderLimit': '',
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSession': 'session_state strict',
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute': 'disabled stateful_session',
+  'envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState': 'cookie',
+  'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState': 'name',
+  'envoy.type.http.v3.Cookie': 'name ttl path',
+  // Its runtime_key says nothing: there is no runtime that could have one.
+  'envoy.config.core.v3.RuntimeFractionalPercent': 'default_value runtime_key',
+  'envoy.type.v3.FractionalPercent': 'numerator denominator',
   'envoy.extensions.filters.network.rbac.v3.RBAC': 'rules stat_prefix',
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy':
     'stat_prefix cluster weighted_clusters idle_timeout access_log',
@@ -87,17 +106,18 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.type.matcher.v3.RegexMatcher.GoogleRE2': '',
   'envoy.type.matcher.v3.RegexMatchAndSubstitute': 'pattern substitution',
   'envoy.type.v3.Percent': 'value',
-  'envoy.config.route.v3.RouteConfiguration': 'name virtual_hosts',
+  'envoy.config.route.v3.RouteConfiguration': 'name virtual_hosts typed_per_filter_config',
   'envoy.config.route.v3.VirtualHost':
-    'name domains routes include_request_attempt_count include_attempt_count_in_response',
+    'name domains routes include_request_attempt_count include_attempt_count_in_response typed_per_filter_config',
   'envoy.config.route.v3.Route':
-    'name match route redirect direct_response metadata request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove',
+    'name match route redirect direct_response metadata request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove typed_per_filter_config',
   'envoy.config.route.v3.RouteMatch':
     'prefix path path_separated_prefix safe_regex case_sensitive headers query_parameters',
   'envoy.config.route.v3.HeaderMatcher': 'name present_match string_match invert_match',
   'envoy.config.route.v3.QueryParameterMatcher': 'name string_match present_match',
   'envoy.config.route.v3.RouteAction':
-    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration',
+    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration request_mirror_policies',
+  'envoy.config.route.v3.RouteAction.RequestMirrorPolicy': 'cluster runtime_fraction disable_shadow_host_suffix_append',
   'envoy.config.route.v3.RouteAction.MaxStreamDuration': 'max_stream_duration grpc_timeout_header_max',
   'envoy.config.route.v3.WeightedCluster': 'clusters',
   'envoy.config.route.v3.WeightedCluster.ClusterWeight':

@@ -142,6 +142,33 @@ export class StructReader {
     return new StructReader(value, this.at.field(key));
   }
 
+  strings(key: string): readonly string[] {
+    return this.read(
+      key,
+      [],
+      (value) =>
+        Array.isArray(value) && value.every((one): one is string => typeof one === 'string') ? value : undefined,
+      'a list of strings',
+    );
+  }
+
+  /** Objects in a list. */
+  list(key: string): readonly StructReader[] {
+    this.asked.add(key);
+    const value = this.value[key];
+    if (value === undefined) return [];
+    if (!Array.isArray(value)) return this.at.field(key).fail('has to be a list', []);
+    return value.flatMap((one, index) => {
+      const here = this.at.field(key).index(index);
+      if (typeof one === 'object' && one !== null && !Array.isArray(one)) return [new StructReader(one, here)];
+      return here.fail('has to be an object', []);
+    });
+  }
+
+  keys(): readonly string[] {
+    return Object.keys(this.value);
+  }
+
   place(key: string): At {
     return this.at.field(key);
   }
