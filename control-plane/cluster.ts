@@ -11,6 +11,7 @@ import { openAuthority } from './ca/root-store.ts';
 import type { Config } from './config.ts';
 import { KubeClient, type KubeConfig, loadKubeConfig } from './kube/client.ts';
 import { LeaderElection } from './kube/lease.ts';
+import { ServedVersions } from './kube/resources.ts';
 import { TrustPublisher } from './kube/trust.ts';
 import { ClusterWatcher } from './kube/watcher.ts';
 import { WebhookCaBundle } from './kube/webhook-ca.ts';
@@ -51,10 +52,12 @@ export async function runInCluster(
     identity: `${config.podName}_${randomUUID()}`,
   });
   const isLeader = (): boolean => leader.isLeader;
-  const status = new StatusWriter({ client, clock: systemClock, log, mesh, isLeader, replica: config.podName });
+  const served = new ServedVersions();
+  const status = new StatusWriter({ client, served, clock: systemClock, log, mesh, isLeader, replica: config.podName });
   const watcher = new ClusterWatcher({
     client,
     log,
+    served,
     apply: (object) => mesh.apply(object),
     remove: (kind, key) => {
       mesh.delete(kind, key);

@@ -1,6 +1,7 @@
 /** What admission says about an object: the schema's verdict, and warnings about what it refers to. Pure. */
-import { type KindName, kindNames, parseKind } from '@weft/policies/crds/kinds';
+import { isRouteKind, type KindName, kindNames, parseKind } from '@weft/policies/crds/kinds';
 import { describeErrors } from '@weft/policies/crds/parse';
+import { z } from 'zod';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import { unsupportedIn } from '../translate/attachment.ts';
@@ -17,10 +18,24 @@ const warningCharsMax = 240;
 
 export function validateObject(context: TranslateContext, kind: string, object: unknown): AdmissionVerdict {
   if (!isKind(kind)) return { allowed: true, warnings: [] };
+  // A route that asks nothing of the mesh is its gateway's to judge, which may know fields that we do not.
+  if (isRouteKind(kind) && !hasServiceParent(object)) return { allowed: true, warnings: [] };
   const parsed = parseKind(kind, object);
   if (!parsed.ok) return { allowed: false, message: `${kind} is not valid: ${describeErrors(parsed.error)}` };
   const warnings = warningsFor(context, parsed.value);
   return { allowed: true, warnings: warnings.slice(0, warningsMax).map((one) => one.slice(0, warningCharsMax)) };
+}
+
+/** What cannot be read is for the schema to refuse. */
+const parented = z.looseObject({
+  spec: z.looseObject({
+    parentRefs: z.array(z.looseObject({ group: z.unknown().optional(), kind: z.unknown().optional() })).min(1),
+  }),
+});
+
+function hasServiceParent(object: unknown): boolean {
+  const parsed = parented.safeParse(object);
+  return !parsed.success || parsed.data.spec.parentRefs.some((ref) => ref.kind === 'Service' && ref.group === '');
 }
 
 type Parsed = Extract<ReturnType<typeof parseKind>, { ok: true }>['value'];
@@ -38,6 +53,9 @@ function warningsFor(context: TranslateContext, object: Parsed): string[] {
     }
     case 'AuthorizationPolicy':
       return selectsNothing(context.state, object) ? ['the selector matches no pod now'] : [];
+    case 'GRPCRoute':
+    case 'TCPRoute':
+    case 'TLSRoute':
     case 'Mesh':
     case 'ReferenceGrant':
       return [];

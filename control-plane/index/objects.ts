@@ -1,7 +1,7 @@
 /** Everything that the control plane watches, as one union, and the door through which raw objects come in. */
 import {
+  type AnyRoute,
   type AuthorizationPolicy,
-  type HTTPRoute,
   type KindName,
   kindNames,
   type Mesh,
@@ -13,7 +13,7 @@ import { describeErrors } from '@weft/policies/crds/parse';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { type CoreKind, type CoreTypes, coreKinds, isCoreKind, parseCore } from './core.ts';
 
-export type MeshObject = CoreTypes[CoreKind] | HTTPRoute | ReferenceGrant | TrafficPolicy | AuthorizationPolicy | Mesh;
+export type MeshObject = CoreTypes[CoreKind] | AnyRoute | ReferenceGrant | TrafficPolicy | AuthorizationPolicy | Mesh;
 
 export type ObjectKind = MeshObject['kind'];
 

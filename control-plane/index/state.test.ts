@@ -46,7 +46,7 @@ function dump(state: ClusterState): unknown {
     byAccount: [...state.pods.keysBy('serviceAccount', 'shop/cart')].sort(),
     slices: [...state.endpointSlices.keysBy('service', 'shop/cart')].sort(),
     sliceOfPod: [...state.endpointSlices.keysBy('pod', 'shop/cart-a')].sort(),
-    parents: [...state.httpRoutes.keysBy('parent', 'shop/cart')].sort(),
+    parents: [...state.routes.HTTPRoute.keysBy('parent', 'shop/cart')].sort(),
     targets: [...state.trafficPolicies.keysBy('target', 'Service:shop/cart')].sort(),
     consumer: ['shop', 'desk'].map((namespace) => state.hasConsumerConfig(namespace)),
     selected: [...state.services.values()]

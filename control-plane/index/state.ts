@@ -1,28 +1,14 @@
 /** The state of the cluster as the mesh sees it: applied object by object, in any order, with the same outcome. */
 import { isDeepStrictEqual } from 'node:util';
-import type { AuthorizationPolicy, HTTPRoute, Mesh, ReferenceGrant, TrafficPolicy } from '@weft/policies/crds/kinds';
+import type { AuthorizationPolicy, Mesh, ReferenceGrant, TrafficPolicy } from '@weft/policies/crds/kinds';
 import { unreachable } from '@weft/policies/kit/result';
 import type { EndpointSlice, Namespace, Node, Pod, Service } from './core.ts';
 import { keyOf, type MeshObject, type ObjectKind, objectKey } from './objects.ts';
+import { RouteStores, serviceParents } from './routes.ts';
 import { ObjectStore } from './store.ts';
 import { type Touched, untouched } from './touched.ts';
 
 type TargetRef = TrafficPolicy['spec']['targetRefs'][number];
-
-/** Services that a route is attached to. */
-export function serviceParents(route: HTTPRoute): string[] {
-  return (route.spec.parentRefs ?? [])
-    .filter((ref) => ref.kind === 'Service' && ref.group === '')
-    .map((ref) => keyOf(ref.namespace ?? route.metadata.namespace, ref.name));
-}
-
-function serviceBackends(route: HTTPRoute): string[] {
-  return route.spec.rules.flatMap((rule) =>
-    (rule.backendRefs ?? []).map((ref) => keyOf(ref.namespace ?? route.metadata.namespace, ref.name)),
-  );
-}
-
-const namespaceOfKey = (key: string): string => key.slice(0, key.indexOf('/'));
 
 /** Namespace that owns the target: a policy of another namespace speaks for its own clients alone. */
 export function targetOwner(policy: TrafficPolicy, ref: TargetRef, meshNamespace: string): string {
@@ -67,15 +53,7 @@ export class ClusterState {
   });
   readonly namespaces = new ObjectStore<Namespace>({});
   readonly nodes = new ObjectStore<Node>({});
-  readonly httpRoutes = new ObjectStore<HTTPRoute, 'parent' | 'backend' | 'backendNamespace' | 'consumer'>({
-    parent: serviceParents,
-    backend: serviceBackends,
-    backendNamespace: (route) => [...new Set(serviceBackends(route).map(namespaceOfKey))],
-    consumer: (route) =>
-      serviceParents(route).some((key) => namespaceOfKey(key) !== route.metadata.namespace)
-        ? [route.metadata.namespace]
-        : [],
-  });
+  readonly routes = new RouteStores();
   readonly referenceGrants = new ObjectStore<ReferenceGrant, 'namespace'>({
     namespace: (grant) => [grant.metadata.namespace],
   });
@@ -102,10 +80,7 @@ export class ClusterState {
 
   /** True when clients of this namespace may see other routes and clusters than the rest. */
   hasConsumerConfig(namespace: string): boolean {
-    return (
-      this.httpRoutes.keysBy('consumer', namespace).size > 0 ||
-      this.trafficPolicies.keysBy('consumer', namespace).size > 0
-    );
+    return this.routes.isConsumer(namespace) || this.trafficPolicies.keysBy('consumer', namespace).size > 0;
   }
 
   apply(object: MeshObject): Touched {
@@ -175,7 +150,10 @@ export class ClusterState {
       case 'Node':
         return this.nodes;
       case 'HTTPRoute':
-        return this.httpRoutes;
+      case 'GRPCRoute':
+      case 'TCPRoute':
+      case 'TLSRoute':
+        return this.routes[kind];
       case 'ReferenceGrant':
         return this.referenceGrants;
       case 'TrafficPolicy':
@@ -208,7 +186,10 @@ export class ClusterState {
         this.nodes.set(key, object);
         return;
       case 'HTTPRoute':
-        this.httpRoutes.set(key, object);
+      case 'GRPCRoute':
+      case 'TCPRoute':
+      case 'TLSRoute':
+        this.routes.set(object);
         return;
       case 'ReferenceGrant':
         this.referenceGrants.set(key, object);
@@ -245,11 +226,14 @@ export class ClusterState {
         for (const pod of this.pods.by('node', key)) this.touchPod(pod, touched);
         return;
       case 'HTTPRoute':
-        for (const parent of serviceParents(object)) touched.services.add(parent);
+      case 'GRPCRoute':
+      case 'TCPRoute':
+      case 'TLSRoute':
+        for (const parent of serviceParents(object)) this.touchParent(parent, touched);
         return;
       case 'ReferenceGrant':
-        for (const route of this.httpRoutes.by('backendNamespace', object.metadata.namespace)) {
-          for (const parent of serviceParents(route)) touched.services.add(parent);
+        for (const route of this.routes.by('backendNamespace', object.metadata.namespace)) {
+          for (const parent of serviceParents(route)) this.touchParent(parent, touched);
         }
         return;
       case 'TrafficPolicy':
@@ -279,9 +263,15 @@ export class ClusterState {
   }
 
   private touchRoutesTo(service: string, touched: Touched): void {
-    for (const route of this.httpRoutes.by('backend', service)) {
-      for (const parent of serviceParents(route)) touched.services.add(parent);
+    for (const route of this.routes.by('backend', service)) {
+      for (const parent of serviceParents(route)) this.touchParent(parent, touched);
     }
+  }
+
+  /** Routes decide what is done with requests, and with connections: that is part of what an address stands for. */
+  private touchParent(parent: string, touched: Touched): void {
+    touched.services.add(parent);
+    for (const ip of this.services.get(parent)?.clusterIps ?? []) touched.addresses.add(ip);
   }
 
   private touchPod(pod: Pod, touched: Touched): void {
@@ -307,7 +297,7 @@ export class ClusterState {
         touched.services.add(key);
         return;
       case 'HTTPRoute': {
-        const route = this.httpRoutes.get(key);
+        const route = this.routes.HTTPRoute.get(key);
         for (const parent of route === undefined ? [] : serviceParents(route)) touched.services.add(parent);
         return;
       }

@@ -6,14 +6,15 @@ export interface ReflectorEvents {
   /** An object as it is now. */
   readonly apply: (object: unknown) => void;
   readonly remove: (key: string) => void;
-  /** After the first list, and whenever the collection turns out not to be served at all. */
-  readonly synced: () => void;
+  /** After a list, and whenever the collection turns out not to be served at all (no path). */
+  readonly synced: (path: string | undefined) => void;
   readonly failed: (error: KubeError) => void;
 }
 
 export interface ReflectorOptions {
   readonly client: KubeClient;
-  readonly path: string;
+  /** The first that the API server serves is followed: versions of one collection. */
+  readonly paths: readonly [string, ...string[]];
   readonly query?: Readonly<Record<string, string>>;
   readonly events: ReflectorEvents;
 }
@@ -43,9 +44,11 @@ export class Reflector {
   private readonly known = new Set<string>();
   private readonly abort = new AbortController();
   private backoffMs = backoffMsMin;
+  private path: string;
 
   constructor(options: ReflectorOptions) {
     this.options = options;
+    this.path = options.paths[0];
   }
 
   start(): void {
@@ -59,13 +62,13 @@ export class Reflector {
   private async run(): Promise<void> {
     const { signal } = this.abort;
     while (!signal.aborted) {
-      const listed = await this.list();
+      const listed = await this.listServed();
       if (signal.aborted) return;
       if (listed.state === 'failed') {
         await this.afterFailure(listed.error);
         continue;
       }
-      this.options.events.synced();
+      this.options.events.synced(this.path);
       await this.follow(listed.resourceVersion);
     }
   }
@@ -74,7 +77,7 @@ export class Reflector {
     this.counters.failures += 1;
     if (error.status === 404) {
       this.forgetAllBut(new Set());
-      this.options.events.synced();
+      this.options.events.synced(undefined);
       await this.pause(absentRetryMs);
       return;
     }
@@ -83,17 +86,29 @@ export class Reflector {
     this.backoffMs = Math.min(this.backoffMs * 2, backoffMsMax);
   }
 
+  private async listServed(): Promise<ListOutcome> {
+    const [preferred, ...others] = this.options.paths;
+    this.path = preferred;
+    let outcome = await this.list();
+    for (const path of others) {
+      if (outcome.state === 'listed' || outcome.error.status !== 404 || this.abort.signal.aborted) return outcome;
+      this.path = path;
+      outcome = await this.list();
+    }
+    return outcome;
+  }
+
   private async list(): Promise<ListOutcome> {
     this.counters.lists += 1;
     const present = new Set<string>();
     let next: string | undefined;
     for (;;) {
       const query = { ...this.options.query, limit: pageSize, ...(next === undefined ? {} : { continue: next }) };
-      const answer = await this.options.client.get(this.options.path, query);
+      const answer = await this.options.client.get(this.path, query);
       if (!answer.ok) return { state: 'failed', error: answer.error };
       const parsed = page.safeParse(answer.value);
       if (!parsed.success)
-        return { state: 'failed', error: { status: 0, message: `${this.options.path}: the answer is no list` } };
+        return { state: 'failed', error: { status: 0, message: `${this.path}: the answer is no list` } };
       for (const item of parsed.data.items ?? []) this.see(item, present);
       const { resourceVersion } = parsed.data.metadata;
       next = parsed.data.metadata.continue;
@@ -117,7 +132,7 @@ export class Reflector {
         timeoutSeconds: watchSeconds,
       };
       const error = await this.options.client.watch(
-        this.options.path,
+        this.path,
         query,
         (type, object) => {
           if (gone) return;

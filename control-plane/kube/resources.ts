@@ -11,22 +11,43 @@ const coreApi = {
   Node: ['/api/v1', 'nodes'],
 } as const;
 
-function apiOf(kind: ObjectKind): readonly [root: string, plural: string] {
-  if (isCoreKind(kind)) return coreApi[kind];
-  const { group, version, plural } = kinds[kind];
-  return [`/apis/${group}/${version}`, plural];
+/** Which version of a kind the API server turned out to serve, where it is not the one that we would choose. */
+export class ServedVersions {
+  private readonly versions = new Map<KindName, string>();
+
+  of(kind: KindName): string {
+    return this.versions.get(kind) ?? kinds[kind].version;
+  }
+
+  /** By the path of a list that was answered. */
+  answered(kind: ObjectKind, path: string): void {
+    if (isCoreKind(kind)) return;
+    const { group, version, otherVersions, plural } = kinds[kind];
+    const found = [version, ...otherVersions].find((one) => path === `/apis/${group}/${one}/${plural}`);
+    if (found !== undefined) this.versions.set(kind, found);
+  }
 }
 
-export const apiVersionOf = (kind: KindName): string => `${kinds[kind].group}/${kinds[kind].version}`;
+function apiOf(kind: ObjectKind, served: ServedVersions): readonly [root: string, plural: string] {
+  if (isCoreKind(kind)) return coreApi[kind];
+  const { group, plural } = kinds[kind];
+  return [`/apis/${group}/${served.of(kind)}`, plural];
+}
 
-export function collectionPath(kind: ObjectKind): string {
-  const [root, plural] = apiOf(kind);
-  return `${root}/${plural}`;
+export const apiVersionOf = (kind: KindName, served: ServedVersions): string =>
+  `${kinds[kind].group}/${served.of(kind)}`;
+
+/** In the order in which they are tried: a cluster may have an older bundle of the Gateway API, or none. */
+export function collectionPaths(kind: ObjectKind): readonly [string, ...string[]] {
+  if (isCoreKind(kind)) return [coreApi[kind].join('/')];
+  const { group, version, otherVersions, plural } = kinds[kind];
+  const path = (one: string): string => `/apis/${group}/${one}/${plural}`;
+  return [path(version), ...otherVersions.map(path)];
 }
 
 /** Of an object by its key, `<namespace>/<name>` or `<name>`. */
-export function objectPath(kind: ObjectKind, key: string): string {
-  const [root, plural] = apiOf(kind);
+export function objectPath(kind: ObjectKind, key: string, served: ServedVersions): string {
+  const [root, plural] = apiOf(kind, served);
   const slash = key.indexOf('/');
   if (slash === -1) return `${root}/${plural}/${encodeURIComponent(key)}`;
   const namespace = encodeURIComponent(key.slice(0, slash));

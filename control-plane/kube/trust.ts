@@ -38,7 +38,7 @@ export class TrustPublisher {
     });
     this.reflector = new Reflector({
       client: options.client,
-      path: '/api/v1/configmaps',
+      paths: ['/api/v1/configmaps'],
       // RBAC lets a list through by resource name when the field selector names it.
       query: { fieldSelector: `metadata.name=${name}` },
       events: {

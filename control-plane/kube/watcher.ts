@@ -5,11 +5,12 @@ import { type MeshObject, type ObjectKind, objectKinds, parseObject } from '../i
 import type { KubeClient } from './client.ts';
 import { keyOfObject, Reflector } from './reflector.ts';
 import type { Report } from './report.ts';
-import { collectionPath } from './resources.ts';
+import { collectionPaths, type ServedVersions } from './resources.ts';
 
 export interface WatcherOptions {
   readonly client: KubeClient;
   readonly log: Report;
+  readonly served: ServedVersions;
   readonly apply: (object: MeshObject) => void;
   readonly remove: (kind: ObjectKind, key: string) => void;
   /** Every object as the API server has it, and why it was not taken if it was not. */
@@ -49,10 +50,10 @@ export class ClusterWatcher {
     return sum;
   }
 
-  private reflectorFor(kind: ObjectKind, { client, log, apply, remove, observe }: WatcherOptions): Reflector {
+  private reflectorFor(kind: ObjectKind, { client, log, served, apply, remove, observe }: WatcherOptions): Reflector {
     return new Reflector({
       client,
-      path: collectionPath(kind),
+      paths: collectionPaths(kind),
       events: {
         apply: (raw) => {
           const key = keyOfObject(raw);
@@ -67,7 +68,8 @@ export class ClusterWatcher {
           observe(kind, key, raw, parsed.ok ? undefined : parsed.error);
         },
         remove: (key) => remove(kind, key),
-        synced: () => {
+        synced: (path) => {
+          if (path !== undefined) served.answered(kind, path);
           this.unsynced.delete(kind);
         },
         failed: (error) => log.warn('watch failed', { kind, status: error.status, reason: error.message }),

@@ -27,7 +27,7 @@ export class WebhookCaBundle {
     this.queue = new WorkQueue({ clock, reconcile: () => this.reconcile(), intervalMs: 500, parallelMax: 1 });
     this.reflector = new Reflector({
       client,
-      path: collection,
+      paths: [collection],
       query: { fieldSelector: `metadata.name=${name}` },
       events: {
         apply: (object) => {

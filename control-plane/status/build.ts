@@ -152,7 +152,7 @@ function routeStatusObject(parts: StatusParts, key: string, observed: Observed):
 
 /** Of a route that could never be taken only the parents are known; each of them is told why. */
 function routeVerdict(context: TranslateContext, key: string, observed: Observed): RouteVerdict | undefined {
-  const route = context.state.httpRoutes.get(key);
+  const route = context.state.routes.HTTPRoute.get(key);
   if (route !== undefined) return routeStatus(context, route);
   if (observed.invalid === undefined || observed.parentRefs === undefined) return undefined;
   const nothing = { conditions: [], carriers: { kind: 'route', names: [] }, http2: [] } as const;

@@ -4,7 +4,7 @@ import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
 import type { KubeClient } from '../kube/client.ts';
 import { WorkQueue } from '../kube/queue.ts';
-import { apiVersionOf, objectPath } from '../kube/resources.ts';
+import { apiVersionOf, objectPath, type ServedVersions } from '../kube/resources.ts';
 import { errorText, type Log } from '../log.ts';
 import type { MeshControl } from '../mesh.ts';
 import { type Observed, type StatusKind, statusFor } from './build.ts';
@@ -13,6 +13,7 @@ export const statusKinds: readonly StatusKind[] = ['Mesh', 'HTTPRoute', 'Traffic
 
 export interface StatusWriterOptions {
   readonly client: KubeClient;
+  readonly served: ServedVersions;
   readonly clock: Clock;
   readonly log: Log;
   readonly mesh: MeshControl;
@@ -136,14 +137,14 @@ export class StatusWriter {
     if (status === undefined || observed === undefined) return true;
     const [kind, key] = splitName(name);
     const patch = {
-      apiVersion: apiVersionOf(kind),
+      apiVersion: apiVersionOf(kind, this.options.served),
       kind,
       // Lists are replaced as a whole: what somebody else has written since must not be lost.
       metadata: { resourceVersion: observed.resourceVersion },
       status,
     };
     const answer = await this.options.client.patch(
-      `${objectPath(kind, key)}/status`,
+      `${objectPath(kind, key, this.options.served)}/status`,
       'application/merge-patch+json',
       patch,
     );

@@ -30,8 +30,7 @@ export const selectsPort = (ref: ParentRef, port: Port): boolean =>
  * and for them take the place of the producer's.
  */
 export function routesFor(state: ClusterState, clientNamespace: string, service: Service, port: Port): HTTPRoute[] {
-  const attached = state.httpRoutes
-    .by('parent', objectKey(service.metadata))
+  const attached = state.routes.HTTPRoute.by('parent', objectKey(service.metadata))
     .filter((route) => (route.spec.parentRefs ?? []).some((ref) => refersTo(route, ref, service, port)))
     .filter((route) => unsupportedIn(route) === undefined)
     .sort(byAge);

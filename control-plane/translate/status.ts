@@ -4,7 +4,8 @@ import type { AuthorizationPolicy, HTTPRoute, TrafficPolicy } from '@weft/polici
 import type { AppProtocol } from '@weft/policies/model/address';
 import type { Service } from '../index/core.ts';
 import { keyOf, objectKey } from '../index/objects.ts';
-import { type ClusterState, serviceParents } from '../index/state.ts';
+import { serviceParents } from '../index/routes.ts';
+import type { ClusterState } from '../index/state.ts';
 import {
   isServiceParent,
   type ParentRef,
@@ -83,8 +84,8 @@ const refused = (reason: string, message: string): ConditionVerdict => ({
 });
 
 export function routeStatuses(context: TranslateContext): RouteVerdict[] {
-  return [...context.state.httpRoutes.keys()].sort().flatMap((key) => {
-    const route = context.state.httpRoutes.get(key);
+  return [...context.state.routes.HTTPRoute.keys()].sort().flatMap((key) => {
+    const route = context.state.routes.HTTPRoute.get(key);
     return route === undefined ? [] : [routeStatus(context, route)];
   });
 }
@@ -244,7 +245,7 @@ function targetServices(
       services = [key];
       break;
     case 'HTTPRoute': {
-      const route = state.httpRoutes.get(key);
+      const route = state.routes.HTTPRoute.get(key);
       if (route === undefined) return absent(`there is no HTTPRoute ${key}`);
       if (ref.sectionName !== undefined && !route.spec.rules.some((rule) => rule.name === ref.sectionName)) {
         return absent(`HTTPRoute ${key} has no rule named ${ref.sectionName}`);
@@ -285,7 +286,7 @@ function conflictOf(
     if (service === undefined || port === undefined) continue;
     const route =
       ref.kind === 'HTTPRoute'
-        ? state.httpRoutes.get(keyOf(ref.namespace ?? policy.metadata.namespace, ref.name))
+        ? state.routes.HTTPRoute.get(keyOf(ref.namespace ?? policy.metadata.namespace, ref.name))
         : undefined;
     const conflicts = policyConflicts(state, policy.metadata.namespace, {
       service,

@@ -17,6 +17,9 @@ export const apiVersions: Readonly<Record<KindName, string>> = {
   TrafficPolicy: 'weft.dev/v1alpha1',
   AuthorizationPolicy: 'weft.dev/v1alpha1',
   HTTPRoute: 'gateway.networking.k8s.io/v1',
+  GRPCRoute: 'gateway.networking.k8s.io/v1',
+  TCPRoute: 'gateway.networking.k8s.io/v1',
+  TLSRoute: 'gateway.networking.k8s.io/v1',
   ReferenceGrant: 'gateway.networking.k8s.io/v1beta1',
 };
 

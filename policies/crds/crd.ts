@@ -81,16 +81,14 @@ export function customResourceDefinition(definition: KindDefinition): CustomReso
         ...(categories.length === 0 ? {} : { categories }),
       },
       scope: definition.scope,
-      versions: [
-        {
-          name: definition.version,
-          served: true,
-          storage: true,
-          additionalPrinterColumns: definition.printerColumns,
-          schema: { openAPIV3Schema: objectSchema(definition) },
-          ...(definition.status === undefined ? {} : { subresources: { status: {} } }),
-        },
-      ],
+      versions: [definition.version, ...definition.otherVersions].map((name, index) => ({
+        name,
+        served: true,
+        storage: index === 0,
+        additionalPrinterColumns: definition.printerColumns,
+        schema: { openAPIV3Schema: objectSchema(definition) },
+        ...(definition.status === undefined ? {} : { subresources: { status: {} } }),
+      })),
     },
   };
 }

@@ -2,8 +2,11 @@
 import { z } from 'zod';
 import { err, ok, type Result } from '../kit/result.ts';
 import { authorizationPolicySpec } from './authorizationpolicy.ts';
-import { httpRouteSpec, routeStatus } from './gateway/httproute.ts';
+import { grpcRouteSpec } from './gateway/grpcroute.ts';
+import { httpRouteSpec } from './gateway/httproute.ts';
+import { tcpRouteSpec, tlsRouteSpec } from './gateway/l4routes.ts';
 import { referenceGrantSpec } from './gateway/referencegrant.ts';
+import { routeStatus } from './gateway/status.ts';
 import { meshSpec, meshStatus } from './mesh.ts';
 import { clusterMetadata, namespacedMetadata, policyStatus } from './object.ts';
 import { type FieldError, fieldErrors } from './parse.ts';
@@ -27,6 +30,8 @@ export interface PrinterColumn {
 export interface KindDefinition<T = unknown> {
   readonly group: string;
   readonly version: string;
+  /** Versions of the same content that clusters may serve as well, or in its place; the first of them that is, is read. */
+  readonly otherVersions: readonly string[];
   readonly kind: KindName;
   readonly plural: string;
   readonly singular: string;
@@ -107,6 +112,30 @@ const httpRouteObject = z.strictObject({
   status: routeStatus.optional(),
 });
 
+const grpcRouteObject = z.strictObject({
+  ...typeMeta(['gateway.networking.k8s.io/v1'], 'GRPCRoute'),
+  metadata: namespacedMetadata,
+  spec: grpcRouteSpec.prefault({}),
+  status: routeStatus.optional(),
+});
+
+const tcpRouteObject = z.strictObject({
+  ...typeMeta(['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha2'], 'TCPRoute'),
+  metadata: namespacedMetadata,
+  spec: tcpRouteSpec,
+  status: routeStatus.optional(),
+});
+
+const tlsRouteObject = z.strictObject({
+  ...typeMeta(
+    ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha3', 'gateway.networking.k8s.io/v1alpha2'],
+    'TLSRoute',
+  ),
+  metadata: namespacedMetadata,
+  spec: tlsRouteSpec,
+  status: routeStatus.optional(),
+});
+
 const referenceGrantObject = z.strictObject({
   ...typeMeta(['gateway.networking.k8s.io/v1beta1', 'gateway.networking.k8s.io/v1'], 'ReferenceGrant'),
   metadata: namespacedMetadata,
@@ -117,6 +146,9 @@ export type Mesh = DeepReadonly<z.output<typeof meshObject>>;
 export type TrafficPolicy = DeepReadonly<z.output<typeof trafficPolicyObject>>;
 export type AuthorizationPolicy = DeepReadonly<z.output<typeof authorizationPolicyObject>>;
 export type HTTPRoute = DeepReadonly<z.output<typeof httpRouteObject>>;
+export type GRPCRoute = DeepReadonly<z.output<typeof grpcRouteObject>>;
+export type TCPRoute = DeepReadonly<z.output<typeof tcpRouteObject>>;
+export type TLSRoute = DeepReadonly<z.output<typeof tlsRouteObject>>;
 export type ReferenceGrant = DeepReadonly<z.output<typeof referenceGrantObject>>;
 export type PolicyStatus = DeepReadonly<z.output<typeof policyStatus>>;
 export type RouteStatus = DeepReadonly<z.output<typeof routeStatus>>;
@@ -126,6 +158,9 @@ export interface KindTypes {
   readonly TrafficPolicy: TrafficPolicy;
   readonly AuthorizationPolicy: AuthorizationPolicy;
   readonly HTTPRoute: HTTPRoute;
+  readonly GRPCRoute: GRPCRoute;
+  readonly TCPRoute: TCPRoute;
+  readonly TLSRoute: TLSRoute;
   readonly ReferenceGrant: ReferenceGrant;
 }
 
@@ -149,6 +184,7 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
   Mesh: {
     group: weftGroup,
     version: 'v1alpha1',
+    otherVersions: [],
     kind: 'Mesh',
     plural: 'meshes',
     singular: 'mesh',
@@ -171,6 +207,7 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
   TrafficPolicy: {
     group: weftGroup,
     version: 'v1alpha1',
+    otherVersions: [],
     kind: 'TrafficPolicy',
     plural: 'trafficpolicies',
     singular: 'trafficpolicy',
@@ -193,6 +230,7 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
   AuthorizationPolicy: {
     group: weftGroup,
     version: 'v1alpha1',
+    otherVersions: [],
     kind: 'AuthorizationPolicy',
     plural: 'authorizationpolicies',
     singular: 'authorizationpolicy',
@@ -215,6 +253,7 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
   HTTPRoute: {
     group: gatewayGroup,
     version: 'v1',
+    otherVersions: [],
     kind: 'HTTPRoute',
     plural: 'httproutes',
     singular: 'httproute',
@@ -228,9 +267,61 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
     celRules: [],
     printerColumns: [{ name: 'Hostnames', type: 'string', jsonPath: '.spec.hostnames' }, age],
   },
+  GRPCRoute: {
+    group: gatewayGroup,
+    version: 'v1',
+    otherVersions: [],
+    kind: 'GRPCRoute',
+    plural: 'grpcroutes',
+    singular: 'grpcroute',
+    shortNames: [],
+    categories: ['gateway-api'],
+    scope: 'Namespaced',
+    description: 'GRPCRoute routes gRPC calls to backends by service, method and header.',
+    schema: grpcRouteObject,
+    spec: grpcRouteSpec,
+    status: routeStatus,
+    celRules: [],
+    printerColumns: [{ name: 'Hostnames', type: 'string', jsonPath: '.spec.hostnames' }, age],
+  },
+  TCPRoute: {
+    group: gatewayGroup,
+    version: 'v1',
+    otherVersions: ['v1alpha2'],
+    kind: 'TCPRoute',
+    plural: 'tcproutes',
+    singular: 'tcproute',
+    shortNames: [],
+    categories: ['gateway-api'],
+    scope: 'Namespaced',
+    description: 'TCPRoute routes TCP connections to backends by weight.',
+    schema: tcpRouteObject,
+    spec: tcpRouteSpec,
+    status: routeStatus,
+    celRules: [],
+    printerColumns: [age],
+  },
+  TLSRoute: {
+    group: gatewayGroup,
+    version: 'v1',
+    otherVersions: ['v1alpha3', 'v1alpha2'],
+    kind: 'TLSRoute',
+    plural: 'tlsroutes',
+    singular: 'tlsroute',
+    shortNames: [],
+    categories: ['gateway-api'],
+    scope: 'Namespaced',
+    description: 'TLSRoute routes TLS connections to backends by server name, without ending TLS.',
+    schema: tlsRouteObject,
+    spec: tlsRouteSpec,
+    status: routeStatus,
+    celRules: [],
+    printerColumns: [age],
+  },
   ReferenceGrant: {
     group: gatewayGroup,
     version: 'v1beta1',
+    otherVersions: ['v1'],
     kind: 'ReferenceGrant',
     plural: 'referencegrants',
     singular: 'referencegrant',
@@ -251,8 +342,17 @@ export const kindNames: readonly KindName[] = [
   'TrafficPolicy',
   'AuthorizationPolicy',
   'HTTPRoute',
+  'GRPCRoute',
+  'TCPRoute',
+  'TLSRoute',
   'ReferenceGrant',
 ];
+
+/** In order of precedence where several are attached to one port of a Service (GEP-1294, "Route types"). */
+export const routeKinds = ['GRPCRoute', 'HTTPRoute', 'TLSRoute', 'TCPRoute'] as const satisfies readonly KindName[];
+export type RouteKind = (typeof routeKinds)[number];
+export type AnyRoute = KindTypes[RouteKind];
+export const isRouteKind = (kind: string): kind is RouteKind => routeKinds.some((one) => one === kind);
 
 /** Parses and completes an object (its defaults filled in), or says what is wrong, field by field. */
 export function parseKind<Kind extends KindName>(

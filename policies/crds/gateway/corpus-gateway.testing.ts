@@ -1,6 +1,7 @@
 /** Samples of the Gateway API kinds, one for each rule of the specification. */
 import { right, type Sample, wrong } from '../corpus.testing.ts';
 import { filterSamples } from './corpus-filters.testing.ts';
+import { routeSamples } from './corpus-routes.testing.ts';
 
 const backend = { name: 'cart', port: 8080 };
 const route = (rule: object) => ({ rules: [{ backendRefs: [backend], ...rule }] });
@@ -325,6 +326,7 @@ export const gatewaySamples: readonly Sample[] = [
   ...rules,
   ...sessions,
   ...filterSamples,
+  ...routeSamples,
   ...across,
   ...grants,
 ];

@@ -4,29 +4,35 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { GRPCRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GRPCRoute';
 import { HTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute';
+import { TLSRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/TLSRoute';
+import { TCPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1alpha2/TCPRoute';
 import { ReferenceGrant } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1beta1/ReferenceGrant';
 import fc from 'fast-check';
 import { arbitraryOf } from '../arbitrary.testing.ts';
 import { objectOf } from '../corpus.testing.ts';
 import { objectSchema } from '../crd.ts';
-import { type KindDefinition, kinds, parseKind } from '../kinds.ts';
+import { type KindDefinition, kinds, parseKind, type RouteKind, routeKinds } from '../kinds.ts';
 import { celKey } from '../schema.ts';
 import type { StructuralSchema } from '../structural.ts';
 import { gatewaySamples } from './corpus-gateway.testing.ts';
 
-type GatewayKind = 'HTTPRoute' | 'ReferenceGrant';
+type GatewayKind = RouteKind | 'ReferenceGrant';
 
-const validators: Readonly<Record<GatewayKind, (object: object) => void>> = {
-  HTTPRoute: (object) => HTTPRoute.prototype.validate.call(Object.assign(Object.create(HTTPRoute.prototype), object)),
-  ReferenceGrant: (object) =>
-    ReferenceGrant.prototype.validate.call(Object.assign(Object.create(ReferenceGrant.prototype), object)),
-};
+/** TCPRoute became v1 after these models were made; its content is that of v1alpha2 with fewer rules. */
+const models = { HTTPRoute, GRPCRoute, TLSRoute, TCPRoute, ReferenceGrant } as const;
+
+function validate(kind: GatewayKind, object: object): void {
+  const { prototype } = models[kind];
+  const versioned = kind === 'TCPRoute' ? { ...object, apiVersion: 'gateway.networking.k8s.io/v1alpha2' } : object;
+  prototype.validate.call(Object.assign(Object.create(prototype), versioned));
+}
 
 /** Undefined: taken. */
 function theirVerdict(kind: GatewayKind, object: object): string | undefined {
   try {
-    validators[kind](object);
+    validate(kind, object);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -83,7 +89,7 @@ const junk = fc.constantFrom<unknown>(
   { a: 1 },
 );
 
-for (const kind of ['HTTPRoute', 'ReferenceGrant'] as const) {
+for (const kind of [...routeKinds, 'ReferenceGrant'] as const) {
   const definition: KindDefinition = kinds[kind];
   const schema = objectSchema(definition);
   const spec = schema.properties?.['spec'] ?? {};

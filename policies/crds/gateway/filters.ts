@@ -1,7 +1,7 @@
 /** What a rule of an HTTPRoute does to requests and responses. */
 import { z } from 'zod';
 import { apiGroup, headerName, httpMethods, kindName, port, preciseHostname } from '../formats.ts';
-import { integer, listOf, mapOf, setOf, text, withRules } from '../schema.ts';
+import { integer, listOf, mapOf, type Rule, setOf, text, withRules } from '../schema.ts';
 import { backendObjectRef } from './refs.ts';
 
 const header = z.strictObject({
@@ -9,7 +9,7 @@ const header = z.strictObject({
   value: z.string().min(1).max(4096).describe('Its value.'),
 });
 
-const headerModifier = z.strictObject({
+export const headerModifier = z.strictObject({
   set: mapOf(header, 'name', { max: 16 }).optional().describe('Headers whose values are replaced.'),
   add: mapOf(header, 'name', { max: 16 }).optional().describe('Headers to which a value is added.'),
   remove: setOf(z.string(), { max: 16 }).optional().describe('Names of headers that are removed.'),
@@ -80,7 +80,7 @@ const fraction = withRules(
   ],
 );
 
-const requestMirror = withRules(
+export const requestMirror = withRules(
   z.strictObject({
     backendRef: backendObjectRef.describe('Where copies go; their answers are dropped.'),
     percent: integer(0, 100).optional().describe('Share of the requests that is copied.'),
@@ -129,7 +129,7 @@ const cors = z.strictObject({
   maxAge: integer(1, 2_147_483_647).default(5).describe('Seconds for which a browser keeps the answer to a preflight.'),
 });
 
-const extensionRef = z.strictObject({
+export const extensionRef = z.strictObject({
   group: apiGroup().describe('API group of the extension.'),
   kind: kindName().describe('Kind of the extension.'),
   name: z.string().min(1).max(253).describe('Name of the extension.'),
@@ -168,28 +168,36 @@ const filterSchema = z.strictObject({
   extensionRef: extensionRef.optional().describe('An extension of the implementation.'),
 });
 
-type Filter = z.output<typeof filterSchema>;
-
-const filter = withRules(
-  filterSchema,
-  filterTypes.flatMap((type) => {
+/** The field of a filter is that of its type, and no other. */
+export function unionRules<Type extends FilterType>(
+  types: readonly Type[],
+): Rule<{ readonly type: FilterType } & { readonly [Field in (typeof filterFields)[Type]]?: unknown }>[] {
+  return types.flatMap((type) => {
     const field = filterFields[type];
     return [
       {
         cel: `!(has(self.${field}) && self.type != '${type}')`,
         message: `${field} needs type ${type}; remove it or change the type`,
         path: [field],
-        check: (value: Filter) => value[field] === undefined || value.type === type,
+        check: (value) => value[field] === undefined || value.type === type,
       },
       {
         cel: `!(!has(self.${field}) && self.type == '${type}')`,
         message: `type ${type} needs ${field}; set it`,
         path: [field],
-        check: (value: Filter) => value[field] !== undefined || value.type !== type,
+        check: (value) => value[field] !== undefined || value.type !== type,
       },
     ];
-  }),
-);
+  });
+}
+
+const filter = withRules(filterSchema, unionRules(filterTypes));
+
+export const filterOnce = (type: FilterType): Rule<readonly { readonly type: FilterType }[]> => ({
+  cel: `self.filter(f, f.type == '${type}').size() <= 1`,
+  message: `filter ${type} may occur once; merge the two`,
+  check: (list) => list.filter((one) => one.type === type).length <= 1,
+});
 
 /** Specification: these make no sense twice in one rule. */
 const once = ['CORS', 'RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestRedirect', 'URLRewrite'] as const;
@@ -201,11 +209,7 @@ export const filters = withRules(listOf(filter, { max: 16 }), [
     check: (list) =>
       !(list.some((one) => one.type === 'RequestRedirect') && list.some((one) => one.type === 'URLRewrite')),
   },
-  ...once.map((type) => ({
-    cel: `self.filter(f, f.type == '${type}').size() <= 1`,
-    message: `filter ${type} may occur once; merge the two`,
-    check: (list: readonly Filter[]) => list.filter((one) => one.type === type).length <= 1,
-  })),
+  ...once.map(filterOnce),
 ]);
 
 export type Filters = z.output<typeof filters>;

@@ -1,12 +1,13 @@
 /** `HTTPRoute` of the Gateway API v1: standard channel, and of the experimental one retry and session persistence. */
 import { z } from 'zod';
 import { acceptedDurationMs } from '../duration.ts';
-import { dnsSubdomain, duration, headerName, hostname } from '../formats.ts';
-import { conditions, controllerName } from '../object.ts';
+import { dnsSubdomain, duration, hostname } from '../formats.ts';
 import { integer, listOf, setOf, withRules } from '../schema.ts';
 import { type Filters, filters } from './filters.ts';
 import { routeMatches } from './matches.ts';
-import { backendRefWith, parentRefShape, parentRefs, servicePort } from './refs.ts';
+import { backendRefWith, parentRefs, servicePort } from './refs.ts';
+import { matchesBounded, namesDiffer, rulesMax } from './rules.ts';
+import { sessionPersistence } from './session.ts';
 
 const backendRef = withRules(
   backendRefWith({ filters: filters.optional().describe('Filters for requests that go to this backend.') }),
@@ -38,60 +39,6 @@ const retry = z.strictObject({
   attempts: integer(1, 1000).optional().describe('How often a request may be sent again after the first time.'),
   backoff: duration().optional().describe('The least time to wait before it is sent again.'),
 });
-
-const sessionPersistence = withRules(
-  z.strictObject({
-    absoluteTimeout: duration().optional().describe('How long a session lasts at most.'),
-    type: z.enum(['Cookie', 'Header']).default('Cookie').describe('What carries the session.'),
-    cookie: z
-      .strictObject({
-        name: headerName().optional().describe('Name of the cookie.'),
-        path: z.string().max(1024).default('/').describe('Path that the cookie is for.'),
-        lifetimeType: z
-          .enum(['Permanent', 'Session'])
-          .default('Session')
-          .describe('Whether the cookie outlives the browser session.'),
-      })
-      .optional()
-      .describe('The cookie, with type Cookie.'),
-    header: z
-      .strictObject({ name: headerName().describe('Name of the header.') })
-      .optional()
-      .describe('The header, with type Header.'),
-  }),
-  [
-    {
-      cel: "!has(self.cookie) || !has(self.cookie.lifetimeType) || self.cookie.lifetimeType != 'Permanent' || has(self.absoluteTimeout)",
-      message: 'a permanent cookie needs absoluteTimeout; set it',
-      path: ['absoluteTimeout'],
-      check: (value) => value.cookie?.lifetimeType !== 'Permanent' || value.absoluteTimeout !== undefined,
-    },
-    {
-      cel: "!has(self.cookie) || self.type == 'Cookie'",
-      message: 'cookie needs type Cookie; remove it or change the type',
-      path: ['cookie'],
-      check: (value) => value.cookie === undefined || value.type === 'Cookie',
-    },
-    {
-      cel: "self.type != 'Cookie' || has(self.cookie)",
-      message: 'type Cookie needs cookie; set it ({} takes its defaults)',
-      path: ['cookie'],
-      check: (value) => value.type !== 'Cookie' || value.cookie !== undefined,
-    },
-    {
-      cel: "!has(self.header) || self.type == 'Header'",
-      message: 'header needs type Header; remove it or change the type',
-      path: ['header'],
-      check: (value) => value.header === undefined || value.type === 'Header',
-    },
-    {
-      cel: "self.type != 'Header' || has(self.header)",
-      message: 'type Header needs header; set it',
-      path: ['header'],
-      check: (value) => value.type !== 'Header' || value.header !== undefined,
-    },
-  ],
-);
 
 const routeRuleSchema = z.strictObject({
   name: dnsSubdomain().optional().describe('Name of the rule, for policies to refer to it.'),
@@ -152,30 +99,7 @@ const routeRule = withRules(routeRuleSchema, [
   ...prefixRules('urlRewrite'),
 ]);
 
-const rulesMax = 16;
-const matchesMax = 128;
-
-// CEL has no sum over a list; the cost of this one is constant.
-const matchCountCel = Array.from(
-  { length: rulesMax },
-  (_, index) => `(size(self) > ${index} ? size(self[${index}].matches) : 0)`,
-).join(' + ');
-
-const routeRules = withRules(listOf(routeRule, { min: 1, max: rulesMax }), [
-  {
-    cel: `${matchCountCel} <= ${matchesMax}`,
-    message: `all rules together may have ${matchesMax} matches; split the route`,
-    check: (list) => list.reduce((sum, rule) => sum + rule.matches.length, 0) <= matchesMax,
-  },
-  {
-    cel: 'self.all(a, !has(a.name) || self.exists_one(b, has(b.name) && b.name == a.name))',
-    message: 'uses one rule name twice; names must differ, policies refer to rules by them',
-    check: (list) => {
-      const used = list.flatMap((rule) => (rule.name === undefined ? [] : [rule.name]));
-      return new Set(used).size === used.length;
-    },
-  },
-]);
+const routeRules = withRules(listOf(routeRule, { min: 1, max: rulesMax }), [matchesBounded, namesDiffer]);
 
 export const httpRouteSpec = z
   .strictObject({
@@ -186,16 +110,3 @@ export const httpRouteSpec = z
     rules: routeRules.default([{ matches: [{ path: { type: 'PathPrefix', value: '/' } }] }]).describe('The rules.'),
   })
   .describe('The desired routing.');
-
-export const routeStatus = z
-  .looseObject({
-    parents: listOf(
-      z.looseObject({
-        parentRef: z.looseObject(parentRefShape).describe('The parent, as in `spec.parentRefs`.'),
-        controllerName: controllerName(),
-        conditions: conditions({ min: 1, max: 8 }),
-      }),
-      { max: 32 },
-    ).describe('What each controller says about each parent.'),
-  })
-  .describe('Written by the controllers of the parents.');
