@@ -75,6 +75,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     prng,
     onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
     resolveHost,
+    ownIps: options.ownIps,
     limitsOf: sharing === undefined ? undefined : (cluster) => sharing.limitsOf(cluster),
   });
   const listeners = createListenerManager({

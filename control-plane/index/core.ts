@@ -1,6 +1,7 @@
 /** The parts of Kubernetes' own kinds that the mesh looks at, parsed once where they come in. */
 
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import type { Locality } from '@weft/policies/model/locality';
 import { z } from 'zod';
 import { opaquePortsOf } from './opaque-ports.ts';
 
@@ -16,6 +17,10 @@ const number = z
   .int()
   .nullish()
   .transform((value) => value ?? 0);
+const flag = z
+  .boolean()
+  .nullish()
+  .transform((value) => value ?? false);
 /** `null` and absence mean the same; the API writes both. */
 const list = <S extends z.ZodType>(item: S) =>
   z
@@ -43,7 +48,15 @@ const service = z
       type: text,
       clusterIP: text,
       clusterIPs: list(z.string()),
+      ipFamilies: list(z.string()),
       selector: textMap,
+      publishNotReadyAddresses: flag,
+      internalTrafficPolicy: text,
+      trafficDistribution: text,
+      sessionAffinity: text,
+      sessionAffinityConfig: z
+        .object({ clientIP: z.object({ timeoutSeconds: z.int().nullish() }).nullish() })
+        .nullish(),
       ports: list(
         z.object({
           name: text,
@@ -64,6 +77,15 @@ const service = z
       .filter((ip) => ip !== '' && ip !== 'None')
       .map(canonicalIp),
     selector: spec.selector,
+    firstFamily: spec.ipFamilies[0] === 'IPv6' ? ('v6' as const) : ('v4' as const),
+    /** Endpoints count as ready whatever their pods say, also while they end. */
+    publishNotReady: spec.publishNotReadyAddresses,
+    locality: localityOf(metadata.annotations, spec),
+    /** Requests of one client go to one endpoint, until it has sent none for so long. */
+    affinitySeconds:
+      spec.sessionAffinity === 'ClientIP'
+        ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SECONDS_DEFAULT)
+        : undefined,
     /** Numbers of the Service's own ports. */
     opaquePorts: opaquePortsOf(metadata.annotations),
     /** TCP only: UDP passes the mesh untouched. */
@@ -71,6 +93,28 @@ const service = z
       .filter((port) => port.protocol === '' || port.protocol === 'TCP')
       .map((port) => ({ ...port, targetPort: port.targetPort ?? port.port })),
   }));
+
+/** ClientIPConfig.timeoutSeconds. */
+const AFFINITY_SECONDS_DEFAULT = 10_800;
+
+/** PreferClose is the older name of PreferSameZone (KEP-3015); a policy of Local goes before any preference. */
+function localityOf(
+  annotations: Readonly<Record<string, string>>,
+  spec: { readonly internalTrafficPolicy: string; readonly trafficDistribution: string },
+): Locality | undefined {
+  if (spec.internalTrafficPolicy === 'Local') return 'local-node';
+  switch (spec.trafficDistribution) {
+    case 'PreferClose':
+    case 'PreferSameZone':
+      return 'prefer-zone';
+    case 'PreferSameNode':
+      return 'prefer-node';
+    default: {
+      const mode = annotations['service.kubernetes.io/topology-mode'];
+      return mode === 'Auto' || mode === 'auto' ? 'zone-hints' : undefined;
+    }
+  }
+}
 
 /** Whether a Service has an address of its own, stands for those of its pods, or for a name elsewhere. */
 function addressingOf(spec: {
@@ -99,6 +143,9 @@ const endpointSlice = z
           .nullish(),
         nodeName: text,
         zone: text,
+        hints: z
+          .object({ forZones: list(z.object({ name: z.string() })), forNodes: list(z.object({ name: z.string() })) })
+          .nullish(),
         targetRef: z.object({ kind: text, namespace: text, name: text, uid: text }).nullish(),
       }),
     ),
@@ -109,8 +156,12 @@ const endpointSlice = z
     service: slice.metadata.labels['kubernetes.io/service-name'] ?? '',
     addressType: slice.addressType,
     ports: slice.ports.filter((port) => port.protocol === '' || port.protocol === 'TCP'),
-    endpoints: slice.endpoints.map(({ conditions, targetRef, ...endpoint }) => ({
+    endpoints: slice.endpoints.map(({ conditions, targetRef, hints, ...endpoint }) => ({
       ...endpoint,
+      hints: {
+        zones: hints?.forZones.map(({ name }) => name) ?? [],
+        nodes: hints?.forNodes.map(({ name }) => name) ?? [],
+      },
       addresses: endpoint.addresses.map(canonicalIp),
       // discovery.k8s.io/v1: an unknown `ready` counts as true, an unknown `serving` as `ready`.
       ready: conditions?.ready ?? true,
@@ -136,6 +187,8 @@ const containerStatus = z.object({
   restartCount: number,
 });
 
+const containerPorts = list(z.object({ name: text, containerPort: z.int(), protocol: text }));
+
 const pod = z
   .object({
     metadata: metadata.extend({
@@ -145,10 +198,8 @@ const pod = z
       serviceAccountName: text,
       nodeName: text,
       hostNetwork: z.boolean().nullish(),
-      containers: list(
-        z.object({ name: z.string(), ports: list(z.object({ name: text, containerPort: z.int(), protocol: text })) }),
-      ),
-      initContainers: list(z.object({ name: z.string(), restartPolicy: text })),
+      containers: list(z.object({ name: z.string(), ports: containerPorts })),
+      initContainers: list(z.object({ name: z.string(), restartPolicy: text, ports: containerPorts })),
     }),
     status: z
       .object({
@@ -176,7 +227,7 @@ const pod = z
       terminating: meta.deletionTimestamp !== '',
       workload: workloadName(meta, owner),
       opaquePorts: opaquePortsOf(meta.annotations),
-      ports: spec.containers.flatMap((container) =>
+      ports: [...spec.containers, ...spec.initContainers.filter(isOwnSidecar)].flatMap((container) =>
         container.ports
           .filter((port) => port.protocol === '' || port.protocol === 'TCP')
           .map((port) => ({ name: port.name, port: port.containerPort })),
@@ -184,6 +235,10 @@ const pod = z
       meshed: hasStartedSidecar(spec.initContainers, status?.initContainerStatuses ?? []),
     };
   });
+
+/** Init containers that stay, those of the mesh left out: a Service's port may be one of theirs. */
+const isOwnSidecar = ({ name, restartPolicy }: { readonly name: string; readonly restartPolicy: string }): boolean =>
+  restartPolicy === 'Always' && name !== SIDECAR_CONTAINER;
 
 /**
  * True from the first start of the sidecar on, also while its container restarts: from then on the pod's inbound

@@ -18,8 +18,8 @@ export class TranslatedSource implements ResourceSource {
     this.context = context;
   }
 
-  scope(kind: ResourceKind, client: XdsClient): string {
-    return scopeOf(this.context, kind, client);
+  scope(kind: ResourceKind, name: string, client: XdsClient): string {
+    return scopeOf(this.context, kind, name, client);
   }
 
   encode(kind: ResourceKind, name: string, client: XdsClient): EncodedResource | undefined {

@@ -157,7 +157,7 @@ function clientOf(pod: Pod, node: NodeOf): XdsClient {
   return {
     namespace: pod.metadata.namespace,
     podKey: objectKey(pod.metadata),
-    features: { http2: has('weft.http2') },
+    features: { http2: has('weft.http2'), locality: has('weft.locality') },
   };
 }
 

@@ -44,6 +44,7 @@ function workloadAddress(context: TranslateContext, pod: Pod): Address {
     spiffeId: identityOf(context, pod),
     workloadName: pod.workload,
     zone: zoneOf(context, pod.nodeName),
+    ...(pod.nodeName === '' ? {} : { node: pod.nodeName }),
     mtls: pod.meshed,
     service: canonical?.metadata.name ?? '',
     // Straight to the pod there is neither route nor cluster: the original destination is the endpoint.

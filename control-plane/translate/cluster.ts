@@ -40,6 +40,7 @@ export function translateCluster(
     healthyPanicPercent: 0,
     tls: undefined,
     meshTls: true,
+    ...(service.locality === undefined ? {} : { locality: service.locality }),
     service: { namespace: ref.namespace, name: ref.service },
   };
 }

@@ -31,6 +31,8 @@ const question = z.strictObject({
         namespace: z.string().default('default'),
         pod: z.string().default(''),
         http2: z.boolean().default(false),
+        /** False: it cannot choose among endpoints by where they run. */
+        locality: z.boolean().default(true),
       }),
     )
     .default([]),
@@ -58,16 +60,20 @@ function run(text: string): unknown {
     isDrained: (key) => asked.drained.includes(key),
   };
   for (const object of objects.value) context.state.apply(object);
-  for (const { kind, name, namespace, pod, http2 } of asked.ask) {
-    const client = { namespace, podKey: `${namespace}/${pod}`, features: { http2 } };
+  for (const { kind, name, namespace, pod, http2, locality } of asked.ask) {
+    const client = { namespace, podKey: `${namespace}/${pod}`, features: { http2, locality } };
     survivesTheWire(name, translateResource(context, kind, name, client));
   }
-  const answers = asked.ask.map(({ kind, name, namespace, pod, http2 }) => ({
+  const answers = asked.ask.map(({ kind, name, namespace, pod, http2, locality }) => ({
     ask: [kind, name, ...(kind === 'route' || kind === 'cluster' ? [`from ${namespace}`] : []), pod]
       .filter(Boolean)
       .join(' '),
     answer: plain(
-      translateResource(context, kind, name, { namespace, podKey: `${namespace}/${pod}`, features: { http2 } })?.value,
+      translateResource(context, kind, name, {
+        namespace,
+        podKey: `${namespace}/${pod}`,
+        features: { http2, locality },
+      })?.value,
     ),
   }));
   if (!asked.status) return { answers };

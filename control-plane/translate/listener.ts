@@ -24,6 +24,8 @@ import { carriesHttp } from './protocol.ts';
 export interface ClientFeatures {
   /** HTTP/2 on the wire. */
   readonly http2: boolean;
+  /** It chooses among endpoints by where they run; absent: the control plane does it for it. */
+  readonly locality?: boolean;
 }
 
 /** What a client that waits for its server to speak waits longer; only for ports that may be of such a protocol. */

@@ -1,12 +1,16 @@
 /** One door to translation: a resource by kind and name, for a client. */
 import { unreachable } from '@weft/policies/kit/result';
+import type { EndpointAssignment } from '@weft/policies/model/cluster';
+import type { Place } from '@weft/policies/model/locality';
 import type { ResourceKind, ResourceMap } from '@weft/policies/model/snapshot';
+import { keyOf } from '../index/objects.ts';
 import { translateAddress } from './address.ts';
 import { originalDestinationCluster, translateCluster } from './cluster.ts';
 import type { TranslateContext } from './context.ts';
 import { translateEndpoints } from './endpoints.ts';
 import { type ClientFeatures, translateInbound, translateOutbound } from './listener.ts';
-import { INBOUND, OUTBOUND, PASSTHROUGH, parseOutboundName } from './names.ts';
+import { INBOUND, OUTBOUND, PASSTHROUGH, parseOutboundName, type ServicePortRef } from './names.ts';
+import { endpointsForPlace } from './peer-endpoints.ts';
 import { translateRoutes } from './route.ts';
 
 /** Who asks, as far as it makes a difference to the answer. */
@@ -25,11 +29,12 @@ export type TranslatedResource = {
  * Clients with the same scope get the same resource, so that it is translated and encoded once for all of them:
  * the whole mesh, a namespace that has settings of its own for what it calls, or one pod.
  */
-export function scopeOf(context: TranslateContext, kind: ResourceKind, client: Client): string {
+export function scopeOf(context: TranslateContext, kind: ResourceKind, name: string, client: Client): string {
   switch (kind) {
     case 'address':
-    case 'endpoints':
       return '';
+    case 'endpoints':
+      return client.features.locality === true ? '' : placeScope(context, name, client);
     case 'route':
     case 'cluster':
       return context.state.hasConsumerConfig(client.namespace) ? client.namespace : '';
@@ -59,7 +64,7 @@ export function translateResource(
     }
     case 'endpoints': {
       const ref = parseOutboundName(name);
-      return ref && tagged('endpoints', translateEndpoints(context, ref));
+      return ref && tagged('endpoints', endpoints(context, ref, client));
     }
     default:
       return unreachable(kind);
@@ -71,6 +76,28 @@ function tagged<K extends ResourceKind>(
   value: ResourceMap[K] | undefined,
 ): { readonly kind: K; readonly value: ResourceMap[K] } | undefined {
   return value === undefined ? undefined : { kind, value };
+}
+
+/** Clients that do not choose by themselves share an answer with those of the same node or zone. */
+function placeScope(context: TranslateContext, name: string, client: Client): string {
+  const locality = serviceOf(context, parseOutboundName(name))?.locality;
+  if (locality === undefined) return 'plain';
+  const { zone, node } = placeOf(context, client);
+  return locality === 'local-node' || locality === 'prefer-node' ? `plain ${zone} ${node}` : `plain ${zone}`;
+}
+
+const serviceOf = (context: TranslateContext, ref: ServicePortRef | undefined) =>
+  ref && context.state.services.get(keyOf(ref.namespace, ref.service));
+
+function placeOf({ state }: TranslateContext, client: Client): Place {
+  const node = state.pods.get(client.podKey)?.nodeName ?? '';
+  return { zone: state.nodes.get(node)?.zone ?? '', node };
+}
+
+function endpoints(context: TranslateContext, ref: ServicePortRef, client: Client): EndpointAssignment | undefined {
+  const assignment = translateEndpoints(context, ref);
+  if (assignment === undefined || client.features.locality === true) return assignment;
+  return endpointsForPlace(assignment, serviceOf(context, ref)?.locality, placeOf(context, client));
 }
 
 function cluster(context: TranslateContext, name: string, client: Client) {

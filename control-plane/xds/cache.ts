@@ -6,7 +6,7 @@ import type { Change } from './change.ts';
 export interface XdsClient {
   readonly namespace: string;
   readonly podKey: string;
-  readonly features: { readonly http2: boolean };
+  readonly features: { readonly http2: boolean; readonly locality?: boolean };
 }
 
 export interface EncodedResource {
@@ -18,7 +18,7 @@ export interface EncodedResource {
 }
 
 export interface ResourceSource {
-  scope(kind: ResourceKind, client: XdsClient): string;
+  scope(kind: ResourceKind, name: string, client: XdsClient): string;
   encode(kind: ResourceKind, name: string, client: XdsClient): EncodedResource | undefined;
   /** Resources of one group change together; a listener's group is that of its pod. */
   group(kind: ResourceKind, name: string, podKey: string): string;
@@ -73,7 +73,7 @@ export class ResourceCache {
   }
 
   get(kind: ResourceKind, name: string, client: XdsClient): CacheEntry | undefined {
-    const key = `${kind} ${this.source.scope(kind, client)} ${name}`;
+    const key = `${kind} ${this.source.scope(kind, name, client)} ${name}`;
     const slot = this.slots.get(key);
     if (slot !== undefined && !slot.stale) return slot.entry;
     this.counters.translated += 1;

@@ -40,8 +40,11 @@ export interface WorkloadAddress {
   readonly spiffeId: SpiffeId;
   readonly workloadName: string;
   readonly zone: string;
+  /** Node that it runs on; absent: not known. */
+  readonly node?: string;
   readonly mtls: boolean;
   readonly service: string;
+  /** Route configuration and cluster where the port is one of a headless Service, else neither. */
   readonly ports: readonly ServicePort[];
   readonly terminating: boolean;
 }

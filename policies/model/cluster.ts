@@ -1,6 +1,7 @@
 import type { SpiffeId } from '../identity/spiffe-id.ts';
 import type { SocketAddress } from './address.ts';
 import type { TcpFault } from './fault.ts';
+import type { EndpointHints, Locality } from './locality.ts';
 import type { OutlierDetection } from './outlier.ts';
 import type { UpstreamTls } from './tls.ts';
 import type { UpstreamConnections } from './upstream-connections.ts';
@@ -45,6 +46,8 @@ export interface Cluster {
   readonly meshTls: boolean;
   /** Of connections of opaque bytes; from `filter_metadata["weft.dev"]`. */
   readonly fault?: TcpFault;
+  /** Absent: endpoints are alike, wherever they run. */
+  readonly locality?: Locality;
   /** Names for labels; from `filter_metadata["weft.dev"]`. */
   readonly service: { readonly namespace: string; readonly name: string } | undefined;
 }
@@ -88,10 +91,16 @@ export interface EndpointAssignment {
 
 export interface Endpoint {
   readonly address: SocketAddress;
+  /** The same endpoint in the other address family. */
+  readonly alternatives?: readonly SocketAddress[];
   readonly weight: number;
   /** 0 is preferred. */
   readonly priority: number;
   readonly zone: string;
+  /** Node that it runs on; absent: of no importance, or not known. */
+  readonly node?: string;
+  /** Absent: none. */
+  readonly hints?: EndpointHints;
   readonly health: 'healthy' | 'unhealthy' | 'draining';
   /** Its sidecar takes mesh TLS. */
   readonly mtls: boolean;

@@ -366,7 +366,7 @@ const outlier: fc.Arbitrary<OutlierDetection> = fc
   .tuple(envoyOutlier, optional(latencyOutliers))
   .map(([of, latency]) => (latency === undefined ? of : { ...of, latency }));
 
-const endpoint: fc.Arbitrary<Endpoint> = fc.record({
+const someEndpoint: fc.Arbitrary<Endpoint> = fc.record({
   address: socketAddress,
   weight: fc.integer({ min: 1, max: 1000 }),
   priority: fc.integer({ min: 0, max: 2 }),
@@ -376,6 +376,20 @@ const endpoint: fc.Arbitrary<Endpoint> = fc.record({
   spiffeId: optional(spiffeId),
   workload: text,
 });
+const names = fc.array(name, { maxLength: 2 });
+const endpoint: fc.Arbitrary<Endpoint> = fc
+  .tuple(
+    someEndpoint,
+    fc.record(
+      {
+        alternatives: fc.array(socketAddress, { minLength: 1, maxLength: 2 }),
+        node: name,
+        hints: fc.record({ zones: names, nodes: names }),
+      },
+      { requiredKeys: [] },
+    ),
+  )
+  .map(([always, sometimes]) => ({ ...always, ...sometimes }));
 /** On the wire endpoints stand in groups of one priority and zone, in order of first appearance. */
 const endpoints: fc.Arbitrary<EndpointAssignment> = fc
   .record({ clusterName: name, endpoints: fc.array(endpoint, { maxLength: 6 }) })
@@ -430,6 +444,17 @@ const cluster: fc.Arbitrary<Cluster> = fc
     meshTls: fc.boolean(),
     service: optional(fc.record({ namespace: text, name: text })),
   })
+  .chain((all) =>
+    fc
+      .constantFrom(
+        undefined,
+        'prefer-zone' as const,
+        'prefer-node' as const,
+        'local-node' as const,
+        'zone-hints' as const,
+      )
+      .map((locality) => (locality === undefined ? all : { ...all, locality })),
+  )
   // Nothing is balanced where the connection names its endpoint; TLS of the cluster's own leaves no room for mesh TLS.
   .chain((all) => optional(tcpFault).map((fault) => (fault === undefined ? all : { ...all, fault })))
   .map((all) => ({
@@ -456,20 +481,26 @@ const ports: fc.Arbitrary<ServicePort[]> = fc.array(
   fc.record({ port, protocol, routeConfiguration: text, cluster: text }),
   { maxLength: 3 },
 );
+const nodeName = fc.constantFrom({}, { node: 'node-1' });
 const address: fc.Arbitrary<Address> = fc.oneof(
   fc.record({ kind: fc.constant('service' as const), namespace: text, name: text, ports }),
-  fc.record({
-    kind: fc.constant('workload' as const),
-    namespace: text,
-    name: text,
-    spiffeId,
-    workloadName: text,
-    zone: text,
-    mtls: fc.boolean(),
-    service: text,
-    ports,
-    terminating: fc.boolean(),
-  }),
+  fc
+    .tuple(
+      nodeName,
+      fc.record({
+        kind: fc.constant('workload' as const),
+        namespace: text,
+        name: text,
+        spiffeId,
+        workloadName: text,
+        zone: text,
+        mtls: fc.boolean(),
+        service: text,
+        ports,
+        terminating: fc.boolean(),
+      }),
+    )
+    .map(([node, all]) => ({ ...all, ...node })),
 );
 
 /** Records of fast-check have no prototype now and then; a clone always has the usual one. */

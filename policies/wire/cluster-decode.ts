@@ -42,6 +42,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   const outlier = decodeOutlierDetection(message, settings, at.field('outlier_detection'));
   const service = decodeService(settings.object('service'));
   const fault = readTcpFault(settings.object('fault'));
+  const locality = settings.choice('locality', ['any', 'prefer-zone', 'prefer-node', 'local-node', 'zone-hints']);
   settings.end();
   const http = decodeHttpOptions(message, at);
   const tls = decodeUpstreamSocket(message.transportSocket, at.field('transport_socket'));
@@ -57,6 +58,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
     healthyPanicPercent: decodePanic(message, at),
     tls: http.protocol === 'negotiated' ? decodeNegotiated(tls, at) : tls,
     meshTls: decodeMeshTls(message, at.field('transport_socket_matches')),
+    ...(locality === 'any' ? {} : { locality }),
     service,
     ...(fault === undefined ? {} : { fault }),
   };

@@ -202,9 +202,10 @@ const encodeMeshTls = ({ protocol }: Cluster): MessageInitShape<typeof Cluster_T
   { name: 'plaintext', match: {}, transportSocket: encodeRawBuffer() },
 ];
 
-function encodeSettings({ errorRate, outlier, service, fault }: Cluster): JsonObject {
+function encodeSettings({ errorRate, locality, outlier, service, fault }: Cluster): JsonObject {
   return {
     ...(fault === undefined ? {} : { fault: tcpFaultSetting(fault) }),
+    ...(locality === undefined ? {} : { locality }),
     ...(errorRate === undefined
       ? {}
       : {

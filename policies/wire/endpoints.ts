@@ -52,7 +52,13 @@ const encodeGroup = (group: readonly Endpoint[]): MessageInitShape<typeof Locali
 });
 
 const encodeEndpoint = (endpoint: Endpoint): MessageInitShape<typeof LbEndpointSchema> => ({
-  hostIdentifier: { case: 'endpoint', value: { address: encodeSocketAddress(endpoint.address) } },
+  hostIdentifier: {
+    case: 'endpoint',
+    value: {
+      address: encodeSocketAddress(endpoint.address),
+      additionalAddresses: (endpoint.alternatives ?? []).map((one) => ({ address: encodeSocketAddress(one) })),
+    },
+  },
   healthStatus: health[endpoint.health],
   loadBalancingWeight: Math.max(1, endpoint.weight),
   metadata: encodeMetadata({
@@ -60,6 +66,10 @@ const encodeEndpoint = (endpoint: Endpoint): MessageInitShape<typeof LbEndpointS
     [WEFT_METADATA]: {
       ...(endpoint.spiffeId === undefined ? {} : { spiffe_id: endpoint.spiffeId }),
       ...(endpoint.workload === '' ? {} : { workload: endpoint.workload }),
+      ...(endpoint.node === undefined ? {} : { node: endpoint.node }),
+      ...(endpoint.hints === undefined
+        ? {}
+        : { hints: { zones: [...endpoint.hints.zones], nodes: [...endpoint.hints.nodes] } }),
     },
   }),
 });
@@ -90,8 +100,16 @@ function decodeEndpoint(endpoint: LbEndpoint, at: At): Omit<Endpoint, 'priority'
     at.field('metadata').field('filter_metadata').key(TRANSPORT_SOCKET_MATCH),
   );
   const own = weftMetadata(endpoint.metadata, at);
+  const others = at.field('endpoint').field('additional_addresses');
+  const alternatives = (host?.additionalAddresses ?? []).map(({ address }, i) =>
+    decodeSocketAddress(address, others.index(i).field('address')),
+  );
+  const node = own.string('node');
   const decoded = {
     address: decodeSocketAddress(host?.address, at.field('endpoint').field('address')),
+    ...(alternatives.length === 0 ? {} : { alternatives }),
+    ...(node === '' ? {} : { node }),
+    ...decodeHints(own.object('hints')),
     weight,
     health: decodeHealth(endpoint.healthStatus, at.field('health_status')),
     mtls: socket.string('weft.dev/tls') === 'mtls',
@@ -100,6 +118,13 @@ function decodeEndpoint(endpoint: LbEndpoint, at: At): Omit<Endpoint, 'priority'
   };
   own.end();
   return decoded;
+}
+
+function decodeHints(reader: StructReader | undefined): Pick<Endpoint, 'hints'> {
+  if (reader === undefined) return {};
+  const hints = { zones: reader.strings('zones'), nodes: reader.strings('nodes') };
+  reader.end();
+  return { hints };
 }
 
 function decodeSpiffeId(reader: StructReader): SpiffeId | undefined {

@@ -150,7 +150,8 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.endpoint.v3.ClusterLoadAssignment': 'cluster_name endpoints',
   'envoy.config.endpoint.v3.LocalityLbEndpoints': 'locality lb_endpoints load_balancing_weight priority',
   'envoy.config.endpoint.v3.LbEndpoint': 'endpoint health_status metadata load_balancing_weight',
-  'envoy.config.endpoint.v3.Endpoint': 'address',
+  'envoy.config.endpoint.v3.Endpoint': 'address additional_addresses',
+  'envoy.config.endpoint.v3.Endpoint.AdditionalAddress': 'address',
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': '',
   'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext':
     'common_tls_context require_client_certificate disable_stateless_session_resumption disable_stateful_session_resumption',
@@ -175,7 +176,7 @@ const fields: Readonly<Record<string, string>> = {
   'weft.v1.Address': 'service workload',
   'weft.v1.Service': 'namespace name ports',
   'weft.v1.ServicePort': 'port protocol route_configuration cluster',
-  'weft.v1.Workload': 'namespace name spiffe_id workload_name zone mtls service ports terminating',
+  'weft.v1.Workload': 'namespace name spiffe_id workload_name zone node mtls service ports terminating',
 };
 
 export const supportedFields: ReadonlyMap<string, ReadonlySet<string>> = new Map(

@@ -4,6 +4,7 @@ import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
 import type { Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
 import type { ProxyError } from '../http/errors.ts';
 import { noCluster, PASSTHROUGH } from './destination.ts';
+import { PlaceWatch } from './own-place.ts';
 import { ClusterRuntime, type RuntimeDeps } from './runtime.ts';
 import { type ResolveHost, StrictDns } from './strict-dns.ts';
 import { TcpConnector } from './tcp.ts';
@@ -13,6 +14,8 @@ export interface ClusterManagerDeps extends RuntimeDeps {
   /** How long a request waits for configuration that the control plane has not answered yet. */
   readonly onDemandWaitMsMax: number;
   readonly resolveHost: ResolveHost;
+  /** Addresses of the pod itself; absent: it is none. */
+  readonly ownIps?: ReadonlySet<string>;
 }
 
 /** Who needs a cluster. Exactly one of these is called, possibly before `acquire` returns. */
@@ -53,6 +56,7 @@ export class ClusterManager {
   /** Connections of opaque TCP. */
   readonly forTcp: TcpConnector;
   private readonly deps: ClusterManagerDeps;
+  private readonly place: PlaceWatch;
   private readonly runtimes = new Map<string, ClusterRuntime>();
   private readonly dns = new Map<ClusterRuntime, StrictDns>();
   private readonly unsubscribe: (() => void)[];
@@ -60,7 +64,8 @@ export class ClusterManager {
   private waiting = 0;
 
   constructor(deps: ClusterManagerDeps) {
-    this.deps = deps;
+    this.place = new PlaceWatch(deps.source, deps.ownIps ?? new Set());
+    this.deps = { ...deps, place: this.place };
     this.forTcp = new TcpConnector(this, deps);
     this.unsubscribe = [
       deps.source.onChange((snapshot) => this.applySnapshot(snapshot)),
@@ -200,6 +205,7 @@ export class ClusterManager {
   }
 
   private applySnapshot(snapshot: Snapshot): void {
+    const moved = this.place.refresh();
     for (const [name, runtime] of [...this.runtimes]) {
       const cluster = snapshot.get('cluster', name);
       const builtIn = runtime.cluster === originalDestination || runtime.cluster === passthrough;
@@ -214,6 +220,7 @@ export class ClusterManager {
       // Pending keeps the last known.
       if (endpoints.state === 'found') runtime.offerEndpoints(endpoints.value);
       else if (endpoints.state === 'absent') runtime.offerEndpoints({ clusterName: name, endpoints: [] });
+      if (moved) runtime.placeChanged();
     }
   }
 

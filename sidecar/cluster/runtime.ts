@@ -6,6 +6,7 @@ import { Breaker } from './breaker.ts';
 import { endpointOf } from './destination.ts';
 import { Host } from './host.ts';
 import { LimitState } from './limits.ts';
+import { endpointsInReach, nearestHosts, nowhere, type OwnPlace } from './locality.ts';
 import type { OutlierDetector } from './outlier/detector.ts';
 import { OutlierWatch } from './outlier/watch.ts';
 import { createPicker, type Picker } from './picker/picker.ts';
@@ -16,6 +17,8 @@ import { usableHosts } from './usable.ts';
 export interface RuntimeDeps extends PoolDeps {
   /** Limits that are shared with other threads; undefined: this thread's own. */
   readonly limitsOf?: ((cluster: Cluster) => LimitState) | undefined;
+  /** Where the sidecar runs; absent: nowhere in particular. */
+  readonly place?: { readonly current: OwnPlace };
 }
 
 /** Bounds endpoints that come from original destinations, which anybody who connects chooses. */
@@ -120,7 +123,8 @@ export class ClusterRuntime {
   setEndpoints(assignment: EndpointAssignment): void {
     this.assignment = assignment;
     const seen = new Set<string>();
-    for (const endpoint of assignment.endpoints) seen.add(this.keep(endpoint));
+    const { locality } = this.cluster;
+    for (const endpoint of endpointsInReach(assignment.endpoints, locality, this.place)) seen.add(this.keep(endpoint));
     const gone: Host[] = [];
     for (const [key, host] of [...this.hosts]) {
       if (seen.has(key)) continue;
@@ -132,6 +136,15 @@ export class ClusterRuntime {
     for (const host of gone) this.retire(host);
     if (this.carriesHttp && this.usable.length <= PREWARMED_HOSTS_MAX) this.prewarm();
     this.becomeReady();
+  }
+
+  /** The sidecar runs somewhere else than was known, so that other endpoints are near. */
+  placeChanged(): void {
+    if (this.assignment !== undefined) this.setEndpoints(this.assignment);
+  }
+
+  private get place(): OwnPlace {
+    return this.deps.place?.current ?? nowhere;
   }
 
   /** The handshake of mesh TLS is the dear part of a first request: a cluster that has traffic does it beforehand. */
@@ -289,8 +302,9 @@ export class ClusterRuntime {
     const { hosts, panic } = usableHosts([...this.hosts.values()], this.cluster.healthyPanicPercent);
     if (panic && !this.panic) this.deps.recorder.count('cluster.panic');
     this.panic = panic;
-    this.usable = hosts;
-    this.picker.update(hosts);
+    const { locality } = this.cluster;
+    this.usable = nearestHosts(hosts, locality, this.place, this.assignment?.endpoints ?? []);
+    this.picker.update(this.usable);
   }
 
   private becomeReady(): void {

@@ -56,3 +56,9 @@ test('the next priority comes before panic', () => {
   assert.equal(chosen(0, ...hosts), '2');
   assert.equal(chosen(50, ...hosts.slice(0, 3), host(1, 'unhealthy')), '0 1 2 panic');
 });
+
+test('what drains is used when nothing else is left, and only then', () => {
+  assert.equal(chosen(50, host(0, 'draining'), host(1, 'draining')), '0 1');
+  assert.equal(chosen(0, host(0, 'draining'), host(0, 'ejected')), '');
+  assert.equal(chosen(50, host(0, 'draining'), host(1, 'healthy')), '1');
+});

@@ -8,7 +8,7 @@ export interface Usable {
 
 const weighs = (host: Host): boolean => host.weight > 0;
 const isAvailable = (host: Host): boolean => host.endpoint.health === 'healthy' && host.outlier?.ejected !== true;
-/** Draining endpoints only finish what they have. */
+/** Draining endpoints only finish what they have, as long as there are others. */
 const counts = (host: Host): boolean => host.endpoint.health !== 'draining';
 
 /**
@@ -26,5 +26,7 @@ export function usableHosts(hosts: readonly Host[], panicPercent: number): Usabl
     if (enough && available.some(weighs)) return { hosts: available, panic: false };
     if (last.hosts.length === 0 && panicPercent > 0 && level.some(weighs)) last = { hosts: level, panic: true };
   }
+  // They still serve, and nobody else does (KEP-1669).
+  if (!hosts.some(counts)) return { hosts: hosts.filter(weighs), panic: false };
   return last;
 }

@@ -136,7 +136,7 @@ export class World {
   readonly clusters: ClusterManager;
   private readonly sockets = new Map<object, TestServer>();
 
-  constructor(seed = 1, overrides: { readonly onDemandWaitMsMax?: number } = {}) {
+  constructor(seed = 1, overrides: { readonly onDemandWaitMsMax?: number; readonly ownIps?: readonly string[] } = {}) {
     this.prng = new SeededPrng(seed);
     this.clusters = new ClusterManager({
       source: this.source,
@@ -157,6 +157,7 @@ export class World {
           done(ips === undefined ? { error: `no address of ${host}` } : { ips });
         });
       },
+      ownIps: new Set(overrides.ownIps),
     });
   }
 

@@ -167,7 +167,7 @@ export class XdsClient {
     return create(NodeSchema, {
       id: this.options.nodeId,
       userAgentName: 'weft',
-      clientFeatures: ['weft.address', 'weft.http1', 'weft.http2', 'weft.tcp'],
+      clientFeatures: ['weft.address', 'weft.http1', 'weft.http2', 'weft.locality', 'weft.tcp'],
     });
   }
 
