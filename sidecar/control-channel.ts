@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { create } from '@bufbuild/protobuf';
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import { SignRequestSchema } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
+import type { Clock } from '@weft/policies/kit/clock';
+import { SignRequestSchema, type SignResponse } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
 import { aggregatedDiscovery, certificates } from '@weft/policies/wire/grpc';
+import { GrpcChannel } from './grpc/channel.ts';
 import type { SignedChain } from './identity/manager.ts';
-import type { AdsStream } from './xds/client.ts';
+import type { AdsListener, AdsStream } from './xds/client.ts';
 
 const SIGN_TIMEOUT_MS = 10_000;
 
@@ -15,6 +16,7 @@ export interface ControlChannelOptions {
   readonly tokenFile: string;
   /** The name that its certificate has to show, where `target` is an address and not that name. */
   readonly serverName?: string;
+  readonly clock: Clock;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface ControlChannelOptions {
  */
 export class ControlChannel {
   private readonly options: ControlChannelOptions;
-  private client: Client | undefined;
+  private channel: GrpcChannel | undefined;
   private trust = '';
 
   constructor(options: ControlChannelOptions) {
@@ -31,58 +33,59 @@ export class ControlChannel {
   }
 
   /** Throws when the trust bundle or token cannot be read; the callers retry with backoff. */
-  openDiscovery(): AdsStream {
-    const { path, requestSerialize, responseDeserialize } = aggregatedDiscovery.DeltaAggregatedResources;
-    return this.connected().makeBidiStreamRequest(path, requestSerialize, responseDeserialize, this.metadata());
+  openDiscovery(listener: AdsListener): AdsStream {
+    const options = { metadata: this.metadata(), timeoutMs: 0 };
+    return this.connected().call(aggregatedDiscovery.DeltaAggregatedResources, options, {
+      onMessage: (response) => listener.onMessage(response),
+      onEnd: ({ code, message }) => listener.onLost(code === 0 ? 'ended by the control plane' : failure(code, message)),
+    });
   }
 
   sign(csr: Uint8Array): Promise<SignedChain> {
-    const { path, requestSerialize, responseDeserialize } = certificates.Sign;
     return new Promise((resolve, reject) => {
-      this.connected().makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        create(SignRequestSchema, { csr }),
-        this.metadata(),
-        { deadline: Date.now() + SIGN_TIMEOUT_MS },
-        (error, response) => {
-          if (error !== null || response === undefined) return reject(error ?? new Error('empty answer'));
-          resolve({
-            chain: response.certificateChain,
-            trustAnchors: response.trustAnchors,
-            authorityUnixMs: Number(response.nowUnixMs),
-          });
+      let answer: SignResponse | undefined;
+      const options = { metadata: this.metadata(), timeoutMs: SIGN_TIMEOUT_MS };
+      const call = this.connected().call(certificates.Sign, options, {
+        onMessage(response) {
+          answer = response;
         },
-      );
+        onEnd({ code, message }) {
+          if (code !== 0 || answer === undefined)
+            reject(new Error(code === 0 ? 'empty answer' : failure(code, message)));
+          else {
+            resolve({
+              chain: answer.certificateChain,
+              trustAnchors: answer.trustAnchors,
+              authorityUnixMs: Number(answer.nowUnixMs),
+            });
+          }
+        },
+      });
+      call.send(create(SignRequestSchema, { csr }), true);
     });
   }
 
   close(): void {
-    this.client?.close();
+    this.channel?.close();
   }
 
-  private metadata(): Metadata {
-    const metadata = new Metadata();
-    metadata.set('authorization', `Bearer ${readFileSync(this.options.tokenFile, 'utf8').trim()}`);
-    return metadata;
+  private metadata(): readonly string[] {
+    return ['authorization', `Bearer ${readFileSync(this.options.tokenFile, 'utf8').trim()}`];
   }
 
-  private connected(): Client {
-    const trust = readFileSync(this.options.trustFile, 'utf8');
-    if (this.client !== undefined && trust === this.trust) return this.client;
+  private connected(): GrpcChannel {
+    const trustPem = readFileSync(this.options.trustFile, 'utf8');
+    if (this.channel !== undefined && trustPem === this.trust) return this.channel;
     // Streams of the old channel go on; it closes when they end.
-    this.client?.close();
-    this.trust = trust;
-    this.client = new Client(this.options.target, credentials.createSsl(Buffer.from(trust)), {
-      ...(this.options.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': this.options.serverName }),
-      'grpc.keepalive_time_ms': 30_000,
-      'grpc.keepalive_timeout_ms': 10_000,
-      'grpc.keepalive_permit_without_calls': 1,
-      'grpc.initial_reconnect_backoff_ms': 200,
-      'grpc.max_reconnect_backoff_ms': 5_000,
-      'grpc.max_receive_message_length': 64 * 1_024 * 1_024,
-    });
-    return this.client;
+    this.channel?.close();
+    this.trust = trustPem;
+    const { target, serverName, clock } = this.options;
+    const colon = target.lastIndexOf(':');
+    const host = target.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+    const tls = { trustPem, serverName: serverName ?? host };
+    this.channel = new GrpcChannel({ host, port: Number(target.slice(colon + 1)), tls, clock });
+    return this.channel;
   }
 }
+
+const failure = (code: number, message: string): string => `gRPC status ${code}: ${message}`;

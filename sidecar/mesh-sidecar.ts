@@ -48,6 +48,7 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
     target: config.controlPlane,
     trustFile: config.trustFile,
     tokenFile: config.tokenFile,
+    clock,
   });
   const identity = new IdentityManager({
     spiffeId: config.spiffeId,
@@ -62,7 +63,7 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
   const overload = processOverload({ clock, count, log, onChange: (shed) => threads?.shed(shed) });
   const pool = config.concurrency === 1 ? undefined : await createPool(config, ports, telemetry, () => xds.source);
   const xds = new XdsClient({
-    open: () => channel.openDiscovery(),
+    open: (listener) => channel.openDiscovery(listener),
     nodeId: `sidecar~${config.pod.ips[0] ?? ''}~${config.pod.name}.${config.pod.namespace}~${config.clusterDomain}`,
     clock,
     prng,

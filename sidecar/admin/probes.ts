@@ -1,7 +1,11 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
+import { systemClock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import type { Method } from '../grpc/call.ts';
+import { GrpcChannel } from '../grpc/channel.ts';
+import { GrpcCode } from '../http/grpc-status.ts';
 
 /** A probe as the pod's author wrote it, ports resolved to numbers; from WEFT_PROBES. */
 export type Probe = { readonly timeoutSeconds: number } & (
@@ -94,44 +98,37 @@ function tcpProbe(host: string, port: number, timeoutMs: number): Promise<ProbeO
 }
 
 /** grpc.health.v1.Health/Check; two fields, encoded here rather than loaded from a .proto. */
-const healthCheck = {
-  Check: {
-    path: '/grpc.health.v1.Health/Check',
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: (service: string): Buffer => {
-      const text = Buffer.from(service).subarray(0, 127);
-      return text.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, text.length]), text]);
-    },
-    requestDeserialize: (bytes: Buffer): Buffer => bytes,
-    responseSerialize: (bytes: Buffer): Buffer => bytes,
-    /** Field 1, varint: ServingStatus; absent is UNKNOWN. */
-    responseDeserialize: (bytes: Buffer): number => (bytes[0] === 0x08 ? (bytes[1] ?? 0) : 0),
+const healthCheck: Method<string, number> = {
+  path: '/grpc.health.v1.Health/Check',
+  requestSerialize: (service) => {
+    const text = Buffer.from(service).subarray(0, 127);
+    return text.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, text.length]), text]);
   },
-} as const;
+  /** Field 1, varint: ServingStatus; absent is UNKNOWN. */
+  responseDeserialize: (bytes) => (bytes[0] === 0x08 ? (bytes[1] ?? 0) : 0),
+};
 const SERVING = 1;
 
 async function grpcProbe(podIp: string, port: number, service: string, timeoutMs: number): Promise<ProbeOutcome> {
-  // Only here: whoever has no such probe shall not pay for it.
-  const grpc = await import('@grpc/grpc-js');
-  const { credentials, status: grpcStatus, Metadata, makeGenericClientConstructor } = grpc;
-  const Client = makeGenericClientConstructor(healthCheck, 'Health');
-  const client = new Client(`${podIp.includes(':') ? `[${podIp}]` : podIp}:${port}`, credentials.createInsecure());
+  const channel = new GrpcChannel({ host: podIp, port, tls: undefined, clock: systemClock });
   return new Promise((resolve) => {
-    client.makeUnaryRequest(
-      healthCheck.Check.path,
-      healthCheck.Check.requestSerialize,
-      healthCheck.Check.responseDeserialize,
-      service,
-      new Metadata(),
-      { deadline: Date.now() + timeoutMs },
-      (error, serving) => {
-        client.close();
-        if (error !== null) resolve(failure(`${grpcStatus[error.code]}: ${error.details}`));
-        else
-          resolve(serving === SERVING ? { status: 200, body: 'ok\n' } : failure(`service is ${serving}, not SERVING`));
+    let serving = 0;
+    const call = channel.call(
+      healthCheck,
+      { metadata: [], timeoutMs },
+      {
+        onMessage(answer) {
+          serving = answer;
+        },
+        onEnd({ code, message }) {
+          channel.close();
+          if (code !== GrpcCode.ok) resolve(failure(`gRPC status ${code}: ${message}`));
+          else if (serving === SERVING) resolve({ status: 200, body: 'ok\n' });
+          else resolve(failure(`service is ${serving}, not SERVING`));
+        },
       },
     );
+    call.send(service, true);
   });
 }
 

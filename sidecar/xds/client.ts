@@ -16,16 +16,19 @@ import { type Change, RESOURCE_KINDS } from './table-source.ts';
 
 /** What is used of gRPC's bidirectional stream. */
 export interface AdsStream {
-  write(request: DeltaDiscoveryRequest): unknown;
+  send(request: DeltaDiscoveryRequest): void;
   cancel(): void;
-  on(event: 'data', listener: (response: DeltaDiscoveryResponse) => void): unknown;
-  on(event: 'error', listener: (error: Error) => void): unknown;
-  on(event: 'end', listener: () => void): unknown;
+}
+
+export interface AdsListener {
+  onMessage(response: DeltaDiscoveryResponse): void;
+  /** The stream is gone; why, for people. */
+  onLost(reason: string): void;
 }
 
 export interface XdsClientOptions {
   /** Opens the stream with fresh credentials; called again after each loss. */
-  readonly open: () => AdsStream;
+  readonly open: (listener: AdsListener) => AdsStream;
   readonly nodeId: string;
   readonly clock: Clock;
   readonly prng: Prng;
@@ -160,7 +163,7 @@ export class XdsClient {
       this.nodeSent = true;
       request.node = this.node();
     }
-    this.stream?.write(request);
+    this.stream?.send(request);
   }
 
   private node(): Node {
@@ -191,17 +194,13 @@ export class XdsClient {
       this.options.log(`xds: stream lost (${reason}), next attempt in ${Math.round(delayMs)} ms`);
       this.cancelReconnect = this.options.clock.after(delayMs, () => this.connect());
     };
-    let stream: AdsStream;
     try {
-      stream = this.options.open();
+      const stream = this.options.open({ onMessage: (response) => this.receive(response), onLost: lost });
+      if (!ended) this.stream = stream;
     } catch (error) {
       lost((error as Error).message);
       return;
     }
-    this.stream = stream;
-    stream.on('data', (response: DeltaDiscoveryResponse) => this.receive(response));
-    stream.on('error', (error: Error) => lost(error.message));
-    stream.on('end', () => lost('ended by the control plane'));
     this.flush();
   }
 

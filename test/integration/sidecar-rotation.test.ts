@@ -83,6 +83,7 @@ class ControlPlane {
       serverName: 'weft-control-plane.weft-system.svc',
       trustFile: this.trustFile,
       tokenFile,
+      clock: systemClock,
     });
   }
 
@@ -329,7 +330,7 @@ describe('a sidecar that is restarted while the control plane is away', () => {
     const events: string[] = [];
     const lines: string[] = [];
     const client = new XdsClient({
-      open: () => channel.openDiscovery(),
+      open: (listener) => channel.openDiscovery(listener),
       nodeId,
       clock: systemClock,
       prng: systemPrng,

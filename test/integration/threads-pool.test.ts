@@ -1,7 +1,6 @@
 /** Real data threads under a control thread that is the test: configuration, certificates, limits and their deaths. */
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';
-import { EventEmitter } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
@@ -15,7 +14,6 @@ import { noMutation, type RouteConfiguration } from '@weft/policies/model/route'
 import type { ResourceKind, ResourceMap } from '@weft/policies/model/snapshot';
 import {
   type DeltaDiscoveryRequest,
-  type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
 import { encodeResource } from '@weft/policies/wire/resource';
@@ -23,7 +21,7 @@ import { typeUrls } from '@weft/policies/wire/type-urls';
 import { ThreadPool } from '@weft/sidecar/threads/pool';
 import type { ToControl } from '@weft/sidecar/threads/protocol';
 import { startWorker, type ThreadHandle } from '@weft/sidecar/threads/worker';
-import { type AdsStream, XdsClient } from '@weft/sidecar/xds/client';
+import { type AdsListener, type AdsStream, XdsClient } from '@weft/sidecar/xds/client';
 import { answerOk, RawOrigin } from '../support/pair-origin.ts';
 import { freePort } from '../support/pair-process.ts';
 import { waitFor } from '../support/wait.ts';
@@ -61,14 +59,16 @@ const direct = (name: string, body: string): RouteConfiguration => ({
 /** A control plane's half of a stream, in this process. */
 class FakeControlPlane {
   readonly requests: DeltaDiscoveryRequest[] = [];
-  private readonly events = new EventEmitter();
+  private listener: AdsListener | undefined;
   private nonce = 0;
 
-  open(): AdsStream {
+  open(listener: AdsListener): AdsStream {
+    this.listener = listener;
     return {
-      write: (request) => this.requests.push(request),
-      cancel: () => this.events.removeAllListeners(),
-      on: (event: string, listener: (value: DeltaDiscoveryResponse & Error) => void) => this.events.on(event, listener),
+      send: (request) => this.requests.push(request),
+      cancel: () => {
+        this.listener = undefined;
+      },
     };
   }
 
@@ -83,7 +83,7 @@ class FakeControlPlane {
         resource: { typeUrl: typeUrls[kind], value: encodeResource(kind, name, value).bytes },
       })),
     });
-    this.events.emit('data', response);
+    this.listener?.onMessage(response);
     return nonce;
   }
 
@@ -141,7 +141,7 @@ function start(): Running {
     onFatal: (reason) => assert.fail(reason),
   });
   const xds: XdsClient = new XdsClient({
-    open: () => control.open(),
+    open: (listener) => control.open(listener),
     nodeId: 'test',
     clock: systemClock,
     prng: systemPrng,

@@ -17,6 +17,8 @@ export interface CertificateFiles {
 export interface IssueOptions {
   readonly notBeforeMs?: number;
   readonly notAfterMs?: number;
+  /** Beside the SPIFFE ID. */
+  readonly dnsNames?: readonly string[];
 }
 
 const newKeys = (): { readonly publicKey: KeyObject; readonly privateKey: KeyObject } =>
@@ -73,7 +75,10 @@ export class CertificateFolder {
       notBeforeMs: options.notBeforeMs ?? Date.now() - HOUR_MS,
       notAfterMs: options.notAfterMs ?? Date.now() + HOUR_MS,
       publicKey: keys.publicKey,
-      sans: [{ type: 'uri', value: spiffeId }],
+      sans: [
+        { type: 'uri', value: spiffeId },
+        ...(options.dnsNames ?? []).map((value) => ({ type: 'dns', value }) as const),
+      ],
       isCa: false,
       pathLength: undefined,
       keyUsage: ['digitalSignature'],
