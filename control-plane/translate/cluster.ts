@@ -8,6 +8,7 @@ import { type INBOUND, outboundName, PASSTHROUGH, type ServicePortRef } from './
 import { outlierOf } from './outlier.ts';
 import { type MergedPolicy, mergedPolicy } from './policy.ts';
 import { servicePortProtocol } from './ports.ts';
+import { retryBudgetOf } from './retry.ts';
 
 const connectTimeoutMs = 5_000;
 const idleTimeoutMs = 3_600_000;
@@ -97,11 +98,7 @@ function limitsOf(policy: MergedPolicy, mesh: Mesh | undefined): ClusterLimits {
     pendingRequestsMax: limits?.maxPendingRequests ?? defaults.pendingRequestsMax,
     requestsMax: limits?.maxRequests ?? defaults.requestsMax,
     retriesMax: limits?.maxRetries ?? defaults.retriesMax,
-    retryBudget: counted
-      ? undefined
-      : budget === undefined
-        ? defaults.retryBudget
-        : { percent: budget.percent, concurrencyMin: budget.minConcurrency },
+    retryBudget: counted ? undefined : budget === undefined ? defaults.retryBudget : retryBudgetOf(budget),
   };
 }
 

@@ -1,6 +1,8 @@
 /** Timeouts and retries of a route: what the rule says itself, then what its policies say, then the mesh's defaults. */
 import { acceptedDurationMs } from '@weft/policies/crds/duration';
-import type { RetryPolicy } from '@weft/policies/model/route';
+import type { Mesh } from '@weft/policies/crds/kinds';
+import type { RetryBudget } from '@weft/policies/model/cluster';
+import { BODY_REPLAY_BYTES_DEFAULT, type HedgePolicy, type RetryPolicy } from '@weft/policies/model/retry';
 import type { RouteRule } from './attachment.ts';
 import type { MergedPolicy } from './policy.ts';
 
@@ -17,8 +19,21 @@ const defaultRetry: RetryPolicy = {
 
 const none: RetryPolicy = { ...defaultRetry, on: [], retriesMax: 0 };
 
+type Budget = Mesh['spec']['retryBudget'];
+
+export const retryBudgetOf = (budget: Budget): RetryBudget => ({
+  percent: budget.percent,
+  concurrencyMin: budget.minConcurrency,
+  rate: { intervalMs: acceptedDurationMs(budget.interval), perSecondMin: budget.minRetryRate },
+});
+
 export interface RequestTimes {
   readonly timeoutMs: number;
+  /** 0: that of the listener. */
+  readonly idleTimeoutMs: number;
+  /** 0: none; undefined: that of the listener. */
+  readonly streamDurationMsMax: number | undefined;
+  readonly hedge: HedgePolicy | undefined;
   readonly retry: RetryPolicy | undefined;
   /** Methods that `retry` is for; undefined: all. Others get `retryOtherwise`. */
   readonly methods: readonly string[] | undefined;
@@ -33,6 +48,9 @@ export function requestTimes(rule: RouteRule | undefined, policy: MergedPolicy):
   const methods = rule?.retry === undefined ? policy.retries?.methods : undefined;
   return {
     timeoutMs: request === undefined ? 0 : acceptedDurationMs(request),
+    idleTimeoutMs: policy.timeouts?.streamIdle === undefined ? 0 : acceptedDurationMs(policy.timeouts.streamIdle),
+    streamDurationMsMax: policy.timeouts?.stream === undefined ? undefined : acceptedDurationMs(policy.timeouts.stream),
+    hedge: policy.hedging && hedge(policy.hedging),
     retry: timed(retry, perTryTimeoutMs),
     methods,
     retryOtherwise: timed(none, perTryTimeoutMs),
@@ -49,14 +67,55 @@ function policyRetry(policy: MergedPolicy): RetryPolicy {
   const { retries } = policy;
   if (retries === undefined) return defaultRetry;
   if (retries.attempts === 0) return none;
+  const { statusCodes = [], responseHeaders, retryAfter } = retries;
   return {
-    on: retries.retryOn,
+    on: [
+      ...retries.retryOn,
+      ...(statusCodes.length > 0 ? (['retriable-status-codes'] as const) : []),
+      ...(responseHeaders === undefined ? [] : (['retriable-headers'] as const)),
+    ],
     retriesMax: retries.attempts,
     perTryTimeoutMs: 0,
-    statusCodes: [],
+    statusCodes,
+    ...(responseHeaders === undefined
+      ? {}
+      : {
+          responseHeaders: responseHeaders.map(({ name, value }) => ({
+            name: name.toLowerCase(),
+            value:
+              value === undefined
+                ? ({ kind: 'present' } as const)
+                : ({ kind: 'exact', value, ignoreCase: false } as const),
+            invert: false,
+          })),
+        }),
     backoffBaseMs: acceptedDurationMs(retries.backoff.baseInterval),
     backoffMaxMs: acceptedDurationMs(retries.backoff.maxInterval),
+    retryAfter: {
+      headers: retryAfter.headers.map(({ name, format }) => ({
+        name: name.toLowerCase(),
+        format: format === 'UnixTime' ? 'unix' : 'seconds',
+      })),
+      maxMs: acceptedDurationMs(retryAfter.max),
+      beyond: 'give-up',
+    },
     nonIdempotent: retries.retryNonIdempotent,
+    ...(retries.idempotencyKey ? { idempotencyKey: true } : {}),
+    ...(retries.maxBodyBytes === BODY_REPLAY_BYTES_DEFAULT ? {} : { bodyBytesMax: retries.maxBodyBytes }),
+    ...(retries.nested === 'Retry' ? { nested: true } : {}),
+  };
+}
+
+function hedge({ delay, percentile, minDelay, maxAttempts }: NonNullable<MergedPolicy['hedging']>): HedgePolicy {
+  return {
+    onPerTryTimeout: false,
+    delayed: {
+      attemptsMax: maxAttempts,
+      delay:
+        percentile === undefined
+          ? { kind: 'fixed', delayMs: acceptedDurationMs(delay ?? minDelay) }
+          : { kind: 'percentile', percentile, delayMsMin: acceptedDurationMs(minDelay) },
+    },
   };
 }
 

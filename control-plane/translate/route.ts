@@ -107,8 +107,10 @@ const forward = (times: RequestTimes, clusters: ForwardAction['clusters']): Forw
   // A rule without backends answers 500 (HTTPRouteRule.backendRefs), as an invalid reference does.
   clusters: clusters.length > 0 ? clusters : [noBackend],
   timeoutMs: times.timeoutMs,
-  idleTimeoutMs: 0,
+  idleTimeoutMs: times.idleTimeoutMs,
+  ...(times.streamDurationMsMax === undefined ? {} : { streamDurationMsMax: times.streamDurationMsMax }),
   retry: times.retry,
+  ...(times.hedge === undefined ? {} : { hedge: times.hedge }),
   hostRewrite: undefined,
   pathRewrite: undefined,
 });

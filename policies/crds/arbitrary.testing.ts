@@ -82,7 +82,7 @@ export function arbitraryOf(schema: StructuralSchema, name = ''): fc.Arbitrary<u
       return fc.integer({ min: minimum, max: Math.min(maximum, 2_147_483_647) });
     }
     case 'number':
-      return fc.integer({ min: schema.minimum ?? 0, max: schema.maximum ?? 100 });
+      return fc.integer({ min: Math.ceil(schema.minimum ?? 0), max: Math.floor(schema.maximum ?? 100) });
     case 'string':
       return strings(schema);
     case 'array':

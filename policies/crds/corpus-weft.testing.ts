@@ -3,6 +3,7 @@
 import { objectOf, right, type Sample, wrong } from './corpus.testing.ts';
 import { authorizationSamples } from './corpus-authorization.testing.ts';
 import { healthSamples } from './corpus-health.testing.ts';
+import { retrySamples } from './corpus-retries.testing.ts';
 
 const target = { kind: 'Service', name: 'cart' };
 const policy = (spec: object) => ({ targetRefs: [target], ...spec });
@@ -18,7 +19,7 @@ const mesh: readonly Sample[] = [
     },
     accessLog: { mode: 'All' },
     certificates: { ttl: '1h' },
-    retryBudget: { percent: 50, minConcurrency: 10 },
+    retryBudget: { percent: 50, minConcurrency: 10, interval: '30s', minRetryRate: 5 },
   }),
   {
     kind: 'Mesh',
@@ -332,5 +333,6 @@ export const weftSamples: readonly Sample[] = [
   ...targets,
   ...traffic,
   ...healthSamples,
+  ...retrySamples,
   ...authorizationSamples,
 ];

@@ -40,7 +40,11 @@ describe('parseKind', () => {
         attempts: 2,
         retryOn: ['5xx', 'connect-failure', 'reset', 'refused-stream'],
         backoff: { baseInterval: '25ms', maxInterval: '250ms' },
+        retryAfter: { max: '5s', headers: [{ name: 'Retry-After', format: 'Seconds' }] },
         retryNonIdempotent: false,
+        idempotencyKey: false,
+        maxBodyBytes: 65_536,
+        nested: 'Skip',
       },
       circuitBreaker: {
         errorRate: { thresholdPercent: 50, volume: 20, window: '10s', openFor: '30s' },

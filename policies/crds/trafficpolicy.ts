@@ -4,6 +4,7 @@ import { withRules } from './schema.ts';
 import { targetRefs } from './targetref.ts';
 import { circuitBreaker } from './traffic/circuit-breaker.ts';
 import { connections } from './traffic/connections.ts';
+import { hedging } from './traffic/hedging.ts';
 import { loadBalancer } from './traffic/load-balancer.ts';
 import { outlierDetection } from './traffic/outlier-detection.ts';
 import { retries } from './traffic/retries.ts';
@@ -12,6 +13,7 @@ import { noLongerThan, timeouts } from './traffic/timeouts.ts';
 /** What a policy sets, merged field by field: a narrower policy takes the place of a wider one in each of them. */
 const settings = {
   retries: retries.optional().describe('Whether and when a failed request is sent again.'),
+  hedging: hedging.optional().describe('A second attempt beside one that is slow; the first good answer counts.'),
   timeouts: timeouts.optional().describe('How long things may take.'),
   circuitBreaker: circuitBreaker.optional().describe('When to stop calling a destination that fails or is full.'),
   loadBalancer: loadBalancer.optional().describe('How an endpoint is picked.'),

@@ -66,6 +66,17 @@ export interface ClusterLimits {
 export interface RetryBudget {
   readonly percent: number;
   readonly concurrencyMin: number;
+  /** Beside that, a bound over time; from `filter_metadata["weft.dev"]`. Absent: none. */
+  readonly rate?: RetryRate;
+}
+
+/**
+ * Retries of the last `intervalMs` may not exceed `percent` of the requests of that time, but `perSecondMin` are always
+ * allowed. Retries that are answered fast are few in flight, however many they are.
+ */
+export interface RetryRate {
+  readonly intervalMs: number;
+  readonly perSecondMin: number;
 }
 
 /** Run by opossum: opens when the error rate over the window passes the threshold. */
@@ -81,7 +92,7 @@ export const defaultClusterLimits: ClusterLimits = {
   pendingRequestsMax: 1_024,
   requestsMax: 1_024,
   retriesMax: 3,
-  retryBudget: { percent: 20, concurrencyMin: 3 },
+  retryBudget: { percent: 20, concurrencyMin: 3, rate: { intervalMs: 10_000, perSecondMin: 10 } },
 };
 
 export interface EndpointAssignment {

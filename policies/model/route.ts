@@ -1,6 +1,9 @@
 import type { HeaderMatch, QueryParameterMatch } from './match.ts';
 import type { Mirror, MirrorDiff } from './mirror.ts';
+import type { HedgePolicy, RetryPolicy } from './retry.ts';
 import type { RouteFilter } from './route-filter.ts';
+
+export type { HedgePolicy, RetryCondition, RetryPolicy } from './retry.ts';
 
 export interface RouteConfiguration {
   readonly name: string;
@@ -60,6 +63,7 @@ export interface ForwardAction {
   /** 0: that of the listener. */
   readonly idleTimeoutMs: number;
   readonly retry: RetryPolicy | undefined;
+  readonly hedge?: HedgePolicy;
   readonly hostRewrite: string | undefined;
   /** Lower case; where the request has that field, its value is the host. */
   readonly hostRewriteHeader?: string;
@@ -102,36 +106,4 @@ export interface DirectResponseAction {
   readonly kind: 'direct';
   readonly status: number;
   readonly body: string;
-}
-
-/**
- * The last five are statuses of gRPC, as a server answers them without a message or as the sidecar would answer itself.
- * Naming one asks for calls, all of which are POST: `nonIdempotent` does not matter to it.
- */
-export type RetryCondition =
-  | '5xx'
-  | 'gateway-error'
-  | 'connect-failure'
-  | 'reset'
-  | 'retriable-4xx'
-  | 'refused-stream'
-  | 'retriable-status-codes'
-  | 'cancelled'
-  | 'deadline-exceeded'
-  | 'internal'
-  | 'resource-exhausted'
-  | 'unavailable';
-
-export interface RetryPolicy {
-  readonly on: readonly RetryCondition[];
-  /** Besides the first attempt. */
-  readonly retriesMax: number;
-  /** 0: none. */
-  readonly perTryTimeoutMs: number;
-  readonly statusCodes: readonly number[];
-  /** Full jitter between 0 and min(max, base * 2^n). */
-  readonly backoffBaseMs: number;
-  readonly backoffMaxMs: number;
-  /** True: also methods that are not idempotent (RFC 9110 section 9.2.2). */
-  readonly nonIdempotent: boolean;
 }

@@ -9,6 +9,7 @@ import type { LatencyOutliers, OutlierDetection } from '../model/outlier.ts';
 import type { ForwardAction, Route, RouteConfiguration } from '../model/route.ts';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
 import { defaultUpstreamConnections, type UpstreamConnections } from '../model/upstream-connections.ts';
+import { hedgePolicy, retryPolicy } from './arbitrary-retries.testing.ts';
 import { mirrorDiff, mirrors, routeFilters, tcpFault, trafficFilter } from './arbitrary-route-filters.testing.ts';
 import {
   alpn,
@@ -63,26 +64,7 @@ const forward: fc.Arbitrary<ForwardAction> = fc
       .filter((clusters) => clusters.some(({ weight }) => weight > 0)),
     timeoutMs: ms,
     idleTimeoutMs: ms,
-    retry: optional(
-      fc
-        .record({
-          on: fc.uniqueArray(
-            fc.constantFrom(
-              '5xx' as const,
-              'gateway-error' as const,
-              'reset' as const,
-              'retriable-status-codes' as const,
-            ),
-          ),
-          retriesMax: fc.integer({ min: 0, max: 10 }),
-          perTryTimeoutMs: ms,
-          statusCodes: fc.array(fc.integer({ min: 100, max: 599 }), { maxLength: 3 }),
-          backoffBaseMs: positiveMs,
-          backoffMaxMs: ms,
-          nonIdempotent: fc.boolean(),
-        })
-        .map((retry) => ({ ...retry, backoffMaxMs: retry.backoffBaseMs + retry.backoffMaxMs })),
-    ),
+    retry: optional(retryPolicy),
     hostRewrite: optional(name),
     pathRewrite: optional(rewrite),
     more: fc.record(
@@ -93,6 +75,7 @@ const forward: fc.Arbitrary<ForwardAction> = fc
         grpcTimeoutMsMax: ms,
         mirrors,
         mirrorDiff,
+        hedge: hedgePolicy,
       },
       { requiredKeys: [] },
     ),
@@ -433,7 +416,12 @@ const cluster: fc.Arbitrary<Cluster> = fc
       pendingRequestsMax: count,
       requestsMax: count,
       retriesMax: count,
-      retryBudget: optional(fc.record({ percent, concurrencyMin: count })),
+      retryBudget: optional(
+        fc.record(
+          { percent, concurrencyMin: count, rate: fc.record({ intervalMs: positiveMs, perSecondMin: count }) },
+          { requiredKeys: ['percent', 'concurrencyMin'] },
+        ),
+      ),
     }),
     errorRate: optional(
       fc.record({ thresholdPercent: percent, volumeMin: count, windowMs: positiveMs, openMs: positiveMs }),

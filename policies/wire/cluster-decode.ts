@@ -1,5 +1,5 @@
 import { isMessage } from '@bufbuild/protobuf';
-import type { Cluster, ClusterLimits, ErrorRateBreaker } from '../model/cluster.ts';
+import type { Cluster, ClusterLimits, ErrorRateBreaker, RetryRate } from '../model/cluster.ts';
 import { IDENTITY_SECRET, TRUST_SECRET, type UpstreamTls } from '../model/tls.ts';
 import {
   defaultUpstreamConnections,
@@ -43,6 +43,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   const service = decodeService(settings.object('service'));
   const fault = readTcpFault(settings.object('fault'));
   const locality = settings.choice('locality', ['any', 'prefer-zone', 'prefer-node', 'local-node', 'zone-hints']);
+  const rate = decodeRetryRate(settings.object('retry_rate'));
   settings.end();
   const http = decodeHttpOptions(message, at);
   const tls = decodeUpstreamSocket(message.transportSocket, at.field('transport_socket'));
@@ -52,7 +53,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
     connectTimeoutMs: decodeDuration(message.connectTimeout, CONNECT_TIMEOUT_DEFAULT_MS, at.field('connect_timeout')),
     ...http,
     balancer: decodeBalancer(message, at),
-    limits: decodeLimits(message.circuitBreakers, at.field('circuit_breakers').field('thresholds')),
+    limits: decodeLimits(message.circuitBreakers, rate, at.field('circuit_breakers').field('thresholds')),
     errorRate,
     outlier,
     healthyPanicPercent: decodePanic(message, at),
@@ -186,7 +187,7 @@ function decodeBalancer({ clusterDiscoveryType: type, lbPolicy }: ClusterMessage
 }
 
 /** Absent values are Envoy's defaults; without a budget, retries are limited by number. */
-function decodeLimits(breakers: CircuitBreakers | undefined, at: At): ClusterLimits {
+function decodeLimits(breakers: CircuitBreakers | undefined, rate: RetryRate | undefined, at: At): ClusterLimits {
   const all = breakers?.thresholds ?? [];
   if (all.length > 1) at.fail('more than one for the default priority', undefined);
   const [thresholds] = all;
@@ -200,7 +201,11 @@ function decodeLimits(breakers: CircuitBreakers | undefined, at: At): ClusterLim
     pendingRequestsMax: thresholds?.maxPendingRequests ?? 1_024,
     requestsMax: thresholds?.maxRequests ?? 1_024,
     retriesMax: thresholds?.maxRetries ?? 3,
-    retryBudget: budget && { percent, concurrencyMin: budget.minRetryConcurrency ?? 3 },
+    retryBudget: budget && {
+      percent,
+      concurrencyMin: budget.minRetryConcurrency ?? 3,
+      ...(rate === undefined ? {} : { rate }),
+    },
   };
 }
 
@@ -357,6 +362,16 @@ function decodeErrorRate(reader: StructReader | undefined): ErrorRateBreaker | u
   };
   reader.end();
   return breaker;
+}
+
+function decodeRetryRate(reader: StructReader | undefined): RetryRate | undefined {
+  if (reader === undefined) return undefined;
+  const rate = {
+    intervalMs: reader.number('interval_ms', 1, DURATION_MS_MAX),
+    perSecondMin: reader.number('per_second_min', 0, Number.MAX_SAFE_INTEGER),
+  };
+  reader.end();
+  return rate;
 }
 
 function decodeService(reader: StructReader | undefined): Cluster['service'] {

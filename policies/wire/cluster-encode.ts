@@ -202,8 +202,10 @@ const encodeMeshTls = ({ protocol }: Cluster): MessageInitShape<typeof Cluster_T
   { name: 'plaintext', match: {}, transportSocket: encodeRawBuffer() },
 ];
 
-function encodeSettings({ errorRate, locality, outlier, service, fault }: Cluster): JsonObject {
+function encodeSettings({ errorRate, locality, outlier, service, fault, limits }: Cluster): JsonObject {
+  const rate = limits.retryBudget?.rate;
   return {
+    ...(rate === undefined ? {} : { retry_rate: { interval_ms: rate.intervalMs, per_second_min: rate.perSecondMin } }),
     ...(fault === undefined ? {} : { fault: tcpFaultSetting(fault) }),
     ...(locality === undefined ? {} : { locality }),
     ...(errorRate === undefined

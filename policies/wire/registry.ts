@@ -22,6 +22,7 @@ import { TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { CookieBasedSessionStateSchema } from './gen/envoy/extensions/http/stateful_session/cookie/v3/cookie_pb.ts';
 import { HeaderBasedSessionStateSchema } from './gen/envoy/extensions/http/stateful_session/header/v3/header_pb.ts';
+import { PreviousHostsPredicateSchema } from './gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts';
 import { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
 import {
   DownstreamTlsContextSchema,
@@ -55,4 +56,5 @@ export const registry = createRegistry(
   UpstreamTlsContextSchema,
   RawBufferSchema,
   HttpProtocolOptionsSchema,
+  PreviousHostsPredicateSchema,
 );

@@ -1,26 +1,19 @@
-import {
-  type ForwardAction,
-  noMutation,
-  type PathRewrite,
-  type RetryCondition,
-  type RetryPolicy,
-  type WeightedCluster,
-} from '../model/route.ts';
+import { type ForwardAction, noMutation, type PathRewrite, type WeightedCluster } from '../model/route.ts';
 import type { At } from './decoding.ts';
 import {
   RouteAction_ClusterNotFoundResponseCode as ClusterNotFound,
-  type RetryPolicy as RetryPolicyMessage,
   type RouteAction as RouteActionMessage,
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
 import { decodeHeaderMutations } from './header-mutation.ts';
 import { decodeMirror } from './mirror.ts';
+import { decodeHedge, decodeRetry, type RetrySettings } from './retry-decode.ts';
 import { INVALID_BACKEND, WHOLE_PATH } from './route-action-encode.ts';
 import { decodeDuration, decodeUriText } from './values.ts';
 
 /** Envoy's default for a route that says nothing. */
 const TIMEOUT_DEFAULT_MS = 15_000;
 
-export function decodeForward(action: RouteActionMessage, nonIdempotent: boolean, at: At): ForwardAction {
+export function decodeForward(action: RouteActionMessage, settings: RetrySettings, at: At): ForwardAction {
   if (action.clusterNotFoundResponseCode === ClusterNotFound.NOT_FOUND) {
     at.field('cluster_not_found_response_code').fail('Weft answers 500 or 503', undefined);
   }
@@ -36,7 +29,8 @@ export function decodeForward(action: RouteActionMessage, nonIdempotent: boolean
     clusters: decodeClusters(action, at),
     timeoutMs: decodeDuration(action.timeout, TIMEOUT_DEFAULT_MS, at.field('timeout')),
     idleTimeoutMs,
-    retry: action.retryPolicy && decodeRetry(action.retryPolicy, nonIdempotent, at.field('retry_policy')),
+    retry: action.retryPolicy && decodeRetry(action.retryPolicy, settings, at.field('retry_policy')),
+    ...decodeHedge(action, settings),
     hostRewrite:
       host.case === 'hostRewriteLiteral' ? decodeUriText(host.value, at.field('host_rewrite_literal')) : undefined,
     ...(rewriteHeader === undefined ? {} : { hostRewriteHeader: rewriteHeader }),
@@ -109,45 +103,4 @@ function decodePathRewrite(action: RouteActionMessage, at: At): PathRewrite | un
   }
   const full = regexRewrite.substitution.replaceAll('\\\\', '\\');
   return { kind: 'full', value: decodeUriText(full, at.field('regex_rewrite').field('substitution')) };
-}
-
-const conditions: readonly RetryCondition[] = [
-  '5xx',
-  'gateway-error',
-  'connect-failure',
-  'reset',
-  'retriable-4xx',
-  'refused-stream',
-  'retriable-status-codes',
-  'cancelled',
-  'deadline-exceeded',
-  'internal',
-  'resource-exhausted',
-  'unavailable',
-];
-
-function decodeRetry(policy: RetryPolicyMessage, nonIdempotent: boolean, at: At): RetryPolicy {
-  const on: RetryCondition[] = [];
-  for (const text of policy.retryOn.split(',')) {
-    const name = text.trim();
-    const condition = conditions.find((known) => known === name);
-    if (condition !== undefined) on.push(condition);
-    else if (name !== '') at.field('retry_on').fail(`condition "${name}" is not supported by Weft`, undefined);
-  }
-  const backOff = policy.retryBackOff;
-  const here = at.field('retry_back_off');
-  // Envoy's defaults: 25 ms, and ten times the base.
-  const backoffBaseMs = decodeDuration(backOff?.baseInterval, 25, here.field('base_interval'));
-  const backoffMaxMs = decodeDuration(backOff?.maxInterval, backoffBaseMs * 10, here.field('max_interval'));
-  if (backoffBaseMs === 0) here.field('base_interval').fail('has to be more than 0', undefined);
-  if (backoffMaxMs < backoffBaseMs) here.field('max_interval').fail('is less than base_interval', undefined);
-  return {
-    on,
-    retriesMax: policy.numRetries ?? 1,
-    perTryTimeoutMs: decodeDuration(policy.perTryTimeout, 0, at.field('per_try_timeout')),
-    statusCodes: [...policy.retriableStatusCodes],
-    backoffBaseMs,
-    backoffMaxMs,
-    nonIdempotent,
-  };
 }

@@ -1,12 +1,12 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ForwardAction, PathRewrite, RetryPolicy, WeightedCluster } from '../model/route.ts';
+import type { ForwardAction, PathRewrite, WeightedCluster } from '../model/route.ts';
 import {
   RouteAction_ClusterNotFoundResponseCode as ClusterNotFound,
-  type RetryPolicySchema,
   type RouteActionSchema,
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
 import { encodeHeaderMutations } from './header-mutation.ts';
 import { encodeMirror } from './mirror.ts';
+import { encodeHedge, encodeRetry } from './retry-encode.ts';
 import { encodeDuration } from './values.ts';
 
 /** A cluster that never exists: where Envoy insists on a name, a backend that is invalid has this one. */
@@ -24,6 +24,7 @@ export function encodeForward(action: ForwardAction): ActionInit {
     timeout: encodeDuration(action.timeoutMs),
     ...(action.idleTimeoutMs === 0 ? {} : { idleTimeout: encodeDuration(action.idleTimeoutMs) }),
     ...(action.retry === undefined ? {} : { retryPolicy: encodeRetry(action.retry) }),
+    ...encodeHedging(action),
     ...(action.hostRewriteHeader === undefined
       ? {}
       : { hostRewriteSpecifier: { case: 'hostRewriteHeader', value: action.hostRewriteHeader } }),
@@ -86,14 +87,7 @@ function encodePathRewrite(rewrite: PathRewrite | undefined): Pick<ActionInit, '
   }
 }
 
-const encodeRetry = (retry: RetryPolicy): MessageInitShape<typeof RetryPolicySchema> => ({
-  retryOn: retry.on.join(','),
-  numRetries: retry.retriesMax,
-  ...(retry.perTryTimeoutMs === 0 ? {} : { perTryTimeout: encodeDuration(retry.perTryTimeoutMs) }),
-  retriableStatusCodes: [...retry.statusCodes],
-  // Envoy asks for a base above zero and a maximum that is not below it.
-  retryBackOff: {
-    baseInterval: encodeDuration(Math.max(1, retry.backoffBaseMs)),
-    maxInterval: encodeDuration(Math.max(1, retry.backoffBaseMs, retry.backoffMaxMs)),
-  },
-});
+function encodeHedging({ hedge }: ForwardAction): Pick<ActionInit, 'hedgePolicy'> {
+  const hedgePolicy = hedge && encodeHedge(hedge);
+  return hedgePolicy === undefined ? {} : { hedgePolicy };
+}

@@ -12,6 +12,7 @@ import type { RouteConfiguration as RouteConfigurationMessage } from './gen/envo
 import { decodeHeaderMutations } from './header-mutation.ts';
 import { decodeHeaderMatch, decodeQueryParameterMatch, decodeRegex } from './match.ts';
 import { type MirrorSettings, readMirrors, withMirrors } from './mirror.ts';
+import { decodeRetrySettings, type RetrySettings } from './retry-decode.ts';
 import { decodeForward } from './route-action-decode.ts';
 import { decodeRouteFilters } from './route-filter.ts';
 import { decodeUriText, weftMetadata } from './values.ts';
@@ -46,14 +47,14 @@ export function decodeRouteConfiguration(message: RouteConfigurationMessage, at:
 
 function decodeRoute(route: RouteMessage, inherited: readonly RouteFilter[], at: At): Route {
   const settings = weftMetadata(route.metadata, at);
-  const nonIdempotent = settings.boolean('retry_non_idempotent');
+  const retries = decodeRetrySettings(route, settings, at);
   const mirrors = readMirrors(settings.object('mirror'));
   const filters = decodeRouteFilters(route.typedPerFilterConfig, inherited, settings.object('filters'), at);
   settings.end();
   return {
     name: route.name,
     match: decodeRouteMatch(route.match, at.field('match')),
-    action: decodeAction(route, nonIdempotent, mirrors, at),
+    action: decodeAction(route, retries, mirrors, at),
     ...decodeHeaderMutations(route, at),
     ...(filters.length === 0 ? {} : { filters }),
   };
@@ -61,13 +62,13 @@ function decodeRoute(route: RouteMessage, inherited: readonly RouteFilter[], at:
 
 function decodeAction(
   { action }: RouteMessage,
-  nonIdempotent: boolean,
+  retries: RetrySettings,
   mirrors: MirrorSettings | undefined,
   at: At,
 ): Route['action'] {
   switch (action.case) {
     case 'route':
-      return withMirrors(decodeForward(action.value, nonIdempotent, at.field('route')), mirrors);
+      return withMirrors(decodeForward(action.value, retries, at.field('route')), mirrors);
     case 'redirect':
       return decodeRedirect(action.value, at.field('redirect'));
     case 'directResponse':

@@ -11,6 +11,7 @@ import type { RouteConfigurationSchema } from './gen/envoy/config/route/v3/route
 import { encodeHeaderMutations } from './header-mutation.ts';
 import { encodeHeaderMatch, encodeQueryParameterMatch } from './match.ts';
 import { mirrorSetting } from './mirror.ts';
+import { encodeRetrySettings } from './retry-encode.ts';
 import { encodeForward } from './route-action-encode.ts';
 import { encodeRouteFilters, routeFilterSettings } from './route-filter.ts';
 import { encodeMetadata, WEFT_METADATA } from './values.ts';
@@ -29,20 +30,22 @@ export const encodeRouteConfiguration = (
 });
 
 function encodeRoute(route: Route): MessageInitShape<typeof RouteSchema> {
-  const nonIdempotent = route.action.kind === 'forward' && route.action.retry?.nonIdempotent === true;
-  const mirror = route.action.kind === 'forward' ? mirrorSetting(route.action) : {};
+  const forward = route.action.kind === 'forward' ? route.action : undefined;
+  const bodyBytesMax = forward?.retry?.bodyBytesMax;
+  const mirror = forward === undefined ? {} : mirrorSetting(forward);
   return {
     name: route.name,
     match: encodeRouteMatch(route.match),
     action: encodeAction(route.action),
     metadata: encodeMetadata({
       [WEFT_METADATA]: {
-        ...(nonIdempotent ? { retry_non_idempotent: true } : {}),
+        ...encodeRetrySettings(forward?.retry, forward?.hedge),
         ...(Object.keys(mirror).length > 0 ? { mirror } : {}),
         ...routeFilterSettings(route.filters),
       },
     }),
     typedPerFilterConfig: encodeRouteFilters(route.filters),
+    ...(bodyBytesMax === undefined ? {} : { perRequestBufferLimitBytes: bodyBytesMax }),
     ...encodeHeaderMutations(route.requestHeaders, route.responseHeaders),
   };
 }

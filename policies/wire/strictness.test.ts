@@ -141,8 +141,23 @@ describe('what Weft does not act on is refused by path', () => {
     [
       'retry condition',
       'route',
-      routes({ ...action, route: { cluster: 'c', retry_policy: { retry_on: '5xx,retriable-headers' } } }),
+      routes({ ...action, route: { cluster: 'c', retry_policy: { retry_on: '5xx,envoy-ratelimited' } } }),
       `${route}.route.retry_policy.retry_on`,
+    ],
+    [
+      'a body held that is larger than any',
+      'route',
+      routes({ ...action, per_request_buffer_limit_bytes: 1_048_577 }),
+      `${route}.per_request_buffer_limit_bytes`,
+    ],
+    [
+      'hosts that are passed over otherwise',
+      'route',
+      routes({
+        ...action,
+        route: { cluster: 'c', retry_policy: { retry_on: '5xx', retry_host_predicate: [{ name: 'x' }] } },
+      }),
+      `${route}.route.retry_policy.retry_host_predicate[0].typed_config`,
     ],
     [
       'pattern that backtracks',

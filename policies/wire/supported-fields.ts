@@ -110,20 +110,26 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.route.v3.VirtualHost':
     'name domains routes include_request_attempt_count include_attempt_count_in_response typed_per_filter_config',
   'envoy.config.route.v3.Route':
-    'name match route redirect direct_response metadata request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove typed_per_filter_config',
+    'name match route redirect direct_response metadata per_request_buffer_limit_bytes request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove typed_per_filter_config',
   'envoy.config.route.v3.RouteMatch':
     'prefix path path_separated_prefix safe_regex case_sensitive headers query_parameters',
   'envoy.config.route.v3.HeaderMatcher': 'name present_match string_match invert_match',
   'envoy.config.route.v3.QueryParameterMatcher': 'name string_match present_match',
   'envoy.config.route.v3.RouteAction':
-    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration request_mirror_policies',
+    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration request_mirror_policies hedge_policy',
   'envoy.config.route.v3.RouteAction.RequestMirrorPolicy': 'cluster runtime_fraction disable_shadow_host_suffix_append',
   'envoy.config.route.v3.RouteAction.MaxStreamDuration': 'max_stream_duration grpc_timeout_header_max',
   'envoy.config.route.v3.WeightedCluster': 'clusters',
   'envoy.config.route.v3.WeightedCluster.ClusterWeight':
     'name weight request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove',
-  'envoy.config.route.v3.RetryPolicy': 'retry_on num_retries per_try_timeout retriable_status_codes retry_back_off',
+  'envoy.config.route.v3.RetryPolicy':
+    'retry_on num_retries per_try_timeout retriable_status_codes retry_back_off rate_limited_retry_back_off retriable_headers retriable_request_headers retry_host_predicate host_selection_retry_max_attempts',
   'envoy.config.route.v3.RetryPolicy.RetryBackOff': 'base_interval max_interval',
+  'envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff': 'reset_headers max_interval',
+  'envoy.config.route.v3.RetryPolicy.ResetHeader': 'name format',
+  'envoy.config.route.v3.RetryPolicy.RetryHostPredicate': 'name typed_config',
+  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': '',
+  'envoy.config.route.v3.HedgePolicy': 'hedge_on_per_try_timeout',
   'envoy.config.route.v3.RedirectAction':
     'https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite response_code',
   'envoy.config.route.v3.DirectResponseAction': 'status body',

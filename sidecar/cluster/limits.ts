@@ -1,6 +1,8 @@
+import type { Clock } from '@weft/policies/kit/clock';
 import type { ClusterLimits } from '@weft/policies/model/cluster';
 import type { ProxyError } from '../http/errors.ts';
 import type { Recorder } from '../telemetry/record.ts';
+import { RetryMeter } from './retry-rate.ts';
 
 export function overflow(detail: string): ProxyError {
   return { source: 'internal', flag: 'UO', status: 503, retry: 'no', detail };
@@ -22,21 +24,42 @@ export class LimitState {
   requests = 0;
   retries = 0;
   protected limits: ClusterLimits;
+  /** Undefined: retries are not bounded over time. */
+  protected meter: RetryMeter | undefined;
   private readonly recorder: Recorder;
+  private readonly clock: Clock | undefined;
+  private readonly parts: number;
 
-  constructor(limits: ClusterLimits, recorder: Recorder) {
+  /** `parts`: among how many threads the limits are shared. */
+  constructor(limits: ClusterLimits, recorder: Recorder, clock?: Clock, parts = 1) {
     this.limits = limits;
     this.recorder = recorder;
+    this.clock = clock;
+    this.parts = parts;
+    this.meter = this.createMeter(limits);
   }
 
   update(limits: ClusterLimits): void {
+    const before = this.limits.retryBudget;
     this.limits = limits;
+    const { retryBudget: budget } = limits;
+    const same =
+      before?.percent === budget?.percent &&
+      before?.rate?.intervalMs === budget?.rate?.intervalMs &&
+      before?.rate?.perSecondMin === budget?.rate?.perSecondMin;
+    if (!same) this.meter = this.createMeter(limits);
+  }
+
+  private createMeter({ retryBudget }: ClusterLimits): RetryMeter | undefined {
+    if (retryBudget?.rate === undefined || this.clock === undefined) return undefined;
+    return new RetryMeter(this.clock, retryBudget, retryBudget.rate, this.parts);
   }
 
   /** Takes a place for a request; give it back with `endRequest`. */
   beginRequest(): boolean {
     if (this.requests >= this.limits.requestsMax) return this.refuse('cluster.requests.overflow');
     this.requests++;
+    this.meter?.request();
     return true;
   }
 
@@ -47,12 +70,18 @@ export class LimitState {
   /** Takes a place for a retry, from its back-off until its outcome is known; give it back with `endRetry`. */
   beginRetry(): boolean {
     if (this.retries >= retriesAllowed(this.limits, this.requests)) return this.refuse('cluster.retries.overflow');
+    if (!this.meterRetry()) return false;
     this.retries++;
     return true;
   }
 
   endRetry(): void {
     this.retries--;
+  }
+
+  /** Counts what repeats a request without taking a place; false: retries were too many lately. */
+  meterRetry(): boolean {
+    return this.meter?.retry() !== false || this.refuse('cluster.retries.rate');
   }
 
   beginPending(): boolean {

@@ -60,7 +60,7 @@ export class ClusterRuntime {
   constructor(cluster: Cluster, deps: RuntimeDeps) {
     this.cluster = cluster;
     this.deps = deps;
-    this.limits = deps.limitsOf?.(cluster) ?? new LimitState(cluster.limits, deps.recorder);
+    this.limits = deps.limitsOf?.(cluster) ?? new LimitState(cluster.limits, deps.recorder, deps.clock);
     this.picker = createPicker<Host>(cluster.balancer, deps.prng);
     this.lastUsedMs = deps.clock.nowMs();
     this.ready = cluster.discovery.kind === 'original-dst';

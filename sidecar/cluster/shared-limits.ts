@@ -1,3 +1,4 @@
+import type { Clock } from '@weft/policies/kit/clock';
 import type { ClusterLimits } from '@weft/policies/model/cluster';
 import type { Recorder } from '../telemetry/record.ts';
 import { LimitState, retriesAllowed } from './limits.ts';
@@ -10,8 +11,8 @@ import { SLOTS, type Slot, type SlotShare } from './shared-slots.ts';
 export class SharedLimitState extends LimitState {
   private readonly share: SlotShare;
 
-  constructor(limits: ClusterLimits, recorder: Recorder, share: SlotShare) {
-    super(limits, recorder);
+  constructor(limits: ClusterLimits, recorder: Recorder, share: SlotShare, clock?: Clock) {
+    super(limits, recorder, clock, share.threads);
     this.share = share;
   }
 
@@ -20,6 +21,7 @@ export class SharedLimitState extends LimitState {
       return this.refuse('cluster.requests.overflow');
     }
     this.requests++;
+    this.meter?.request();
     return true;
   }
 
@@ -30,6 +32,10 @@ export class SharedLimitState extends LimitState {
   override beginRetry(): boolean {
     const allowed = retriesAllowed(this.limits, this.share.total(SLOTS.requests));
     if (!this.admit(SLOTS.retries, this.retries, allowed)) return this.refuse('cluster.retries.overflow');
+    if (!this.meterRetry()) {
+      this.share.set(SLOTS.retries, this.retries);
+      return false;
+    }
     this.retries++;
     return true;
   }

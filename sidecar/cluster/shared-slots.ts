@@ -25,6 +25,10 @@ export class SlotShare {
     this.own = thread * LINE;
   }
 
+  get threads(): number {
+    return this.counters.length / LINE;
+  }
+
   set(slot: Slot, value: number): void {
     Atomics.store(this.counters, this.own + slot, value);
   }

@@ -16,6 +16,12 @@ export const timeouts = withRules(
     request: duration().optional().describe('From the request to the end of its answer, retries included; 0s is none.'),
     backendRequest: duration().optional().describe('For one try; 0s is none.'),
     idle: duration().optional().describe('How long a connection without requests is kept; 0s is for ever.'),
+    stream: duration()
+      .optional()
+      .describe('From the request to the end of its stream, tunnels such as WebSocket included; 0s is none.'),
+    streamIdle: durationBetween('1ms', '24h')
+      .optional()
+      .describe('How long nothing may be sent in either direction of a request under way. Without it 5 minutes.'),
     connect: durationBetween('1ms', '10m').optional().describe('For a connection, the TLS handshake included.'),
   }),
   [
@@ -26,8 +32,8 @@ export const timeouts = withRules(
       check: (value) => noLongerThan(value.backendRequest, value.request),
     },
     {
-      cel: 'has(self.request) || has(self.backendRequest) || has(self.idle) || has(self.connect)',
-      message: 'sets nothing; set request, backendRequest, idle or connect, or remove it',
+      cel: 'has(self.request) || has(self.backendRequest) || has(self.idle) || has(self.stream) || has(self.streamIdle) || has(self.connect)',
+      message: 'sets nothing; set request, backendRequest, idle, stream, streamIdle or connect, or remove it',
       check: (value) => Object.values(value).some((one) => one !== undefined),
     },
   ],

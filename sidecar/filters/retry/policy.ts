@@ -59,6 +59,7 @@ function statusMatches(condition: RetryCondition, status: number, codes: readonl
     case 'connect-failure':
     case 'reset':
     case 'refused-stream':
+    case 'retriable-headers':
     case 'cancelled':
     case 'deadline-exceeded':
     case 'internal':
@@ -80,6 +81,7 @@ function errorMatches(condition: RetryCondition, error: ProxyError): boolean {
       return error.retry === 'yes';
     case 'retriable-4xx':
     case 'retriable-status-codes':
+    case 'retriable-headers':
     case 'cancelled':
     case 'deadline-exceeded':
     case 'internal':
