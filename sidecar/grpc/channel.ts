@@ -1,4 +1,5 @@
 import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { defaultHttp2Options, type Http2Options } from '@weft/policies/model/http2-options';
 import type { RequestHead, UpstreamConnection } from '../http/exchange.ts';
@@ -136,14 +137,11 @@ export class GrpcChannel {
       if (this.socket === socket) this.lose(`${host}:${port} closed the connection`);
     });
     if (tls === undefined) socket.once('connect', () => this.established(socket));
-    else void this.secure(socket, tls);
+    else this.secure(socket, tls);
   }
 
-  /** TLS is loaded when it is needed: a sidecar that has probes alone may never. */
-  private async secure(socket: Socket, { trustPem, serverName }: ChannelTls): Promise<void> {
-    const { connect } = await import('node:tls');
-    if (this.socket !== socket) return;
-    const secured = connect({
+  private secure(socket: Socket, { trustPem, serverName }: ChannelTls): void {
+    const secured = connectTls({
       socket,
       ca: trustPem,
       servername: serverName,
