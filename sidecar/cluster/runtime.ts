@@ -50,6 +50,9 @@ export class ClusterRuntime {
   private readonly lastByPort = new Map<number, Host>();
   private picker: Picker<Host>;
   private usable: readonly Host[] = [];
+  /** All that may get traffic, the farther ones too; by address once somebody asks for one. */
+  private able: readonly Host[] = [];
+  private ableByLabel: ReadonlyMap<string, Host> | undefined = undefined;
   private assignment: EndpointAssignment | undefined = undefined;
   private breakerState: Breaker | undefined = undefined;
   private watch: OutlierWatch | undefined = undefined;
@@ -164,6 +167,12 @@ export class ClusterRuntime {
     return this.usable.find((other) => other !== exclude && other.weight > 0) ?? host;
   }
 
+  /** The endpoint at `ip:port`, if it may get traffic. */
+  usableAt(label: string): Host | undefined {
+    this.ableByLabel ??= new Map(this.able.map((host) => [host.label, host]));
+    return this.ableByLabel.get(label);
+  }
+
   /** The endpoint that an original destination names; undefined when too many are in use. */
   hostFor(ip: string, port: number, address: Address | undefined): Host | undefined {
     this.used = true;
@@ -247,6 +256,8 @@ export class ClusterRuntime {
     this.hosts.clear();
     this.lastByPort.clear();
     this.usable = [];
+    this.able = [];
+    this.ableByLabel = undefined;
     this.picker.update([]);
     this.watch?.stop();
     this.watch = undefined;
@@ -305,6 +316,8 @@ export class ClusterRuntime {
     const { locality } = this.cluster;
     this.usable = nearestHosts(hosts, locality, this.place, this.assignment?.endpoints ?? []);
     this.picker.update(this.usable);
+    this.able = hosts;
+    this.ableByLabel = undefined;
   }
 
   private becomeReady(): void {

@@ -3,6 +3,7 @@ import type { Prng } from '@weft/policies/kit/prng';
 import {
   type Direction,
   type HttpConnectionManager,
+  type HttpFilter,
   type Listener,
   ORIGINAL_DESTINATION,
   type WorkloadSettings,
@@ -16,10 +17,13 @@ import type { OverloadState } from '../overload/state.ts';
 import { type PathPolicy, pathPolicyOf } from '../route/path-policy.ts';
 import type { LogSinks } from '../telemetry/log/loggers.ts';
 import type { Recorder } from '../telemetry/record.ts';
+import { CorsFilter } from './cors/filter.ts';
+import { FaultFilter } from './fault/filter.ts';
 import { FilterChain, type RequestFilter } from './filter.ts';
 import { HeadersFilter } from './headers/filter.ts';
 import { OverloadFilter } from './overload/filter.ts';
 import { RbacFilter } from './rbac/filter.ts';
+import { SessionFilter } from './session/filter.ts';
 import { RequestStats } from './stats/record.ts';
 import { RequestStream } from './stream.ts';
 import { Timeouts } from './timeout/queue.ts';
@@ -79,9 +83,25 @@ function createFilters(deps: DispatchDeps): RequestFilter[] {
   ];
   if (deps.overload !== undefined) filters.push(new OverloadFilter(deps.overload, deps.recorder));
   for (const filter of deps.hcm.filters) {
-    if (filter.kind === 'rbac') filters.push(new RbacFilter(filter.name, filter.rbac, deps.recorder));
+    const made = createFilter(filter, deps);
+    if (made !== undefined) filters.push(made);
   }
   return filters;
+}
+
+function createFilter(filter: HttpFilter, deps: DispatchDeps): RequestFilter | undefined {
+  switch (filter.kind) {
+    case 'rbac':
+      return new RbacFilter(filter.name, filter.rbac, deps.recorder);
+    case 'cors':
+      return new CorsFilter(filter.name, deps.prng, deps.recorder);
+    case 'fault':
+      return new FaultFilter(filter.name, filter.fault, deps);
+    case 'session':
+      return new SessionFilter(filter.name, filter.session, deps.clock, deps.recorder);
+    case 'router':
+      return undefined;
+  }
 }
 
 /** Handles the requests of one HTTP connection manager; made once for each. */

@@ -7,8 +7,10 @@ import type { ResponseFlag } from '../http/errors.ts';
 import type { Downstream, DownstreamConnection, RequestHead, ResponseHead } from '../http/exchange.ts';
 import type { Headers } from '../http/headers.ts';
 import { hostPort } from '../net/connection-record.ts';
+import type { CorsGrant } from './cors/filter.ts';
 import { GrpcCall } from './grpc/call.ts';
 import { isGrpc } from './grpc/content-type.ts';
+import type { SessionChoice } from './session/choice.ts';
 
 /** What is the same for all requests of a connection. */
 export interface ConnectionFacts {
@@ -39,7 +41,8 @@ export interface ResponseDecorator {
 
 /** Everything that is known of one request. All fields are there from the start, so that all requests share one shape. */
 export class RequestContext {
-  readonly exchange: Downstream;
+  /** A filter may put one of its own around it when the route is known. */
+  exchange: Downstream;
   readonly head: RequestHead;
   readonly connection: DownstreamConnection;
   readonly facts: ConnectionFacts;
@@ -80,6 +83,10 @@ export class RequestContext {
   responseTrailers: Headers | undefined = undefined;
   /** Adds to responses of our own what it adds to those of upstreams; undefined: nothing is added. */
   ownReplies: ResponseDecorator | undefined = undefined;
+  /** The response may be read by a page of another origin. */
+  cors: CorsGrant | undefined = undefined;
+  /** The route keeps sessions at their endpoints. */
+  session: SessionChoice | undefined = undefined;
   /** The response is one of our own. */
   localReply = false;
   requestBodyBytes = 0;

@@ -19,13 +19,21 @@ export interface LocalReply {
   readonly detail: string;
 }
 
+/** The client's stream is reset, or its connection closed: as if nobody had been there. */
+export interface StreamReset {
+  readonly kind: 'reset';
+  readonly error: ProxyError;
+}
+
+export type Refusal = ProxyError | LocalReply | StreamReset;
+
 /** Undefined lets the request pass; an error or an answer ends it. */
-export type Verdict = undefined | ProxyError | LocalReply | typeof HELD;
+export type Verdict = undefined | Refusal | typeof HELD;
 
 /** A request that a filter holds. Both do nothing once the exchange is over, of which `onEnd` tells. */
 export interface HeldRequest {
   resume(): void;
-  refuse(verdict: ProxyError | LocalReply): void;
+  refuse(verdict: Refusal): void;
 }
 
 /**

@@ -1,7 +1,6 @@
-import type { ProxyError } from '../http/errors.ts';
 import type { CompiledRoute } from '../route/table.ts';
 import type { RequestContext } from './context.ts';
-import { type FilterChain, HELD, type HeldRequest, type LocalReply, type Verdict } from './filter.ts';
+import { type FilterChain, HELD, type HeldRequest, type Refusal, type Verdict } from './filter.ts';
 
 /** Who sends a request through the filters. */
 export interface PassageOwner {
@@ -13,7 +12,7 @@ export interface PassageOwner {
   onRouteAdmitted(found: CompiledRoute): void;
   /** A filter keeps it. */
   onHeld(): void;
-  onRefused(verdict: ProxyError | LocalReply): void;
+  onRefused(verdict: Refusal): void;
 }
 
 /** How far a request has come through the filters. */
@@ -47,7 +46,7 @@ export class Passage implements HeldRequest {
     else this.askOfRoute(this.found);
   }
 
-  refuse(verdict: ProxyError | LocalReply): void {
+  refuse(verdict: Refusal): void {
     if (!this.owner.over) this.owner.onRefused(verdict);
   }
 

@@ -14,10 +14,10 @@ import type { Chain } from './chain.ts';
 import { StreamTimeouts } from './clocks.ts';
 import { RequestContext } from './context.ts';
 import { overdue } from './deadline.ts';
-import { peerIsPending, pickHost } from './endpoint.ts';
+import { peerIsPending, pickCluster, pickHost } from './endpoint.ts';
 import { settlePath } from './entrance.ts';
 import { exchangeEnded, noBackend, noRoute } from './errors.ts';
-import type { LocalReply } from './filter.ts';
+import type { Refusal } from './filter.ts';
 import {
   attemptsInReply,
   attemptsInResponse,
@@ -93,9 +93,17 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.clocks.touch();
   }
 
-  onRefused(verdict: ProxyError | LocalReply): void {
+  onRefused(verdict: Refusal): void {
     if (!('kind' in verdict)) {
       this.fail(verdict);
+      return;
+    }
+    if (verdict.kind === 'reset') {
+      this.responded = true;
+      this.context.flag = verdict.error.flag;
+      this.context.detail = verdict.error.detail;
+      this.stop(verdict.error);
+      this.context.exchange.reset(verdict.error);
       return;
     }
     this.context.flag = verdict.flag;
@@ -161,7 +169,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { context } = this;
     const { head } = context;
     const { route } = found;
-    const cluster = found.clusters?.pick(this.chain.deps.prng);
+    const cluster = pickCluster(this.chain, context, found);
     if (cluster === undefined || cluster.name === '') {
       this.fail(noBackend(route.name));
       return;

@@ -17,6 +17,8 @@ export type ResponseFlag =
   | 'SI' // stream idle timeout
   | 'UAEX' // denied by external or own authorization
   | 'RL' // rate limited
+  | 'FI' // aborted by an injected fault
+  | 'DI' // delayed by an injected fault
   | 'OM' // shed by the overload guard
   | 'DR'; // draining
 

@@ -3,7 +3,8 @@ import type { WeightedCluster } from '@weft/policies/model/route';
 
 /** Picks one in proportion to its weight; weight 0 never; undefined when all weights are 0. */
 export class WeightedChoice {
-  private readonly clusters: readonly WeightedCluster[];
+  /** Those with a weight. */
+  readonly clusters: readonly WeightedCluster[];
   private readonly total: number;
 
   constructor(clusters: readonly WeightedCluster[]) {

@@ -19,6 +19,8 @@ const REASONS: Readonly<Record<ResponseFlag, string>> = {
   SI: 'STREAM_IDLE_TIMEOUT',
   UAEX: 'ACCESS_DENIED',
   RL: 'RATE_LIMITED',
+  FI: 'FAULT_INJECTED',
+  DI: 'DELAY_INJECTED',
   OM: 'OVERLOADED',
   DR: 'DRAINING',
 };

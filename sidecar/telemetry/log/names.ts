@@ -21,6 +21,8 @@ export const LONG_FLAGS: Readonly<Record<ResponseFlag, string>> = {
   SI: 'StreamIdleTimeout',
   UAEX: 'UnauthorizedExternalService',
   RL: 'RateLimited',
+  FI: 'FaultInjected',
+  DI: 'DelayInjected',
   OM: 'OverloadManagerTerminated',
   DR: 'DroppedRequest',
 };
@@ -34,6 +36,10 @@ export function codeDetails(record: RequestRecord, http: LoggedExchange): string
     case '':
       if (!http.localReply) return record.status === 0 ? undefined : 'via_upstream';
       return record.detail === '' ? 'direct_response' : underscored(record.detail);
+    case 'DI':
+      return http.localReply ? underscored(record.detail) : 'via_upstream';
+    case 'FI':
+      return 'fault_filter_abort';
     case 'NR':
       return 'route_not_found';
     case 'NC':
