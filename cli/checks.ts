@@ -40,6 +40,7 @@ const crds = [
   'meshes.weft.dev',
   'trafficpolicies.weft.dev',
   'authorizationpolicies.weft.dev',
+  'overloadpolicies.weft.dev',
   'httproutes.gateway.networking.k8s.io',
   'referencegrants.gateway.networking.k8s.io',
 ] as const;

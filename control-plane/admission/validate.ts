@@ -52,6 +52,7 @@ function warningsFor(context: TranslateContext, object: Parsed): string[] {
       return trafficPolicyStatus(context, object).ancestors.flatMap(({ conditions }) => refusals(conditions));
     }
     case 'AuthorizationPolicy':
+    case 'OverloadPolicy':
       return selectsNothing(context.state, object) ? ['the selector matches no pod now'] : [];
     case 'GRPCRoute':
     case 'TCPRoute':
@@ -67,7 +68,10 @@ const refusals = (
 ): string[] =>
   conditions.filter((one) => one.type !== 'Conflicted' && one.status === 'False').map((one) => one.message);
 
-function selectsNothing(state: ClusterState, policy: Extract<Parsed, { kind: 'AuthorizationPolicy' }>): boolean {
+function selectsNothing(
+  state: ClusterState,
+  policy: Extract<Parsed, { kind: 'AuthorizationPolicy' | 'OverloadPolicy' }>,
+): boolean {
   const labels = Object.entries(policy.spec.selector?.matchLabels ?? {});
   if (labels.length === 0) return false;
   return !state.pods

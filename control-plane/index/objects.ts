@@ -5,6 +5,7 @@ import {
   type KindName,
   kindNames,
   type Mesh,
+  type OverloadPolicy,
   parseKind,
   type ReferenceGrant,
   type TrafficPolicy,
@@ -13,7 +14,14 @@ import { describeErrors } from '@weft/policies/crds/parse';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { type CoreKind, type CoreTypes, coreKinds, isCoreKind, parseCore } from './core.ts';
 
-export type MeshObject = CoreTypes[CoreKind] | AnyRoute | ReferenceGrant | TrafficPolicy | AuthorizationPolicy | Mesh;
+export type MeshObject =
+  | CoreTypes[CoreKind]
+  | AnyRoute
+  | ReferenceGrant
+  | TrafficPolicy
+  | AuthorizationPolicy
+  | OverloadPolicy
+  | Mesh;
 
 export type ObjectKind = MeshObject['kind'];
 

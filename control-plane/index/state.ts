@@ -1,6 +1,12 @@
 /** The state of the cluster as the mesh sees it: applied object by object, in any order, with the same outcome. */
 import { isDeepStrictEqual } from 'node:util';
-import type { AuthorizationPolicy, Mesh, ReferenceGrant, TrafficPolicy } from '@weft/policies/crds/kinds';
+import type {
+  AuthorizationPolicy,
+  Mesh,
+  OverloadPolicy,
+  ReferenceGrant,
+  TrafficPolicy,
+} from '@weft/policies/crds/kinds';
 import { unreachable } from '@weft/policies/kit/result';
 import type { EndpointSlice, Namespace, Node, Pod, Service } from './core.ts';
 import { keyOf, type MeshObject, type ObjectKind, objectKey } from './objects.ts';
@@ -59,6 +65,9 @@ export class ClusterState {
   });
   readonly trafficPolicies: ObjectStore<TrafficPolicy, 'target' | 'consumer'>;
   readonly authorizationPolicies = new ObjectStore<AuthorizationPolicy, 'namespace'>({
+    namespace: (policy) => [policy.metadata.namespace],
+  });
+  readonly overloadPolicies = new ObjectStore<OverloadPolicy, 'namespace'>({
     namespace: (policy) => [policy.metadata.namespace],
   });
   readonly meshes = new ObjectStore<Mesh>({});
@@ -160,6 +169,8 @@ export class ClusterState {
         return this.trafficPolicies;
       case 'AuthorizationPolicy':
         return this.authorizationPolicies;
+      case 'OverloadPolicy':
+        return this.overloadPolicies;
       case 'Mesh':
         return this.meshes;
       default:
@@ -199,6 +210,9 @@ export class ClusterState {
         return;
       case 'AuthorizationPolicy':
         this.authorizationPolicies.set(key, object);
+        return;
+      case 'OverloadPolicy':
+        this.overloadPolicies.set(key, object);
         return;
       case 'Mesh':
         this.meshes.set(key, object);
@@ -240,6 +254,7 @@ export class ClusterState {
         for (const ref of object.spec.targetRefs) this.touchTarget(object, ref, touched);
         return;
       case 'AuthorizationPolicy':
+      case 'OverloadPolicy':
         for (const pod of this.pods.keysBy('namespace', object.metadata.namespace)) touched.pods.add(pod);
         return;
       case 'Mesh':

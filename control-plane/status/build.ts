@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isServiceParent, type ParentRef } from '../translate/attachment.ts';
 import type { TranslateContext } from '../translate/context.ts';
+import { overloadPolicyStatus } from '../translate/overload-status.ts';
 import {
   authorizationPolicyStatus,
   type ConditionVerdict,
@@ -31,7 +32,7 @@ const listOf = (status: unknown, field: string): readonly unknown[] => {
   return Array.isArray(list) ? list : [];
 };
 
-export type StatusKind = 'Mesh' | 'HTTPRoute' | 'TrafficPolicy' | 'AuthorizationPolicy';
+export type StatusKind = 'Mesh' | 'HTTPRoute' | PolicyVerdict['kind'];
 
 /** Kept from what the API server said last, for objects that were refused as malformed too. */
 export interface Observed {
@@ -78,6 +79,7 @@ function statusObject(parts: StatusParts, kind: StatusKind, key: string, observe
       return meshStatusObject(parts, observed);
     case 'TrafficPolicy':
     case 'AuthorizationPolicy':
+    case 'OverloadPolicy':
       return policyStatusObject(parts, kind, key, observed);
   }
 }
@@ -179,7 +181,7 @@ function programmedFor(
 
 function policyStatusObject(
   parts: StatusParts,
-  kind: 'TrafficPolicy' | 'AuthorizationPolicy',
+  kind: PolicyVerdict['kind'],
   key: string,
   observed: Observed,
 ): JsonObject | undefined {
@@ -213,14 +215,14 @@ function policyStatusObject(
   return { observedGeneration: observed.generation, conditions, ancestors };
 }
 
-function policyVerdict(
-  context: TranslateContext,
-  kind: 'TrafficPolicy' | 'AuthorizationPolicy',
-  key: string,
-): PolicyVerdict | undefined {
+function policyVerdict(context: TranslateContext, kind: PolicyVerdict['kind'], key: string): PolicyVerdict | undefined {
   if (kind === 'TrafficPolicy') {
     const policy = context.state.trafficPolicies.get(key);
     return policy && trafficPolicyStatus(context, policy);
+  }
+  if (kind === 'OverloadPolicy') {
+    const policy = context.state.overloadPolicies.get(key);
+    return policy && overloadPolicyStatus(context, policy);
   }
   const policy = context.state.authorizationPolicies.get(key);
   return policy && authorizationPolicyStatus(context, policy);

@@ -9,7 +9,13 @@ import { errorText, type Log } from '../log.ts';
 import type { MeshControl } from '../mesh.ts';
 import { type Observed, type StatusKind, statusFor } from './build.ts';
 
-export const statusKinds: readonly StatusKind[] = ['Mesh', 'HTTPRoute', 'TrafficPolicy', 'AuthorizationPolicy'];
+export const statusKinds: readonly StatusKind[] = [
+  'Mesh',
+  'HTTPRoute',
+  'TrafficPolicy',
+  'AuthorizationPolicy',
+  'OverloadPolicy',
+];
 
 export interface StatusWriterOptions {
   readonly client: KubeClient;

@@ -1,3 +1,5 @@
+import { overloadSamples } from './field-samples-overload.testing.ts';
+
 /**
  * For each field of our kinds what it can be changed to. Lists of values are tried in turn at that place of the
  * template; fields of an enumeration or a boolean need no entry, all of their values are tried.
@@ -28,7 +30,9 @@ const blocks: FieldSample = { values: ['10.0.0.0/8', 'fd00::1'] };
 const paths: FieldSample = { values: ['/a', '/a/*', '*'] };
 const hosts: FieldSample = { values: ['a.example', '*.example', 'a.example:80'] };
 
-export const fieldSamples: Readonly<Record<'Mesh' | 'TrafficPolicy' | 'AuthorizationPolicy', KindSamples>> = {
+export const fieldSamples: Readonly<
+  Record<'Mesh' | 'TrafficPolicy' | 'AuthorizationPolicy' | 'OverloadPolicy', KindSamples>
+> = {
   Mesh: {
     template: { tracing: { otlpEndpoint: 'http://collector:4317' } },
     fields: {
@@ -141,6 +145,7 @@ export const fieldSamples: Readonly<Record<'Mesh' | 'TrafficPolicy' | 'Authoriza
       'connections.tcpKeepAlive.probes': numbers,
     },
   },
+  OverloadPolicy: overloadSamples,
   AuthorizationPolicy: {
     template: {
       rules: [{ from: [{ namespaces: ['a'] }], to: [{ ports: [8080] }], when: [{ header: 'x', values: ['1'] }] }],

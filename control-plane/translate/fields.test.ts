@@ -81,7 +81,12 @@ function outcome(kind: Kind, spec: unknown): string {
   return JSON.stringify(resources);
 }
 
-const sampleKinds = ['Mesh', 'TrafficPolicy', 'AuthorizationPolicy'] as const satisfies readonly Kind[];
+const sampleKinds = [
+  'Mesh',
+  'TrafficPolicy',
+  'AuthorizationPolicy',
+  'OverloadPolicy',
+] as const satisfies readonly Kind[];
 
 for (const kind of sampleKinds) {
   describe(kind, () => {

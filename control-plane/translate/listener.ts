@@ -6,6 +6,7 @@ import {
   type FilterChain,
   type FilterChainMatch,
   type HttpConnectionManager,
+  type HttpFilter,
   type Listener,
   ORIGINAL_DESTINATION,
   type TcpProxy,
@@ -17,6 +18,7 @@ import type { Pod } from '../index/core.ts';
 import { authorizationOf, type WorkloadAuthorization } from './authorization.ts';
 import type { TranslateContext } from './context.ts';
 import { INBOUND, OUTBOUND } from './names.ts';
+import { overloadFilters } from './overload.ts';
 import { podPorts } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
 
@@ -104,6 +106,7 @@ export function translateInbound(context: TranslateContext, pod: Pod, features: 
   const settings = workloadSettings(context, pod);
   const chains = new InboundChains({
     authorization: authorizationOf(context, pod),
+    overload: overloadFilters(context, pod),
     accessLogs: accessLogsOf(settings),
     features,
     permissive: context.state.mesh?.spec.mtls.mode !== 'STRICT',
@@ -131,6 +134,7 @@ export function translateInbound(context: TranslateContext, pod: Pod, features: 
 
 interface ChainParts {
   readonly authorization: WorkloadAuthorization;
+  readonly overload: readonly HttpFilter[];
   readonly accessLogs: readonly AccessLog[];
   readonly features: ClientFeatures;
   readonly permissive: boolean;
@@ -194,8 +198,9 @@ class InboundChains {
   }
 
   private http(name: string, match: FilterChainMatch, tls: DownstreamTls | undefined): FilterChain {
-    const { authorization, accessLogs } = this.parts;
-    const terminal = httpManager(INBOUND, { kind: 'inline', config: toApplication }, authorization.http, accessLogs);
+    const { authorization, overload, accessLogs } = this.parts;
+    const route = { kind: 'inline', config: toApplication } as const;
+    const terminal = httpManager(INBOUND, route, authorization.http, accessLogs, overload);
     return { name, match, tls, networkRbac: [], terminal };
   }
 
@@ -248,6 +253,7 @@ const httpManager = (
   route: HttpConnectionManager['route'],
   rbac: readonly Rbac[],
   accessLogs: readonly AccessLog[],
+  overload: readonly HttpFilter[] = [],
 ): HttpConnectionManager => ({
   kind: 'http',
   statPrefix,
@@ -255,6 +261,7 @@ const httpManager = (
   route,
   filters: [
     ...rbac.map((one) => ({ kind: 'rbac', name: `weft.rbac.${one.action}`, rbac: one }) as const),
+    ...overload,
     { kind: 'router' },
   ],
   limits: defaultHttpLimits,

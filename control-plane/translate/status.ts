@@ -17,6 +17,7 @@ import {
 import { policiesFor } from './authorization.ts';
 import type { TranslateContext } from './context.ts';
 import { outboundName } from './names.ts';
+import { overloadPolicyStatus } from './overload-status.ts';
 import { policyConflicts } from './policy.ts';
 import { servicePortProtocol } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
@@ -64,7 +65,7 @@ export interface PolicyAncestorVerdict {
 }
 
 export interface PolicyVerdict {
-  readonly kind: 'TrafficPolicy' | 'AuthorizationPolicy';
+  readonly kind: 'TrafficPolicy' | 'AuthorizationPolicy' | 'OverloadPolicy';
   readonly policy: string;
   readonly generation: number;
   readonly ancestors: readonly PolicyAncestorVerdict[];
@@ -179,7 +180,7 @@ function resolvedRefs(state: ClusterState, route: HTTPRoute): ConditionVerdict {
 }
 
 export function policyStatuses(context: TranslateContext): PolicyVerdict[] {
-  const { trafficPolicies, authorizationPolicies } = context.state;
+  const { trafficPolicies, authorizationPolicies, overloadPolicies } = context.state;
   return [
     ...[...trafficPolicies.keys()].sort().flatMap((key) => {
       const policy = trafficPolicies.get(key);
@@ -189,6 +190,9 @@ export function policyStatuses(context: TranslateContext): PolicyVerdict[] {
       const policy = authorizationPolicies.get(key);
       return policy === undefined ? [] : [authorizationPolicyStatus(context, policy)];
     }),
+    ...[...overloadPolicies.values()]
+      .sort((a, b) => (objectKey(a.metadata) < objectKey(b.metadata) ? -1 : 1))
+      .map((policy) => overloadPolicyStatus(context, policy)),
   ];
 }
 

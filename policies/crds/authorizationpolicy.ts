@@ -4,24 +4,10 @@ import { z } from 'zod';
 import { isIP } from '../kit/ip.ts';
 import { headerName, httpMethods, port } from './formats.ts';
 import { listOf, setOf, text, withRules } from './schema.ts';
+import { namespace, path, principal, selector, serviceAccount } from './workload.ts';
 
 const valuesMax = 32;
 
-const principal = () =>
-  text(/^(\*|spiffe:\/\/[^*\s]+\*?|\*[^*\s]+)$/, 'a SPIFFE ID, `*` may stand at its start or end', {
-    min: 1,
-    max: 2048,
-  });
-const namespace = () =>
-  text(/^(\*|\*?[-a-z0-9]+|[-a-z0-9]+\*)$/, 'a namespace, `*` may stand at its start or end', { min: 1, max: 63 });
-const serviceAccount = () =>
-  text(
-    /^([a-z0-9]([-a-z0-9]*[a-z0-9])?\/)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/,
-    'a service account, `name` or `namespace/name`',
-    { min: 1, max: 317 },
-  );
-const path = () =>
-  text(/^(\*|\/[^*?#\s]*\*?|\*[^*?#\s]+)$/, 'a path such as `/cart`, `/cart/*` or `*.png`', { min: 1, max: 1024 });
 const host = () =>
   text(
     /^(\*|\*?[-a-zA-Z0-9._]+(:[0-9]{1,5})?|[-a-zA-Z0-9._]+\*|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?)$/,
@@ -140,26 +126,9 @@ const rules = withRules(listOf(rule, { max: 64 }), [
   },
 ]);
 
-const labelKey = text(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/, 'a label key', {
-  min: 1,
-  max: 317,
-});
-const labelValue = text(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/, 'a label value', { max: 63 });
-
-const matchLabels = withRules(z.record(labelKey, labelValue).meta({ maxProperties: 16 }), [
-  // `maxProperties` says it in the CRD; zod has no word for it.
-  {
-    message: 'at most 16 labels',
-    check: (labels) => Object.keys(labels).length <= 16,
-  },
-]);
-
 export const authorizationPolicySpec = withRules(
   z.strictObject({
-    selector: z
-      .strictObject({ matchLabels: matchLabels.describe('Labels that a pod must have.') })
-      .optional()
-      .describe('The workloads that are protected. Without it, all of the namespace.'),
+    selector: selector.optional().describe('The workloads that are protected. Without it, all of the namespace.'),
     action: z
       .enum(['ALLOW', 'DENY', 'AUDIT'])
       .default('ALLOW')

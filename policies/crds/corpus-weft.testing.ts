@@ -3,6 +3,7 @@
 import { objectOf, right, type Sample, wrong } from './corpus.testing.ts';
 import { authorizationSamples } from './corpus-authorization.testing.ts';
 import { healthSamples } from './corpus-health.testing.ts';
+import { overloadSamples } from './corpus-overload.testing.ts';
 import { retrySamples } from './corpus-retries.testing.ts';
 
 const target = { kind: 'Service', name: 'cart' };
@@ -335,4 +336,5 @@ export const weftSamples: readonly Sample[] = [
   ...healthSamples,
   ...retrySamples,
   ...authorizationSamples,
+  ...overloadSamples,
 ];

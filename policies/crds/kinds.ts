@@ -9,6 +9,7 @@ import { referenceGrantSpec } from './gateway/referencegrant.ts';
 import { routeStatus } from './gateway/status.ts';
 import { meshSpec, meshStatus } from './mesh.ts';
 import { clusterMetadata, namespacedMetadata, policyStatus } from './object.ts';
+import { overloadPolicySpec } from './overloadpolicy.ts';
 import { type FieldError, fieldErrors } from './parse.ts';
 import { type CelRule, celRulesOf, type DeepReadonly, type Rule, withRules } from './schema.ts';
 import { trafficPolicySpec } from './trafficpolicy.ts';
@@ -105,6 +106,13 @@ const authorizationPolicyObject = z.strictObject({
   status: policyStatus.optional(),
 });
 
+const overloadPolicyObject = z.strictObject({
+  ...typeMeta(['weft.dev/v1alpha1'], 'OverloadPolicy'),
+  metadata: namespacedMetadata,
+  spec: overloadPolicySpec,
+  status: policyStatus.optional(),
+});
+
 const httpRouteObject = z.strictObject({
   ...typeMeta(['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1beta1'], 'HTTPRoute'),
   metadata: namespacedMetadata,
@@ -145,6 +153,7 @@ const referenceGrantObject = z.strictObject({
 export type Mesh = DeepReadonly<z.output<typeof meshObject>>;
 export type TrafficPolicy = DeepReadonly<z.output<typeof trafficPolicyObject>>;
 export type AuthorizationPolicy = DeepReadonly<z.output<typeof authorizationPolicyObject>>;
+export type OverloadPolicy = DeepReadonly<z.output<typeof overloadPolicyObject>>;
 export type HTTPRoute = DeepReadonly<z.output<typeof httpRouteObject>>;
 export type GRPCRoute = DeepReadonly<z.output<typeof grpcRouteObject>>;
 export type TCPRoute = DeepReadonly<z.output<typeof tcpRouteObject>>;
@@ -157,6 +166,7 @@ export interface KindTypes {
   readonly Mesh: Mesh;
   readonly TrafficPolicy: TrafficPolicy;
   readonly AuthorizationPolicy: AuthorizationPolicy;
+  readonly OverloadPolicy: OverloadPolicy;
   readonly HTTPRoute: HTTPRoute;
   readonly GRPCRoute: GRPCRoute;
   readonly TCPRoute: TCPRoute;
@@ -250,6 +260,23 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
       age,
     ],
   },
+  OverloadPolicy: {
+    group: weftGroup,
+    version: 'v1alpha1',
+    otherVersions: [],
+    kind: 'OverloadPolicy',
+    plural: 'overloadpolicies',
+    singular: 'overloadpolicy',
+    shortNames: ['op'],
+    categories: ['weft'],
+    scope: 'Namespaced',
+    description: 'OverloadPolicy says how the workloads of its namespace protect themselves from too many requests.',
+    schema: overloadPolicyObject,
+    spec: overloadPolicySpec,
+    status: policyStatus,
+    celRules: [],
+    printerColumns: [accepted, programmed, age],
+  },
   HTTPRoute: {
     group: gatewayGroup,
     version: 'v1',
@@ -341,6 +368,7 @@ export const kindNames: readonly KindName[] = [
   'Mesh',
   'TrafficPolicy',
   'AuthorizationPolicy',
+  'OverloadPolicy',
   'HTTPRoute',
   'GRPCRoute',
   'TCPRoute',

@@ -4,6 +4,7 @@ import type { Rbac } from './authorization.ts';
 import type { HttpEdge } from './edge.ts';
 import type { HttpFault } from './fault.ts';
 import { defaultHttp2Options, type Http2Options } from './http2-options.ts';
+import type { Admission, GradientSettings, LocalRateLimit, RateLimit } from './overload.ts';
 import type { RouteConfiguration } from './route.ts';
 import type { SessionPersistence } from './session.ts';
 import type { DownstreamTls } from './tls.ts';
@@ -151,6 +152,10 @@ export type HttpFilter =
   /** For routes that set none themselves. */
   | { readonly kind: 'fault'; readonly name: string; readonly fault: HttpFault }
   | { readonly kind: 'session'; readonly name: string; readonly session: SessionPersistence | undefined }
+  | { readonly kind: 'localRateLimit'; readonly name: string; readonly limit: LocalRateLimit }
+  | { readonly kind: 'rateLimits'; readonly name: string; readonly limits: readonly RateLimit[] }
+  | { readonly kind: 'adaptiveConcurrency'; readonly name: string; readonly gradient: GradientSettings }
+  | { readonly kind: 'admission'; readonly name: string; readonly admission: Admission }
   | { readonly kind: 'router' };
 
 export interface TcpProxy {

@@ -1,11 +1,13 @@
 import type { CorsPolicy } from './cors.ts';
 import type { HttpFault } from './fault.ts';
+import type { LocalRateLimit } from './overload.ts';
 import type { SessionPersistence } from './session.ts';
 
 /** What a route sets of an HTTP filter (Envoy's typed_per_filter_config); `name` is that of the filter. */
 export type RouteFilter =
   | { readonly kind: 'cors'; readonly name: string; readonly cors: CorsPolicy }
   | { readonly kind: 'fault'; readonly name: string; readonly fault: HttpFault }
+  | { readonly kind: 'localRateLimit'; readonly name: string; readonly limit: LocalRateLimit }
   /** Undefined: switched off for the route. */
   | { readonly kind: 'session'; readonly name: string; readonly session: SessionPersistence | undefined };
 

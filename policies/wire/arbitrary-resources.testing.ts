@@ -9,6 +9,7 @@ import type { LatencyOutliers, OutlierDetection } from '../model/outlier.ts';
 import type { ForwardAction, Route, RouteConfiguration } from '../model/route.ts';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
 import { defaultUpstreamConnections, type UpstreamConnections } from '../model/upstream-connections.ts';
+import { overloadFilter } from './arbitrary-overload.testing.ts';
 import { hedgePolicy, retryPolicy } from './arbitrary-retries.testing.ts';
 import { mirrorDiff, mirrors, routeFilters, tcpFault, trafficFilter } from './arbitrary-route-filters.testing.ts';
 import {
@@ -240,7 +241,9 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
     fc.record({ kind: fc.constant('rds' as const), name }),
   ),
   filters: fc
-    .array(fc.oneof(fc.record({ kind: fc.constant('rbac' as const), name, rbac }), trafficFilter), { maxLength: 2 })
+    .array(fc.oneof(fc.record({ kind: fc.constant('rbac' as const), name, rbac }), trafficFilter, overloadFilter), {
+      maxLength: 2,
+    })
     .map((filters) => [...filters, { kind: 'router' as const }]),
   limits: fc.record({
     requestLineBytesMax: fc.constant(0),

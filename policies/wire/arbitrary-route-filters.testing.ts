@@ -6,6 +6,7 @@ import type { HttpFilter } from '../model/listener.ts';
 import type { Mirror, MirrorDiff } from '../model/mirror.ts';
 import type { RouteFilter } from '../model/route-filter.ts';
 import type { SessionPersistence } from '../model/session.ts';
+import { localRateLimit } from './arbitrary-overload.testing.ts';
 import { count, headerMatch, ms, name, positiveMs, stringMatch } from './arbitrary-values.testing.ts';
 
 /** Any faults, mirrors, CORS policies and sessions that the wire can carry. */
@@ -81,6 +82,7 @@ export const routeFilters: fc.Arbitrary<readonly RouteFilter[]> = fc
     fc.oneof(
       fc.record({ kind: fc.constant('cors' as const), name, cors }),
       fc.record({ kind: fc.constant('fault' as const), name, fault: routeFault }),
+      fc.record({ kind: fc.constant('localRateLimit' as const), name, limit: localRateLimit }),
       fc.record({ kind: fc.constant('session' as const), name, session: maybe(session(ms)) }),
     ),
     { selector: (one) => one.name, maxLength: 3 },

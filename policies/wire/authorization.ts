@@ -29,7 +29,7 @@ export function encodeRbac(rbac: Rbac): MessageInitShape<typeof RBACSchema> {
   };
 }
 
-function encodePermission(permission: Permission): MessageInitShape<typeof PermissionSchema> {
+export function encodePermission(permission: Permission): MessageInitShape<typeof PermissionSchema> {
   switch (permission.kind) {
     case 'any':
       return { rule: { case: 'any', value: true } };
@@ -52,7 +52,7 @@ function encodePermission(permission: Permission): MessageInitShape<typeof Permi
   }
 }
 
-function encodePrincipal(principal: Principal): MessageInitShape<typeof PrincipalSchema> {
+export function encodePrincipal(principal: Principal): MessageInitShape<typeof PrincipalSchema> {
   switch (principal.kind) {
     case 'any':
       return { identifier: { case: 'any', value: true } };
@@ -92,7 +92,7 @@ export function decodeRbac(rbac: RbacMessage | undefined, at: At): Rbac {
   return { action: action ?? 'deny', policies };
 }
 
-function decodePermission(permission: PermissionMessage, at: At): Permission {
+export function decodePermission(permission: PermissionMessage, at: At): Permission {
   const any: Permission = { kind: 'any' };
   const { rule } = permission;
   switch (rule.case) {
@@ -126,7 +126,7 @@ function decodePermission(permission: PermissionMessage, at: At): Permission {
   }
 }
 
-function decodePrincipal(principal: PrincipalMessage, at: At): Principal {
+export function decodePrincipal(principal: PrincipalMessage, at: At): Principal {
   const any: Principal = { kind: 'any' };
   const { identifier } = principal;
   switch (identifier.case) {

@@ -24,15 +24,15 @@ const option = (appendAction: Append, { name, value }: HeaderValue): OptionInit 
   keepEmptyValue: value === '',
 });
 
-const toAdd = ({ set, add }: HeaderMutation): OptionInit[] => [
+export const encodeMutation = ({ set, add }: HeaderMutation): OptionInit[] => [
   ...set.map((header) => option(Append.OVERWRITE_IF_EXISTS_OR_ADD, header)),
   ...add.map((header) => option(Append.APPEND_IF_EXISTS_OR_ADD, header)),
 ];
 
 export const encodeHeaderMutations = (request: HeaderMutation, response: HeaderMutation) => ({
-  requestHeadersToAdd: toAdd(request),
+  requestHeadersToAdd: encodeMutation(request),
   requestHeadersToRemove: [...request.remove],
-  responseHeadersToAdd: toAdd(response),
+  responseHeadersToAdd: encodeMutation(response),
   responseHeadersToRemove: [...response.remove],
 });
 
@@ -54,7 +54,11 @@ export function decodeHeaderMutations(
   };
 }
 
-function decodeMutation(options: readonly HeaderValueOption[], remove: readonly string[], at: At): HeaderMutation {
+export function decodeMutation(
+  options: readonly HeaderValueOption[],
+  remove: readonly string[],
+  at: At,
+): HeaderMutation {
   const set: HeaderValue[] = [];
   const add: HeaderValue[] = [];
   for (const [i, { header, appendAction, keepEmptyValue }] of options.entries()) {

@@ -18,6 +18,7 @@ import {
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
+import { decodeOverloadFilter } from './overload-filters.ts';
 import { decodeRouteConfiguration } from './route-decode.ts';
 import { decodeSession } from './session.ts';
 import { decodeDuration, decodeUriText } from './values.ts';
@@ -93,7 +94,10 @@ function decodeHttpFilters(messages: readonly HttpFilterMessage[], at: At): read
       continue;
     }
     const config = at.decoding.unpack(configType.value);
-    if (isMessage(config, RBACSchema)) {
+    const overload = decodeOverloadFilter(name, config, here.field('typed_config'));
+    if (overload !== undefined) {
+      filters.push(overload);
+    } else if (isMessage(config, RBACSchema)) {
       filters.push({ kind: 'rbac', name, rbac: decodeRbac(config.rules, here.field('typed_config').field('rules')) });
     } else if (isMessage(config, CorsSchema)) {
       filters.push({ kind: 'cors', name });

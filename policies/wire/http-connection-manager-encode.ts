@@ -1,5 +1,4 @@
-import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
-import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { HttpConnectionManager, HttpFilter } from '../model/listener.ts';
 import { encodeAccessLog } from './access-log-encode.ts';
 import { encodeRbac } from './authorization.ts';
@@ -18,20 +17,14 @@ import {
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { encodeHttp2Options } from './http2-options.ts';
+import { encodeOverloadFilter } from './overload-filters.ts';
 import { encodeRouteConfiguration } from './route-encode.ts';
 import { encodeSession } from './session.ts';
 import { adsSource } from './tls-encode.ts';
+import { typedConfig } from './typed-config.ts';
 import { encodeDuration } from './values.ts';
 
 type ManagerInit = MessageInitShape<typeof HttpConnectionManagerSchema>;
-
-export const typedConfig = <Desc extends DescMessage>(
-  schema: Desc,
-  init?: MessageInitShape<Desc>,
-): { case: 'typedConfig'; value: Any } => ({
-  case: 'typedConfig',
-  value: anyPack(schema, create(schema, init)),
-});
 
 const codecs = { auto: CodecType.AUTO, http1: CodecType.HTTP1, http2: CodecType.HTTP2 } as const;
 
@@ -98,6 +91,11 @@ function encodeHttpFilter(filter: HttpFilter): MessageInitShape<typeof HttpFilte
       return { name: filter.name, configType: typedConfig(HTTPFaultSchema, encodeHttpFault(filter.fault)) };
     case 'session':
       return { name: filter.name, configType: typedConfig(StatefulSessionSchema, encodeSession(filter.session)) };
+    case 'localRateLimit':
+    case 'rateLimits':
+    case 'adaptiveConcurrency':
+    case 'admission':
+      return encodeOverloadFilter(filter);
     case 'router':
       return { name: 'envoy.filters.http.router', configType: typedConfig(RouterSchema) };
   }

@@ -17,8 +17,9 @@ import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_
 import { HttpConnectionManagerSchema } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts';
 import { TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
-import { encodeHttpConnectionManager, typedConfig } from './http-connection-manager-encode.ts';
+import { encodeHttpConnectionManager } from './http-connection-manager-encode.ts';
 import { encodeDownstreamTls } from './tls-encode.ts';
+import { typedConfig } from './typed-config.ts';
 import { encodeCidr, encodeDuration, encodeMetadata, encodeSocketAddress, WEFT_METADATA } from './values.ts';
 
 export function encodeListener(listener: Listener): MessageInitShape<typeof ListenerSchema> {

@@ -4,8 +4,10 @@ import {
   StderrAccessLogSchema,
   StdoutAccessLogSchema,
 } from './gen/envoy/extensions/access_loggers/stream/v3/stream_pb.ts';
+import { AdaptiveConcurrencySchema } from './gen/envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency_pb.ts';
 import { CorsPolicySchema, CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
+import { LocalRateLimitSchema } from './gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts';
 import { RBACSchema as HttpRbacSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
 import {
@@ -29,6 +31,7 @@ import {
   UpstreamTlsContextSchema,
 } from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
+import { AdmissionSchema, RateLimitsSchema } from './gen/weft/v1/overload_pb.ts';
 
 /** Every extension that Weft takes in a `typed_config`; the place where it stands decides whether it belongs there. */
 export const registry = createRegistry(
@@ -48,6 +51,10 @@ export const registry = createRegistry(
   CookieBasedSessionStateSchema,
   HeaderBasedSessionStateSchema,
   RouterSchema,
+  LocalRateLimitSchema,
+  AdaptiveConcurrencySchema,
+  RateLimitsSchema,
+  AdmissionSchema,
   StdoutAccessLogSchema,
   StderrAccessLogSchema,
   FileAccessLogSchema,

@@ -6,7 +6,9 @@ import type { At } from './decoding.ts';
 import { decodeHttpFault, encodeHttpFault, httpFaultSetting, readHttpFault } from './fault.ts';
 import { CorsPolicySchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
+import { LocalRateLimitSchema } from './gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts';
 import { StatefulSessionPerRouteSchema } from './gen/envoy/extensions/filters/http/stateful_session/v3/stateful_session_pb.ts';
+import { decodeRouteRateLimit, encodeLocalRateLimit } from './local-rate-limit.ts';
 import { packed } from './packed.ts';
 import { decodeRouteSession, encodeRouteSession } from './session.ts';
 import { DURATION_MS_MAX, type StructReader } from './values.ts';
@@ -19,6 +21,8 @@ function encodeOne(filter: RouteFilter): Any {
       return packed(CorsPolicySchema, encodeCors(filter.cors));
     case 'fault':
       return packed(HTTPFaultSchema, encodeHttpFault(filter.fault));
+    case 'localRateLimit':
+      return packed(LocalRateLimitSchema, encodeLocalRateLimit(filter.limit));
     case 'session':
       return packed(StatefulSessionPerRouteSchema, encodeRouteSession(filter.session));
   }
@@ -67,6 +71,9 @@ function decodeOne(name: string, any: Any, settings: StructReader | undefined, a
     const timeoutMs = settings?.number('timeout_ms', 0, DURATION_MS_MAX) ?? 0;
     settings?.end();
     return { kind: 'session', name, session: decodeRouteSession(config, timeoutMs, at) };
+  }
+  if (isMessage(config, LocalRateLimitSchema)) {
+    return { kind: 'localRateLimit', name, limit: decodeRouteRateLimit(config, at) };
   }
   // A type that is not known was refused already.
   if (config !== undefined) at.fail(`${config.$typeName} is nothing that a route sets of a filter`, undefined);

@@ -69,6 +69,18 @@ const fields: Readonly<Record<string, string>> = {
   // Its runtime_key says nothing: there is no runtime that could have one.
   'envoy.config.core.v3.RuntimeFractionalPercent': 'default_value runtime_key',
   'envoy.type.v3.FractionalPercent': 'numerator denominator',
+  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit':
+    'stat_prefix status token_bucket filter_enabled filter_enforced request_headers_to_add_when_not_enforced response_headers_to_add enable_x_ratelimit_headers rate_limited_as_resource_exhausted',
+  'envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency':
+    'gradient_controller_config concurrency_limit_exceeded_status',
+  'envoy.extensions.filters.http.adaptive_concurrency.v3.GradientControllerConfig':
+    'sample_aggregate_percentile concurrency_limit_params min_rtt_calc_params',
+  'envoy.extensions.filters.http.adaptive_concurrency.v3.GradientControllerConfig.ConcurrencyLimitCalculationParams':
+    'max_concurrency_limit concurrency_update_interval',
+  'envoy.extensions.filters.http.adaptive_concurrency.v3.GradientControllerConfig.MinimumRTTCalculationParams':
+    'interval request_count jitter min_concurrency buffer',
+  'envoy.type.v3.HttpStatus': 'code',
+  'envoy.type.v3.TokenBucket': 'max_tokens tokens_per_fill fill_interval',
   'envoy.extensions.filters.network.rbac.v3.RBAC': 'rules stat_prefix',
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy':
     'stat_prefix cluster weighted_clusters idle_timeout access_log',
@@ -179,6 +191,12 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.bootstrap.v3.Bootstrap.StaticResources': 'listeners clusters',
   'envoy.config.bootstrap.v3.Admin': 'address',
   'envoy.config.core.v3.Node': 'id cluster metadata',
+  'weft.v1.RateLimits': 'limits',
+  'weft.v1.RequestMatch': 'permissions principals',
+  'weft.v1.RateLimit': 'name matches token_bucket header path identity keys_max global status rate_limit_headers',
+  'weft.v1.Admission': 'name fixed_limit classes queue',
+  'weft.v1.PriorityClass': 'name matches weight',
+  'weft.v1.Queue': 'length_max wait_max target interval',
   'weft.v1.Address': 'service workload',
   'weft.v1.Service': 'namespace name ports',
   'weft.v1.ServicePort': 'port protocol route_configuration cluster',

@@ -68,6 +68,7 @@ describe('helm', () => {
     assert.deepEqual([...stdout.matchAll(/^ {2}name: (.+)$/gm)].map((match) => match[1]).sort(), [
       'authorizationpolicies.weft.dev',
       'meshes.weft.dev',
+      'overloadpolicies.weft.dev',
       'trafficpolicies.weft.dev',
     ]);
   });
