@@ -2,7 +2,7 @@
 import { unreachable } from '@weft/policies/kit/result';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import type { Touched } from '../index/touched.ts';
-import { parseOutboundName } from '../translate/names.ts';
+import { parseDirectName, parseOutboundName } from '../translate/names.ts';
 import type { Change } from '../xds/change.ts';
 
 export function groupOf(kind: ResourceKind, name: string, podKey: string): string {
@@ -22,7 +22,7 @@ export function groupOf(kind: ResourceKind, name: string, podKey: string): strin
 }
 
 function serviceGroup(prefix: 'service' | 'endpoints', name: string): string {
-  const ref = parseOutboundName(name);
+  const ref = parseOutboundName(name) ?? parseDirectName(name);
   return ref === undefined ? 'fixed' : `${prefix} ${ref.namespace}/${ref.service}`;
 }
 

@@ -2,8 +2,9 @@ import type { Address, ServicePort } from '@weft/policies/model/address';
 import type { Pod, Service } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import { identityOf, type TranslateContext, zoneOf } from './context.ts';
-import { outboundName } from './names.ts';
-import { podPorts, servicePortProtocol } from './ports.ts';
+import { headlessPortOf } from './headless.ts';
+import { directName, outboundName } from './names.ts';
+import { type PodPort, podPorts, servicePortProtocol } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
 
 /** What an IP stands for; undefined where the mesh does not know it. */
@@ -47,13 +48,17 @@ function workloadAddress(context: TranslateContext, pod: Pod): Address {
     ...(pod.nodeName === '' ? {} : { node: pod.nodeName }),
     mtls: pod.meshed,
     service: canonical?.metadata.name ?? '',
-    // Straight to the pod there is neither route nor cluster: the original destination is the endpoint.
-    ports: podPorts(context.state, pod).map(({ port, protocol }) => ({
-      port,
-      protocol,
-      routeConfiguration: '',
-      cluster: '',
-    })),
+    ports: podPorts(context.state, pod).map((port) => directPort(context, pod, port)),
     terminating: pod.terminating && context.isDrained(objectKey(pod.metadata)),
   };
+}
+
+/** Straight to a pod there is neither route nor cluster, but for those of a headless Service that it belongs to. */
+function directPort({ state }: TranslateContext, pod: Pod, { port, protocol }: PodPort): ServicePort {
+  const headless = headlessPortOf(state, pod, port);
+  if (headless === undefined) return { port, protocol, routeConfiguration: '', cluster: '' };
+  const { namespace, name } = headless.service.metadata;
+  const resource = directName({ namespace, service: name, port: headless.port.port });
+  const said = servicePortProtocol(state, headless.service, headless.port);
+  return { port, protocol: said, routeConfiguration: carriesHttp(said) ? resource : '', cluster: resource };
 }

@@ -2,6 +2,7 @@
 import type { TrafficPolicy } from '@weft/policies/crds/kinds';
 import type { Service } from '../index/core.ts';
 import { type ClusterState, targetOwner } from '../index/state.ts';
+import { isHeadless, rivalsOf } from './headless.ts';
 import { servicePortProtocol } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
 
@@ -40,21 +41,47 @@ export function reachOf(
     const numbers = [...new Set(ports.map(({ port }) => port.port))].slice(0, namesMax).join(', ');
     said.push(`what does not carry HTTP (port ${numbers}) has no use for ${forBytes.join(', ')}`);
   }
-  const headless = [...new Set(ports.map((one) => one.service).filter(isHeadless))].map(
-    ({ metadata }) => metadata.name,
-  );
-  if (headless.length > 0) {
-    const more = headless.length > namesMax ? ` and ${headless.length - namesMax} more` : '';
-    const names = `${headless.slice(0, namesMax).join(', ')}${more}`;
-    said.push(
-      `clients that call pods by their addresses, as those of headless Services do (${names}), are not affected`,
-    );
-  }
+  const services = [...new Set(ports.map((one) => one.service))];
+  said.push(...forHeadless(state, policy, services.filter(isHeadless)));
+  const elsewhere = services.filter(({ addressing }) => addressing === 'external-name');
+  if (elsewhere.length > 0) said.push(`clients of an ExternalName (${listed(elsewhere)}) are not affected`);
   return said.join('; ');
 }
 
-/** Its name stands for the addresses of its pods; there is none of its own that would stand for the Service. */
-const isHeadless = (service: Service): boolean => service.addressing === 'headless';
+const listed = (services: readonly Service[]): string => {
+  const more = services.length > namesMax ? ` and ${services.length - namesMax} more` : '';
+  return `${services
+    .slice(0, namesMax)
+    .map(({ metadata }) => metadata.name)
+    .join(', ')}${more}`;
+};
+
+/** Their clients call pods by address: with that the endpoint is chosen (docs/decisions/011). */
+function forHeadless(state: ClusterState, policy: TrafficPolicy, services: readonly Service[]): string[] {
+  if (services.length === 0) return [];
+  const idle = notForHeadless(policy);
+  const said =
+    idle.length === 0
+      ? []
+      : [
+          `clients of a headless Service (${listed(services)}) choose the pod, where there is no use for ${idle.join(', ')}`,
+        ];
+  const rivals = services.flatMap((service) => {
+    const others = rivalsOf(state, service);
+    return others.length === 0 ? [] : [`${service.metadata.name} with ${others.slice(0, namesMax).join(', ')}`];
+  });
+  if (rivals.length > 0) {
+    said.push(
+      `headless Services that share ports of pods (${rivals.slice(0, namesMax).join('; ')}) leave calls of those unaffected`,
+    );
+  }
+  return said;
+}
+
+/** What chooses among endpoints, or judges them against each other. */
+function notForHeadless({ spec }: TrafficPolicy): string[] {
+  return fieldsSet({ loadBalancer: spec.loadBalancer, outlierDetection: spec.outlierDetection });
+}
 
 /** What belongs to connections and endpoints, which all routes to a Service share. */
 function notForRoutes({ spec }: TrafficPolicy): string[] {

@@ -8,8 +8,9 @@ import { translateAddress } from './address.ts';
 import { originalDestinationCluster, translateCluster } from './cluster.ts';
 import type { TranslateContext } from './context.ts';
 import { translateEndpoints } from './endpoints.ts';
+import { translateDirectCluster, translateDirectRoutes } from './headless.ts';
 import { type ClientFeatures, translateInbound, translateOutbound } from './listener.ts';
-import { INBOUND, OUTBOUND, PASSTHROUGH, parseOutboundName, type ServicePortRef } from './names.ts';
+import { INBOUND, OUTBOUND, PASSTHROUGH, parseDirectName, parseOutboundName, type ServicePortRef } from './names.ts';
 import { endpointsForPlace } from './peer-endpoints.ts';
 import { translateRoutes } from './route.ts';
 
@@ -59,6 +60,8 @@ export function translateResource(
     case 'cluster':
       return tagged('cluster', cluster(context, name, client));
     case 'route': {
+      const direct = parseDirectName(name);
+      if (direct !== undefined) return tagged('route', translateDirectRoutes(context, client.namespace, direct));
       const ref = parseOutboundName(name);
       return ref && tagged('route', translateRoutes(context, client.namespace, ref));
     }
@@ -102,6 +105,8 @@ function endpoints(context: TranslateContext, ref: ServicePortRef, client: Clien
 
 function cluster(context: TranslateContext, name: string, client: Client) {
   if (name === INBOUND || name === PASSTHROUGH) return originalDestinationCluster(name);
+  const direct = parseDirectName(name);
+  if (direct !== undefined) return translateDirectCluster(context, client.namespace, direct);
   const ref = parseOutboundName(name);
   return ref && translateCluster(context, client.namespace, ref);
 }

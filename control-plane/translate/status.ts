@@ -16,7 +16,7 @@ import {
 } from './attachment.ts';
 import { policiesFor } from './authorization.ts';
 import type { TranslateContext } from './context.ts';
-import { outboundName } from './names.ts';
+import { keepsToPods, nameForClients } from './headless.ts';
 import { overloadPolicyStatus } from './overload-status.ts';
 import { policyConflicts } from './policy.ts';
 import { servicePortProtocol } from './ports.ts';
@@ -137,21 +137,17 @@ function acceptedBy(
   }
   const unsupported = unsupportedIn(route);
   if (unsupported !== undefined) return no('UnsupportedValue', unsupported);
-  if (service.addressing !== 'cluster-ip') {
-    const what =
-      service.addressing === 'headless'
-        ? 'is headless: its clients call pods by their addresses'
-        : 'is an ExternalName: its clients call what it names';
-    return no('UnsupportedValue', `Service ${name} ${what}, where no route applies; give it a cluster IP`);
+  if (service.addressing === 'external-name') {
+    const what = 'is an ExternalName: its clients call what it names, where no route applies';
+    return no('UnsupportedValue', `Service ${name} ${what}; give it a cluster IP`);
   }
   const { namespace } = service.metadata;
   const clients = namespace === route.metadata.namespace ? '' : ` for clients in namespace ${route.metadata.namespace}`;
-  const nameOf = (port: Service['ports'][number]): string =>
-    outboundName({ namespace, service: service.metadata.name, port: port.port });
+  const nameOf = (port: Service['ports'][number]): string => nameForClients(service, port.port);
   // GEP-1426: in a mesh the Service decides, whatever host a request names.
   const hosts = (route.spec.hostnames ?? []).length === 0 ? '' : '; spec.hostnames has no effect on Services';
   return {
-    condition: accepted(`the route is attached to Service ${name}${clients}${hosts}`),
+    condition: accepted(`the route is attached to Service ${name}${clients}${keepsToPods(service)}${hosts}`),
     carriers: http.map(nameOf),
     http2: http.filter((port) => speaksHttp2(servicePortProtocol(state, service, port))).map(nameOf),
   };
@@ -271,7 +267,10 @@ function targetServices(
       .map((port) => ({ service: one, port: port.port })),
   );
   if (section !== undefined && targets.length === 0) return absent(`Service ${key} has no port ${section}`);
-  const names = targets.map(({ service, port }) => `outbound/${service}/${port}`);
+  const names = targets.flatMap(({ service, port }) => {
+    const found = state.services.get(service);
+    return [...new Set([`outbound/${service}/${port}`, ...(found === undefined ? [] : [nameForClients(found, port)])])];
+  });
   return { missing: undefined, names, targets };
 }
 

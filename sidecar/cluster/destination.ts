@@ -6,6 +6,7 @@ import type {
   WorkloadAddress,
 } from '@weft/policies/model/address';
 import type { Endpoint } from '@weft/policies/model/cluster';
+import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
 import type { ProxyError } from '../http/errors.ts';
 
 /** The cluster of destinations that are not of the mesh. */
@@ -14,9 +15,21 @@ export const PASSTHROUGH = 'passthrough';
 /** What the original destination of a connection stands for: it picks the Service, never the Host header. */
 export type Destination =
   | { readonly kind: 'service'; readonly address: ServiceAddress; readonly port: ServicePort }
-  | { readonly kind: 'workload'; readonly address: WorkloadAddress }
+  | {
+      readonly kind: 'workload';
+      readonly address: WorkloadAddress;
+      /** Of the headless Service that was called, whose settings count. */
+      readonly port: ServicePort | undefined;
+      /** For labels; undefined where no Service has this pod. */
+      readonly service: ServiceName | undefined;
+    }
   /** Not of the mesh. */
   | { readonly kind: 'outside' };
+
+export interface ServiceName {
+  readonly namespace: string;
+  readonly name: string;
+}
 
 const outside: Destination = { kind: 'outside' };
 
@@ -32,11 +45,35 @@ export function destinationOf(address: Address | undefined, port: number): Desti
     if (address.kind === 'service') {
       for (const entry of address.ports) byPort.set(entry.port, { kind: 'service', address, port: entry });
     } else {
-      byPort.set(0, { kind: 'workload', address });
+      addWorkload(byPort, address);
     }
     known.set(address, byPort);
   }
-  return byPort.get(address.kind === 'service' ? port : 0);
+  return byPort.get(port) ?? byPort.get(ANY_PORT);
+}
+
+/** Pods have ports that nobody declared. */
+const ANY_PORT = 0;
+
+function addWorkload(byPort: Map<number, Destination>, address: WorkloadAddress): void {
+  const { namespace, service: name } = address;
+  const service = name === '' ? undefined : { namespace, name };
+  byPort.set(ANY_PORT, { kind: 'workload', address, port: undefined, service });
+  for (const port of address.ports) {
+    if (port.cluster !== '') byPort.set(port.port, { kind: 'workload', address, port, service });
+  }
+}
+
+/** The cluster of opaque bytes. */
+export function clusterOf(destination: Destination): string {
+  switch (destination.kind) {
+    case 'service':
+      return destination.port.cluster;
+    case 'workload':
+      return destination.port?.cluster ?? ORIGINAL_DESTINATION;
+    case 'outside':
+      return PASSTHROUGH;
+  }
 }
 
 /** The endpoint that an original destination is: a workload's own identity if it is one, else an unknown peer. */

@@ -1,12 +1,12 @@
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Address, SocketAddress } from '@weft/policies/model/address';
-import type { Endpoint } from '@weft/policies/model/cluster';
+import type { Cluster, Endpoint } from '@weft/policies/model/cluster';
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { ProxyError } from '../http/errors.ts';
 import type { Dial, UpstreamTransport } from '../net/connection.ts';
 import type { Recorder } from '../telemetry/record.ts';
-import { destinationOf, noCluster, PASSTHROUGH } from './destination.ts';
+import { clusterOf, destinationOf, noCluster } from './destination.ts';
 import type { Host } from './host.ts';
 import { overflow } from './limits.ts';
 import type { ClusterManager, ClusterWaiter } from './manager.ts';
@@ -17,6 +17,8 @@ export interface TcpConnected {
   readonly endpoint: Endpoint;
   /** The cluster that was used, for metrics. */
   readonly cluster: string;
+  /** The Service that the cluster is of. */
+  readonly service: Cluster['service'];
   /** To be called once, when the connection has ended. */
   release(): void;
 }
@@ -115,11 +117,8 @@ class TcpAttempt implements ClusterWaiter {
     const destination = destinationOf(address, this.destination.port);
     if (destination === undefined) {
       this.finish({ error: noCluster(`the Service at ${this.destination.ip} has no port ${this.destination.port}`) });
-    } else if (destination.kind === 'service') {
-      this.manager.acquire(destination.port.cluster, this.deadlineMs, this);
     } else {
-      const cluster = destination.kind === 'workload' ? ORIGINAL_DESTINATION : PASSTHROUGH;
-      this.manager.acquire(cluster, this.deadlineMs, this);
+      this.manager.acquire(clusterOf(destination), this.deadlineMs, this);
     }
   }
 
@@ -144,7 +143,7 @@ class TcpAttempt implements ClusterWaiter {
   }
 
   private dial(runtime: ClusterRuntime, host: Host | undefined): void {
-    const { name, connectTimeoutMs: timeoutMs, connections } = runtime.cluster;
+    const { name, connectTimeoutMs: timeoutMs, connections, service } = runtime.cluster;
     const tcpKeepAlive = connections?.tcpKeepAlive;
     if (host === undefined) {
       this.finish({ error: noHealthyUpstream(name) });
@@ -180,7 +179,7 @@ class TcpAttempt implements ClusterWaiter {
         undo();
       };
       this.undo = undefined;
-      this.finish({ transport: result.transport, endpoint: host.endpoint, cluster: name, release });
+      this.finish({ transport: result.transport, endpoint: host.endpoint, cluster: name, service, release });
     });
   }
 

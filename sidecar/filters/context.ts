@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
-import type { ServiceAddress } from '@weft/policies/model/address';
 import type { Route, WeightedCluster } from '@weft/policies/model/route';
+import type { ServiceName } from '../cluster/destination.ts';
 import type { Host } from '../cluster/host.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
 import type { ResponseFlag } from '../http/errors.ts';
@@ -67,7 +67,7 @@ export class RequestContext {
   matched: Route | undefined = undefined;
   matchedCluster: WeightedCluster | undefined = undefined;
   /** The Service that the original destination stands for. */
-  service: ServiceAddress | undefined = undefined;
+  service: ServiceName | undefined = undefined;
   runtime: ClusterRuntime | undefined = undefined;
   clusterName = '';
   host: Host | undefined = undefined;

@@ -47,12 +47,16 @@ function resolveDestination(chain: Chain, context: RequestContext, deadlineMs: n
     waiter.onUnresolved(noCluster(`the Service at ${destinationIp} has no port ${destinationPort}`));
     return;
   }
-  if (destination.kind !== 'service') {
-    // Straight to the address that was asked for: a pod of its own, or something outside of the mesh.
-    waiter.onClusterOnly(destination.kind === 'workload' ? ORIGINAL_DESTINATION : PASSTHROUGH);
+  if (destination.kind === 'outside') {
+    waiter.onClusterOnly(PASSTHROUGH);
     return;
   }
-  context.service = destination.address;
+  context.service = destination.kind === 'service' ? destination.address : destination.service;
+  if (destination.port === undefined) {
+    // Straight to the pod that was asked for, as no Service says anything about it.
+    waiter.onClusterOnly(ORIGINAL_DESTINATION);
+    return;
+  }
   const { routeConfiguration, cluster } = destination.port;
   if (routeConfiguration === '') waiter.onClusterOnly(cluster);
   else resolveNamed(chain, routeConfiguration, cluster, deadlineMs, waiter);

@@ -1,11 +1,8 @@
 import type { Address, AppProtocol, SocketAddress } from '@weft/policies/model/address';
 import { type Listener, ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
 import type { Lookup } from '@weft/policies/model/snapshot';
-import { destinationOf } from '../cluster/destination.ts';
+import { clusterOf, destinationOf, type ServiceName } from '../cluster/destination.ts';
 import type { ListenerDeps } from './deps.ts';
-
-/** The cluster of destinations that are not of the mesh. */
-const PASSTHROUGH = 'passthrough';
 
 /** What is done with a connection to an address, before its first byte. */
 export interface OutboundPlan {
@@ -56,18 +53,17 @@ export function findPlan(
 function planOutbound(address: Address | undefined, destination: SocketAddress): OutboundPlan | undefined {
   const target = destinationOf(address, destination.port);
   if (target === undefined) return undefined;
+  const cluster = clusterOf(target);
   switch (target.kind) {
     case 'outside':
-      return { protocol: 'tcp', cluster: PASSTHROUGH, service: '' };
+      return { protocol: 'tcp', cluster, service: '' };
     case 'service':
-      return {
-        protocol: target.port.protocol,
-        cluster: target.port.cluster,
-        service: `${target.address.namespace}/${target.address.name}`,
-      };
+      return { protocol: target.port.protocol, cluster, service: label(target.address) };
     case 'workload': {
       const port = target.address.ports.find((entry) => entry.port === destination.port);
-      return { protocol: port?.protocol ?? 'detect', cluster: ORIGINAL_DESTINATION, service: target.address.service };
+      return { protocol: port?.protocol ?? 'detect', cluster, service: target.service ? label(target.service) : '' };
     }
   }
 }
+
+const label = ({ namespace, name }: ServiceName): string => `${namespace}/${name}`;

@@ -17,6 +17,8 @@ export interface TcpUpstream {
   readonly transport: UpstreamTransport;
   readonly endpoint: Endpoint;
   readonly cluster: string;
+  /** The Service that the cluster is of, where it is of one. */
+  readonly service?: { readonly namespace: string; readonly name: string } | undefined;
   release(): void;
 }
 
@@ -110,6 +112,8 @@ class ProxiedConnection implements TcpSession {
     record.upstream = hostPort(upstream.endpoint.address.ip, upstream.endpoint.address.port);
     if (options.direction === 'outbound') {
       record.destinationWorkload = upstream.endpoint.workload;
+      const { service } = upstream;
+      if (service !== undefined) record.destinationService = `${service.namespace}/${service.name}`;
       record.destinationIdentity = upstream.transport.peer?.spiffeId ?? '';
     }
     record.upstreamMs = options.clock.nowMs() - this.startMs;
