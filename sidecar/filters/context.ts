@@ -10,6 +10,7 @@ import { hostPort } from '../net/connection-record.ts';
 import type { CorsGrant } from './cors/filter.ts';
 import { GrpcCall } from './grpc/call.ts';
 import { isGrpc } from './grpc/content-type.ts';
+import type { MirrorSet } from './mirror/set.ts';
 import type { SessionChoice } from './session/choice.ts';
 
 /** What is the same for all requests of a connection. */
@@ -87,6 +88,8 @@ export class RequestContext {
   cors: CorsGrant | undefined = undefined;
   /** The route keeps sessions at their endpoints. */
   session: SessionChoice | undefined = undefined;
+  /** Copies of the request are on their way. */
+  mirrors: MirrorSet | undefined = undefined;
   /** The response is one of our own. */
   localReply = false;
   requestBodyBytes = 0;

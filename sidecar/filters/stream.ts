@@ -26,6 +26,7 @@ import {
   rewriteRequest,
   rewriteResponse,
 } from './forward.ts';
+import { startMirrors } from './mirror/set.ts';
 import { Passage, type PassageOwner } from './passage.ts';
 import { breakOff, explain, reply } from './reply.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
@@ -180,12 +181,20 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     context.matchedCluster = cluster;
     this.retries.policy = action.retry;
     rewriteRequest(head, found, action, cluster);
+    if (action.mirrors !== undefined || cluster.mirrors !== undefined) this.mirror(action, cluster);
     if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
     this.clocks.capDeadline(action.grpcTimeoutMsMax ?? 0);
     if (action.streamDurationMsMax !== undefined) this.clocks.limitDuration(action.streamDurationMsMax);
     if (action.idleTimeoutMs > 0) this.clocks.limitIdle(action.idleTimeoutMs);
     context.clusterName = cluster.name;
     this.chain.deps.clusters.acquire(cluster.name, this.deadlineMs, this);
+  }
+
+  private mirror(action: ForwardAction, cluster: WeightedCluster): void {
+    if (this.tunnel) return;
+    const { context, chain } = this;
+    context.mirrors = startMirrors(chain.deps, context.exchange, context.route, action, cluster);
+    if (context.mirrors !== undefined) this.body.sendHeld(context.mirrors);
   }
 
   // Attempts.
@@ -295,6 +304,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       context.flag = 'URX';
       context.detail = this.retries.refused;
     }
+    context.mirrors?.onResponse(head, end);
     this.body.release();
     if (this.route !== undefined && this.routeCluster !== undefined) {
       rewriteResponse(head, this.route, this.routeCluster);
@@ -315,6 +325,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (end) this.finishUpstream();
     else this.clocks.touch();
     this.context.call?.responses.push(chunk);
+    this.context.mirrors?.onResponseData(chunk, end);
     this.context.responseBodyBytes += chunk.length;
     const writable = this.context.exchange.write(chunk, end);
     if (end) return;
@@ -325,6 +336,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   onResponseTrailers(trailers: Headers): void {
     if (this.over) return;
     this.context.responseTrailers = trailers;
+    this.context.mirrors?.onResponseTrailers(trailers);
     this.context.call?.onTrailers(trailers);
     this.finishUpstream();
     this.context.exchange.trailers(trailers);
@@ -346,12 +358,14 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.context.call?.requests.push(chunk);
     this.context.requestBodyBytes += chunk.length;
     if (end) this.chain.stats.requestEnded(this.context, this.chain.deps.clock);
+    this.context.mirrors?.write(chunk, end);
     this.body.onData(chunk, end);
     if (end) this.attempt?.requestEnded();
   }
 
   onTrailers(trailers: Headers): void {
     if (this.over) return;
+    this.context.mirrors?.trailers(trailers);
     this.body.onTrailers(trailers);
     this.attempt?.requestEnded();
   }
@@ -373,6 +387,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onDone(): void {
     this.stop(exchangeEnded);
+    this.context.mirrors?.onEnd();
     for (const filter of this.chain.filters.onEnd) filter.onEnd(this.context);
     this.context.call?.finish(this.context);
     this.chain.stats.finish(this.context, this.chain.deps.clock.nowMs());

@@ -18,6 +18,11 @@ export class AccessLog {
     if (!this.lines.full) this.lines.append(`${accessLogLine(record)}\n`);
   }
 
+  /** About something that is no request. */
+  note(line: object): void {
+    if (this.mode !== 'none' && !this.lines.full) this.lines.append(`${JSON.stringify(line)}\n`);
+  }
+
   flush(): void {
     this.lines.flush();
   }

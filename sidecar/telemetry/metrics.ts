@@ -2,6 +2,7 @@ import type { Direction } from '@weft/policies/model/listener';
 import { ExchangeCounters, type NamedCounters } from './exchange-counters.ts';
 import type { RequestRecord, TcpProgress } from './record.ts';
 import { escapeLabel, type Series, SeriesTable } from './series.ts';
+import { Tallies, type TallyFamily, type TallyLabels } from './tallies.ts';
 
 /** Seconds; what Prometheus users expect of a request duration, finer below 10 ms. */
 const BUCKETS_S: readonly number[] = [
@@ -15,6 +16,7 @@ export class Metrics {
   private readonly live = new Set<{ readonly series: Series; readonly progress: TcpProgress }>();
   private readonly managers = new Map<string, ExchangeCounters>();
   private readonly events = new Map<string, number>();
+  private readonly tallies = new Tallies();
   private readonly opened: Record<Direction, number> = { inbound: 0, outbound: 0 };
   private readonly active: Record<Direction, number> = { inbound: 0, outbound: 0 };
   private readonly gauges = new Map<string, { readonly help: string; readonly read: () => number }>();
@@ -77,6 +79,10 @@ export class Metrics {
 
   count(event: string): void {
     this.events.set(event, (this.events.get(event) ?? 0) + 1);
+  }
+
+  tally(family: TallyFamily, labels: TallyLabels): void {
+    if (!this.tallies.add(family, labels)) this.count('metric_series_overflow');
   }
 
   gauge(name: string, help: string, read: () => number): void {
@@ -166,6 +172,7 @@ export class Metrics {
       'Bounds that were hit, refusals and losses, by name.',
       [...this.events].map(([event, value]) => [`event="${escapeLabel(event)}"`, value] as const),
     );
+    this.tallies.render(counter);
     for (const [name, gauge] of this.gauges) {
       out.push(`# HELP ${name} ${gauge.help}`, `# TYPE ${name} gauge`, `${name} ${gauge.read()}`);
     }

@@ -1,6 +1,7 @@
 import type { Direction } from '@weft/policies/model/listener';
 import type { ResponseFlag } from '../http/errors.ts';
 import type { ExchangeCounters } from './exchange-counters.ts';
+import type { TallyFamily, TallyLabels } from './tallies.ts';
 
 /**
  * What the path knows of a finished exchange: the one input of metrics, access log, spans and decision records.
@@ -108,6 +109,9 @@ export interface Recorder {
   connection(direction: Direction, open: 1 | -1): void;
   /** The counters of a connection manager, by its stat_prefix; one without them keeps none. */
   countersOf?(statPrefix: string): ExchangeCounters;
+  tally?(family: TallyFamily, labels: TallyLabels): void;
+  /** A line of the log about something that is no request; where access is logged at all. */
+  note?(line: object): void;
   /** Named bounds that were hit, errors of parsers, drops: everything that has no request. */
   count(event: string): void;
 }

@@ -4,6 +4,7 @@ import type { ExchangeCounters } from './exchange-counters.ts';
 import type { Metrics } from './metrics.ts';
 import type { Recorder, RequestRecord, TcpProgress } from './record.ts';
 import type { SpanRing } from './span-ring.ts';
+import type { TallyFamily, TallyLabels } from './tallies.ts';
 
 /** Feeds one finished exchange to metrics, access log and spans. */
 export class SidecarRecorder implements Recorder {
@@ -33,6 +34,14 @@ export class SidecarRecorder implements Recorder {
 
   countersOf(statPrefix: string): ExchangeCounters {
     return this.metrics.countersOf(statPrefix);
+  }
+
+  tally(family: TallyFamily, labels: TallyLabels): void {
+    this.metrics.tally(family, labels);
+  }
+
+  note(line: object): void {
+    this.accessLog.note(line);
   }
 
   count(event: string): void {

@@ -47,18 +47,23 @@ export class RequestBody {
   /** Sends what is held and from then on everything that comes. Not for a request without body. */
   attach(upstream: Upstream): void {
     this.upstream = upstream;
+    if (this.sendHeld(upstream)) this.onWritable();
+    this.dropWhatIsTooLarge();
+  }
+
+  /** True if the last of it may be followed by more. */
+  sendHeld(to: Pick<Upstream, 'write' | 'trailers'>): boolean {
     const held = this.held;
     let writable = true;
     if (held !== undefined) {
       const endAt = this.ended && this.trailers === undefined ? held.length - 1 : -1;
       for (let i = 0; i < held.length; i++) {
         const chunk = held[i];
-        if (chunk !== undefined) writable = upstream.write(chunk, i === endAt);
+        if (chunk !== undefined) writable = to.write(chunk, i === endAt);
       }
     }
-    if (this.trailers !== undefined) upstream.trailers(this.trailers);
-    if (writable) this.onWritable();
-    this.dropWhatIsTooLarge();
+    if (this.trailers !== undefined) to.trailers(this.trailers);
+    return writable;
   }
 
   /** The attempt is over; what comes is held until the next one. */
