@@ -20,6 +20,8 @@ export interface PodConfig {
   readonly apiServers: string;
   /** A node component redirects, so that pods get no `weft-init`. */
   readonly redirectByNode: boolean;
+  /** Data threads of sidecars whose pods say nothing of it, from the Mesh. */
+  readonly concurrency?: number | undefined;
 }
 
 export interface InjectorConfig {

@@ -1,11 +1,18 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { AdmissionregistrationV1Api, CoreV1Api, DiscoveryV1Api, type KubeConfig } from '@kubernetes/client-node';
+import {
+  AdmissionregistrationV1Api,
+  CoreV1Api,
+  CustomObjectsApi,
+  DiscoveryV1Api,
+  type KubeConfig,
+} from '@kubernetes/client-node';
 import { LIFETIMES, type Lifetimes } from './certificate.ts';
 import type { InjectorConfig } from './config.ts';
 import { readApiServers } from './kube/api-servers.ts';
 import { startCertificateLoop } from './kube/certificate-loop.ts';
 import { certificateStore } from './kube/certificate-store.ts';
+import { meshSettings } from './kube/mesh-settings.ts';
 import { namespaceReader } from './kube/namespaces.ts';
 import { errorText, type Log } from './log.ts';
 import { Metrics } from './metrics.ts';
@@ -67,6 +74,7 @@ export async function startInjector(
   const tracing = await startTracing(config.otlpEndpoint, config.pod.version);
   const apiServers = followApiServers(kube, config.pod.apiServers, log, stopping.signal);
   const readNamespace = namespaceReader(kube.makeApiClient(CoreV1Api), metrics);
+  const mesh = meshSettings(kube.makeApiClient(CustomObjectsApi), log);
   let webhook: ReturnType<typeof createWebhook> | undefined;
   const serve = (material: KeyMaterial): void => {
     if (webhook !== undefined) {
@@ -75,8 +83,16 @@ export async function startInjector(
     }
     webhook = createWebhook(
       {
-        plan: (pod, namespace) => planInjection(pod, namespace, { ...config.pod, apiServers: apiServers() }),
-        readNamespace,
+        plan: (pod, namespace) =>
+          planInjection(pod, namespace, {
+            ...config.pod,
+            apiServers: apiServers(),
+            concurrency: mesh.concurrency(),
+          }),
+        readNamespace: async (name) => {
+          const [found] = await Promise.all([readNamespace(name), mesh.refresh()]);
+          return found;
+        },
         metrics,
         log,
         trace: tracing.trace,

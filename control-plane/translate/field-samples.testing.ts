@@ -38,6 +38,8 @@ export const fieldSamples: Readonly<
     fields: {
       'tracing.otlpEndpoint': { values: ['http://one:4317', 'http://two:4317'] },
       'tracing.samplingPercent': { values: [0, 50, 100] },
+      // The injector acts on it.
+      'proxy.concurrency': { values: [1, 2, 64] },
       'certificates.ttl': { values: ['10m', '2h'] },
       'retryBudget.percent': numbers,
       'retryBudget.minConcurrency': numbers,

@@ -6,6 +6,7 @@ import { type KindDefinition, kinds, parseKind } from '@weft/policies/crds/kinds
 import { describeErrors } from '@weft/policies/crds/parse';
 import type { StructuralSchema } from '@weft/policies/crds/structural';
 import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
+import { concurrencyOf } from '@weft/policies/model/injection';
 import { certificateTtlMs } from '../ca/ttl.ts';
 import { objectKey } from '../index/objects.ts';
 import { ClusterState } from '../index/state.ts';
@@ -64,7 +65,7 @@ function outcome(kind: Kind, spec: unknown): string {
   const trustDomain = parseTrustDomain('cluster.local');
   assert.ok(trustDomain.ok);
   const context = { state, trustDomain: trustDomain.value, isDrained: () => false };
-  const resources: unknown[] = [certificateTtlMs(state.mesh)];
+  const resources: unknown[] = [certificateTtlMs(state.mesh), concurrencyOf(state.mesh)];
   for (const namespace of ['shop', 'desk']) {
     for (const service of state.services.values()) {
       for (const { port } of service.ports) {

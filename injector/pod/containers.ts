@@ -71,6 +71,7 @@ export function initContainer(config: PodConfig, overrides: Overrides): V1Contai
 
 export function proxyContainer(input: ProxyInput): V1Container {
   const { config, overrides } = input;
+  const concurrency = overrides.concurrency ?? config.concurrency;
   return {
     name: PROXY_CONTAINER,
     image: config.sidecarImage,
@@ -89,6 +90,7 @@ export function proxyContainer(input: ProxyInput): V1Container {
       literal(PROBES_ENV, JSON.stringify(input.probes)),
       literal('WEFT_SCRAPE', input.scrape === undefined ? '' : JSON.stringify(input.scrape)),
       literal('WEFT_GRACE_SECONDS', String(input.graceSeconds ?? GRACE_SECONDS_DEFAULT)),
+      ...(concurrency === undefined ? [] : [literal('WEFT_CONCURRENCY', String(concurrency))]),
     ],
     // The application's containers start once this has answered (native sidecar).
     startupProbe: {

@@ -14,6 +14,8 @@ export interface Overrides {
   readonly excludeOutboundPorts: string;
   readonly excludeOutboundCidrs: string;
   readonly opaquePorts: string;
+  /** Data threads of the sidecar; undefined: as the mesh says. */
+  readonly concurrency: string | undefined;
 }
 
 type Parser = (text: string) => Result<string, string>;
@@ -33,6 +35,13 @@ const list =
     return parsed.ok ? ok([...new Set(parsed.value)].join(',')) : parsed;
   };
 
+/** The sidecar takes no more. */
+const CONCURRENCY_MAX = 64;
+const concurrency: Parser = (text) =>
+  /^[1-9][0-9]?$/.test(text) && Number(text) <= CONCURRENCY_MAX
+    ? ok(text)
+    : err(`"${text}" is not a whole number from 1 to ${CONCURRENCY_MAX}`);
+
 const PARSERS: Readonly<Record<string, Parser>> = {
   cpu,
   'cpu-limit': cpu,
@@ -42,6 +51,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'exclude-outbound-ports': list(parsePortList),
   'exclude-outbound-cidrs': list(parseCidrList),
   'opaque-ports': list(parsePortList),
+  concurrency,
 };
 
 const WRITTEN_BY_US: ReadonlySet<string> = new Set([STATUS_ANNOTATION, PROBES_ANNOTATION]);
@@ -71,5 +81,6 @@ export function parseOverrides(annotations: Readonly<Record<string, string>>): R
     excludeOutboundPorts: values['exclude-outbound-ports'] ?? '',
     excludeOutboundCidrs: values['exclude-outbound-cidrs'] ?? '',
     opaquePorts: values['opaque-ports'] ?? '',
+    concurrency: values['concurrency'],
   });
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { retryBudget } from './budget.ts';
 import { durationBetween } from './formats.ts';
+import { meshProxy } from './mesh-proxy.ts';
 import { conditions } from './object.ts';
 import { text } from './schema.ts';
 
@@ -56,6 +57,7 @@ export const meshSpec = z
       })
       .prefault({})
       .describe('Workload certificates.'),
+    proxy: meshProxy.prefault({}),
     retryBudget: retryBudget.prefault({}).describe('Retry budget of destinations whose policy sets none.'),
   })
   .describe('The desired settings.');
