@@ -4,9 +4,9 @@ import { describeErrors } from '@weft/policies/crds/parse';
 import { z } from 'zod';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
-import { unsupportedIn } from '../translate/attachment.ts';
 import type { TranslateContext } from '../translate/context.ts';
-import { routeStatus, trafficPolicyStatus } from '../translate/status.ts';
+import { routeStatus } from '../translate/route-status.ts';
+import { trafficPolicyStatus } from '../translate/status.ts';
 
 export type AdmissionVerdict =
   | { readonly allowed: true; readonly warnings: readonly string[] }
@@ -43,20 +43,17 @@ type Parsed = Extract<ReturnType<typeof parseKind>, { ok: true }>['value'];
 /** References may be met later, so that what they miss is no reason to refuse. */
 function warningsFor(context: TranslateContext, object: Parsed): string[] {
   switch (object.kind) {
-    case 'HTTPRoute': {
-      const unsupported = unsupportedIn(object);
-      if (unsupported !== undefined) return [`the route will not be accepted: ${unsupported}`];
-      return routeStatus(context, object).parents.flatMap(({ conditions }) => refusals(conditions));
-    }
+    case 'HTTPRoute':
+    case 'GRPCRoute':
+    case 'TCPRoute':
+    case 'TLSRoute':
+      return [...new Set(routeStatus(context, object).parents.flatMap(({ conditions }) => refusals(conditions)))];
     case 'TrafficPolicy': {
       return trafficPolicyStatus(context, object).ancestors.flatMap(({ conditions }) => refusals(conditions));
     }
     case 'AuthorizationPolicy':
     case 'OverloadPolicy':
       return selectsNothing(context.state, object) ? ['the selector matches no pod now'] : [];
-    case 'GRPCRoute':
-    case 'TCPRoute':
-    case 'TLSRoute':
     case 'Mesh':
     case 'ReferenceGrant':
       return [];
@@ -66,7 +63,9 @@ function warningsFor(context: TranslateContext, object: Parsed): string[] {
 const refusals = (
   conditions: readonly { readonly status: string; readonly message: string; readonly type: string }[],
 ): string[] =>
-  conditions.filter((one) => one.type !== 'Conflicted' && one.status === 'False').map((one) => one.message);
+  conditions
+    .filter((one) => one.type === 'PartiallyInvalid' || (one.type !== 'Conflicted' && one.status === 'False'))
+    .map((one) => one.message);
 
 function selectsNothing(
   state: ClusterState,

@@ -21,6 +21,7 @@ export function targetOwner(policy: TrafficPolicy, ref: TargetRef, meshNamespace
   switch (ref.kind) {
     case 'Service':
     case 'HTTPRoute':
+    case 'GRPCRoute':
       return ref.namespace ?? policy.metadata.namespace;
     case 'Namespace':
       return ref.name;
@@ -32,7 +33,7 @@ export function targetOwner(policy: TrafficPolicy, ref: TargetRef, meshNamespace
 }
 
 const targetKey = (policy: TrafficPolicy, ref: TargetRef): string =>
-  ref.kind === 'Service' || ref.kind === 'HTTPRoute'
+  ref.kind === 'Service' || ref.kind === 'HTTPRoute' || ref.kind === 'GRPCRoute'
     ? `${ref.kind}:${keyOf(ref.namespace ?? policy.metadata.namespace, ref.name)}`
     : `${ref.kind}:${ref.name}`;
 
@@ -311,8 +312,9 @@ export class ClusterState {
       case 'Service':
         touched.services.add(key);
         return;
-      case 'HTTPRoute': {
-        const route = this.routes.HTTPRoute.get(key);
+      case 'HTTPRoute':
+      case 'GRPCRoute': {
+        const route = this.routes.get(ref.kind, key);
         for (const parent of route === undefined ? [] : serviceParents(route)) touched.services.add(parent);
         return;
       }

@@ -1,16 +1,12 @@
 /** The status objects of routes and policies, from what was judged and from how far it has come. */
 import { isDeepStrictEqual } from 'node:util';
+import type { RouteKind } from '@weft/policies/crds/kinds';
 import { isServiceParent, type ParentRef } from '../translate/attachment.ts';
 import type { TranslateContext } from '../translate/context.ts';
 import { overloadPolicyStatus } from '../translate/overload-status.ts';
-import {
-  authorizationPolicyStatus,
-  type ConditionVerdict,
-  type PolicyVerdict,
-  type RouteVerdict,
-  routeStatus,
-  trafficPolicyStatus,
-} from '../translate/status.ts';
+import { type RouteVerdict, routeStatus } from '../translate/route-status.ts';
+import { authorizationPolicyStatus, type PolicyVerdict, trafficPolicyStatus } from '../translate/status.ts';
+import type { ConditionVerdict } from '../translate/verdict.ts';
 import type { XdsHub } from '../xds/hub.ts';
 import { conditionsFrom } from './conditions.ts';
 import {
@@ -32,7 +28,7 @@ const listOf = (status: unknown, field: string): readonly unknown[] => {
   return Array.isArray(list) ? list : [];
 };
 
-export type StatusKind = 'Mesh' | 'HTTPRoute' | PolicyVerdict['kind'];
+export type StatusKind = RouteKind | 'Mesh' | PolicyVerdict['kind'];
 
 /** Kept from what the API server said last, for objects that were refused as malformed too. */
 export interface Observed {
@@ -74,7 +70,10 @@ export function statusFor(
 function statusObject(parts: StatusParts, kind: StatusKind, key: string, observed: Observed): JsonObject | undefined {
   switch (kind) {
     case 'HTTPRoute':
-      return routeStatusObject(parts, key, observed);
+    case 'GRPCRoute':
+    case 'TCPRoute':
+    case 'TLSRoute':
+      return routeStatusObject(parts, kind, key, observed);
     case 'Mesh':
       return meshStatusObject(parts, observed);
     case 'TrafficPolicy':
@@ -127,8 +126,13 @@ function held(parts: StatusParts, before: unknown, generation: number, verdict: 
   return { type: PROGRAMMED, status, reason, message };
 }
 
-function routeStatusObject(parts: StatusParts, key: string, observed: Observed): JsonObject | undefined {
-  const verdict = routeVerdict(parts.context, key, observed);
+function routeStatusObject(
+  parts: StatusParts,
+  kind: RouteKind,
+  key: string,
+  observed: Observed,
+): JsonObject | undefined {
+  const verdict = routeVerdict(parts.context, kind, key, observed);
   if (verdict === undefined) return undefined;
   const all = listOf(observed.status, 'parents');
   const isOurs = (entry: unknown): boolean => isObject(entry) && entry['controllerName'] === CONTROLLER;
@@ -153,13 +157,18 @@ function routeStatusObject(parts: StatusParts, key: string, observed: Observed):
 }
 
 /** Of a route that could never be taken only the parents are known; each of them is told why. */
-function routeVerdict(context: TranslateContext, key: string, observed: Observed): RouteVerdict | undefined {
-  const route = context.state.routes.HTTPRoute.get(key);
+function routeVerdict(
+  context: TranslateContext,
+  kind: RouteKind,
+  key: string,
+  observed: Observed,
+): RouteVerdict | undefined {
+  const route = context.state.routes.get(kind, key);
   if (route !== undefined) return routeStatus(context, route);
   if (observed.invalid === undefined || observed.parentRefs === undefined) return undefined;
   const nothing = { conditions: [], carriers: { kind: 'route', names: [] }, http2: [] } as const;
   const parents = observed.parentRefs.filter(isServiceParent).map((parentRef) => ({ parentRef, ...nothing }));
-  return { route: key, generation: observed.generation, parents };
+  return { kind, route: key, generation: observed.generation, parents };
 }
 
 function programmedFor(

@@ -1,5 +1,5 @@
 /** How far resources have come: on how many of the sidecars that hold them the content of now is live. */
-import type { Carriers } from '../translate/status.ts';
+import type { Carriers } from '../translate/verdict.ts';
 import type { Subscriber, XdsHub } from '../xds/hub.ts';
 
 export interface Progress {

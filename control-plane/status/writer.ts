@@ -1,5 +1,6 @@
 /** Writes status where it is not as it should be: at a bounded rate, and never twice the same. */
 import { parentRefs } from '@weft/policies/crds/gateway/refs';
+import { isRouteKind, routeKinds } from '@weft/policies/crds/kinds';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
 import type { KubeClient } from '../kube/client.ts';
@@ -11,7 +12,7 @@ import { type Observed, type StatusKind, statusFor } from './build.ts';
 
 export const statusKinds: readonly StatusKind[] = [
   'Mesh',
-  'HTTPRoute',
+  ...routeKinds,
   'TrafficPolicy',
   'AuthorizationPolicy',
   'OverloadPolicy',
@@ -84,7 +85,7 @@ export class StatusWriter {
       generation: metadata.generation ?? 0,
       status,
       invalid,
-      ...(kind === 'HTTPRoute' && invalid !== undefined ? parentsOf(object) : {}),
+      ...(isRouteKind(kind) && invalid !== undefined ? parentsOf(object) : {}),
     });
     this.soon();
   }

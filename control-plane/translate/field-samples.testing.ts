@@ -63,6 +63,7 @@ export const fieldSamples: Readonly<
         specs: [
           { targetRefs: [cart], timeouts },
           { targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', name: 'cart' }], timeouts },
+          { targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'GRPCRoute', name: 'calls' }], timeouts },
           { targetRefs: [{ kind: 'Namespace', name: 'shop' }], timeouts },
           { targetRefs: [{ group: 'weft.dev', kind: 'Mesh', name: 'default' }], timeouts },
         ],
@@ -196,6 +197,17 @@ metadata: { name: cart, namespace: shop }
 spec:
   parentRefs: [{ group: "", kind: Service, name: cart, port: 80 }]
   rules: [{ name: all, backendRefs: [{ name: cart, port: 80 }] }]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: { name: calls, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: calls }]
+  rules: [{ name: all, backendRefs: [{ name: cart, port: 80 }] }]
+---
+kind: Service
+metadata: { name: calls, namespace: shop }
+spec: { clusterIPs: [10.96.0.13], ports: [{ name: grpc, port: 80 }] }
 ---
 kind: Pod
 metadata: { name: cart-a, namespace: shop, labels: { app: cart } }

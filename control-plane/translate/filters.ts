@@ -1,6 +1,6 @@
-/** Filters of HTTPRoute rules and backends, in the words of the model. */
+/** Filters of rules and backends, in the words of the model. */
 import { type HeaderMutation, noMutation, type PathRewrite, type RedirectAction } from '@weft/policies/model/route';
-import type { RouteFilter } from './attachment.ts';
+import type { RouteFilter } from './rules.ts';
 
 type Filters = readonly RouteFilter[] | undefined;
 type HeaderModifier = NonNullable<RouteFilter['requestHeaderModifier']>;
@@ -53,3 +53,10 @@ export function redirectOf(filters: Filters): RedirectAction | undefined {
     path: pathRewrite(redirect.path),
   };
 }
+
+/** An extension that nobody here knows: no kind of ours extends routes by reference. */
+export const isUnresolvable = (filter: RouteFilter): boolean => filter.type === 'ExtensionRef';
+
+/** What a weighted cluster cannot say: a backend with such a filter gets a route of its own. */
+export const actsAlone = (filter: RouteFilter): boolean =>
+  filter.type !== 'RequestHeaderModifier' && filter.type !== 'ResponseHeaderModifier';

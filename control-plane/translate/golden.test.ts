@@ -16,7 +16,8 @@ import { parseObjects } from '../static/objects.ts';
 import type { TranslateContext } from './context.ts';
 import { plain } from './golden-format.testing.ts';
 import { type TranslatedResource, translateResource } from './resource.ts';
-import { policyStatuses, routeStatuses } from './status.ts';
+import { routeStatuses } from './route-status.ts';
+import { policyStatuses } from './status.ts';
 
 const testdata = join(import.meta.dirname, 'testdata');
 

@@ -1,20 +1,62 @@
 /** Matches of HTTPRoute rules, and their precedence (Gateway API, HTTPRouteRule.matches). */
+import type { HTTPRoute } from '@weft/policies/crds/kinds';
 import type { HeaderMatch, QueryParameterMatch } from '@weft/policies/model/match';
 import type { RouteMatch } from '@weft/policies/model/route';
-import type { RouteRule } from './attachment.ts';
 
-type RuleMatch = RouteRule['matches'][number];
+export type HttpMatch = HTTPRoute['spec']['rules'][number]['matches'][number];
 
-export function translateMatch(match: RuleMatch): RouteMatch {
-  const headers: HeaderMatch[] = [];
-  if (match.method !== undefined) headers.push(methodIs(match.method));
-  for (const header of match.headers ?? []) {
-    headers.push({ name: header.name.toLowerCase(), value: valueMatch(header), invert: false });
+/** A match with its precedence: of two, the one whose first different number is smaller is the more specific. */
+export interface RankedMatch {
+  readonly match: RouteMatch;
+  readonly rank: readonly number[];
+}
+
+/** Negative when `a` is more specific. Equal ones keep the order they come in: by age of the route, then by rule. */
+export function compareRanks(a: RankedMatch, b: RankedMatch): number {
+  for (const [index, value] of a.rank.entries()) {
+    const difference = value - (b.rank[index] ?? 0);
+    if (difference !== 0) return difference;
   }
-  const queryParameters = (match.queryParams ?? []).map(
+  return 0;
+}
+
+export function translateMatch(match: HttpMatch): RankedMatch {
+  const { path, method, queryParams } = match;
+  const headers = headerMatches(match.headers);
+  const queryParameters = (queryParams ?? []).map(
     (parameter): QueryParameterMatch => ({ name: parameter.name, value: valueMatch(parameter) }),
   );
-  return { path: pathOf(match.path), caseSensitive: true, headers, queryParameters };
+  return {
+    match: {
+      path: pathOf(path),
+      caseSensitive: true,
+      headers: [...(method === undefined ? [] : [methodIs(method)]), ...headers],
+      queryParameters,
+    },
+    rank: [
+      pathRank[path.type],
+      -pathLength(path),
+      method === undefined ? 1 : 0,
+      -headers.length,
+      -(queryParams?.length ?? 0),
+    ],
+  };
+}
+
+interface NamedMatch {
+  readonly type: 'Exact' | 'RegularExpression';
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Of entries with equivalent names only the first counts (HTTPHeaderMatch.name, GRPCHeaderMatch.name). */
+export function headerMatches(headers: readonly NamedMatch[] | undefined): HeaderMatch[] {
+  const byName = new Map<string, HeaderMatch>();
+  for (const header of headers ?? []) {
+    const name = header.name.toLowerCase();
+    if (!byName.has(name)) byName.set(name, { name, value: valueMatch(header), invert: false });
+  }
+  return [...byName.values()];
 }
 
 export const methodIs = (method: string): HeaderMatch => ({
@@ -29,7 +71,7 @@ function valueMatch(match: { readonly type: 'Exact' | 'RegularExpression'; reado
     : ({ kind: 'regex', value: match.value } as const);
 }
 
-function pathOf(path: RuleMatch['path']): RouteMatch['path'] {
+function pathOf(path: HttpMatch['path']): RouteMatch['path'] {
   switch (path.type) {
     case 'Exact':
       return { kind: 'exact', value: path.value };
@@ -45,18 +87,8 @@ function pathOf(path: RuleMatch['path']): RouteMatch['path'] {
 /** "/abc/" and "/abc" mean the same prefix of path elements. */
 const prefixOf = (path: string): string => path.replace(/\/+$/, '');
 
-const pathLength = (path: RuleMatch['path']): number =>
+const pathLength = (path: HttpMatch['path']): number =>
   path.type === 'PathPrefix' ? prefixOf(path.value).length : path.value.length;
 
+/** Where expressions rank is left to implementations. */
 const pathRank = { Exact: 0, RegularExpression: 1, PathPrefix: 2 } as const;
-
-/** Negative when `a` is more specific. Equal ones keep the order they come in: by age of the route, then by rule. */
-export function compareMatches(a: RuleMatch, b: RuleMatch): number {
-  return (
-    pathRank[a.path.type] - pathRank[b.path.type] ||
-    pathLength(b.path) - pathLength(a.path) ||
-    Number(b.method !== undefined) - Number(a.method !== undefined) ||
-    (b.headers?.length ?? 0) - (a.headers?.length ?? 0) ||
-    (b.queryParams?.length ?? 0) - (a.queryParams?.length ?? 0)
-  );
-}

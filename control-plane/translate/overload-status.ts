@@ -4,7 +4,8 @@ import { overloadPolicyFields } from '@weft/policies/crds/overloadpolicy';
 import { objectKey } from '../index/objects.ts';
 import type { TranslateContext } from './context.ts';
 import { isPlainLimit, type OverloadWinners, overloadPoliciesFor, overloadWinners } from './overload.ts';
-import type { ConditionVerdict, PolicyVerdict } from './status.ts';
+import type { PolicyVerdict } from './status.ts';
+import type { ConditionVerdict } from './verdict.ts';
 
 export function overloadPolicyStatus(context: TranslateContext, policy: OverloadPolicy): PolicyVerdict {
   const { namespace } = policy.metadata;

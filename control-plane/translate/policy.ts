@@ -1,5 +1,5 @@
 /** TrafficPolicies merged for one destination, per top-level field, by specificity. */
-import type { HTTPRoute, TrafficPolicy } from '@weft/policies/crds/kinds';
+import { type AnyRoute, isRouteKind, type TrafficPolicy } from '@weft/policies/crds/kinds';
 import { type TrafficPolicyField, trafficPolicyFields } from '@weft/policies/crds/trafficpolicy';
 import type { Service } from '../index/core.ts';
 import { byAge, keyOf, objectKey } from '../index/objects.ts';
@@ -12,7 +12,7 @@ export type MergedPolicy = { readonly [Field in TrafficPolicyField]?: Spec[Field
 export interface PolicyTarget {
   readonly service: Service;
   readonly port: Service['ports'][number];
-  readonly route?: HTTPRoute | undefined;
+  readonly route?: AnyRoute | undefined;
   readonly ruleName?: string | undefined;
 }
 
@@ -55,7 +55,7 @@ function attachedPolicies(state: ClusterState, clientNamespace: string, target: 
     }
   };
   if (route !== undefined) {
-    lookAt(`HTTPRoute:${objectKey(route.metadata)}`, (section) =>
+    lookAt(`${route.kind}:${objectKey(route.metadata)}`, (section) =>
       section === undefined ? routeLevel : section === ruleName ? ruleLevel : undefined,
     );
   }
@@ -74,7 +74,7 @@ function attachedPolicies(state: ClusterState, clientNamespace: string, target: 
 }
 
 const refIndex = (policy: TrafficPolicy, ref: Spec['targetRefs'][number]): string =>
-  ref.kind === 'Service' || ref.kind === 'HTTPRoute'
+  ref.kind === 'Service' || isRouteKind(ref.kind)
     ? `${ref.kind}:${keyOf(ref.namespace ?? policy.metadata.namespace, ref.name)}`
     : `${ref.kind}:${ref.name}`;
 

@@ -27,7 +27,7 @@ export function reachOf(
 ): string {
   const clients = isProducer(state, policy, ref) ? 'all clients' : `clients in namespace ${policy.metadata.namespace}`;
   const said = [`the policy applies to ${clients}`];
-  const forRoute = ref.kind === 'HTTPRoute' ? notForRoutes(policy) : [];
+  const forRoute = ref.kind === 'HTTPRoute' || ref.kind === 'GRPCRoute' ? notForRoutes(policy) : [];
   if (forRoute.length > 0) said.push(`a route has no use for ${forRoute.join(', ')}: target the Service for that`);
   const ports = targets.flatMap(({ service, port }) => {
     const found = state.services.get(service);

@@ -3,8 +3,10 @@ import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import type { Mesh } from '@weft/policies/crds/kinds';
 import type { RetryBudget } from '@weft/policies/model/cluster';
 import { BODY_REPLAY_BYTES_DEFAULT, type HedgePolicy, type RetryPolicy } from '@weft/policies/model/retry';
-import type { RouteRule } from './attachment.ts';
 import type { MergedPolicy } from './policy.ts';
+import type { HttpRule } from './rules.ts';
+
+type RuleTimes = Pick<HttpRule, 'timeouts' | 'retry'>;
 
 /** Without being asked only what is safe: no request has arrived, or repeating it has no further effect. */
 const defaultRetry: RetryPolicy = {
@@ -40,7 +42,7 @@ export interface RequestTimes {
   readonly retryOtherwise: RetryPolicy | undefined;
 }
 
-export function requestTimes(rule: RouteRule | undefined, policy: MergedPolicy): RequestTimes {
+export function requestTimes(rule: RuleTimes | undefined, policy: MergedPolicy): RequestTimes {
   const request = rule?.timeouts?.request ?? policy.timeouts?.request;
   const perTry = rule?.timeouts?.backendRequest ?? policy.retries?.perTryTimeout ?? policy.timeouts?.backendRequest;
   const perTryTimeoutMs = perTry === undefined ? 0 : acceptedDurationMs(perTry);
@@ -120,7 +122,7 @@ function hedge({ delay, percentile, minDelay, maxAttempts }: NonNullable<MergedP
 }
 
 /** GEP-1731: connection failures are retried, and the statuses that are named. */
-function ruleRetry(retry: NonNullable<RouteRule['retry']>): RetryPolicy {
+function ruleRetry(retry: NonNullable<HttpRule['retry']>): RetryPolicy {
   const codes = retry.codes ?? [];
   const baseMs = retry.backoff === undefined ? defaultRetry.backoffBaseMs : acceptedDurationMs(retry.backoff);
   return {

@@ -1,16 +1,19 @@
-import type { HTTPRoute } from '@weft/policies/crds/kinds';
+import type { AnyRoute } from '@weft/policies/crds/kinds';
+import type { Fraction } from '@weft/policies/model/fraction';
 import { type ForwardAction, noMutation, type Route, type RouteConfiguration } from '@weft/policies/model/route';
 import type { Service } from '../index/core.ts';
 import { keyOf } from '../index/objects.ts';
-import { type RouteRule, resolveBackend, routesFor } from './attachment.ts';
+import { routesFor } from './attachment.ts';
+import { backendCluster } from './backends.ts';
 import type { TranslateContext } from './context.ts';
-import { headerMutations, redirectOf, urlRewrite } from './filters.ts';
-import { compareMatches, translateMatch } from './match.ts';
+import { actsAlone, headerMutations, isUnresolvable, redirectOf, urlRewrite } from './filters.ts';
+import { compareRanks } from './match.ts';
 import { outboundName, type ServicePortRef } from './names.ts';
 import { mergedPolicy } from './policy.ts';
 import { servicePortProtocol } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
 import { type RequestTimes, requestTimes } from './retry.ts';
+import { type HttpBackendRef, type RequestRule, type RouteFilter, requestRules } from './rules.ts';
 
 interface Destination {
   readonly context: TranslateContext;
@@ -30,12 +33,14 @@ export function translateRoutes(
   if (service === undefined || port === undefined) return undefined;
   if (!carriesHttp(servicePortProtocol(context.state, service, port))) return undefined;
   const destination = { context, clientNamespace, service, port };
-  const attached = routesFor(context.state, clientNamespace, service, port);
-  const routes =
-    attached.length === 0 ? defaultRoutes(destination, outboundName(ref)) : httpRoutes(destination, attached);
+  const attached = routesFor(context.state, clientNamespace, service, port).filter(isForRequests);
   const name = outboundName(ref);
+  // Once there is a route nothing but routes counts: what none of them matches is a 404 (GEP-1294, "Route presence").
+  const routes = attached.length === 0 ? defaultRoutes(destination, name) : attachedRoutes(destination, attached);
   return { name, virtualHosts: [{ name, domains: ['*'], routes }] };
 }
+
+const isForRequests = ({ kind }: AnyRoute): boolean => kind === 'HTTPRoute' || kind === 'GRPCRoute';
 
 function defaultRoutes({ context, clientNamespace, service, port }: Destination, cluster: string): Route[] {
   const times = requestTimes(undefined, mergedPolicy(context.state, clientNamespace, { service, port }));
@@ -49,55 +54,88 @@ function defaultRoutes({ context, clientNamespace, service, port }: Destination,
   return byRetriedMethods(route, times);
 }
 
-function httpRoutes(destination: Destination, attached: readonly HTTPRoute[]): Route[] {
-  const candidates = attached.flatMap((route) =>
-    route.spec.rules.flatMap((rule, index) => {
-      // No matches at all would match nothing; the API means everything (HTTPRouteRule.matches).
-      const matches: RouteRule['matches'] =
-        rule.matches.length > 0 ? rule.matches : [{ path: { type: 'PathPrefix', value: '/' } }];
-      return matches.map((match) => ({ route, rule, index, match }));
-    }),
-  );
-  candidates.sort((a, b) => compareMatches(a.match, b.match));
-  return candidates.flatMap(({ route, rule, index, match }) => {
-    const made = ruleRoute(destination, route, rule, index);
-    return byRetriedMethods({ ...made.route, match: translateMatch(match) }, made.times);
+function attachedRoutes(destination: Destination, attached: readonly AnyRoute[]): Route[] {
+  const candidates = attached
+    .flatMap(requestRules)
+    .flatMap((rule) => rule.matches.map((ranked) => ({ ...ranked, rule })));
+  candidates.sort(compareRanks);
+  const outcomes = new Map<RequestRule, readonly Outcome[]>();
+  return candidates.flatMap(({ rule, match }) => {
+    const made = outcomes.get(rule) ?? outcomesOf(destination, rule);
+    outcomes.set(rule, made);
+    return made.flatMap(({ route, times, share }) =>
+      byRetriedMethods({ ...route, match: share === undefined ? match : { ...match, share } }, times),
+    );
   });
 }
 
-function ruleRoute(
-  { context, clientNamespace, service, port }: Destination,
-  route: HTTPRoute,
-  rule: RouteRule,
-  index: number,
-): { readonly route: Omit<Route, 'match'>; readonly times: RequestTimes } {
-  const policy = mergedPolicy(context.state, clientNamespace, { service, port, route, ruleName: rule.name });
+/** What becomes of requests that a rule matches, or of the share of them that reaches it. */
+interface Outcome {
+  readonly route: Omit<Route, 'match'>;
+  readonly times: RequestTimes;
+  /** Absent: all. */
+  readonly share: Fraction | undefined;
+}
+
+function outcomesOf(destination: Destination, rule: RequestRule): Outcome[] {
+  const { context, clientNamespace, service, port } = destination;
+  const { route, name } = rule;
+  const policy = mergedPolicy(context.state, clientNamespace, { service, port, route, ruleName: name });
   const times = requestTimes(rule, policy);
-  const redirect = redirectOf(rule.filters);
-  const clusters = (rule.backendRefs ?? []).map((ref) => {
-    const backend = resolveBackend(context.state, route, ref);
-    return {
-      // An invalid reference answers 500 for its share (HTTPRouteRule.backendRefs).
-      name:
-        backend.state === 'resolved'
-          ? outboundName({
-              namespace: backend.service.metadata.namespace,
-              service: backend.service.metadata.name,
-              port: backend.port.port,
-            })
-          : '',
-      weight: ref.weight,
-      ...headerMutations(ref.filters),
-    };
-  });
-  return {
+  const refs = rule.backendRefs ?? [];
+  const outcome = (
+    backends: readonly HttpBackendRef[],
+    filters: readonly RouteFilter[],
+    share?: Fraction,
+  ): Outcome => ({
     times,
+    share,
     route: {
-      name: `${keyOf(route.metadata.namespace, route.metadata.name)}/${rule.name ?? index}`,
-      action: redirect ?? { ...forward(times, clusters), ...urlRewrite(rule.filters) },
+      name: `${keyOf(route.metadata.namespace, route.metadata.name)}/${name ?? rule.index}`,
+      action: actionOf(context, rule, times, backends, filters),
       ...headerMutations(rule.filters),
     },
-  };
+  });
+  const filters = rule.filters ?? [];
+  if (!refs.some((ref) => ref.weight > 0 && (ref.filters ?? []).some(actsAlone))) return [outcome(refs, filters)];
+  return sharesOf(refs).map(({ ref, share }) =>
+    // What a backend says of the same matter counts for its requests, and the rest of what the rule says with it.
+    outcome([{ ...ref, weight: 1 }], [...(ref.filters ?? []), ...filters], share),
+  );
+}
+
+const millionths = 1_000_000;
+
+/** Each backend takes its share of what those before it have left over, of one number drawn for the request. */
+function sharesOf(refs: readonly HttpBackendRef[]): { readonly ref: HttpBackendRef; readonly share?: Fraction }[] {
+  const taking = refs.filter((ref) => ref.weight > 0);
+  const total = taking.reduce((sum, ref) => sum + ref.weight, 0);
+  let before = 0;
+  return taking.map((ref, index) => {
+    before += ref.weight;
+    if (index === taking.length - 1) return { ref };
+    return { ref, share: { numerator: Math.round((before / total) * millionths), denominator: millionths } };
+  });
+}
+
+function actionOf(
+  { state }: TranslateContext,
+  { route }: RequestRule,
+  times: RequestTimes,
+  backends: readonly HttpBackendRef[],
+  filters: readonly RouteFilter[],
+): Route['action'] {
+  // A filter that cannot be resolved must not be skipped: its requests get an error (HTTPRouteFilter.type).
+  if (filters.some(isUnresolvable)) return forward(times, []);
+  const redirect = redirectOf(filters);
+  if (redirect !== undefined) return redirect;
+  const clusters = backends.map((ref) => ({
+    // An invalid reference answers 500 for its share (HTTPRouteRule.backendRefs), or UNAVAILABLE (GRPCRouteRule).
+    name: backendCluster(state, route, ref),
+    weight: ref.weight,
+    ...headerMutations(ref.filters),
+  }));
+  return { ...forward(times, clusters), ...urlRewrite(filters) };
 }
 
 const noBackend = { name: '', weight: 1, requestHeaders: noMutation, responseHeaders: noMutation };

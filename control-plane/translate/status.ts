@@ -1,54 +1,16 @@
-/** What the specification of the Gateway API wants said about routes and policies, judged from the state alone. */
+/** What is to be said about policies (GEP-713), judged from the state alone. */
 
-import type { AuthorizationPolicy, HTTPRoute, TrafficPolicy } from '@weft/policies/crds/kinds';
-import type { AppProtocol } from '@weft/policies/model/address';
-import type { Service } from '../index/core.ts';
+import { type AuthorizationPolicy, isRouteKind, type TrafficPolicy } from '@weft/policies/crds/kinds';
 import { keyOf, objectKey } from '../index/objects.ts';
 import { serviceParents } from '../index/routes.ts';
 import type { ClusterState } from '../index/state.ts';
-import {
-  isServiceParent,
-  type ParentRef,
-  parentService,
-  resolveBackend,
-  selectsPort,
-  unsupportedIn,
-} from './attachment.ts';
 import { policiesFor } from './authorization.ts';
 import type { TranslateContext } from './context.ts';
-import { keepsToPods, nameForClients } from './headless.ts';
+import { nameForClients } from './headless.ts';
 import { overloadPolicyStatus } from './overload-status.ts';
 import { policyConflicts } from './policy.ts';
-import { servicePortProtocol } from './ports.ts';
-import { carriesHttp } from './protocol.ts';
 import { isProducer, reachOf, type TargetPort } from './reach.ts';
-
-export interface ConditionVerdict {
-  readonly type: 'Accepted' | 'ResolvedRefs' | 'Conflicted';
-  readonly status: 'True' | 'False';
-  readonly reason: string;
-  readonly message: string;
-}
-
-/** Resources that carry an object to the sidecars, to tell how far it has come. */
-export interface Carriers {
-  readonly kind: 'route' | 'cluster' | 'listener';
-  readonly names: readonly string[];
-}
-
-export interface RouteParentVerdict {
-  readonly parentRef: ParentRef;
-  readonly conditions: readonly ConditionVerdict[];
-  readonly carriers: Carriers;
-  /** Of the carriers, those for ports that speak HTTP/2: not every sidecar reads it. */
-  readonly http2: readonly string[];
-}
-
-export interface RouteVerdict {
-  readonly route: string;
-  readonly generation: number;
-  readonly parents: readonly RouteParentVerdict[];
-}
+import { accepted, type Carriers, type ConditionVerdict, refused } from './verdict.ts';
 
 export interface PolicyAncestorVerdict {
   readonly ancestorRef: {
@@ -69,110 +31,6 @@ export interface PolicyVerdict {
   readonly policy: string;
   readonly generation: number;
   readonly ancestors: readonly PolicyAncestorVerdict[];
-}
-
-const accepted = (message: string): ConditionVerdict => ({
-  type: 'Accepted',
-  status: 'True',
-  reason: 'Accepted',
-  message,
-});
-const refused = (reason: string, message: string): ConditionVerdict => ({
-  type: 'Accepted',
-  status: 'False',
-  reason,
-  message,
-});
-
-export function routeStatuses(context: TranslateContext): RouteVerdict[] {
-  return [...context.state.routes.HTTPRoute.keys()].sort().flatMap((key) => {
-    const route = context.state.routes.HTTPRoute.get(key);
-    return route === undefined ? [] : [routeStatus(context, route)];
-  });
-}
-
-export function routeStatus(context: TranslateContext, route: HTTPRoute): RouteVerdict {
-  const resolved = resolvedRefs(context.state, route);
-  const parents = (route.spec.parentRefs ?? []).filter(isServiceParent).map((parentRef): RouteParentVerdict => {
-    const acceptance = acceptedBy(context.state, route, parentRef);
-    return {
-      parentRef,
-      conditions: [acceptance.condition, resolved],
-      carriers: { kind: 'route', names: acceptance.carriers },
-      http2: acceptance.http2,
-    };
-  });
-  return { route: objectKey(route.metadata), generation: route.metadata.generation, parents };
-}
-
-function acceptedBy(
-  state: ClusterState,
-  route: HTTPRoute,
-  ref: ParentRef,
-): {
-  readonly condition: ConditionVerdict;
-  readonly carriers: readonly string[];
-  readonly http2: readonly string[];
-} {
-  const service = parentService(state, route, ref);
-  const name = keyOf(ref.namespace ?? route.metadata.namespace, ref.name);
-  const no = (reason: string, message: string) => ({
-    condition: refused(reason, message),
-    carriers: [],
-    http2: [],
-  });
-  if (service === undefined) return no('NoMatchingParent', `there is no Service ${name}`);
-  const ports = service.ports.filter((port) => selectsPort(ref, port));
-  if (ports.length === 0) {
-    const asked = ref.port ?? ref.sectionName ?? 'any';
-    const has = service.ports.map((port) => (port.name === '' ? port.port : `${port.port} (${port.name})`)).join(', ');
-    return no('NoMatchingParent', `Service ${name} has no port ${asked}; it has ${has || 'none'}`);
-  }
-  const http = ports.filter((port) => carriesHttp(servicePortProtocol(state, service, port)));
-  if (http.length === 0) {
-    return no(
-      'NoMatchingParent',
-      `port ${ports.map((port) => port.port).join(', ')} of Service ${name} does not carry HTTP; set its appProtocol`,
-    );
-  }
-  const unsupported = unsupportedIn(route);
-  if (unsupported !== undefined) return no('UnsupportedValue', unsupported);
-  if (service.addressing === 'external-name') {
-    const what = 'is an ExternalName: its clients call what it names, where no route applies';
-    return no('UnsupportedValue', `Service ${name} ${what}; give it a cluster IP`);
-  }
-  const { namespace } = service.metadata;
-  const clients = namespace === route.metadata.namespace ? '' : ` for clients in namespace ${route.metadata.namespace}`;
-  const nameOf = (port: Service['ports'][number]): string => nameForClients(service, port.port);
-  // GEP-1426: in a mesh the Service decides, whatever host a request names.
-  const hosts = (route.spec.hostnames ?? []).length === 0 ? '' : '; spec.hostnames has no effect on Services';
-  return {
-    condition: accepted(`the route is attached to Service ${name}${clients}${keepsToPods(service)}${hosts}`),
-    carriers: http.map(nameOf),
-    http2: http.filter((port) => speaksHttp2(servicePortProtocol(state, service, port))).map(nameOf),
-  };
-}
-
-const speaksHttp2 = (protocol: AppProtocol): boolean => protocol === 'http2' || protocol === 'grpc';
-
-function resolvedRefs(state: ClusterState, route: HTTPRoute): ConditionVerdict {
-  const faults = route.spec.rules.flatMap((rule, index) =>
-    (rule.backendRefs ?? []).flatMap((ref, position) => {
-      const backend = resolveBackend(state, route, ref);
-      if (backend.state === 'resolved') return [];
-      return [{ reason: backend.reason, message: `spec.rules[${index}].backendRefs[${position}]: ${backend.message}` }];
-    }),
-  );
-  const [first] = faults;
-  if (first === undefined) {
-    return { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message: 'all references are resolved' };
-  }
-  return {
-    type: 'ResolvedRefs',
-    status: 'False',
-    reason: first.reason,
-    message: faults.map((fault) => fault.message).join('; '),
-  };
 }
 
 export function policyStatuses(context: TranslateContext): PolicyVerdict[] {
@@ -244,11 +102,12 @@ function targetServices(
       if (state.services.get(key) === undefined) return absent(`there is no Service ${key}`);
       services = [key];
       break;
-    case 'HTTPRoute': {
-      const route = state.routes.HTTPRoute.get(key);
-      if (route === undefined) return absent(`there is no HTTPRoute ${key}`);
-      if (ref.sectionName !== undefined && !route.spec.rules.some((rule) => rule.name === ref.sectionName)) {
-        return absent(`HTTPRoute ${key} has no rule named ${ref.sectionName}`);
+    case 'HTTPRoute':
+    case 'GRPCRoute': {
+      const route = state.routes.get(ref.kind, key);
+      if (route === undefined) return absent(`there is no ${ref.kind} ${key}`);
+      if (ref.sectionName !== undefined && !route.spec.rules?.some((rule) => rule.name === ref.sectionName)) {
+        return absent(`${ref.kind} ${key} has no rule named ${ref.sectionName}`);
       }
       services = serviceParents(route);
       break;
@@ -287,10 +146,9 @@ function conflictOf(
     const service = state.services.get(target.service);
     const port = service?.ports.find((one) => one.port === target.port);
     if (service === undefined || port === undefined) continue;
-    const route =
-      ref.kind === 'HTTPRoute'
-        ? state.routes.HTTPRoute.get(keyOf(ref.namespace ?? policy.metadata.namespace, ref.name))
-        : undefined;
+    const route = isRouteKind(ref.kind)
+      ? state.routes.get(ref.kind, keyOf(ref.namespace ?? policy.metadata.namespace, ref.name))
+      : undefined;
     const conflicts = policyConflicts(state, policy.metadata.namespace, {
       service,
       port,

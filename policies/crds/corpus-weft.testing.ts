@@ -143,7 +143,7 @@ const targets: readonly Sample[] = [
     'an unknown kind of target',
     { targetRefs: [{ kind: 'Pod', name: 'x' }], retries: {} },
     'spec.targetRefs[0].kind',
-    'one of Service, HTTPRoute, Namespace, Mesh',
+    'one of Service, HTTPRoute, GRPCRoute, Namespace, Mesh',
   ),
 ];
 

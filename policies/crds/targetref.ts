@@ -7,13 +7,17 @@ import { listOf, text, withRules } from './schema.ts';
 const targetGroups = {
   Service: '',
   HTTPRoute: 'gateway.networking.k8s.io',
+  GRPCRoute: 'gateway.networking.k8s.io',
   Namespace: '',
   Mesh: 'weft.dev',
 } as const;
 
 type TargetKind = keyof typeof targetGroups;
 
-const targetKinds = ['Service', 'HTTPRoute', 'Namespace', 'Mesh'] as const satisfies readonly TargetKind[];
+const targetKinds = ['Service', 'HTTPRoute', 'GRPCRoute', 'Namespace', 'Mesh'] as const satisfies readonly TargetKind[];
+
+/** Objects of a namespace that have parts: ports or rules. */
+const hasSections = (kind: TargetKind): boolean => kind === 'Service' || targetGroups[kind] === targetGroups.HTTPRoute;
 
 const targetRef = withRules(
   z.strictObject({
@@ -30,7 +34,7 @@ const targetRef = withRules(
     namespace: dnsLabel()
       .optional()
       .describe(
-        'Namespace of a Service or HTTPRoute, by default that of the policy. Naming another one changes how clients in the namespace of the policy call it.',
+        'Namespace of a Service or a route, by default that of the policy. Naming another one changes how clients in the namespace of the policy call it.',
       ),
     sectionName: text(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'a port name, a port number or a rule name', {
       min: 1,
@@ -47,10 +51,10 @@ const targetRef = withRules(
       check: (ref) => targetGroups[ref.kind] !== '' || ref.group === '',
     },
     {
-      cel: "self.kind == 'HTTPRoute' ? self.group == 'gateway.networking.k8s.io' : true",
-      message: 'group must be gateway.networking.k8s.io for kind HTTPRoute',
+      cel: "self.kind in ['HTTPRoute', 'GRPCRoute'] ? self.group == 'gateway.networking.k8s.io' : true",
+      message: 'group must be gateway.networking.k8s.io for kind HTTPRoute and GRPCRoute',
       path: ['group'],
-      check: (ref) => ref.kind !== 'HTTPRoute' || ref.group === targetGroups.HTTPRoute,
+      check: (ref) => targetGroups[ref.kind] !== targetGroups.HTTPRoute || ref.group === targetGroups.HTTPRoute,
     },
     {
       cel: "self.kind == 'Mesh' ? self.group == 'weft.dev' : true",
@@ -65,16 +69,16 @@ const targetRef = withRules(
       check: (ref) => ref.kind !== 'Mesh' || ref.name === 'default',
     },
     {
-      cel: "has(self.sectionName) ? self.kind in ['Service', 'HTTPRoute'] : true",
-      message: 'sectionName needs kind Service (a port) or HTTPRoute (a rule name); remove it',
+      cel: "has(self.sectionName) ? self.kind in ['Service', 'HTTPRoute', 'GRPCRoute'] : true",
+      message: 'sectionName needs kind Service (a port), HTTPRoute or GRPCRoute (a rule name); remove it',
       path: ['sectionName'],
-      check: (ref) => ref.sectionName === undefined || ref.kind === 'Service' || ref.kind === 'HTTPRoute',
+      check: (ref) => ref.sectionName === undefined || hasSections(ref.kind),
     },
     {
-      cel: "has(self.__namespace__) ? self.kind in ['Service', 'HTTPRoute'] : true",
-      message: 'namespace needs kind Service or HTTPRoute; remove it',
+      cel: "has(self.__namespace__) ? self.kind in ['Service', 'HTTPRoute', 'GRPCRoute'] : true",
+      message: 'namespace needs kind Service, HTTPRoute or GRPCRoute; remove it',
       path: ['namespace'],
-      check: (ref) => ref.namespace === undefined || ref.kind === 'Service' || ref.kind === 'HTTPRoute',
+      check: (ref) => ref.namespace === undefined || hasSections(ref.kind),
     },
   ],
 );

@@ -1,3 +1,4 @@
+import type { Fraction } from './fraction.ts';
 import type { HeaderMatch, QueryParameterMatch } from './match.ts';
 import type { Mirror, MirrorDiff } from './mirror.ts';
 import type { HedgePolicy, RetryPolicy } from './retry.ts';
@@ -37,6 +38,11 @@ export interface RouteMatch {
   /** All must match. */
   readonly headers: readonly HeaderMatch[];
   readonly queryParameters: readonly QueryParameterMatch[];
+  /**
+   * Of the requests that match so far; absent: all. One number is drawn for a request, so that the shares of routes
+   * which follow each other are cumulative.
+   */
+  readonly share?: Fraction;
 }
 
 /** Applied in the order set, add, remove. Names as to be sent. */

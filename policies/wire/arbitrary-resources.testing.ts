@@ -11,7 +11,14 @@ import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
 import { defaultUpstreamConnections, type UpstreamConnections } from '../model/upstream-connections.ts';
 import { overloadFilter } from './arbitrary-overload.testing.ts';
 import { hedgePolicy, retryPolicy } from './arbitrary-retries.testing.ts';
-import { mirrorDiff, mirrors, routeFilters, tcpFault, trafficFilter } from './arbitrary-route-filters.testing.ts';
+import {
+  mirrorDiff,
+  mirrors,
+  routeFilters,
+  share,
+  tcpFault,
+  trafficFilter,
+} from './arbitrary-route-filters.testing.ts';
 import {
   alpn,
   cidr,
@@ -90,16 +97,20 @@ const forward: fc.Arbitrary<ForwardAction> = fc
 
 const plainRoute: fc.Arbitrary<Route> = fc.record({
   name: text,
-  match: fc.record({
-    path: fc.oneof(
-      fc.record({ kind: fc.constantFrom('prefix' as const, 'exact' as const), value: text.map((t) => `/${t}`) }),
-      fc.record({ kind: fc.constant('pathSeparatedPrefix' as const), value: name.map((n) => `/${n}x`) }),
-      fc.record({ kind: fc.constant('regex' as const), value: pattern }),
-    ),
-    caseSensitive: fc.boolean(),
-    headers: fc.array(headerMatch, { maxLength: 2 }),
-    queryParameters: fc.array(queryMatch, { maxLength: 2 }),
-  }),
+  match: fc.record(
+    {
+      path: fc.oneof(
+        fc.record({ kind: fc.constantFrom('prefix' as const, 'exact' as const), value: text.map((t) => `/${t}`) }),
+        fc.record({ kind: fc.constant('pathSeparatedPrefix' as const), value: name.map((n) => `/${n}x`) }),
+        fc.record({ kind: fc.constant('regex' as const), value: pattern }),
+      ),
+      caseSensitive: fc.boolean(),
+      headers: fc.array(headerMatch, { maxLength: 2 }),
+      queryParameters: fc.array(queryMatch, { maxLength: 2 }),
+      share,
+    },
+    { requiredKeys: ['path', 'caseSensitive', 'headers', 'queryParameters'] },
+  ),
   action: fc.oneof(
     forward,
     fc.record({

@@ -11,7 +11,7 @@ import { count, headerMatch, ms, name, positiveMs, stringMatch } from './arbitra
 
 /** Any faults, mirrors, CORS policies and sessions that the wire can carry. */
 
-const share: fc.Arbitrary<Fraction> = fc.record({
+export const share: fc.Arbitrary<Fraction> = fc.record({
   numerator: count,
   denominator: fc.constantFrom(100 as const, 10_000 as const, 1_000_000 as const),
 });

@@ -1,6 +1,7 @@
 import type { DirectResponseAction, RedirectAction, Route, RouteConfiguration, RouteMatch } from '../model/route.ts';
 import type { RouteFilter } from '../model/route-filter.ts';
 import type { At } from './decoding.ts';
+import { decodeRuntimeFraction } from './fraction.ts';
 import {
   RedirectAction_RedirectResponseCode as Code,
   type DirectResponseAction as DirectResponseMessage,
@@ -94,6 +95,9 @@ function decodeRouteMatch(match: RouteMatchMessage | undefined, at: At): RouteMa
     queryParameters: match.queryParameters.map((parameter, i) =>
       decodeQueryParameterMatch(parameter, at.field('query_parameters').index(i)),
     ),
+    ...(match.runtimeFraction === undefined
+      ? {}
+      : { share: decodeRuntimeFraction(match.runtimeFraction, at.field('runtime_fraction')) }),
   };
 }
 

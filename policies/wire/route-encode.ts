@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { DirectResponseAction, RedirectAction, Route, RouteConfiguration, RouteMatch } from '../model/route.ts';
+import { encodeRuntimeFraction } from './fraction.ts';
 import {
   RedirectAction_RedirectResponseCode as Code,
   type DirectResponseActionSchema,
@@ -71,6 +72,7 @@ function encodeRouteMatch(match: RouteMatch): MessageInitShape<typeof RouteMatch
     ...(match.caseSensitive ? {} : { caseSensitive: false }),
     headers: match.headers.map(encodeHeaderMatch),
     queryParameters: match.queryParameters.map(encodeQueryParameterMatch),
+    ...(match.share === undefined ? {} : { runtimeFraction: encodeRuntimeFraction(match.share) }),
   };
 }
 

@@ -128,7 +128,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   onRoutes(table: RouteTable): void {
     if (this.over) return;
     const { context } = this;
-    const found = table.find(context.head);
+    const found = table.find(context.head, this.chain.deps.prng);
     if (found === undefined) {
       this.fail(noRoute(`no route of ${context.authority} matches ${context.head.method} ${context.path}`));
       return;

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { SeededPrng } from '@weft/policies/kit/prng';
 import type { HeaderMatch, QueryParameterMatch } from '@weft/policies/model/match';
 import type { RouteMatch } from '@weft/policies/model/route';
 import { forwardTo, requestHead, testRoute } from '../filters/testing.ts';
 import { Headers } from '../http/headers.ts';
 import { RouteTable } from './table.ts';
 
+const prng = new SeededPrng(1);
+
 function matches(match: Partial<RouteMatch>, path: string, fields: readonly string[] = [], method = 'GET'): boolean {
   const route = { ...forwardTo('c'), match: { ...forwardTo('c').match, ...match } };
   const table = new RouteTable({ name: 'r', virtualHosts: [{ name: 'v', domains: ['*'], routes: [route] }] });
-  return table.find(requestHead({ path, method, headers: Headers.from(fields) })) !== undefined;
+  return table.find(requestHead({ path, method, headers: Headers.from(fields) }), prng) !== undefined;
 }
 
 describe('Gateway API, HTTPPathMatch', () => {
@@ -130,7 +133,7 @@ describe('virtual hosts', () => {
   ];
   for (const [authority, expected] of cases) {
     test(`${authority} belongs to ${expected}`, () => {
-      assert.equal(table.find(requestHead({ authority }))?.route.name, expected);
+      assert.equal(table.find(requestHead({ authority }), prng)?.route.name, expected);
     });
   }
 });
@@ -141,6 +144,28 @@ test('the first route that matches wins', () => {
     name: 'r',
     virtualHosts: [{ name: 'v', domains: ['*'], routes: [other, { ...forwardTo('b'), name: 'b' }, forwardTo('c')] }],
   });
-  assert.equal(table.find(requestHead())?.route.name, 'b');
-  assert.equal(table.find(requestHead({ path: '/other/12?x' }))?.route.name, other.name);
+  assert.equal(table.find(requestHead(), prng)?.route.name, 'b');
+  assert.equal(table.find(requestHead({ path: '/other/12?x' }), prng)?.route.name, other.name);
+});
+
+test('shares of routes that follow each other are cut by one number', () => {
+  const all = [20, 70, 100].map((numerator) => ({
+    ...forwardTo(String(numerator)),
+    name: String(numerator),
+    match: { ...forwardTo('c').match, share: { numerator, denominator: 100 as const } },
+  }));
+  const table = new RouteTable({ name: 'r', virtualHosts: [{ name: 'v', domains: ['*'], routes: all }] });
+  const counts = new Map<string, number>();
+  for (let i = 0; i < 10_000; i++) {
+    const name = table.find(requestHead(), prng)?.route.name ?? 'none';
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  for (const [name, share] of [
+    ['20', 0.2],
+    ['70', 0.5],
+    ['100', 0.3],
+  ] as const) {
+    assert.ok(Math.abs((counts.get(name) ?? 0) / 10_000 - share) < 0.02, `${name}: ${counts.get(name)}`);
+  }
+  assert.equal(counts.get('none'), undefined);
 });

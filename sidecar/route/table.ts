@@ -1,4 +1,5 @@
 import { linearRegex } from '@weft/policies/kit/linear-regex';
+import type { Prng } from '@weft/policies/kit/prng';
 import type { QueryParameterMatch } from '@weft/policies/model/match';
 import type { Route, RouteConfiguration, RouteMatch, VirtualHost } from '@weft/policies/model/route';
 import type { RequestHead } from '../http/exchange.ts';
@@ -27,6 +28,8 @@ export class CompiledRoute {
   /** For a forwarding route; a route that answers itself has none. */
   readonly clusters: WeightedChoice | undefined;
   readonly attemptCount: VirtualHost['attemptCount'];
+  /** Of the requests that match, 1 being all. */
+  readonly share: number;
   private readonly kind: RouteMatch['path']['kind'];
   private readonly path: string;
   private readonly caseSensitive: boolean;
@@ -35,8 +38,9 @@ export class CompiledRoute {
   private readonly query: readonly QueryMatcher[];
 
   constructor(route: Route, attemptCount?: VirtualHost['attemptCount']) {
-    const { path, caseSensitive } = route.match;
+    const { path, caseSensitive, share } = route.match;
     this.route = route;
+    this.share = share === undefined ? 1 : share.numerator / share.denominator;
     this.attemptCount = attemptCount;
     this.clusters = route.action.kind === 'forward' ? new WeightedChoice(route.action.clusters) : undefined;
     this.kind = path.kind;
@@ -89,12 +93,18 @@ export class RouteTable {
     }
   }
 
-  /** First match wins; undefined is a 404. */
-  find(head: RequestHead): CompiledRoute | undefined {
+  /** First match wins; undefined is a 404. All shares are cut by one number, as Envoy does (RouteMatch.runtime_fraction). */
+  find(head: RequestHead, prng: Prng): CompiledRoute | undefined {
     const routes = this.hosts.find(head.authority);
     if (routes === undefined) return undefined;
     const pathEnd = pathLength(head.path);
-    for (const route of routes) if (route.matches(head, pathEnd)) return route;
+    let ticket = -1;
+    for (const route of routes) {
+      if (!route.matches(head, pathEnd)) continue;
+      if (route.share >= 1) return route;
+      if (ticket < 0) ticket = prng.next();
+      if (ticket < route.share) return route;
+    }
     return undefined;
   }
 }
