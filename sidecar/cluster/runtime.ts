@@ -5,6 +5,7 @@ import { ExchangeCounters } from '../telemetry/exchange-counters.ts';
 import { Breaker } from './breaker.ts';
 import { endpointOf } from './destination.ts';
 import { Host } from './host.ts';
+import { LatencyDigest } from './latency-digest.ts';
 import { LimitState } from './limits.ts';
 import { endpointsInReach, nearestHosts, nowhere, type OwnPlace } from './locality.ts';
 import type { OutlierDetector } from './outlier/detector.ts';
@@ -57,6 +58,7 @@ export class ClusterRuntime {
   private breakerState: Breaker | undefined = undefined;
   private watch: OutlierWatch | undefined = undefined;
   private panic = false;
+  private digest: LatencyDigest | undefined = undefined;
   /** Called once when `ready` turns true. */
   private readonly onReady: (() => void)[] = [];
 
@@ -81,6 +83,12 @@ export class ClusterRuntime {
       this.breakerState = new Breaker(this.cluster.errorRate, this.deps.recorder);
     }
     return this.breakerState;
+  }
+
+  /** How long answers take; made by the first request that is hedged by it. */
+  get latencies(): LatencyDigest {
+    this.digest ??= new LatencyDigest(this.deps.clock);
+    return this.digest;
   }
 
   /** For admin: what was found of endpoints that fail. */

@@ -38,6 +38,8 @@ type State = 'waiting' | 'open' | 'discarding' | 'closed';
 /** One attempt at one endpoint, from the pick to the end of its response. */
 export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   readonly host: Host;
+  /** The how manieth at the request it is. */
+  readonly number: number;
   /** The connection had carried requests before. */
   reused = false;
   upstream: Upstream | undefined = undefined;
@@ -47,6 +49,9 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   private readonly durationMsMax: number;
   private readonly breaker: Breaker | undefined;
   private readonly ticket: BreakerTicket | undefined;
+  /** Made beside one that is slow; it holds a place among the retries of the cluster. */
+  readonly hedged: boolean;
+  private readonly runtime: ClusterRuntime;
   private readonly timeout: TimeoutEntry;
   /** Only where the cluster limits attempts as a whole. */
   private duration: TimeoutEntry | undefined = undefined;
@@ -56,6 +61,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   private discardedBytes = 0;
   /** Only where somebody compares how long endpoints take; 0: not. */
   private openedMs = 0;
+  private connection: UpstreamConnection | undefined = undefined;
 
   constructor(
     stream: RequestStream,
@@ -63,9 +69,13 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     host: Host,
     breaker: Breaker | undefined,
     ticket: BreakerTicket | undefined,
+    hedged: boolean,
   ) {
     this.stream = stream;
+    this.runtime = runtime;
     this.host = host;
+    this.hedged = hedged;
+    this.number = stream.context.attempts;
     this.version = runtime.versionFor(stream.context.head.version);
     this.pool = runtime.poolOf(host, this.version);
     this.breaker = breaker;
@@ -83,16 +93,19 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   onLease(connection: UpstreamConnection): void {
     this.state = 'open';
     this.reused = connection.requests > 0;
-    this.stream.chain.stats.leased(this.stream.context, connection);
+    this.connection = connection;
+    this.tellStats();
     if (this.durationMsMax > 0) {
       this.duration = new TimeoutEntry(this, 'duration');
       this.stream.timeouts.arm(this.duration, this.durationMsMax);
     }
     const { exchange, head, call } = this.stream.context;
     if (call !== undefined) call.passDeadline(head, this.stream.chain.deps.clock.nowMs());
+    this.stream.describe(this);
     const upstream = connection.open(head, exchange.endOfRequest, this, this.version);
     this.upstream = upstream;
-    if (this.host.outlier?.latency !== undefined) this.openedMs = this.stream.chain.deps.clock.nowMs();
+    if (this.stream.timesAttempts || this.host.outlier?.latency !== undefined)
+      this.openedMs = this.stream.chain.deps.clock.nowMs();
     // It may have been reset before it returned.
     if (this.state === 'open' && !exchange.endOfRequest) this.stream.body.attach(upstream);
   }
@@ -100,13 +113,13 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   onLeaseError(error: ProxyError): void {
     this.settle(error.source === 'upstream' ? 'failure' : 'abandoned', CONNECT_FAILED);
     this.close();
-    this.stream.onAttemptFailed(this, error);
+    this.stream.attempts.onFailed(this, error);
   }
 
   onEndpointGone(): void {
     this.settle('abandoned');
     this.close();
-    this.stream.onEndpointGone();
+    this.stream.attempts.onEndpointGone(this);
   }
 
   onInterim(head: ResponseHead): void {
@@ -149,7 +162,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     const listening = this.state === 'open';
     this.settle(error.source === 'downstream' ? 'abandoned' : 'failure', RESET);
     this.close();
-    if (listening) this.stream.onAttemptFailed(this, error);
+    if (listening) this.stream.attempts.onFailed(this, error);
   }
 
   onWritable(): void {
@@ -163,16 +176,22 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
       const listening = this.state === 'open';
       this.settle('failure', TIMED_OUT);
       this.abandon(error);
-      if (listening) this.stream.onAttemptFailed(this, error);
+      if (listening) this.stream.attempts.onFailed(this, error);
       return;
     }
     if (kind === 'attempt' && this.state !== 'discarding') {
       this.settle('failure', TIMED_OUT);
+      if (this.stream.attempts.keepsSlow()) return;
       this.abandon(attemptTimedOut);
-      this.stream.onAttemptFailed(this, attemptTimedOut);
+      this.stream.attempts.onFailed(this, attemptTimedOut);
     } else {
       this.abandon(attemptTimedOut);
     }
+  }
+
+  /** What is logged of the connection is of this one. */
+  tellStats(): void {
+    if (this.connection !== undefined) this.stream.chain.stats.leased(this.stream.context, this.connection);
   }
 
   /** All of the request has come in. */
@@ -227,7 +246,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     if (this.ticket !== undefined) this.breaker?.settle(this.ticket, outcome);
   }
 
-  private tookMs(): number {
+  /** Negative: not known. */
+  tookMs(): number {
     return this.openedMs === 0 ? -1 : this.stream.chain.deps.clock.nowMs() - this.openedMs;
   }
 
@@ -237,5 +257,6 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     this.timeout.disarm();
     this.duration?.disarm();
     this.host.active--;
+    if (this.hedged) this.runtime.limits.endRetry();
   }
 }

@@ -66,6 +66,18 @@ export class StreamTimeouts {
     return awaitDeadline(this.chain, this.call, this.request);
   }
 
+  /** How long the client waits at most. */
+  leftMs(): number {
+    const { call, request } = this;
+    const deadlineMs =
+      call?.hasDeadline === true
+        ? call.deadlineMs
+        : request.queue === undefined
+          ? Number.POSITIVE_INFINITY
+          : request.deadlineMs;
+    return deadlineMs - this.chain.deps.clock.nowMs();
+  }
+
   endRequest(): void {
     this.request.disarm();
   }

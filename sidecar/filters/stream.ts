@@ -1,20 +1,18 @@
-import type { Cancel } from '@weft/policies/kit/clock';
-import type { ForwardAction, HeaderMutation, WeightedCluster } from '@weft/policies/model/route';
+import type { ForwardAction, HeaderMutation, HedgePolicy, WeightedCluster } from '@weft/policies/model/route';
 import { overflow } from '../cluster/limits.ts';
 import type { ClusterWaiter } from '../cluster/manager.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
-import { noHealthyUpstream } from '../cluster/tcp.ts';
 import type { ProxyError } from '../http/errors.ts';
 import type { Downstream, RequestReceiver, ResponseHead } from '../http/exchange.ts';
 import type { Headers } from '../http/headers.ts';
 import { redirectLocation } from '../route/rewrite.ts';
 import type { CompiledRoute, RouteTable } from '../route/table.ts';
-import { Attempt } from './attempt.ts';
+import type { Attempt } from './attempt.ts';
+import { Attempts } from './attempts.ts';
 import type { Chain } from './chain.ts';
 import { StreamTimeouts } from './clocks.ts';
 import { RequestContext } from './context.ts';
-import { overdue } from './deadline.ts';
-import { peerIsPending, pickCluster, pickHost } from './endpoint.ts';
+import { peerIsPending, pickCluster } from './endpoint.ts';
 import { settlePath } from './entrance.ts';
 import { exchangeEnded, noBackend, noRoute } from './errors.ts';
 import type { Refusal } from './filter.ts';
@@ -32,7 +30,6 @@ import { breakOff, explain, reply } from './reply.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
 import { RequestBody } from './retry/body.ts';
 import { defaultRetryPolicy } from './retry/policy.ts';
-import { Retries } from './retry/retries.ts';
 import { durationReached, requestIdle, streamIdle } from './timeout/errors.ts';
 import type { TimeoutKind, Timeouts, TimeoutTarget } from './timeout/queue.ts';
 
@@ -49,15 +46,15 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   tunnel: boolean;
   /** The response was handed over completely, or the exchange was given up: nothing may be called on it any more. */
   over = false;
-  private readonly clocks: StreamTimeouts;
+  readonly clocks: StreamTimeouts;
+  readonly attempts: Attempts;
+  /** Somebody wants to know how long attempts take. */
+  timesAttempts = false;
+  responded = false;
   private readonly passage: Passage;
   private route: CompiledRoute | undefined = undefined;
   private routeCluster: WeightedCluster | undefined = undefined;
-  private readonly retries: Retries;
   private runtime: ClusterRuntime | undefined = undefined;
-  private attempt: Attempt | undefined = undefined;
-  private cancelBackoff: Cancel | undefined = undefined;
-  private responded = false;
   private deadlineMs = 0;
   /** Response bytes that the client has not taken yet. */
   private unreturnedBytes = 0;
@@ -68,7 +65,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.timeouts = chain.timeouts;
     this.context = new RequestContext(exchange, clock.nowMs(), clock.unixMs());
     this.body = new RequestBody(exchange);
-    this.retries = new Retries(exchange.head.method, this.context.grpc, this.body, chain.deps);
+    this.attempts = new Attempts(this);
     this.tunnel = exchange.head.protocol !== undefined;
     this.clocks = new StreamTimeouts(chain, this.context.call, this);
     this.passage = new Passage(chain.filters, this.context, this);
@@ -157,7 +154,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onClusterOnly(name: string): void {
     if (this.over) return;
-    if (this.chain.deps.direction === 'outbound') this.retries.policy = defaultRetryPolicy;
+    if (this.chain.deps.direction === 'outbound') this.attempts.retries.use(defaultRetryPolicy, false);
     this.context.clusterName = name;
     this.chain.deps.clusters.acquire(name, this.deadlineMs, this);
   }
@@ -179,7 +176,8 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.routeCluster = cluster;
     context.matched = route;
     context.matchedCluster = cluster;
-    this.retries.policy = action.retry;
+    this.attempts.retries.use(action.retry, false);
+    if (action.hedge !== undefined) this.hedge(action.hedge);
     rewriteRequest(head, found, action, cluster);
     if (action.mirrors !== undefined || cluster.mirrors !== undefined) this.mirror(action, cluster);
     if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
@@ -208,11 +206,11 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.runtime = runtime;
     this.context.runtime = runtime;
     if (!peerIsPending(this.chain, this.context, runtime)) {
-      this.startAttempt(runtime, false);
+      this.attempts.begin(runtime);
       return;
     }
     awaitConfiguration(this.chain, 'address', this.context.connection.destinationIp, this.deadlineMs, this, () => {
-      this.startAttempt(runtime, false);
+      this.attempts.begin(runtime);
     });
   }
 
@@ -220,64 +218,14 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (!this.over) this.fail(error);
   }
 
-  private startAttempt(runtime: ClusterRuntime, fresh: boolean): void {
-    const { breaker } = runtime;
-    const ticket = breaker?.begin();
-    if (breaker !== undefined && ticket === undefined) {
-      this.fail(overflow(`circuit breaker of cluster ${runtime.cluster.name} is open`));
-      return;
-    }
-    const host = pickHost(this.chain, this.context, runtime, this.retries.made > 0 ? this.context.host : undefined);
-    if (host === undefined) {
-      if (breaker !== undefined && ticket !== undefined) breaker.settle(ticket, 'abandoned');
-      this.fail(noHealthyUpstream(runtime.cluster.name));
-      return;
-    }
-    const attempt = new Attempt(this, runtime, host, breaker, ticket);
-    this.attempt = attempt;
-    this.context.host = host;
-    this.context.attempts++;
-    countAttempt(this.context.head, this.route, this.context.attempts);
-    attempt.start(fresh, this.tunnel ? 0 : (this.retries.policy?.perTryTimeoutMs ?? 0));
+  private hedge(hedge: HedgePolicy): void {
+    this.timesAttempts = hedge.delayed?.delay.kind === 'percentile';
+    this.attempts.useHedge(hedge);
   }
 
-  onEndpointGone(): void {
-    this.attempt = undefined;
-    if (this.over || this.runtime === undefined) return;
-    this.context.attempts--;
-    this.startAttempt(this.runtime, false);
-  }
-
-  /** The attempt ended without a complete response. */
-  onAttemptFailed(attempt: Attempt, cause: ProxyError): void {
-    if (attempt !== this.attempt || this.over) return;
-    const error = this.context.call === undefined ? cause : overdue(this.chain, this.context.call, cause);
-    this.attempt = undefined;
-    this.body.detach();
-    if (this.responded) {
-      this.fail(error);
-      return;
-    }
-    const { runtime } = this;
-    if (runtime !== undefined && !this.tunnel) {
-      if (this.retries.isFree(error, attempt.reused)) {
-        this.startAttempt(runtime, true);
-        return;
-      }
-      const delayMs = this.retries.afterError(error, runtime);
-      if (delayMs >= 0) {
-        this.retryAfter(delayMs, runtime);
-        return;
-      }
-    }
-    this.fail(error);
-  }
-
-  private retryAfter(delayMs: number, runtime: ClusterRuntime): void {
-    this.cancelBackoff = this.chain.deps.clock.after(delayMs, () => {
-      this.cancelBackoff = undefined;
-      if (!this.over) this.startAttempt(runtime, false);
-    });
+  /** What an upstream is told of the attempt. */
+  describe(attempt: Attempt): void {
+    countAttempt(this.context.head, this.route, attempt.number);
   }
 
   // Response.
@@ -290,19 +238,12 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (this.over) return;
     const { context } = this;
     context.upstreamMs = this.chain.deps.clock.nowMs() - context.startMs;
-    const { runtime } = this;
-    const delayMs = runtime === undefined || this.tunnel ? -1 : this.retries.afterResponse(head, runtime);
-    if (runtime !== undefined && delayMs >= 0) {
-      this.attempt = undefined;
-      this.body.detach();
-      if (!end) attempt.discard(head.contentLength);
-      this.retryAfter(delayMs, runtime);
-      return;
-    }
+    if (!this.attempts.takes(attempt, head, end)) return;
     if (this.tunnel && !isTunnelAccepted(context.head.method, head.status)) this.tunnel = false;
-    if (this.retries.refused !== '') {
+    const { refused } = this.attempts.retries;
+    if (refused !== '') {
       context.flag = 'URX';
-      context.detail = this.retries.refused;
+      context.detail = refused;
     }
     context.mirrors?.onResponse(head, end);
     this.body.release();
@@ -349,7 +290,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   // The client's side.
 
   onData(chunk: Buffer, end: boolean): void {
-    if (this.over || (this.attempt === undefined && this.responded)) {
+    if (this.over || (this.attempts.current === undefined && this.responded)) {
       // Nobody wants the rest of it.
       this.context.exchange.consumed(chunk.length);
       return;
@@ -360,14 +301,14 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (end) this.chain.stats.requestEnded(this.context, this.chain.deps.clock);
     this.context.mirrors?.write(chunk, end);
     this.body.onData(chunk, end);
-    if (end) this.attempt?.requestEnded();
+    if (end) this.attempts.requestEnded();
   }
 
   onTrailers(trailers: Headers): void {
     if (this.over) return;
     this.context.mirrors?.trailers(trailers);
     this.body.onTrailers(trailers);
-    this.attempt?.requestEnded();
+    this.attempts.requestEnded();
   }
 
   onReset(error: ProxyError): void {
@@ -382,7 +323,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.unreturnedBytes = 0;
     if (bytes === 0 || this.over) return;
     this.clocks.touch();
-    this.attempt?.upstream?.consumed(bytes);
+    this.attempts.current?.upstream?.consumed(bytes);
   }
 
   onDone(): void {
@@ -412,9 +353,9 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   }
 
   /** The one place where an error becomes what the client and the record see. */
-  private fail(error: ProxyError): void {
+  fail(error: ProxyError): void {
     const { context } = this;
-    explain(context, error, this.responded ? '' : this.retries.refused);
+    explain(context, error, this.responded ? '' : this.attempts.retries.refused);
     if (this.responded) {
       this.stop(error);
       breakOff(context, error);
@@ -434,15 +375,12 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   /** The response is complete; a tunnel may still send. */
   private finishUpstream(): void {
     this.clocks.endRequest();
+    this.attempts.finish();
     this.endRequest();
-    if (this.tunnel) return;
-    this.clocks.endIdle();
-    this.attempt = undefined;
-    this.body.detach();
+    if (!this.tunnel) this.clocks.endIdle();
   }
 
   private endRequest(): void {
-    this.retries.release();
     const { runtime } = this;
     this.runtime = undefined;
     runtime?.limits.endRequest();
@@ -453,12 +391,9 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (this.over) return;
     this.over = true;
     this.clocks.stop();
-    this.cancelBackoff?.();
-    this.endRequest();
     this.body.detach();
     this.body.release();
-    const { attempt } = this;
-    this.attempt = undefined;
-    attempt?.abandon(error);
+    this.attempts.stop(error);
+    this.endRequest();
   }
 }

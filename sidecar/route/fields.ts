@@ -43,7 +43,7 @@ export class HeaderMatcher {
   }
 
   /** As in Envoy: of a repeated field, one line has to match, or none where the match is inverted. */
-  private testFields(headers: Headers): boolean {
+  testFields(headers: Headers): boolean {
     const matcher = this.value;
     const count = headers.length;
     let present = false;

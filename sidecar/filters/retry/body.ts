@@ -1,8 +1,11 @@
+import { BODY_REPLAY_BYTES_DEFAULT } from '@weft/policies/model/retry';
 import type { Downstream, Upstream } from '../../http/exchange.ts';
 import type { Headers } from '../../http/headers.ts';
 
-/** A request body is replayed only while all of it is held, and no more than this is held. */
-export const BODY_REPLAY_BYTES_MAX = 65_536;
+/** What all bodies of a thread that are larger than usual may take together. */
+const LARGE_BODIES_BYTES_MAX = 67_108_864;
+
+let largeBodiesBytes = 0;
 
 /**
  * The body of a request on its way to whichever attempt is under way. Until there is one it is held, and the client's
@@ -13,6 +16,8 @@ export class RequestBody {
   ended: boolean;
   /** Everything that came so far is still held, so that another attempt can begin from the start. */
   replayable = true;
+  /** A body is replayed only while all of it is held, and no more than this is held. */
+  replayBytesMax = BODY_REPLAY_BYTES_DEFAULT;
   private readonly exchange: Downstream;
   private held: Buffer[] | undefined = undefined;
   private heldBytes = 0;
@@ -82,16 +87,23 @@ export class RequestBody {
   release(): void {
     this.replayable = false;
     this.held = undefined;
+    if (this.heldBytes > BODY_REPLAY_BYTES_DEFAULT) largeBodiesBytes -= this.heldBytes;
+    this.heldBytes = 0;
   }
 
   private hold(chunk: Buffer): void {
     this.held ??= [];
     this.held.push(chunk);
+    const before = this.heldBytes;
     this.heldBytes += chunk.length;
+    if (this.heldBytes > BODY_REPLAY_BYTES_DEFAULT) {
+      largeBodiesBytes += before > BODY_REPLAY_BYTES_DEFAULT ? chunk.length : this.heldBytes;
+    }
   }
 
   /** Only once an attempt has it: what was not sent yet is never dropped. */
   private dropWhatIsTooLarge(): void {
-    if (this.heldBytes > BODY_REPLAY_BYTES_MAX) this.release();
+    const isLarge = this.heldBytes > BODY_REPLAY_BYTES_DEFAULT;
+    if (this.heldBytes > this.replayBytesMax || (isLarge && largeBodiesBytes > LARGE_BODIES_BYTES_MAX)) this.release();
   }
 }

@@ -1,6 +1,11 @@
-import type { RetryCondition, RetryPolicy } from '@weft/policies/model/route';
+import type { RetryCondition, RetryPolicy } from '@weft/policies/model/retry';
 import type { ProxyError } from '../../http/errors.ts';
-import { codeOfError, GrpcCode } from '../../http/grpc-status.ts';
+import type { RequestHead, ResponseHead } from '../../http/exchange.ts';
+import { codeOfError, GrpcCode, grpcStatusOf } from '../../http/grpc-status.ts';
+import { compiledRetry } from './compiled.ts';
+
+/** Why an attempt is repeated, as it is counted. */
+export type RetryReason = 'status' | 'grpc-status' | 'header' | 'connect-failure' | 'refused' | 'reset' | 'timeout';
 
 /** RFC 9110 section 9.2.2. */
 export function isIdempotent(method: string): boolean {
@@ -101,19 +106,53 @@ export function wantsRetryOfCode(policy: RetryPolicy, code: number): boolean {
   return false;
 }
 
-/** Whether the policy wants a response with that status repeated. */
-export function wantsRetryOfStatus(policy: RetryPolicy, method: string, status: number): boolean {
-  if (!policy.nonIdempotent && !isIdempotent(method)) return false;
-  for (const condition of policy.on) if (statusMatches(condition, status, policy.statusCodes)) return true;
+/** Whether a request may have its effect twice: it has none the second time, or somebody said so. */
+export function isRepeatable(policy: RetryPolicy, head: RequestHead): boolean {
+  if (policy.nonIdempotent || isIdempotent(head.method)) return true;
+  // draft-ietf-httpapi-idempotency-key-header: a server knows by it what it has carried out.
+  return policy.idempotencyKey === true && head.headers.has('idempotency-key');
+}
+
+/** Where a policy is for certain requests only, whether this is one of them. */
+export function isMeant(policy: RetryPolicy, head: RequestHead): boolean {
+  if (policy.requestHeaders === undefined) return true;
+  for (const matcher of compiledRetry(policy).request) if (matcher.test(head)) return true;
   return false;
 }
 
-/** Whether the policy wants an attempt repeated that ended without a response. */
-export function wantsRetryOfError(policy: RetryPolicy, method: string, error: ProxyError, grpc: boolean): boolean {
-  if (error.retry === 'no') return false;
+/** Why the policy wants the request of a response repeated; undefined: it does not. */
+export function reasonOfResponse(
+  policy: RetryPolicy,
+  request: RequestHead,
+  head: ResponseHead,
+  grpc: boolean,
+): RetryReason | undefined {
+  if (isRepeatable(policy, request)) {
+    for (const condition of policy.on) if (statusMatches(condition, head.status, policy.statusCodes)) return 'status';
+    if (policy.responseHeaders !== undefined) {
+      for (const matcher of compiledRetry(policy).response) if (matcher.testFields(head.headers)) return 'header';
+    }
+  }
+  // In a head it is all of the response (gRPC over HTTP/2, Trailers-Only).
+  return grpc && wantsRetryOfCode(policy, grpcStatusOf(head.headers)) ? 'grpc-status' : undefined;
+}
+
+/** Why the policy wants an attempt repeated that ended without a response; undefined: it does not. */
+export function reasonOfError(
+  policy: RetryPolicy,
+  request: RequestHead,
+  error: ProxyError,
+  grpc: boolean,
+): RetryReason | undefined {
+  if (error.retry === 'no') return undefined;
   // What the client would be told counts, whether it came from the server or is ours.
-  if (grpc && wantsRetryOfCode(policy, codeOfError(error))) return true;
-  if (error.retry !== 'yes' && !policy.nonIdempotent && !isIdempotent(method)) return false;
-  for (const condition of policy.on) if (errorMatches(condition, error)) return true;
-  return false;
+  if (grpc && wantsRetryOfCode(policy, codeOfError(error))) return 'grpc-status';
+  if (error.retry !== 'yes' && !isRepeatable(policy, request)) return undefined;
+  for (const condition of policy.on) {
+    if (!errorMatches(condition, error)) continue;
+    if (error.flag === 'UF') return 'connect-failure';
+    if (error.flag === 'UT') return 'timeout';
+    return error.retry === 'yes' ? 'refused' : 'reset';
+  }
+  return undefined;
 }

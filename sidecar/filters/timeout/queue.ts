@@ -1,6 +1,6 @@
 import type { Clock } from '@weft/policies/kit/clock';
 
-export type TimeoutKind = 'request' | 'attempt' | 'idle' | 'discard' | 'duration';
+export type TimeoutKind = 'request' | 'attempt' | 'idle' | 'discard' | 'duration' | 'hedge';
 
 export interface TimeoutTarget {
   onTimeout(kind: TimeoutKind): void;
