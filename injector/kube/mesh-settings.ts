@@ -1,5 +1,5 @@
 import type { CustomObjectsApi } from '@kubernetes/client-node';
-import { concurrencyOf } from '@weft/policies/model/injection';
+import { concurrencyOf } from '@weft/policies/crds/mesh-defaults';
 import { errorText, type Log } from '../log.ts';
 import { statusOf, withDeadline } from './client.ts';
 
