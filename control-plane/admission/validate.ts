@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import type { TranslateContext } from '../translate/context.ts';
+import { externalServiceStatus } from '../translate/external/status.ts';
 import { routeStatus } from '../translate/route-status.ts';
 import { trafficPolicyStatus } from '../translate/status.ts';
 
@@ -54,6 +55,8 @@ function warningsFor(context: TranslateContext, object: Parsed): string[] {
     case 'AuthorizationPolicy':
     case 'OverloadPolicy':
       return selectsNothing(context.state, object) ? ['the selector matches no pod now'] : [];
+    case 'ExternalService':
+      return refusals(externalServiceStatus(context, object).conditions);
     case 'Mesh':
     case 'ReferenceGrant':
       return [];

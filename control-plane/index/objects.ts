@@ -2,6 +2,7 @@
 import {
   type AnyRoute,
   type AuthorizationPolicy,
+  type ExternalService,
   type KindName,
   kindNames,
   type Mesh,
@@ -21,6 +22,7 @@ export type MeshObject =
   | TrafficPolicy
   | AuthorizationPolicy
   | OverloadPolicy
+  | ExternalService
   | Mesh;
 
 export type ObjectKind = MeshObject['kind'];

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type {
   AuthorizationPolicy,
+  ExternalService,
   Mesh,
   OverloadPolicy,
   ReferenceGrant,
@@ -20,6 +21,7 @@ type TargetRef = TrafficPolicy['spec']['targetRefs'][number];
 export function targetOwner(policy: TrafficPolicy, ref: TargetRef, meshNamespace: string): string {
   switch (ref.kind) {
     case 'Service':
+    case 'ExternalService':
     case 'HTTPRoute':
     case 'GRPCRoute':
       return ref.namespace ?? policy.metadata.namespace;
@@ -32,8 +34,9 @@ export function targetOwner(policy: TrafficPolicy, ref: TargetRef, meshNamespace
   }
 }
 
-const targetKey = (policy: TrafficPolicy, ref: TargetRef): string =>
-  ref.kind === 'Service' || ref.kind === 'HTTPRoute' || ref.kind === 'GRPCRoute'
+/** By which policies are found. */
+export const targetKey = (policy: TrafficPolicy, ref: TargetRef): string =>
+  ref.kind !== 'Namespace' && ref.kind !== 'Mesh'
     ? `${ref.kind}:${keyOf(ref.namespace ?? policy.metadata.namespace, ref.name)}`
     : `${ref.kind}:${ref.name}`;
 
@@ -71,6 +74,10 @@ export class ClusterState {
   readonly overloadPolicies = new ObjectStore<OverloadPolicy, 'namespace'>({
     namespace: (policy) => [policy.metadata.namespace],
   });
+  readonly externalServices = new ObjectStore<ExternalService, 'namespace' | 'visibility'>({
+    namespace: (external) => [external.metadata.namespace],
+    visibility: (external) => [external.spec.visibility],
+  });
   readonly meshes = new ObjectStore<Mesh>({});
 
   constructor(meshNamespace: string) {
@@ -91,6 +98,11 @@ export class ClusterState {
   /** True when clients of this namespace may see other routes and clusters than the rest. */
   hasConsumerConfig(namespace: string): boolean {
     return this.routes.isConsumer(namespace) || this.trafficPolicies.keysBy('consumer', namespace).size > 0;
+  }
+
+  /** Also of what is outside of the mesh. */
+  seesItsOwn(namespace: string): boolean {
+    return this.hasConsumerConfig(namespace) || this.externalServices.keysBy('namespace', namespace).size > 0;
   }
 
   apply(object: MeshObject): Touched {
@@ -172,6 +184,8 @@ export class ClusterState {
         return this.authorizationPolicies;
       case 'OverloadPolicy':
         return this.overloadPolicies;
+      case 'ExternalService':
+        return this.externalServices;
       case 'Mesh':
         return this.meshes;
       default:
@@ -214,6 +228,9 @@ export class ClusterState {
         return;
       case 'OverloadPolicy':
         this.overloadPolicies.set(key, object);
+        return;
+      case 'ExternalService':
+        this.externalServices.set(key, object);
         return;
       case 'Mesh':
         this.meshes.set(key, object);
@@ -258,6 +275,9 @@ export class ClusterState {
       case 'OverloadPolicy':
         for (const pod of this.pods.keysBy('namespace', object.metadata.namespace)) touched.pods.add(pod);
         return;
+      case 'ExternalService':
+        this.touchExternal(object, touched);
+        return;
       case 'Mesh':
         touched.everything = true;
         return;
@@ -276,6 +296,16 @@ export class ClusterState {
       for (const ip of pod.ips) touched.addresses.add(ip);
     }
     this.touchRoutesTo(key, touched);
+  }
+
+  /** Clusters and routes of its own, those of whoever it is a backend of, and what its clients find behind their ports. */
+  private touchExternal({ metadata, spec }: ExternalService, touched: Touched): void {
+    const key = objectKey(metadata);
+    touched.services.add(key);
+    this.touchRoutesTo(key, touched);
+    if (spec.visibility === 'Mesh') touched.everything = true;
+    touched.egress.add(metadata.namespace);
+    for (const pod of this.pods.keysBy('namespace', metadata.namespace)) touched.pods.add(pod);
   }
 
   private touchRoutesTo(service: string, touched: Touched): void {
@@ -312,6 +342,11 @@ export class ClusterState {
       case 'Service':
         touched.services.add(key);
         return;
+      case 'ExternalService': {
+        const external = this.externalServices.get(key);
+        if (external !== undefined) this.touchExternal(external, touched);
+        return;
+      }
       case 'HTTPRoute':
       case 'GRPCRoute': {
         const route = this.routes.get(ref.kind, key);
@@ -320,6 +355,7 @@ export class ClusterState {
       }
       case 'Namespace':
         for (const service of this.services.keysBy('namespace', ref.name)) touched.services.add(service);
+        for (const external of this.externalServices.by('namespace', ref.name)) this.touchExternal(external, touched);
         return;
       case 'Mesh':
         touched.everything = true;

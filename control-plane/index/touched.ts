@@ -7,6 +7,8 @@ export interface Touched {
   readonly services: Set<string>;
   /** Services whose endpoints may differ. */
   readonly endpoints: Set<string>;
+  /** Namespaces whose pods may see other hosts outside of the mesh. */
+  readonly egress: Set<string>;
   /** Pods (`<ns>/<name>`) whose listeners may differ. */
   readonly pods: Set<string>;
 }
@@ -16,8 +18,10 @@ export const untouched = (): Touched => ({
   addresses: new Set(),
   services: new Set(),
   endpoints: new Set(),
+  egress: new Set(),
   pods: new Set(),
 });
 
 export const isTouched = (touched: Touched): boolean =>
-  touched.everything || touched.addresses.size + touched.services.size + touched.endpoints.size + touched.pods.size > 0;
+  touched.everything ||
+  touched.addresses.size + touched.services.size + touched.endpoints.size + touched.egress.size + touched.pods.size > 0;

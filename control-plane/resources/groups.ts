@@ -2,6 +2,7 @@
 import { unreachable } from '@weft/policies/kit/result';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import type { Touched } from '../index/touched.ts';
+import { parseEgressName, parseExternalName } from '../translate/external/names.ts';
 import { parseDirectName, parseOutboundName } from '../translate/names.ts';
 import type { Change } from '../xds/change.ts';
 
@@ -12,6 +13,8 @@ export function groupOf(kind: ResourceKind, name: string, podKey: string): strin
     case 'listener':
       return `pod ${podKey}`;
     case 'route':
+      if (parseEgressName(name) !== undefined) return `egress ${podKey.slice(0, podKey.indexOf('/'))}`;
+      return serviceGroup('service', name);
     case 'cluster':
       return serviceGroup('service', name);
     case 'endpoints':
@@ -22,6 +25,8 @@ export function groupOf(kind: ResourceKind, name: string, podKey: string): strin
 }
 
 function serviceGroup(prefix: 'service' | 'endpoints', name: string): string {
+  const external = parseExternalName(name);
+  if (external !== undefined) return `${prefix} ${external.namespace}/${external.name}`;
   const ref = parseOutboundName(name) ?? parseDirectName(name);
   return ref === undefined ? 'fixed' : `${prefix} ${ref.namespace}/${ref.service}`;
 }
@@ -32,5 +37,6 @@ export function changeOf(touched: Touched): Change {
   for (const pod of touched.pods) groups.add(`pod ${pod}`);
   for (const service of touched.services) groups.add(`service ${service}`);
   for (const service of touched.endpoints) groups.add(`endpoints ${service}`);
-  return { everything: touched.everything, groups, names: touched.services.size > 0 };
+  for (const namespace of touched.egress) groups.add(`egress ${namespace}`);
+  return { everything: touched.everything, groups, names: touched.services.size + touched.egress.size > 0 };
 }

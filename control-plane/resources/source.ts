@@ -1,11 +1,14 @@
 /** Resources for the cache: translated from the state of the cluster and encoded. */
 import { create, toBinary } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
+import type { ExternalService } from '@weft/policies/crds/kinds';
 import { unreachable } from '@weft/policies/kit/result';
+import { BLACKHOLE } from '@weft/policies/model/egress';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import { ResourceSchema } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
 import { encodeResource, resourceVersion, type EncodedResource as WireResource } from '@weft/policies/wire/resource';
 import type { TranslateContext } from '../translate/context.ts';
+import { clusterNamesOf, routeNamesOf } from '../translate/external/status.ts';
 import { INBOUND, OUTBOUND, outboundName, PASSTHROUGH } from '../translate/names.ts';
 import { scopeOf, type TranslatedResource, translateResource } from '../translate/resource.ts';
 import type { EncodedResource, ResourceSource, XdsClient } from '../xds/cache.ts';
@@ -44,8 +47,9 @@ export class TranslatedSource implements ResourceSource {
       case 'listener':
         return [INBOUND, OUTBOUND];
       case 'cluster':
-        return [INBOUND, PASSTHROUGH, ...this.servicePorts()];
+        return [INBOUND, PASSTHROUGH, BLACKHOLE, ...this.servicePorts(), ...this.external(clusterNamesOf)];
       case 'route':
+        return [...this.servicePorts(), ...this.external(routeNamesOf)];
       case 'endpoints':
         return this.servicePorts();
       case 'address':
@@ -53,6 +57,10 @@ export class TranslatedSource implements ResourceSource {
       default:
         return unreachable(kind);
     }
+  }
+
+  private external(namesOf: (external: ExternalService) => string[]): string[] {
+    return [...new Set([...this.context.state.externalServices.values()].flatMap(namesOf))];
   }
 
   private servicePorts(): string[] {

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RouteKind } from '@weft/policies/crds/kinds';
 import { isServiceParent, type ParentRef } from '../translate/attachment.ts';
 import type { TranslateContext } from '../translate/context.ts';
+import { externalServiceStatus } from '../translate/external/status.ts';
 import { overloadPolicyStatus } from '../translate/overload-status.ts';
 import { type RouteVerdict, routeStatus } from '../translate/route-status.ts';
 import { authorizationPolicyStatus, type PolicyVerdict, trafficPolicyStatus } from '../translate/status.ts';
@@ -28,7 +29,7 @@ const listOf = (status: unknown, field: string): readonly unknown[] => {
   return Array.isArray(list) ? list : [];
 };
 
-export type StatusKind = RouteKind | 'Mesh' | PolicyVerdict['kind'];
+export type StatusKind = RouteKind | 'Mesh' | 'ExternalService' | PolicyVerdict['kind'];
 
 /** Kept from what the API server said last, for objects that were refused as malformed too. */
 export interface Observed {
@@ -76,6 +77,8 @@ function statusObject(parts: StatusParts, kind: StatusKind, key: string, observe
       return routeStatusObject(parts, kind, key, observed);
     case 'Mesh':
       return meshStatusObject(parts, observed);
+    case 'ExternalService':
+      return externalStatusObject(parts, key, observed);
     case 'TrafficPolicy':
     case 'AuthorizationPolicy':
     case 'OverloadPolicy':
@@ -111,6 +114,25 @@ function meshStatusObject(parts: StatusParts, observed: Observed): JsonObject | 
   return {
     observedGeneration: observed.generation,
     trustDomain,
+    conditions: conditionsFrom(all, observed.generation, before, parts.nowIso()),
+  };
+}
+
+function externalStatusObject(parts: StatusParts, key: string, observed: Observed): JsonObject | undefined {
+  const external = parts.context.state.externalServices.get(key);
+  if (external === undefined && observed.invalid === undefined) return undefined;
+  const before = isObject(observed.status) ? observed.status['conditions'] : undefined;
+  let verdicts: AnyVerdict[] = [];
+  if (external !== undefined) {
+    const { conditions, carriers, clientNamespace, generation } = externalServiceStatus(parts.context, external);
+    const progress = progressOf(parts.hub, carriers, clientNamespace);
+    const accepted = isAccepted(conditions);
+    const programmed = programmedVerdict({ ...parts, generation, accepted, progress });
+    verdicts = [...conditions, held(parts, before, generation, programmed)];
+  }
+  const all = observed.invalid === undefined ? verdicts : withInvalid(verdicts, observed.invalid);
+  return {
+    observedGeneration: observed.generation,
     conditions: conditionsFrom(all, observed.generation, before, parts.nowIso()),
   };
 }

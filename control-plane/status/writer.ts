@@ -16,6 +16,7 @@ export const statusKinds: readonly StatusKind[] = [
   'TrafficPolicy',
   'AuthorizationPolicy',
   'OverloadPolicy',
+  'ExternalService',
 ];
 
 export interface StatusWriterOptions {

@@ -4,6 +4,7 @@ import { type Cluster, type ClusterLimits, defaultClusterLimits } from '@weft/po
 import { keyOf } from '../index/objects.ts';
 import { connectionsOf } from './connections.ts';
 import type { TranslateContext } from './context.ts';
+import { UNKNOWN } from './external/names.ts';
 import { type INBOUND, outboundName, PASSTHROUGH, type ServicePortRef } from './names.ts';
 import { outlierOf } from './outlier.ts';
 import { type MergedPolicy, mergedPolicy } from './policy.ts';
@@ -26,23 +27,40 @@ export function translateCluster(
   const policy = mergedPolicy(context.state, clientNamespace, { service, port });
   const protocol = servicePortProtocol(context.state, service, port);
   const name = outboundName(ref);
-  return {
+  return clusterWith(context, policy, {
     name,
     discovery: { kind: 'eds', serviceName: name },
-    connectTimeoutMs: durationOr(policy.timeouts?.connect, connectTimeoutMs),
-    idleTimeoutMs: durationOr(policy.timeouts?.idle, idleTimeoutMs),
-    requestsPerConnectionMax: policy.connections?.maxRequestsPerConnection ?? 0,
-    balancer: balancerOf(policy),
     // Who calls a port of HTTP by HTTP/2 knows that its server speaks it.
-    ...connectionsOf(policy, protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'downstream'),
-    limits: limitsOf(policy, context.state.mesh),
-    errorRate: errorRateOf(policy),
-    outlier: outlierOf(policy),
-    healthyPanicPercent: 0,
+    protocol: protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'downstream',
     tls: undefined,
     meshTls: true,
     ...(service.locality === undefined ? {} : { locality: service.locality }),
     service: { namespace: ref.namespace, name: ref.service },
+  });
+}
+
+/** What a cluster is by itself, whatever policies say. */
+type OwnParts = Pick<
+  Cluster,
+  'name' | 'discovery' | 'protocol' | 'tls' | 'sniFromHost' | 'meshTls' | 'locality' | 'service'
+>;
+
+/** With everything that policies decide. */
+export function clusterWith(context: TranslateContext, policy: MergedPolicy, own: OwnParts): Cluster {
+  const { name, discovery, protocol, ...rest } = own;
+  return {
+    name,
+    discovery,
+    connectTimeoutMs: durationOr(policy.timeouts?.connect, connectTimeoutMs),
+    idleTimeoutMs: durationOr(policy.timeouts?.idle, idleTimeoutMs),
+    requestsPerConnectionMax: policy.connections?.maxRequestsPerConnection ?? 0,
+    balancer: balancerOf(policy),
+    ...connectionsOf(policy, protocol),
+    limits: limitsOf(policy, context.state.mesh),
+    errorRate: errorRateOf(policy),
+    outlier: outlierOf(policy),
+    healthyPanicPercent: 0,
+    ...rest,
   };
 }
 
@@ -69,7 +87,7 @@ export function originalDestinationCluster(name: typeof INBOUND | typeof PASSTHR
     tls: undefined,
     // Behind `passthrough` may be a pod that takes mesh TLS; behind `inbound` is the application itself.
     meshTls: name === PASSTHROUGH,
-    service: undefined,
+    service: name === PASSTHROUGH ? UNKNOWN : undefined,
   };
 }
 

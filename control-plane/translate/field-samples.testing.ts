@@ -1,3 +1,4 @@
+import { externalSamples } from './external/field-samples.testing.ts';
 import { overloadSamples } from './field-samples-overload.testing.ts';
 
 /**
@@ -31,8 +32,9 @@ const paths: FieldSample = { values: ['/a', '/a/*', '*'] };
 const hosts: FieldSample = { values: ['a.example', '*.example', 'a.example:80'] };
 
 export const fieldSamples: Readonly<
-  Record<'Mesh' | 'TrafficPolicy' | 'AuthorizationPolicy' | 'OverloadPolicy', KindSamples>
+  Record<'Mesh' | 'TrafficPolicy' | 'AuthorizationPolicy' | 'OverloadPolicy' | 'ExternalService', KindSamples>
 > = {
+  ExternalService: externalSamples,
   Mesh: {
     template: { tracing: { otlpEndpoint: 'http://collector:4317' } },
     fields: {
@@ -64,6 +66,7 @@ export const fieldSamples: Readonly<
           { targetRefs: [cart], timeouts },
           { targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', name: 'cart' }], timeouts },
           { targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'GRPCRoute', name: 'calls' }], timeouts },
+          { targetRefs: [{ group: 'weft.dev', kind: 'ExternalService', name: 'outside' }], timeouts },
           { targetRefs: [{ kind: 'Namespace', name: 'shop' }], timeouts },
           { targetRefs: [{ group: 'weft.dev', kind: 'Mesh', name: 'default' }], timeouts },
         ],
@@ -218,4 +221,14 @@ kind: Pod
 metadata: { name: web-a, namespace: shop, labels: { app: web } }
 spec: { serviceAccountName: web, containers: [{ name: app }] }
 status: { podIP: 10.1.0.2 }
+---
+kind: ExternalService
+metadata: { name: outside, namespace: shop }
+spec: { hosts: [outside.example], ports: [{ name: http, number: 8088, appProtocol: http }] }
+---
+kind: TrafficPolicy
+metadata: { name: sample-port, namespace: shop }
+spec:
+  targetRefs: [{ group: weft.dev, kind: ExternalService, name: sample, sectionName: http }]
+  timeouts: { connect: 7s }
 `;

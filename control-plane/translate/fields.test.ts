@@ -11,6 +11,7 @@ import { certificateTtlMs } from '../ca/ttl.ts';
 import { objectKey } from '../index/objects.ts';
 import { ClusterState } from '../index/state.ts';
 import { parseObjects } from '../static/objects.ts';
+import { clusterNamesOf, routeNamesOf } from './external/status.ts';
 import { fieldSamples, fieldWorld } from './field-samples.testing.ts';
 import { outboundName } from './names.ts';
 import { translateResource } from './resource.ts';
@@ -75,6 +76,13 @@ function outcome(kind: Kind, spec: unknown): string {
       }
     }
   }
+  for (const external of state.externalServices.values()) {
+    for (const namespace of ['shop', 'desk']) {
+      const client = { namespace, podKey: '', features: { http2: false } };
+      for (const name of clusterNamesOf(external)) resources.push(translateResource(context, 'cluster', name, client));
+      for (const name of routeNamesOf(external)) resources.push(translateResource(context, 'route', name, client));
+    }
+  }
   for (const pod of state.pods.values()) {
     const client = { namespace: 'shop', podKey: objectKey(pod.metadata), features: { http2: false } };
     for (const name of ['inbound', 'outbound']) resources.push(translateResource(context, 'listener', name, client));
@@ -87,6 +95,7 @@ const sampleKinds = [
   'TrafficPolicy',
   'AuthorizationPolicy',
   'OverloadPolicy',
+  'ExternalService',
 ] as const satisfies readonly Kind[];
 
 for (const kind of sampleKinds) {

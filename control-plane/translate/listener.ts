@@ -17,6 +17,7 @@ import { type DownstreamTls, IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '@w
 import type { Pod } from '../index/core.ts';
 import { authorizationOf, type WorkloadAuthorization } from './authorization.ts';
 import type { TranslateContext } from './context.ts';
+import { externalChains } from './external/chains.ts';
 import { INBOUND, OUTBOUND } from './names.ts';
 import { overloadFilters } from './overload.ts';
 import { podPorts } from './ports.ts';
@@ -70,17 +71,19 @@ export function workloadSettings(context: TranslateContext, pod: Pod): WorkloadS
 export function translateOutbound(context: TranslateContext, pod: Pod, features: ClientFeatures): Listener {
   const settings = workloadSettings(context, pod);
   const accessLogs = accessLogsOf(settings);
+  const httpProtocols = features.http2 ? [...plainHttp1, 'h2c'] : plainHttp1;
   const http: FilterChain = {
     name: 'http',
-    match: {
-      ...anyTraffic,
-      transportProtocol: 'raw_buffer',
-      applicationProtocols: features.http2 ? [...plainHttp1, 'h2c'] : plainHttp1,
-    },
+    match: { ...anyTraffic, transportProtocol: 'raw_buffer', applicationProtocols: httpProtocols },
     tls: undefined,
     networkRbac: [],
     terminal: httpManager(OUTBOUND, { kind: 'rds', name: ORIGINAL_DESTINATION }, [], accessLogs),
   };
+  const outside = externalChains(context.state, pod.metadata.namespace, {
+    httpProtocols,
+    http: (name) => httpManager(OUTBOUND, { kind: 'rds', name }, [], accessLogs),
+    tcp: (cluster) => tcpProxy(OUTBOUND, cluster, accessLogs),
+  });
   return {
     name: OUTBOUND,
     direction: 'outbound',
@@ -90,7 +93,7 @@ export function translateOutbound(context: TranslateContext, pod: Pod, features:
     detectTls: true,
     detectHttp: true,
     detectTimeoutMs,
-    filterChains: [http],
+    filterChains: [http, ...outside],
     defaultFilterChain: {
       name: 'tcp',
       match: anyTraffic,

@@ -1,17 +1,19 @@
 /** TrafficPolicies merged for one destination, per top-level field, by specificity. */
 import { type AnyRoute, isRouteKind, type TrafficPolicy } from '@weft/policies/crds/kinds';
 import { type TrafficPolicyField, trafficPolicyFields } from '@weft/policies/crds/trafficpolicy';
-import type { Service } from '../index/core.ts';
-import { byAge, keyOf, objectKey } from '../index/objects.ts';
-import { type ClusterState, targetOwner } from '../index/state.ts';
+import { byAge, objectKey } from '../index/objects.ts';
+import { type ClusterState, targetKey, targetOwner } from '../index/state.ts';
 
 type Spec = TrafficPolicy['spec'];
 export type MergedPolicy = { readonly [Field in TrafficPolicyField]?: Spec[Field] };
 
-/** What is called: a Service port, perhaps by a rule of a route. */
+/** What is called: a port of a Service or of an ExternalService, perhaps by a rule of a route. */
 export interface PolicyTarget {
-  readonly service: Service;
-  readonly port: Service['ports'][number];
+  readonly service: {
+    readonly kind: 'Service' | 'ExternalService';
+    readonly metadata: { readonly namespace: string; readonly name: string };
+  };
+  readonly port: { readonly name: string; readonly port: number };
   readonly route?: AnyRoute | undefined;
   readonly ruleName?: string | undefined;
 }
@@ -45,7 +47,7 @@ function attachedPolicies(state: ClusterState, clientNamespace: string, target: 
   const lookAt = (index: string, levelOf: (sectionName: string | undefined) => number | undefined): void => {
     for (const policy of state.trafficPolicies.by('target', index)) {
       for (const ref of policy.spec.targetRefs) {
-        if (refIndex(policy, ref) !== index) continue;
+        if (targetKey(policy, ref) !== index) continue;
         const level = levelOf(ref.sectionName);
         if (level === undefined) continue;
         const consumer = targetOwner(policy, ref, state.meshNamespace) !== policy.metadata.namespace;
@@ -59,7 +61,7 @@ function attachedPolicies(state: ClusterState, clientNamespace: string, target: 
       section === undefined ? routeLevel : section === ruleName ? ruleLevel : undefined,
     );
   }
-  lookAt(`Service:${serviceKey}`, (section) =>
+  lookAt(`${service.kind}:${serviceKey}`, (section) =>
     section === undefined
       ? serviceLevel
       : section === port.name || section === String(port.port)
@@ -72,11 +74,6 @@ function attachedPolicies(state: ClusterState, clientNamespace: string, target: 
     (a, b) => Number(b.consumer) - Number(a.consumer) || a.level - b.level || byAge(a.policy, b.policy),
   );
 }
-
-const refIndex = (policy: TrafficPolicy, ref: Spec['targetRefs'][number]): string =>
-  ref.kind === 'Service' || isRouteKind(ref.kind)
-    ? `${ref.kind}:${keyOf(ref.namespace ?? policy.metadata.namespace, ref.name)}`
-    : `${ref.kind}:${ref.name}`;
 
 export function mergedPolicy(state: ClusterState, clientNamespace: string, target: PolicyTarget): MergedPolicy {
   const merged: { [Field in TrafficPolicyField]?: Spec[Field] } = {};

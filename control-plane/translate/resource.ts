@@ -1,6 +1,7 @@
 /** One door to translation: a resource by kind and name, for a client. */
 import { unreachable } from '@weft/policies/kit/result';
 import type { EndpointAssignment } from '@weft/policies/model/cluster';
+import { BLACKHOLE } from '@weft/policies/model/egress';
 import type { Place } from '@weft/policies/model/locality';
 import type { ResourceKind, ResourceMap } from '@weft/policies/model/snapshot';
 import { keyOf } from '../index/objects.ts';
@@ -8,6 +9,9 @@ import { translateAddress } from './address.ts';
 import { originalDestinationCluster, translateCluster } from './cluster.ts';
 import type { TranslateContext } from './context.ts';
 import { translateEndpoints } from './endpoints.ts';
+import { blackhole, translateExternalCluster } from './external/cluster.ts';
+import { parseEgressName, parseExternalName } from './external/names.ts';
+import { translateEgressRoutes, translateExternalRoutes } from './external/route.ts';
 import { translateDirectCluster, translateDirectRoutes } from './headless.ts';
 import { type ClientFeatures, translateInbound, translateOutbound } from './listener.ts';
 import { INBOUND, OUTBOUND, PASSTHROUGH, parseDirectName, parseOutboundName, type ServicePortRef } from './names.ts';
@@ -38,7 +42,7 @@ export function scopeOf(context: TranslateContext, kind: ResourceKind, name: str
       return client.features.locality === true ? '' : placeScope(context, name, client);
     case 'route':
     case 'cluster':
-      return context.state.hasConsumerConfig(client.namespace) ? client.namespace : '';
+      return context.state.seesItsOwn(client.namespace) ? client.namespace : '';
     case 'listener':
       return `${client.podKey}${client.features.http2 ? '+h2' : ''}`;
     default:
@@ -59,12 +63,8 @@ export function translateResource(
       return tagged('listener', listener(context, name, client));
     case 'cluster':
       return tagged('cluster', cluster(context, name, client));
-    case 'route': {
-      const direct = parseDirectName(name);
-      if (direct !== undefined) return tagged('route', translateDirectRoutes(context, client.namespace, direct));
-      const ref = parseOutboundName(name);
-      return ref && tagged('route', translateRoutes(context, client.namespace, ref));
-    }
+    case 'route':
+      return tagged('route', routes(context, name, client));
     case 'endpoints': {
       const ref = parseOutboundName(name);
       return ref && tagged('endpoints', endpoints(context, ref, client));
@@ -107,8 +107,22 @@ function cluster(context: TranslateContext, name: string, client: Client) {
   if (name === INBOUND || name === PASSTHROUGH) return originalDestinationCluster(name);
   const direct = parseDirectName(name);
   if (direct !== undefined) return translateDirectCluster(context, client.namespace, direct);
+  if (name === BLACKHOLE) return blackhole;
+  const external = parseExternalName(name);
+  if (external !== undefined) return translateExternalCluster(context, client.namespace, external);
   const ref = parseOutboundName(name);
   return ref && translateCluster(context, client.namespace, ref);
+}
+
+function routes(context: TranslateContext, name: string, client: Client) {
+  const port = parseEgressName(name);
+  if (port !== undefined) return translateEgressRoutes(context, client.namespace, port);
+  const external = parseExternalName(name);
+  if (external !== undefined) return translateExternalRoutes(context, client.namespace, external);
+  const direct = parseDirectName(name);
+  if (direct !== undefined) return translateDirectRoutes(context, client.namespace, direct);
+  const ref = parseOutboundName(name);
+  return ref && translateRoutes(context, client.namespace, ref);
 }
 
 function listener(context: TranslateContext, name: string, client: Client) {

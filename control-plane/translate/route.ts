@@ -9,7 +9,7 @@ import type { TranslateContext } from './context.ts';
 import { actsAlone, headerMutations, isUnresolvable, redirectOf, urlRewrite } from './filters.ts';
 import { compareRanks } from './match.ts';
 import { outboundName, type ServicePortRef } from './names.ts';
-import { mergedPolicy } from './policy.ts';
+import { type MergedPolicy, mergedPolicy } from './policy.ts';
 import { servicePortProtocol } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
 import { type RequestTimes, requestTimes } from './retry.ts';
@@ -43,9 +43,14 @@ export function translateRoutes(
 const isForRequests = ({ kind }: AnyRoute): boolean => kind === 'HTTPRoute' || kind === 'GRPCRoute';
 
 function defaultRoutes({ context, clientNamespace, service, port }: Destination, cluster: string): Route[] {
-  const times = requestTimes(undefined, mergedPolicy(context.state, clientNamespace, { service, port }));
+  return plainRoutes(mergedPolicy(context.state, clientNamespace, { service, port }), cluster);
+}
+
+/** Everything to one cluster. */
+export function plainRoutes(policy: MergedPolicy, cluster: string, name = 'default'): Route[] {
+  const times = requestTimes(undefined, policy);
   const route: Route = {
-    name: 'default',
+    name,
     match: { path: { kind: 'prefix', value: '/' }, caseSensitive: true, headers: [], queryParameters: [] },
     action: forward(times, [{ name: cluster, weight: 1, requestHeaders: noMutation, responseHeaders: noMutation }]),
     requestHeaders: noMutation,

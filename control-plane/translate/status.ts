@@ -6,6 +6,7 @@ import { serviceParents } from '../index/routes.ts';
 import type { ClusterState } from '../index/state.ts';
 import { policiesFor } from './authorization.ts';
 import type { TranslateContext } from './context.ts';
+import { clusterNamesOf } from './external/status.ts';
 import { nameForClients } from './headless.ts';
 import { overloadPolicyStatus } from './overload-status.ts';
 import { policyConflicts } from './policy.ts';
@@ -61,7 +62,7 @@ export function trafficPolicyStatus(context: TranslateContext, policy: TrafficPo
         group: ref.group,
         kind: ref.kind,
         name: ref.name,
-        ...(ref.kind === 'Service' || ref.kind === 'HTTPRoute' ? { namespace: ref.namespace ?? namespace } : {}),
+        ...(ref.kind !== 'Namespace' && ref.kind !== 'Mesh' ? { namespace: ref.namespace ?? namespace } : {}),
         ...(ref.sectionName === undefined ? {} : { sectionName: ref.sectionName }),
       },
       conditions: [
@@ -102,6 +103,8 @@ function targetServices(
       if (state.services.get(key) === undefined) return absent(`there is no Service ${key}`);
       services = [key];
       break;
+    case 'ExternalService':
+      return externalTargets(state, key, ref.sectionName);
     case 'HTTPRoute':
     case 'GRPCRoute': {
       const route = state.routes.get(ref.kind, key);
@@ -133,6 +136,19 @@ function targetServices(
   return { missing: undefined, names, targets };
 }
 
+function externalTargets(state: ClusterState, key: string, section: string | undefined) {
+  const external = state.externalServices.get(key);
+  if (external === undefined) return { missing: `there is no ExternalService ${key}`, names: [], targets: [] };
+  const ports = external.spec.ports.filter(
+    ({ name, number }) => section === undefined || section === name || section === String(number),
+  );
+  if (ports.length === 0) {
+    return { missing: `ExternalService ${key} has no port ${section ?? ''}`, names: [], targets: [] };
+  }
+  const names = clusterNamesOf({ ...external, spec: { ...external.spec, ports } });
+  return { missing: undefined, names, targets: ports.map(({ number }) => ({ service: key, port: number })) };
+}
+
 /** Only conflicts about the target itself: a wider policy that a narrower one overrides is as intended. */
 function conflictOf(
   state: ClusterState,
@@ -143,15 +159,13 @@ function conflictOf(
   const name = objectKey(policy.metadata);
   const lost = new Map<string, string>();
   for (const target of targets) {
-    const service = state.services.get(target.service);
-    const port = service?.ports.find((one) => one.port === target.port);
-    if (service === undefined || port === undefined) continue;
+    const found = ref.kind === 'ExternalService' ? externalPort(state, target) : servicePort(state, target);
+    if (found === undefined) continue;
     const route = isRouteKind(ref.kind)
       ? state.routes.get(ref.kind, keyOf(ref.namespace ?? policy.metadata.namespace, ref.name))
       : undefined;
     const conflicts = policyConflicts(state, policy.metadata.namespace, {
-      service,
-      port,
+      ...found,
       route,
       ruleName: ref.sectionName,
     });
@@ -160,6 +174,19 @@ function conflictOf(
   if (lost.size === 0) return [];
   const message = [...lost].map(([field, winner]) => `${field} is set by the older TrafficPolicy ${winner}`).join('; ');
   return [{ type: 'Conflicted', status: 'True', reason: 'Conflicted', message }];
+}
+
+function servicePort(state: ClusterState, target: TargetPort) {
+  const service = state.services.get(target.service);
+  const port = service?.ports.find((one) => one.port === target.port);
+  return service === undefined || port === undefined ? undefined : { service, port };
+}
+
+function externalPort(state: ClusterState, target: TargetPort) {
+  const service = state.externalServices.get(target.service);
+  const port = service?.spec.ports.find(({ number }) => number === target.port);
+  if (service === undefined || port === undefined) return undefined;
+  return { service, port: { name: port.name, port: port.number } };
 }
 
 export function authorizationPolicyStatus(context: TranslateContext, policy: AuthorizationPolicy): PolicyVerdict {

@@ -31,6 +31,9 @@ const pools: Readonly<Record<string, readonly unknown[]>> = {
   ],
   group: ['', 'weft.dev', 'gateway.networking.k8s.io'],
   ipBlocks: ['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::1'],
+  addresses: ['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::1'],
+  address: ['192.0.2.1', 'fd00::1', 'db.example.com', 'db'],
+  hosts: ['api.example.com', '*.example.com', 'db.example.com'],
   notIpBlocks: ['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::1'],
   numerator: [0, 1, 50, 101],
 };

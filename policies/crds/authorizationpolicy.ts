@@ -1,8 +1,7 @@
 /** `AuthorizationPolicy`: who may call a workload, judged on the server side. */
 
 import { z } from 'zod';
-import { isIP } from '../kit/ip.ts';
-import { headerName, httpMethods, port } from './formats.ts';
+import { headerName, httpMethods, ipBlock, port } from './formats.ts';
 import { listOf, setOf, text, withRules } from './schema.ts';
 import { namespace, path, principal, selector, serviceAccount } from './workload.ts';
 
@@ -17,23 +16,6 @@ const host = () =>
       max: 260,
     },
   );
-
-/** The part after the slash is a prefix length of the family of the part before it (RFC 4632, RFC 4291). */
-function isIpBlock(value: string): boolean {
-  const slash = value.indexOf('/');
-  const address = slash < 0 ? value : value.slice(0, slash);
-  const family = isIP(address);
-  if (family === 0) return false;
-  if (slash < 0) return true;
-  const length = value.slice(slash + 1);
-  return /^(0|[1-9][0-9]{0,2})$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
-}
-
-// CEL can parse addresses from Kubernetes 1.31 on; the pattern is what older API servers can check.
-const ipBlock = () =>
-  withRules(text(/^[0-9a-fA-F:.]+(\/[0-9]{1,3})?$/, 'an address or a CIDR block', { min: 2, max: 49 }), [
-    { message: 'must be an address or a CIDR block such as `10.0.0.0/8` or `fd00::/8`', check: isIpBlock },
-  ]);
 
 const names = <S extends z.ZodType<string | number>>(item: S, description: string) =>
   setOf(item, { min: 1, max: valuesMax }).optional().describe(description);

@@ -2,6 +2,7 @@
 
 import { objectOf, right, type Sample, wrong } from './corpus.testing.ts';
 import { authorizationSamples } from './corpus-authorization.testing.ts';
+import { externalSamples } from './corpus-external.testing.ts';
 import { healthSamples } from './corpus-health.testing.ts';
 import { overloadSamples } from './corpus-overload.testing.ts';
 import { retrySamples } from './corpus-retries.testing.ts';
@@ -21,6 +22,7 @@ const mesh: readonly Sample[] = [
     accessLog: { mode: 'All' },
     certificates: { ttl: '1h' },
     retryBudget: { percent: 50, minConcurrency: 10, interval: '30s', minRetryRate: 5 },
+    outbound: 'RegistryOnly',
   }),
   {
     kind: 'Mesh',
@@ -143,7 +145,7 @@ const targets: readonly Sample[] = [
     'an unknown kind of target',
     { targetRefs: [{ kind: 'Pod', name: 'x' }], retries: {} },
     'spec.targetRefs[0].kind',
-    'one of Service, HTTPRoute, GRPCRoute, Namespace, Mesh',
+    'one of Service, HTTPRoute, GRPCRoute, ExternalService, Namespace, Mesh',
   ),
 ];
 
@@ -337,4 +339,5 @@ export const weftSamples: readonly Sample[] = [
   ...retrySamples,
   ...authorizationSamples,
   ...overloadSamples,
+  ...externalSamples,
 ];

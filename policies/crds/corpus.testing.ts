@@ -17,6 +17,7 @@ export const apiVersions: Readonly<Record<KindName, string>> = {
   TrafficPolicy: 'weft.dev/v1alpha1',
   AuthorizationPolicy: 'weft.dev/v1alpha1',
   OverloadPolicy: 'weft.dev/v1alpha1',
+  ExternalService: 'weft.dev/v1alpha1',
   HTTPRoute: 'gateway.networking.k8s.io/v1',
   GRPCRoute: 'gateway.networking.k8s.io/v1',
   TCPRoute: 'gateway.networking.k8s.io/v1',

@@ -1,5 +1,6 @@
 /** Strings of a known form that several kinds use. Patterns must mean the same in RE2, where the API server runs them. */
 import type { z } from 'zod';
+import { isIP } from '../kit/ip.ts';
 import { acceptedDurationMs, durationPattern } from './duration.ts';
 import { integer, text, withRules } from './schema.ts';
 
@@ -31,6 +32,23 @@ export const hostname = (): z.ZodString =>
 /** RFC 9110 section 5.6.2, `token`. */
 export const headerName = (): z.ZodString =>
   text(/^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$/, 'an HTTP header name', { min: 1, max: 256 });
+
+/** The part after the slash is a prefix length of the family of the part before it (RFC 4632, RFC 4291). */
+function isIpBlock(value: string): boolean {
+  const slash = value.indexOf('/');
+  const address = slash < 0 ? value : value.slice(0, slash);
+  const family = isIP(address);
+  if (family === 0) return false;
+  if (slash < 0) return true;
+  const length = value.slice(slash + 1);
+  return /^(0|[1-9][0-9]{0,2})$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
+}
+
+// CEL can parse addresses from Kubernetes 1.31 on; the pattern is what older API servers can check.
+export const ipBlock = (): z.ZodString =>
+  withRules(text(/^[0-9a-fA-F:.]+(\/[0-9]{1,3})?$/, 'an address or a CIDR block', { min: 2, max: 49 }), [
+    { message: 'must be an address or a CIDR block such as `10.0.0.0/8` or `fd00::/8`', check: isIpBlock },
+  ]);
 
 export const port = (): z.ZodInt => integer(1, 65_535);
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { err, ok, type Result } from '../kit/result.ts';
 import { authorizationPolicySpec } from './authorizationpolicy.ts';
+import { externalServiceSpec, externalServiceStatus } from './externalservice.ts';
 import { grpcRouteSpec } from './gateway/grpcroute.ts';
 import { httpRouteSpec } from './gateway/httproute.ts';
 import { tcpRouteSpec, tlsRouteSpec } from './gateway/l4routes.ts';
@@ -113,6 +114,13 @@ const overloadPolicyObject = z.strictObject({
   status: policyStatus.optional(),
 });
 
+const externalServiceObject = z.strictObject({
+  ...typeMeta(['weft.dev/v1alpha1'], 'ExternalService'),
+  metadata: namespacedMetadata,
+  spec: externalServiceSpec,
+  status: externalServiceStatus.optional(),
+});
+
 const httpRouteObject = z.strictObject({
   ...typeMeta(['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1beta1'], 'HTTPRoute'),
   metadata: namespacedMetadata,
@@ -154,6 +162,7 @@ export type Mesh = DeepReadonly<z.output<typeof meshObject>>;
 export type TrafficPolicy = DeepReadonly<z.output<typeof trafficPolicyObject>>;
 export type AuthorizationPolicy = DeepReadonly<z.output<typeof authorizationPolicyObject>>;
 export type OverloadPolicy = DeepReadonly<z.output<typeof overloadPolicyObject>>;
+export type ExternalService = DeepReadonly<z.output<typeof externalServiceObject>>;
 export type HTTPRoute = DeepReadonly<z.output<typeof httpRouteObject>>;
 export type GRPCRoute = DeepReadonly<z.output<typeof grpcRouteObject>>;
 export type TCPRoute = DeepReadonly<z.output<typeof tcpRouteObject>>;
@@ -167,6 +176,7 @@ export interface KindTypes {
   readonly TrafficPolicy: TrafficPolicy;
   readonly AuthorizationPolicy: AuthorizationPolicy;
   readonly OverloadPolicy: OverloadPolicy;
+  readonly ExternalService: ExternalService;
   readonly HTTPRoute: HTTPRoute;
   readonly GRPCRoute: GRPCRoute;
   readonly TCPRoute: TCPRoute;
@@ -277,6 +287,30 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
     celRules: [],
     printerColumns: [accepted, programmed, age],
   },
+  ExternalService: {
+    group: weftGroup,
+    version: 'v1alpha1',
+    otherVersions: [],
+    kind: 'ExternalService',
+    plural: 'externalservices',
+    singular: 'externalservice',
+    shortNames: ['es'],
+    categories: ['weft'],
+    scope: 'Namespaced',
+    description: 'ExternalService is a host outside of the mesh that workloads may call, and how it is reached.',
+    schema: externalServiceObject,
+    spec: externalServiceSpec,
+    status: externalServiceStatus,
+    celRules: [],
+    printerColumns: [
+      { name: 'Hosts', type: 'string', jsonPath: '.spec.hosts' },
+      { name: 'Resolution', type: 'string', jsonPath: '.spec.resolution' },
+      { name: 'Visibility', type: 'string', jsonPath: '.spec.visibility', priority: 1 },
+      accepted,
+      programmed,
+      age,
+    ],
+  },
   HTTPRoute: {
     group: gatewayGroup,
     version: 'v1',
@@ -369,6 +403,7 @@ export const kindNames: readonly KindName[] = [
   'TrafficPolicy',
   'AuthorizationPolicy',
   'OverloadPolicy',
+  'ExternalService',
   'HTTPRoute',
   'GRPCRoute',
   'TCPRoute',

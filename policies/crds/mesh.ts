@@ -58,6 +58,12 @@ export const meshSpec = z
       .prefault({})
       .describe('Workload certificates.'),
     proxy: meshProxy.prefault({}),
+    outbound: z
+      .enum(['Allow', 'RegistryOnly'])
+      .default('Allow')
+      .describe(
+        'What happens to connections that leave the mesh and that no ExternalService is for. Allow: they go where they were going, and are counted. RegistryOnly: they are refused.',
+      ),
     retryBudget: retryBudget.prefault({}).describe('Retry budget of destinations whose policy sets none.'),
   })
   .describe('The desired settings.');

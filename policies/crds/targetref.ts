@@ -8,16 +8,24 @@ const targetGroups = {
   Service: '',
   HTTPRoute: 'gateway.networking.k8s.io',
   GRPCRoute: 'gateway.networking.k8s.io',
+  ExternalService: 'weft.dev',
   Namespace: '',
   Mesh: 'weft.dev',
 } as const;
 
 type TargetKind = keyof typeof targetGroups;
 
-const targetKinds = ['Service', 'HTTPRoute', 'GRPCRoute', 'Namespace', 'Mesh'] as const satisfies readonly TargetKind[];
+const targetKinds = [
+  'Service',
+  'HTTPRoute',
+  'GRPCRoute',
+  'ExternalService',
+  'Namespace',
+  'Mesh',
+] as const satisfies readonly TargetKind[];
 
 /** Objects of a namespace that have parts: ports or rules. */
-const hasSections = (kind: TargetKind): boolean => kind === 'Service' || targetGroups[kind] === targetGroups.HTTPRoute;
+const hasSections = (kind: TargetKind): boolean => kind !== 'Namespace' && kind !== 'Mesh';
 
 const targetRef = withRules(
   z.strictObject({
@@ -26,7 +34,9 @@ const targetRef = withRules(
       .describe('API group of the target: empty for Service and Namespace, `gateway.networking.k8s.io` or `weft.dev`.'),
     kind: z
       .enum(targetKinds)
-      .describe('Kind of the target. The narrower target wins: rule, route, port, Service, namespace, Mesh.'),
+      .describe(
+        'Kind of the target. The narrower target wins: rule, route, port, Service or ExternalService, namespace, Mesh.',
+      ),
     name: text(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'the name of an object', {
       min: 1,
       max: 253,
@@ -34,14 +44,14 @@ const targetRef = withRules(
     namespace: dnsLabel()
       .optional()
       .describe(
-        'Namespace of a Service or a route, by default that of the policy. Naming another one changes how clients in the namespace of the policy call it.',
+        'Namespace of a Service, an ExternalService or a route, by default that of the policy. Naming another one changes how clients in the namespace of the policy call it.',
       ),
     sectionName: text(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'a port name, a port number or a rule name', {
       min: 1,
       max: 253,
     })
       .optional()
-      .describe('Part of the target: name or number of a Service port, or name of a route rule.'),
+      .describe('Part of the target: name or number of a port, or name of a route rule.'),
   }),
   [
     {
@@ -57,10 +67,10 @@ const targetRef = withRules(
       check: (ref) => targetGroups[ref.kind] !== targetGroups.HTTPRoute || ref.group === targetGroups.HTTPRoute,
     },
     {
-      cel: "self.kind == 'Mesh' ? self.group == 'weft.dev' : true",
-      message: 'group must be weft.dev for kind Mesh',
+      cel: "self.kind in ['Mesh', 'ExternalService'] ? self.group == 'weft.dev' : true",
+      message: 'group must be weft.dev for kind Mesh and ExternalService',
       path: ['group'],
-      check: (ref) => ref.kind !== 'Mesh' || ref.group === targetGroups.Mesh,
+      check: (ref) => targetGroups[ref.kind] !== 'weft.dev' || ref.group === 'weft.dev',
     },
     {
       cel: "self.kind == 'Mesh' ? self.name == 'default' : true",
@@ -69,14 +79,15 @@ const targetRef = withRules(
       check: (ref) => ref.kind !== 'Mesh' || ref.name === 'default',
     },
     {
-      cel: "has(self.sectionName) ? self.kind in ['Service', 'HTTPRoute', 'GRPCRoute'] : true",
-      message: 'sectionName needs kind Service (a port), HTTPRoute or GRPCRoute (a rule name); remove it',
+      cel: "has(self.sectionName) ? !(self.kind in ['Namespace', 'Mesh']) : true",
+      message:
+        'sectionName needs kind Service, ExternalService (a port), HTTPRoute or GRPCRoute (a rule name); remove it',
       path: ['sectionName'],
       check: (ref) => ref.sectionName === undefined || hasSections(ref.kind),
     },
     {
-      cel: "has(self.__namespace__) ? self.kind in ['Service', 'HTTPRoute', 'GRPCRoute'] : true",
-      message: 'namespace needs kind Service, HTTPRoute or GRPCRoute; remove it',
+      cel: "has(self.__namespace__) ? !(self.kind in ['Namespace', 'Mesh']) : true",
+      message: 'namespace needs kind Service, ExternalService, HTTPRoute or GRPCRoute; remove it',
       path: ['namespace'],
       check: (ref) => ref.namespace === undefined || hasSections(ref.kind),
     },

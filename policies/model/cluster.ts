@@ -1,5 +1,6 @@
 import type { SpiffeId } from '../identity/spiffe-id.ts';
 import type { SocketAddress } from './address.ts';
+import type { DnsCache } from './dns-cache.ts';
 import type { TcpFault } from './fault.ts';
 import type { EndpointHints, Locality } from './locality.ts';
 import type { OutlierDetection } from './outlier.ts';
@@ -20,6 +21,11 @@ export interface Cluster {
         /** Envoy's LOGICAL_DNS: one address of the name, whichever comes first. */
         readonly first?: boolean;
       }
+    /**
+     * The host that a request or a ClientHello names, looked up when it does (Envoy's dynamic_forward_proxy). `pattern`
+     * bounds the names, `*.example.com`; empty: any. `port`: 0 for that of the host. From `filter_metadata["weft.dev"]`.
+     */
+    | { readonly kind: 'dynamic'; readonly cache: DnsCache; readonly port: number; readonly pattern: string }
     /** The connection's original destination, or of the Address that it stands for. */
     | { readonly kind: 'original-dst' };
   readonly connectTimeoutMs: number;
@@ -42,6 +48,8 @@ export interface Cluster {
    * For every endpoint. Undefined and the endpoint is `mtls`: mesh TLS to the endpoint's SPIFFE ID, if `meshTls`.
    */
   readonly tls: UpstreamTls | undefined;
+  /** SNI, and the name that the certificate has to bear, are the host of the request; absent: as `tls` says. */
+  readonly sniFromHost?: true;
   /** Mesh TLS to endpoints that take it (`weft.dev/tls: mtls`), plaintext to others. */
   readonly meshTls: boolean;
   /** Of connections of opaque bytes; from `filter_metadata["weft.dev"]`. */

@@ -1,6 +1,7 @@
 import type { AccessLog } from './access-log.ts';
 import type { AppProtocol, CidrRange, SocketAddress } from './address.ts';
 import type { Rbac } from './authorization.ts';
+import type { DnsCache } from './dns-cache.ts';
 import type { HttpEdge } from './edge.ts';
 import type { HttpFault } from './fault.ts';
 import { defaultHttp2Options, type Http2Options } from './http2-options.ts';
@@ -73,6 +74,13 @@ export interface FilterChain {
   readonly tls: DownstreamTls | undefined;
   /** Network RBAC filters, before the terminal one. */
   readonly networkRbac: readonly Rbac[];
+  /** Where the name that TLS asks for is the host that opaque bytes go to (Envoy's sni_dynamic_forward_proxy). */
+  readonly serverNameProxy?: { readonly cache: DnsCache; readonly port: number };
+  /**
+   * For destinations that are not of the mesh, and for no others; `service` is their label. From the chain's
+   * `filter_metadata["weft.dev"]`.
+   */
+  readonly outside?: { readonly service: string };
   readonly terminal: HttpConnectionManager | TcpProxy;
 }
 
@@ -156,6 +164,8 @@ export type HttpFilter =
   | { readonly kind: 'rateLimits'; readonly name: string; readonly limits: readonly RateLimit[] }
   | { readonly kind: 'adaptiveConcurrency'; readonly name: string; readonly gradient: GradientSettings }
   | { readonly kind: 'admission'; readonly name: string; readonly admission: Admission }
+  /** Names of requests are looked up: what a cluster that is `dynamic` needs on Envoy. */
+  | { readonly kind: 'dynamic-dns'; readonly name: string; readonly cache: DnsCache }
   | { readonly kind: 'router' };
 
 export interface TcpProxy {

@@ -3,6 +3,11 @@ export const IDENTITY_SECRET = 'weft.dev/identity';
 /** Trust anchors of the mesh. */
 export const TRUST_SECRET = 'weft.dev/trust';
 
+/**
+ * Trust anchors of the system. Where a host has no such file, a sidecar takes those that come with its runtime.
+ */
+export const SYSTEM_TRUST_FILE = '/etc/ssl/certs/ca-certificates.crt';
+
 /** ALPN between sidecars: what is inside the mesh TLS. */
 export const MESH_ALPN = { http2: 'weft-h2', http1: 'weft-http/1.1', tcp: 'weft-tcp' } as const;
 

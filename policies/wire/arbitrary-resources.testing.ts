@@ -243,6 +243,7 @@ const http2Options: fc.Arbitrary<Http2Options> = fc.record({
   connectProtocol: fc.boolean(),
   keepAlive: optional(fc.record({ intervalMs: positiveMs, timeoutMs: positiveMs })),
 });
+const dnsCache = fc.record({ name, hostsMax: streams, refreshMs: positiveMs, idleMs: positiveMs });
 const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
   kind: fc.constant('http' as const),
   statPrefix: name,
@@ -252,9 +253,15 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
     fc.record({ kind: fc.constant('rds' as const), name }),
   ),
   filters: fc
-    .array(fc.oneof(fc.record({ kind: fc.constant('rbac' as const), name, rbac }), trafficFilter, overloadFilter), {
-      maxLength: 2,
-    })
+    .array(
+      fc.oneof(
+        fc.record({ kind: fc.constant('rbac' as const), name, rbac }),
+        trafficFilter,
+        overloadFilter,
+        fc.record({ kind: fc.constant('dynamic-dns' as const), name, cache: dnsCache }),
+      ),
+      { maxLength: 2 },
+    )
     .map((filters) => [...filters, { kind: 'router' as const }]),
   limits: fc.record({
     requestLineBytesMax: fc.constant(0),
@@ -280,28 +287,33 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
   trustedHops: fc.integer({ min: 0, max: 5 }),
   accessLogs,
 });
-const filterChain: fc.Arbitrary<FilterChain> = fc.record({
-  name: text,
-  match: fc.record({
-    destinationPort: optional(port),
-    destinationRanges: fc.array(cidr, { maxLength: 2 }),
-    serverNames: fc.array(name, { maxLength: 2 }),
-    transportProtocol: fc.constantFrom('tls' as const, 'raw_buffer' as const, undefined),
-    applicationProtocols: alpn,
-  }),
-  tls: optional(downstreamTls),
-  networkRbac: fc.array(rbac, { maxLength: 1 }),
-  terminal: fc.oneof(
-    manager,
-    fc.record({
-      kind: fc.constant('tcp' as const),
-      statPrefix: name,
-      clusters: fc.array(fc.record({ name, weight: count }), { minLength: 1, maxLength: 3 }),
-      idleTimeoutMs: ms,
-      accessLogs,
+const filterChain: fc.Arbitrary<FilterChain> = fc.record(
+  {
+    name: text,
+    match: fc.record({
+      destinationPort: optional(port),
+      destinationRanges: fc.array(cidr, { maxLength: 2 }),
+      serverNames: fc.array(name, { maxLength: 2 }),
+      transportProtocol: fc.constantFrom('tls' as const, 'raw_buffer' as const, undefined),
+      applicationProtocols: alpn,
     }),
-  ),
-});
+    tls: optional(downstreamTls),
+    networkRbac: fc.array(rbac, { maxLength: 1 }),
+    terminal: fc.oneof(
+      manager,
+      fc.record({
+        kind: fc.constant('tcp' as const),
+        statPrefix: name,
+        clusters: fc.array(fc.record({ name, weight: count }), { minLength: 1, maxLength: 3 }),
+        idleTimeoutMs: ms,
+        accessLogs,
+      }),
+    ),
+    serverNameProxy: fc.record({ cache: dnsCache, port }),
+    outside: fc.record({ service: text }),
+  },
+  { requiredKeys: ['name', 'match', 'tls', 'networkRbac', 'terminal'] },
+);
 const listener: fc.Arbitrary<Listener> = fc.record({
   name: text,
   direction: fc.constantFrom('inbound' as const, 'outbound' as const),
@@ -418,7 +430,9 @@ const cluster: fc.Arbitrary<Cluster> = fc
         refreshMs: positiveMs,
       }),
       fc.record({ kind: fc.constant('original-dst' as const) }),
+      fc.record({ kind: fc.constant('dynamic' as const), cache: dnsCache, port, pattern: text }),
     ),
+    sniFromHost: fc.boolean(),
     connectTimeoutMs: ms,
     idleTimeoutMs: ms,
     requestsPerConnectionMax: count,
@@ -461,7 +475,10 @@ const cluster: fc.Arbitrary<Cluster> = fc
   .chain((all) => optional(tcpFault).map((fault) => (fault === undefined ? all : { ...all, fault })))
   .map((all) => ({
     ...all,
-    balancer: all.discovery.kind === 'original-dst' ? ('least-request' as const) : all.balancer,
+    balancer:
+      all.discovery.kind === 'original-dst' || all.discovery.kind === 'dynamic'
+        ? ('least-request' as const)
+        : all.balancer,
     outlier: all.discovery.kind === 'original-dst' ? undefined : all.outlier,
     meshTls: all.meshTls && all.tls === undefined,
   }))
@@ -476,7 +493,8 @@ const cluster: fc.Arbitrary<Cluster> = fc
       ? { connections: { ...all.connections, http2: upstreamHttp2, concurrentStreamsMax: 1_024 } }
       : {}),
     tls: all.tls && all.protocol === 'negotiated' ? { ...all.tls, alpn: ['h2', 'http/1.1'] } : all.tls,
-  }));
+  }))
+  .map(({ sniFromHost, ...all }) => ({ ...all, ...(sniFromHost && all.tls !== undefined ? { sniFromHost } : {}) }));
 
 const protocol = fc.constantFrom<AppProtocol>('detect', 'tcp', 'http', 'http2', 'grpc', 'tls');
 const ports: fc.Arbitrary<ServicePort[]> = fc.array(

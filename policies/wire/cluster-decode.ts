@@ -8,6 +8,7 @@ import {
 } from '../model/upstream-connections.ts';
 import { HTTP_OPTIONS, MESH_TLS_NAME } from './cluster-encode.ts';
 import type { At } from './decoding.ts';
+import { decodeDnsCache } from './dns-cache.ts';
 import { decodeEndpoints } from './endpoints.ts';
 import { readTcpFault } from './fault.ts';
 import type { CircuitBreakers } from './gen/envoy/config/cluster/v3/circuit_breaker_pb.ts';
@@ -19,6 +20,7 @@ import {
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import type { Http1ProtocolOptions, Http2ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
 import type { ClusterLoadAssignment } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts';
+import { ClusterConfigSchema } from './gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts';
 import {
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
@@ -44,14 +46,16 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   const fault = readTcpFault(settings.object('fault'));
   const locality = settings.choice('locality', ['any', 'prefer-zone', 'prefer-node', 'local-node', 'zone-hints']);
   const rate = decodeRetryRate(settings.object('retry_rate'));
+  const dynamic = settings.object('dynamic');
   settings.end();
   const http = decodeHttpOptions(message, at);
   const tls = decodeUpstreamSocket(message.transportSocket, at.field('transport_socket'));
   return {
     name: message.name,
-    discovery: decodeDiscovery(message, at),
+    discovery: decodeDynamic(message, dynamic, at) ?? decodeDiscovery(message, at),
     connectTimeoutMs: decodeDuration(message.connectTimeout, CONNECT_TIMEOUT_DEFAULT_MS, at.field('connect_timeout')),
     ...http,
+    ...decodeSniFromHost(message, tls, at),
     balancer: decodeBalancer(message, at),
     limits: decodeLimits(message.circuitBreakers, rate, at.field('circuit_breakers').field('thresholds')),
     errorRate,
@@ -86,6 +90,50 @@ function decodePanic({ commonLbConfig }: ClusterMessage, at: At): number {
   const percent = commonLbConfig?.healthyPanicThreshold?.value ?? PANIC_DEFAULT_PERCENT;
   if (percent >= 0 && percent <= 100) return percent;
   return at.field('common_lb_config').field('healthy_panic_threshold').fail('has to be from 0 to 100', 0);
+}
+
+/** Undefined: another kind of cluster. */
+function decodeDynamic(
+  { clusterDiscoveryType: type, loadAssignment, edsClusterConfig }: ClusterMessage,
+  settings: StructReader | undefined,
+  at: At,
+): Cluster['discovery'] | undefined {
+  if (type.case !== 'clusterType') return undefined;
+  const here = at.field('cluster_type');
+  if (loadAssignment !== undefined || edsClusterConfig !== undefined)
+    here.fail('finds its endpoints itself', undefined);
+  const config = type.value.typedConfig && at.decoding.unpack(type.value.typedConfig);
+  if (!isMessage(config, ClusterConfigSchema)) {
+    return here.field('typed_config').fail('has to be that of dynamic_forward_proxy', { kind: 'original-dst' });
+  }
+  const specifier = config.clusterImplementationSpecifier;
+  const cacheAt = here.field('typed_config').field('dns_cache_config');
+  const discovery = {
+    kind: 'dynamic',
+    cache: decodeDnsCache(specifier.case === 'dnsCacheConfig' ? specifier.value : undefined, cacheAt),
+    port: settings?.number('port', 0, 65_535) ?? 0,
+    pattern: settings?.string('pattern') ?? '',
+  } as const;
+  settings?.end();
+  return discovery;
+}
+
+/** Envoy has the two apart; a name that is asked for and not verified would be worth nothing. */
+function decodeSniFromHost(
+  message: ClusterMessage,
+  tls: UpstreamTls | undefined,
+  at: At,
+): Pick<Cluster, 'sniFromHost'> {
+  const any = message.typedExtensionProtocolOptions[HTTP_OPTIONS];
+  const options = any === undefined ? undefined : at.decoding.unpack(any);
+  if (!isMessage(options, HttpProtocolOptionsSchema)) return {};
+  const upstream = options.upstreamHttpProtocolOptions;
+  if (upstream === undefined || (!upstream.autoSni && !upstream.autoSanValidation)) return {};
+  const here = at.field('typed_extension_protocol_options').key(HTTP_OPTIONS).field('upstream_http_protocol_options');
+  if (!upstream.autoSni || !upstream.autoSanValidation)
+    here.fail('auto_sni needs auto_san_validation in Weft', undefined);
+  if (tls === undefined) here.fail('is without effect without TLS', undefined);
+  return { sniFromHost: true };
 }
 
 function decodeDiscovery(message: ClusterMessage, at: At): Cluster['discovery'] {
@@ -179,8 +227,9 @@ const balancers = new Map<LbPolicy, Cluster['balancer']>([
 function decodeBalancer({ clusterDiscoveryType: type, lbPolicy }: ClusterMessage, at: At): Cluster['balancer'] {
   const here = at.field('lb_policy');
   // The connection names its one endpoint: there is nothing to choose.
-  if (type.case === 'type' && type.value === Discovery.ORIGINAL_DST) {
-    if (lbPolicy !== LbPolicy.CLUSTER_PROVIDED) here.fail('has to be CLUSTER_PROVIDED for ORIGINAL_DST', undefined);
+  if (type.case === 'clusterType' || (type.case === 'type' && type.value === Discovery.ORIGINAL_DST)) {
+    const kind = type.case === 'clusterType' ? 'dynamic_forward_proxy' : 'ORIGINAL_DST';
+    if (lbPolicy !== LbPolicy.CLUSTER_PROVIDED) here.fail(`has to be CLUSTER_PROVIDED for ${kind}`, undefined);
     return 'least-request';
   }
   return balancers.get(lbPolicy) ?? here.fail(`policy ${lbPolicy} is not supported by Weft`, 'least-request');

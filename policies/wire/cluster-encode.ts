@@ -3,6 +3,7 @@ import { anyPack } from '@bufbuild/protobuf/wkt';
 import type { Cluster, ClusterLimits } from '../model/cluster.ts';
 import { IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '../model/tls.ts';
 import { defaultUpstreamConnections } from '../model/upstream-connections.ts';
+import { encodeDnsCache } from './dns-cache.ts';
 import { encodeEndpoints, MESH_TLS_MATCH } from './endpoints.ts';
 import { tcpFaultSetting } from './fault.ts';
 import type { CircuitBreakersSchema } from './gen/envoy/config/cluster/v3/circuit_breaker_pb.ts';
@@ -13,6 +14,7 @@ import {
   Cluster_DnsLookupFamily as Family,
   Cluster_LbPolicy as LbPolicy,
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
+import { ClusterConfigSchema } from './gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { encodeHttp1Options } from './http-connection-manager-encode.ts';
 import { encodeHttp2Options } from './http2-options.ts';
@@ -37,7 +39,7 @@ export function encodeCluster(cluster: Cluster): ClusterInit {
   return {
     name: cluster.name,
     ...encodeDiscovery(cluster),
-    lbPolicy: cluster.discovery.kind === 'original-dst' ? LbPolicy.CLUSTER_PROVIDED : balancers[cluster.balancer],
+    lbPolicy: choosesItself(cluster) ? LbPolicy.CLUSTER_PROVIDED : balancers[cluster.balancer],
     connectTimeout: encodeDuration(cluster.connectTimeoutMs),
     circuitBreakers: encodeLimits(cluster.limits),
     ...(cluster.outlier === undefined ? {} : { outlierDetection: encodeOutlier(cluster.outlier) }),
@@ -50,6 +52,10 @@ export function encodeCluster(cluster: Cluster): ClusterInit {
     metadata: encodeMetadata({ [WEFT_METADATA]: encodeSettings(cluster) }),
   };
 }
+
+/** The connection or the request names its one host: there is nothing to balance. */
+const choosesItself = ({ discovery }: Cluster): boolean =>
+  discovery.kind === 'original-dst' || discovery.kind === 'dynamic';
 
 function encodeDiscovery({
   name,
@@ -98,6 +104,21 @@ function encodeDiscovery({
           ],
         },
       };
+    case 'dynamic':
+      return {
+        clusterDiscoveryType: {
+          case: 'clusterType',
+          value: {
+            name: 'envoy.clusters.dynamic_forward_proxy',
+            typedConfig: anyPack(
+              ClusterConfigSchema,
+              create(ClusterConfigSchema, {
+                clusterImplementationSpecifier: { case: 'dnsCacheConfig', value: encodeDnsCache(discovery.cache) },
+              }),
+            ),
+          },
+        },
+      };
     case 'original-dst':
       return { clusterDiscoveryType: { case: 'type', value: Discovery.ORIGINAL_DST } };
   }
@@ -131,6 +152,9 @@ function encodeHttpOptions(cluster: Cluster): MessageInitShape<typeof HttpProtoc
       ...(durationMsMax === 0 ? {} : { maxConnectionDuration: encodeDuration(durationMsMax) }),
       ...(streamDurationMsMax === 0 ? {} : { maxStreamDuration: encodeDuration(streamDurationMsMax) }),
     },
+    ...(cluster.sniFromHost === true
+      ? { upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: true } }
+      : {}),
     upstreamProtocolOptions: encodeUpstreamProtocol(cluster),
   };
 }
@@ -202,12 +226,13 @@ const encodeMeshTls = ({ protocol }: Cluster): MessageInitShape<typeof Cluster_T
   { name: 'plaintext', match: {}, transportSocket: encodeRawBuffer() },
 ];
 
-function encodeSettings({ errorRate, locality, outlier, service, fault, limits }: Cluster): JsonObject {
+function encodeSettings({ discovery, errorRate, locality, outlier, service, fault, limits }: Cluster): JsonObject {
   const rate = limits.retryBudget?.rate;
   return {
     ...(rate === undefined ? {} : { retry_rate: { interval_ms: rate.intervalMs, per_second_min: rate.perSecondMin } }),
     ...(fault === undefined ? {} : { fault: tcpFaultSetting(fault) }),
     ...(locality === undefined ? {} : { locality }),
+    ...(discovery.kind === 'dynamic' ? { dynamic: { port: discovery.port, pattern: discovery.pattern } } : {}),
     ...(errorRate === undefined
       ? {}
       : {

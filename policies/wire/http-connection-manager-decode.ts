@@ -3,10 +3,12 @@ import { defaultHttpLimits, type HttpConnectionManager, type HttpFilter, type Ht
 import { decodeAccessLog } from './access-log-decode.ts';
 import { decodeRbac } from './authorization.ts';
 import type { At } from './decoding.ts';
+import { decodeDnsCache } from './dns-cache.ts';
 import { decodeEdge } from './edge.ts';
 import { decodeHttpFault } from './fault.ts';
 import type { Http1ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
 import { CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
+import { FilterConfigSchema as HttpDynamicDnsSchema } from './gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
@@ -105,6 +107,11 @@ function decodeHttpFilters(messages: readonly HttpFilterMessage[], at: At): read
       filters.push({ kind: 'fault', name, fault: decodeHttpFault(config, here.field('typed_config')) });
     } else if (isMessage(config, StatefulSessionSchema)) {
       filters.push({ kind: 'session', name, session: decodeSession(config, 0, here.field('typed_config')) });
+    } else if (isMessage(config, HttpDynamicDnsSchema)) {
+      const specifier = config.implementationSpecifier;
+      const cacheAt = here.field('typed_config').field('dns_cache_config');
+      const cache = decodeDnsCache(specifier.case === 'dnsCacheConfig' ? specifier.value : undefined, cacheAt);
+      filters.push({ kind: 'dynamic-dns', name, cache });
     } else if (isMessage(config, RouterSchema)) {
       if (i !== messages.length - 1) here.fail('the router has to be the last filter', undefined);
       filters.push({ kind: 'router' });

@@ -2,10 +2,12 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { HttpConnectionManager, HttpFilter } from '../model/listener.ts';
 import { encodeAccessLog } from './access-log-encode.ts';
 import { encodeRbac } from './authorization.ts';
+import { encodeDnsCache } from './dns-cache.ts';
 import { encodeEdge, encodeUnderscores } from './edge.ts';
 import { encodeHttpFault } from './fault.ts';
 import type { Http1ProtocolOptionsSchema } from './gen/envoy/config/core/v3/protocol_pb.ts';
 import { CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
+import { FilterConfigSchema as HttpDynamicDnsSchema } from './gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
@@ -96,6 +98,13 @@ function encodeHttpFilter(filter: HttpFilter): MessageInitShape<typeof HttpFilte
     case 'adaptiveConcurrency':
     case 'admission':
       return encodeOverloadFilter(filter);
+    case 'dynamic-dns':
+      return {
+        name: filter.name,
+        configType: typedConfig(HttpDynamicDnsSchema, {
+          implementationSpecifier: { case: 'dnsCacheConfig', value: encodeDnsCache(filter.cache) },
+        }),
+      };
     case 'router':
       return { name: 'envoy.filters.http.router', configType: typedConfig(RouterSchema) };
   }

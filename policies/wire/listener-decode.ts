@@ -13,6 +13,7 @@ import { socketOperator } from '../model/log-operators.ts';
 import { decodeAccessLog } from './access-log-decode.ts';
 import { decodeRbac } from './authorization.ts';
 import type { At } from './decoding.ts';
+import { decodeDnsCache } from './dns-cache.ts';
 import type { AccessLog as AccessLogMessage } from './gen/envoy/config/accesslog/v3/accesslog_pb.ts';
 import { TrafficDirection } from './gen/envoy/config/core/v3/base_pb.ts';
 import type {
@@ -27,6 +28,10 @@ import { ProxyProtocolSchema } from './gen/envoy/extensions/filters/listener/pro
 import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
 import { HttpConnectionManagerSchema } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts';
+import {
+  type FilterConfig as SniDynamicDns,
+  FilterConfigSchema as SniDynamicDnsSchema,
+} from './gen/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy_pb.ts';
 import {
   type TcpProxy as TcpProxyMessage,
   TcpProxySchema,
@@ -128,6 +133,7 @@ function decodeTracing(reader: StructReader | undefined): TracingSettings | unde
 function decodeFilterChain(chain: FilterChainMessage, at: At): FilterChain {
   const filters = at.field('filters');
   const networkRbac: Rbac[] = [];
+  let serverNameProxy: FilterChain['serverNameProxy'];
   let terminal: FilterChain['terminal'] | undefined;
   for (const [i, filter] of chain.filters.entries()) {
     const here = filters.index(i);
@@ -135,6 +141,7 @@ function decodeFilterChain(chain: FilterChainMessage, at: At): FilterChain {
     const decoded = decodeFilter(filter, here);
     if (decoded === undefined) continue;
     if ('action' in decoded) networkRbac.push(decoded);
+    else if ('cache' in decoded) serverNameProxy = decoded;
     else terminal = decoded;
   }
   if (terminal === undefined) filters.fail('the last has to be an HTTP connection manager or a TCP proxy', undefined);
@@ -143,17 +150,40 @@ function decodeFilterChain(chain: FilterChainMessage, at: At): FilterChain {
     match: decodeMatch(chain.filterChainMatch, at.field('filter_chain_match')),
     tls: decodeDownstreamSocket(chain.transportSocket, at.field('transport_socket')),
     networkRbac,
+    ...(serverNameProxy === undefined ? {} : { serverNameProxy }),
+    ...decodeOutside(chain, at),
     terminal: terminal ?? { kind: 'tcp', statPrefix: '', clusters: [], idleTimeoutMs: 0, accessLogs: [] },
   };
 }
 
-function decodeFilter({ configType }: FilterMessage, at: At): Rbac | FilterChain['terminal'] | undefined {
+function decodeOutside({ metadata }: FilterChainMessage, at: At): Pick<FilterChain, 'outside'> {
+  const settings = weftMetadata(metadata, at);
+  const outside = settings.object('outside');
+  settings.end();
+  if (outside === undefined) return {};
+  const service = outside.string('service');
+  outside.end();
+  return { outside: { service } };
+}
+
+function decodeServerNameProxy(config: SniDynamicDns, at: At): NonNullable<FilterChain['serverNameProxy']> {
+  const { portSpecifier, dnsCacheConfig } = config;
+  const port = portSpecifier.case === 'portValue' ? portSpecifier.value : 443;
+  if (port < 1 || port > 65_535) at.field('port_value').fail('has to be from 1 to 65535', undefined);
+  return { cache: decodeDnsCache(dnsCacheConfig, at.field('dns_cache_config')), port };
+}
+
+function decodeFilter(
+  { configType }: FilterMessage,
+  at: At,
+): Rbac | NonNullable<FilterChain['serverNameProxy']> | FilterChain['terminal'] | undefined {
   const here = at.field('typed_config');
   if (configType.case !== 'typedConfig') return here.fail('is required', undefined);
   const config = at.decoding.unpack(configType.value);
   if (isMessage(config, RBACSchema)) return decodeRbac(config.rules, here.field('rules'));
   if (isMessage(config, HttpConnectionManagerSchema)) return decodeHttpConnectionManager(config, here);
   if (isMessage(config, TcpProxySchema)) return decodeTcpProxy(config, here);
+  if (isMessage(config, SniDynamicDnsSchema)) return decodeServerNameProxy(config, here);
   return config === undefined ? undefined : here.fail(`${config.$typeName} is not a network filter`, undefined);
 }
 

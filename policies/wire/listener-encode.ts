@@ -2,6 +2,7 @@ import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
 import type { FilterChain, FilterChainMatch, Listener, TcpProxy, WorkloadSettings } from '../model/listener.ts';
 import { encodeAccessLog } from './access-log-encode.ts';
 import { encodeRbac } from './authorization.ts';
+import { encodeDnsCache } from './dns-cache.ts';
 import { TrafficDirection } from './gen/envoy/config/core/v3/base_pb.ts';
 import type {
   FilterChainMatchSchema,
@@ -16,6 +17,7 @@ import { ProxyProtocolSchema } from './gen/envoy/extensions/filters/listener/pro
 import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
 import { HttpConnectionManagerSchema } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts';
+import { FilterConfigSchema as SniDynamicDnsSchema } from './gen/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy_pb.ts';
 import { TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
 import { encodeHttpConnectionManager } from './http-connection-manager-encode.ts';
 import { encodeDownstreamTls } from './tls-encode.ts';
@@ -84,13 +86,29 @@ function encodeFilterChain(chain: FilterChain): MessageInitShape<typeof FilterCh
       configType: typedConfig(RBACSchema, { statPrefix: 'rbac', rules: encodeRbac(rules) }),
     }),
   );
+  const { outside, serverNameProxy } = chain;
+  const names = serverNameProxy === undefined ? [] : [encodeServerNameProxy(serverNameProxy)];
   return {
     name: chain.name,
     filterChainMatch: encodeMatch(chain.match),
-    filters: [...rbac, encodeTerminal(chain.terminal)],
+    filters: [...rbac, ...names, encodeTerminal(chain.terminal)],
     ...(chain.tls === undefined ? {} : { transportSocket: encodeDownstreamTls(chain.tls) }),
+    ...(outside === undefined
+      ? {}
+      : { metadata: encodeMetadata({ [WEFT_METADATA]: { outside: { service: outside.service } } }) }),
   };
 }
+
+const encodeServerNameProxy = ({
+  cache,
+  port,
+}: NonNullable<FilterChain['serverNameProxy']>): MessageInitShape<typeof FilterSchema> => ({
+  name: 'envoy.filters.network.sni_dynamic_forward_proxy',
+  configType: typedConfig(SniDynamicDnsSchema, {
+    dnsCacheConfig: encodeDnsCache(cache),
+    portSpecifier: { case: 'portValue', value: port },
+  }),
+});
 
 const encodeMatch = (match: FilterChainMatch): MessageInitShape<typeof FilterChainMatchSchema> => ({
   destinationPort: match.destinationPort,

@@ -4,8 +4,10 @@ import {
   StderrAccessLogSchema,
   StdoutAccessLogSchema,
 } from './gen/envoy/extensions/access_loggers/stream/v3/stream_pb.ts';
+import { ClusterConfigSchema as DynamicClusterSchema } from './gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts';
 import { AdaptiveConcurrencySchema } from './gen/envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency_pb.ts';
 import { CorsPolicySchema, CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
+import { FilterConfigSchema as HttpDynamicDnsSchema } from './gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
 import { LocalRateLimitSchema } from './gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts';
 import { RBACSchema as HttpRbacSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
@@ -20,6 +22,7 @@ import { ProxyProtocolSchema } from './gen/envoy/extensions/filters/listener/pro
 import { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
 import { HttpConnectionManagerSchema } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { RBACSchema as NetworkRbacSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts';
+import { FilterConfigSchema as SniDynamicDnsSchema } from './gen/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy_pb.ts';
 import { TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { CookieBasedSessionStateSchema } from './gen/envoy/extensions/http/stateful_session/cookie/v3/cookie_pb.ts';
@@ -64,4 +67,7 @@ export const registry = createRegistry(
   RawBufferSchema,
   HttpProtocolOptionsSchema,
   PreviousHostsPredicateSchema,
+  DynamicClusterSchema,
+  HttpDynamicDnsSchema,
+  SniDynamicDnsSchema,
 );

@@ -7,7 +7,7 @@ const fields: Readonly<Record<string, string>> = {
     'name address additional_addresses filter_chains default_filter_chain metadata listener_filters listener_filters_timeout continue_on_listener_filters_timeout traffic_direction',
   'envoy.config.listener.v3.AdditionalAddress': 'address',
   'envoy.config.listener.v3.ListenerFilter': 'name typed_config',
-  'envoy.config.listener.v3.FilterChain': 'name filter_chain_match filters transport_socket',
+  'envoy.config.listener.v3.FilterChain': 'name filter_chain_match filters transport_socket metadata',
   'envoy.config.listener.v3.FilterChainMatch':
     'destination_port prefix_ranges server_names transport_protocol application_protocols',
   'envoy.config.listener.v3.Filter': 'name typed_config',
@@ -146,7 +146,13 @@ const fields: Readonly<Record<string, string>> = {
     'https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite response_code',
   'envoy.config.route.v3.DirectResponseAction': 'status body',
   'envoy.config.cluster.v3.Cluster':
-    'name type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config upstream_connection_options',
+    'name type cluster_type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config upstream_connection_options',
+  'envoy.config.cluster.v3.Cluster.CustomClusterType': 'name typed_config',
+  'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': 'dns_cache_config',
+  'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': 'dns_cache_config',
+  'envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig': 'dns_cache_config port_value',
+  'envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheConfig':
+    'name dns_lookup_family dns_refresh_rate host_ttl max_hosts',
   'envoy.config.cluster.v3.Cluster.CommonLbConfig': 'healthy_panic_threshold',
   'envoy.config.cluster.v3.OutlierDetection':
     'consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx enforcing_success_rate success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor consecutive_gateway_failure enforcing_consecutive_gateway_failure split_external_local_origin_errors consecutive_local_origin_failure enforcing_consecutive_local_origin_failure enforcing_local_origin_success_rate failure_percentage_threshold enforcing_failure_percentage enforcing_failure_percentage_local_origin failure_percentage_minimum_hosts failure_percentage_request_volume max_ejection_time max_ejection_time_jitter always_eject_one_host',
@@ -158,7 +164,8 @@ const fields: Readonly<Record<string, string>> = {
     'max_connections max_pending_requests max_requests max_retries retry_budget',
   'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget': 'budget_percent min_retry_concurrency',
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions':
-    'common_http_protocol_options explicit_http_config use_downstream_protocol_config auto_config',
+    'common_http_protocol_options explicit_http_config use_downstream_protocol_config auto_config upstream_http_protocol_options',
+  'envoy.config.core.v3.UpstreamHttpProtocolOptions': 'auto_sni auto_san_validation',
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig':
     'http_protocol_options http2_protocol_options',
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig':

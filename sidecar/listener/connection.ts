@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SocketAddress } from '@weft/policies/model/address';
+import { BLACKHOLE, UNKNOWN_SERVICE } from '@weft/policies/model/egress';
 import {
   type FilterChain,
   type HttpConnectionManager,
@@ -17,7 +18,7 @@ import { originalDestination } from '../net/original-dst.ts';
 import { acceptTls } from '../net/tls-server.ts';
 import { isTlsSocket } from '../net/tls-socket.ts';
 import { proxyTcp } from '../tcp/proxy.ts';
-import type { Recorder } from '../telemetry/record.ts';
+import type { Recorder, RequestRecord } from '../telemetry/record.ts';
 import type { ConnectionContext } from './context.ts';
 import { type Detection, OPAQUE } from './detect.ts';
 import type { EarlyUpstream } from './early-upstream.ts';
@@ -26,8 +27,10 @@ import type { FirstWords } from './first-words.ts';
 import { connectionLabels } from './labels.ts';
 import { decideNetwork, earlyDial, factsOf, listenToBoth, type Opening } from './opening.ts';
 import { findPlan, type OutboundPlan } from './outbound.ts';
+import { listenOutside, nameOf, type OutsideChains, refuses, serviceOf } from './outside.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 import type { ListenerRuntime } from './runtime.ts';
+import { watchName } from './seen-name.ts';
 
 /** How long a client of a port that is declared as HTTP is waited for before its bytes are looked at. */
 const HTTP_SILENCE_MS_MAX = 60_000;
@@ -142,6 +145,11 @@ export class ListenerConnection {
       this.refuse('NC', plan);
       return;
     }
+    const { outside } = this.runtime;
+    if (plan.outside && outside !== undefined) {
+      this.openOutside(outside, bytes);
+      return;
+    }
     switch (plan.protocol) {
       case 'http':
       case 'http2':
@@ -165,6 +173,39 @@ export class ListenerConnection {
         break;
     }
     this.onPlanned(plan, { detection: OPAQUE, bytes, speaker: 'client', early: undefined }, false);
+  }
+
+  private openOutside(outside: OutsideChains, bytes: Buffer | undefined): void {
+    const opaque = outside.find(this.facts(OPAQUE));
+    const looksAt = outside.looksAt(this.destination.port);
+    listenOutside(this.socket, this.opening(), { bytes, opaque, looksAt }, (words) => {
+      this.early = words?.early;
+      if (this.closed) {
+        this.closeEarly();
+        return;
+      }
+      const chain = words === undefined ? opaque : outside.find(this.facts(words.detection));
+      const name = nameOf(words);
+      if (chain === undefined || refuses(chain)) {
+        this.closeEarly();
+        this.refuseOutside(name);
+      } else if (words?.speaker === 'idle') this.refuse('SI', 'neither the client nor the server ever spoke');
+      else if (chain.terminal.kind === 'http') {
+        this.closeEarly();
+        this.serve(chain, chain.terminal, this.socket, words?.bytes, undefined);
+      } else this.proxy(chain.terminal, chain, this.socket, words?.bytes ?? bytes, undefined, serviceOf(chain), name);
+    });
+  }
+
+  /** As Envoy does where a cluster has no endpoints. */
+  private refuseOutside(name: string): void {
+    this.context.deps.recorder.count('egress.refused');
+    this.record('UH', 'no ExternalService is for this destination, and nothing else is let out', undefined, '', {
+      destinationService: UNKNOWN_SERVICE,
+      cluster: BLACKHOLE,
+      authority: name,
+    });
+    this.socket.destroy();
   }
 
   private onPlanned(plan: OutboundPlan, words: FirstWords, http: boolean): void {
@@ -335,6 +376,7 @@ export class ListenerConnection {
     firstBytes: Buffer | undefined,
     peer: PeerCertificateInfo | undefined,
     destinationService: string,
+    host = '',
   ): void {
     const rule = this.allowedBy(chain, socket, peer);
     if (rule === undefined) return;
@@ -354,6 +396,8 @@ export class ListenerConnection {
       labels: connectionLabels(deps, this.runtime.listener, { remoteIp: this.remote.ip, peer }, destinationService),
       rule,
       firstBytes,
+      host,
+      ...(host === '' && destinationService === UNKNOWN_SERVICE ? { watch: watchName } : {}),
     });
   }
 
@@ -393,7 +437,13 @@ export class ListenerConnection {
     this.socket.destroy();
   }
 
-  private record(flag: ResponseFlag, detail: string, peer: PeerCertificateInfo | undefined, rule: string): void {
+  private record(
+    flag: ResponseFlag,
+    detail: string,
+    peer: PeerCertificateInfo | undefined,
+    rule: string,
+    more: Partial<RequestRecord> = {},
+  ): void {
     const { deps } = this.context;
     const { recorder, clock } = deps;
     const { listener } = this.runtime;
@@ -403,6 +453,7 @@ export class ListenerConnection {
     record.flag = flag;
     record.detail = detail;
     record.rule = rule;
+    Object.assign(record, more);
     recorder.record(record);
   }
 }

@@ -1,4 +1,5 @@
 import type { Address, AppProtocol, SocketAddress } from '@weft/policies/model/address';
+import { UNKNOWN_SERVICE } from '@weft/policies/model/egress';
 import { type Listener, ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
 import type { Lookup } from '@weft/policies/model/snapshot';
 import { clusterOf, destinationOf, type ServiceName } from '../cluster/destination.ts';
@@ -11,6 +12,8 @@ export interface OutboundPlan {
   readonly cluster: string;
   /** `<namespace>/<service>`, or empty. */
   readonly service: string;
+  /** Not of the mesh. */
+  readonly outside: boolean;
 }
 
 /** The listener leaves it to the original destination what a connection is for. */
@@ -56,12 +59,12 @@ function planOutbound(address: Address | undefined, destination: SocketAddress):
   const cluster = clusterOf(target);
   switch (target.kind) {
     case 'outside':
-      return { protocol: 'tcp', cluster, service: '' };
+      return { protocol: 'tcp', cluster, service: UNKNOWN_SERVICE, outside: true };
     case 'service':
-      return { protocol: target.port.protocol, cluster, service: label(target.address) };
+      return { protocol: target.port.protocol, cluster, service: label(target.address), outside: false };
     case 'workload': {
-      const port = target.address.ports.find((entry) => entry.port === destination.port);
-      return { protocol: port?.protocol ?? 'detect', cluster, service: target.service ? label(target.service) : '' };
+      const protocol = target.address.ports.find(({ port }) => port === destination.port)?.protocol ?? 'detect';
+      return { protocol, cluster, service: target.service ? label(target.service) : '', outside: false };
     }
   }
 }

@@ -2,6 +2,7 @@ import type { FilterChain, HttpConnectionManager, Listener } from '@weft/policie
 import type { Dispatch } from '../http/exchange.ts';
 import { type ConnectionFacts, FilterChainMatcher } from './filter-chain-match.ts';
 import { routesByDestination } from './outbound.ts';
+import { type OutsideChains, outsideChains } from './outside.ts';
 
 /** One version of a listener, made ready for connections. */
 export class ListenerRuntime {
@@ -9,6 +10,8 @@ export class ListenerRuntime {
   readonly routesByDestination: boolean;
   /** Some chain is chosen by the name that TLS asks for. */
   readonly routesByServerName: boolean;
+  /** For destinations that are not of the mesh; undefined: they pass through as they are. */
+  readonly outside: OutsideChains | undefined;
   private readonly matcher: FilterChainMatcher;
   private readonly createDispatch: (hcm: HttpConnectionManager, listener: Listener) => Dispatch;
   private readonly dispatches = new Map<HttpConnectionManager, Dispatch>();
@@ -16,8 +19,13 @@ export class ListenerRuntime {
   constructor(listener: Listener, createDispatch: (hcm: HttpConnectionManager, listener: Listener) => Dispatch) {
     this.listener = listener;
     this.routesByDestination = routesByDestination(listener);
-    this.routesByServerName = listener.filterChains.some(({ match }) => match.serverNames.length > 0);
-    this.matcher = new FilterChainMatcher(listener);
+    this.outside = this.routesByDestination ? outsideChains(listener) : undefined;
+    const filterChains =
+      this.outside === undefined
+        ? listener.filterChains
+        : listener.filterChains.filter(({ outside }) => outside === undefined);
+    this.routesByServerName = filterChains.some(({ match }) => match.serverNames.length > 0);
+    this.matcher = new FilterChainMatcher({ ...listener, filterChains });
     this.createDispatch = createDispatch;
   }
 

@@ -46,8 +46,10 @@ export class RelayDirection {
   private own: Buffer | undefined = undefined;
   private readonly landing: Buffer;
   private stopped = false;
+  private watch: ((chunk: Buffer) => boolean) | undefined;
 
-  constructor(from: Duplex, to: Duplex) {
+  constructor(from: Duplex, to: Duplex, watch?: (chunk: Buffer) => boolean) {
+    this.watch = watch;
     this.from = from;
     this.to = to;
     this.pool = isTlsSocket(from) ? recordBuffers : plainBuffers;
@@ -66,6 +68,7 @@ export class RelayDirection {
   /** Bytes that were read before the relay began. */
   begin(chunk: Buffer): void {
     this.bytes += chunk.length;
+    if (this.watch !== undefined && !this.watch(chunk)) this.watch = undefined;
     this.to.write(chunk);
   }
 
@@ -98,6 +101,7 @@ export class RelayDirection {
   private pass(chunk: Buffer, lent: Buffer | undefined): void {
     const { to } = this;
     this.bytes += chunk.length;
+    if (this.watch !== undefined && !this.watch(chunk)) this.watch = undefined;
     if (!to.writable) return;
     if (lent === undefined) to.write(chunk);
     else to.write(chunk, () => this.pool.giveBack(lent));

@@ -28,6 +28,8 @@ export interface TcpUpstreams {
     cluster: string,
     destination: SocketAddress,
     done: (result: TcpUpstream | { readonly error: ProxyError }) => void,
+    /** The name that the client asked for, in lower case; empty: none. */
+    host?: string,
   ): { cancel(): void };
 }
 
@@ -49,6 +51,10 @@ export interface TcpProxyOptions {
   /** Rule that let the connection in, or empty. */
   readonly rule: string;
   readonly firstBytes: Buffer | undefined;
+  /** The name that the client asked for. */
+  readonly host?: string;
+  /** Finds a name in the bytes of the client, for the record. */
+  readonly watch?: (onName: (name: string) => void) => (chunk: Buffer) => boolean;
 }
 
 export interface TcpSession {
@@ -91,14 +97,16 @@ class ProxiedConnection implements TcpSession {
     this.record.cluster = pickCluster(options.proxy.clusters, options.prng ?? systemPrng);
     socket.on('close', () => this.onClosedEarly());
     this.record.attempts = 1;
-    this.connecting = options.upstreams.connect(this.record.cluster, options.destination, (result) => {
+    this.record.authority = options.host ?? '';
+    const connected: Parameters<TcpUpstreams['connect']>[2] = (result) => {
       this.connecting = undefined;
       if ('error' in result) this.finish(result.error);
       else if (this.over) {
         result.transport.socket.destroy();
         result.release();
       } else this.begin(result);
-    });
+    };
+    this.connecting = options.upstreams.connect(this.record.cluster, options.destination, connected, options.host);
     if (this.over) recorder.count('tcp.connect_failed');
   }
 
@@ -123,6 +131,13 @@ class ProxiedConnection implements TcpSession {
       idleTimeoutMs: options.proxy.idleTimeoutMs,
       clock: options.clock,
       deadlines: deadlinesOf(options.clock),
+      ...(options.watch === undefined
+        ? {}
+        : {
+            watch: options.watch((name) => {
+              record.authority = name;
+            }),
+          }),
       onEnd: (error) => {
         upstream.release();
         closed();

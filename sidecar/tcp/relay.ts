@@ -12,6 +12,8 @@ export interface RelayOptions {
   readonly idleTimeoutMs: number;
   readonly clock: Clock;
   readonly deadlines: Deadlines;
+  /** Sees what the client sends, until it returns false. */
+  readonly watch?: (chunk: Buffer) => boolean;
   /** Called once, when both sides are closed. */
   readonly onEnd: (error: ProxyError | undefined) => void;
 }
@@ -41,7 +43,7 @@ export class Relay implements Timed {
     this.quietSinceMs = options.clock.nowMs();
     options.deadlines.add(this);
     if (this.stepMs > 0) options.deadlines.set(this, this.quietSinceMs + this.stepMs);
-    this.up = new RelayDirection(downstream, upstream);
+    this.up = new RelayDirection(downstream, upstream, options.watch);
     this.down = new RelayDirection(upstream, downstream);
     const first = options.firstBytes;
     if (first !== undefined && first.length > 0) this.up.begin(first);
