@@ -13,6 +13,7 @@ import {
   type WorkloadSettings,
 } from '@weft/policies/model/listener';
 import { noMutation, type RouteConfiguration } from '@weft/policies/model/route';
+import { CORS_FILTER, FAULT_FILTER, SESSION_FILTER } from '@weft/policies/model/route-filter';
 import { type DownstreamTls, IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '@weft/policies/model/tls';
 import type { Pod } from '../index/core.ts';
 import { authorizationOf, type WorkloadAuthorization } from './authorization.ts';
@@ -77,7 +78,7 @@ export function translateOutbound(context: TranslateContext, pod: Pod, features:
     match: { ...anyTraffic, transportProtocol: 'raw_buffer', applicationProtocols: httpProtocols },
     tls: undefined,
     networkRbac: [],
-    terminal: httpManager(OUTBOUND, { kind: 'rds', name: ORIGINAL_DESTINATION }, [], accessLogs),
+    terminal: httpManager(OUTBOUND, { kind: 'rds', name: ORIGINAL_DESTINATION }, [], accessLogs, ofRoutes),
   };
   const outside = externalChains(context.state, pod.metadata.namespace, {
     httpProtocols,
@@ -251,12 +252,19 @@ const meshTls = (alpn: readonly string[]): DownstreamTls => ({
 
 const accessLogsOf = (settings: WorkloadSettings): AccessLog[] => (settings.accessLog !== 'none' ? [stdoutLog] : []);
 
+/** What routes may set something of; where they do not, these do nothing. */
+const ofRoutes: readonly HttpFilter[] = [
+  { kind: 'cors', name: CORS_FILTER },
+  { kind: 'fault', name: FAULT_FILTER, fault: { headers: [] } },
+  { kind: 'session', name: SESSION_FILTER, session: undefined },
+];
+
 const httpManager = (
   statPrefix: string,
   route: HttpConnectionManager['route'],
   rbac: readonly Rbac[],
   accessLogs: readonly AccessLog[],
-  overload: readonly HttpFilter[] = [],
+  more: readonly HttpFilter[] = [],
 ): HttpConnectionManager => ({
   kind: 'http',
   statPrefix,
@@ -264,7 +272,7 @@ const httpManager = (
   route,
   filters: [
     ...rbac.map((one) => ({ kind: 'rbac', name: `weft.rbac.${one.action}`, rbac: one }) as const),
-    ...overload,
+    ...more,
     { kind: 'router' },
   ],
   limits: defaultHttpLimits,

@@ -6,14 +6,17 @@ import { keyOf } from '../index/objects.ts';
 import { routesFor } from './attachment.ts';
 import { backendCluster } from './backends.ts';
 import type { TranslateContext } from './context.ts';
+import { corsSetting } from './cors.ts';
 import { actsAlone, headerMutations, isUnresolvable, redirectOf, urlRewrite } from './filters.ts';
 import { compareRanks } from './match.ts';
+import { mirrorsOf } from './mirror.ts';
 import { outboundName, type ServicePortRef } from './names.ts';
 import { type MergedPolicy, mergedPolicy } from './policy.ts';
 import { servicePortProtocol } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
 import { type RequestTimes, requestTimes } from './retry.ts';
 import { type HttpBackendRef, type RequestRule, type RouteFilter, requestRules } from './rules.ts';
+import { sessionSetting } from './session.ts';
 
 interface Destination {
   readonly context: TranslateContext;
@@ -88,6 +91,8 @@ function outcomesOf(destination: Destination, rule: RequestRule): Outcome[] {
   const policy = mergedPolicy(context.state, clientNamespace, { service, port, route, ruleName: name });
   const times = requestTimes(rule, policy);
   const refs = rule.backendRefs ?? [];
+  const ruleName = `${keyOf(route.metadata.namespace, route.metadata.name)}/${name ?? rule.index}`;
+  const session = sessionSetting(rule.sessionPersistence, ruleName);
   const outcome = (
     backends: readonly HttpBackendRef[],
     filters: readonly RouteFilter[],
@@ -96,9 +101,10 @@ function outcomesOf(destination: Destination, rule: RequestRule): Outcome[] {
     times,
     share,
     route: {
-      name: `${keyOf(route.metadata.namespace, route.metadata.name)}/${name ?? rule.index}`,
+      name: ruleName,
       action: actionOf(context, rule, times, backends, filters),
       ...headerMutations(rule.filters),
+      ...settings([...corsSetting(filters), ...session]),
     },
   });
   const filters = rule.filters ?? [];
@@ -108,6 +114,9 @@ function outcomesOf(destination: Destination, rule: RequestRule): Outcome[] {
     outcome([{ ...ref, weight: 1 }], [...(ref.filters ?? []), ...filters], share),
   );
 }
+
+const settings = (filters: NonNullable<Route['filters']>): Pick<Route, 'filters'> =>
+  filters.length === 0 ? {} : { filters };
 
 const millionths = 1_000_000;
 
@@ -140,7 +149,7 @@ function actionOf(
     weight: ref.weight,
     ...headerMutations(ref.filters),
   }));
-  return { ...forward(times, clusters), ...urlRewrite(filters) };
+  return { ...forward(times, clusters), ...urlRewrite(filters), ...mirrorsOf(state, route, filters) };
 }
 
 const noBackend = { name: '', weight: 1, requestHeaders: noMutation, responseHeaders: noMutation };

@@ -2,6 +2,7 @@
 import type { AnyRoute, GRPCRoute, HTTPRoute } from '@weft/policies/crds/kinds';
 import { compileLinearRegex } from '@weft/policies/kit/linear-regex';
 import { callPattern } from './grpc-match.ts';
+import { unusableSession } from './session.ts';
 
 type HttpRule = HTTPRoute['spec']['rules'][number];
 type GrpcRule = NonNullable<GRPCRoute['spec']['rules']>[number];
@@ -35,7 +36,7 @@ function httpFault(rule: HttpRule): string | undefined {
       firstFault(queryParams, (one, at) => patternFault(`queryParams[${at}]`, one));
     if (fault !== undefined) return `matches[${index}].${fault}`;
   }
-  return unsupported(rule);
+  return unusableSession(rule.sessionPersistence);
 }
 
 function grpcFault(rule: GrpcRule): string | undefined {
@@ -45,7 +46,7 @@ function grpcFault(rule: GrpcRule): string | undefined {
       firstFault(headers, (one, at) => patternFault(`headers[${at}]`, one));
     if (fault !== undefined) return `matches[${index}].${fault}`;
   }
-  return unsupported(rule);
+  return unusableSession(rule.sessionPersistence);
 }
 
 /** Each part alone first: two that do not compile may together make something that does. */
@@ -74,21 +75,4 @@ function patternFault(at: string, match: { readonly type: string; readonly value
   if (match.type !== 'RegularExpression') return undefined;
   const compiled = compileLinearRegex(match.value);
   return compiled.ok ? undefined : `${at}.value: ${compiled.error}`;
-}
-
-const unsupportedFilters: ReadonlySet<string> = new Set(['RequestMirror', 'CORS']);
-
-function unsupported(rule: HttpRule | GrpcRule): string | undefined {
-  if (rule.sessionPersistence !== undefined) return 'sessionPersistence is not supported';
-  for (const [index, { type }] of (rule.filters ?? []).entries()) {
-    if (unsupportedFilters.has(type)) return `filters[${index}]: type ${type} is not supported`;
-  }
-  for (const [position, ref] of (rule.backendRefs ?? []).entries()) {
-    for (const [index, { type }] of (ref.filters ?? []).entries()) {
-      if (unsupportedFilters.has(type)) {
-        return `backendRefs[${position}].filters[${index}]: type ${type} is not supported`;
-      }
-    }
-  }
-  return undefined;
 }

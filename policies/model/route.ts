@@ -81,7 +81,6 @@ export interface ForwardAction {
   readonly grpcTimeoutMsMax?: number;
   readonly pathRewrite: PathRewrite | undefined;
   readonly mirrors?: readonly Mirror[];
-  /** Of all mirrors, those of clusters too. */
   readonly mirrorDiff?: MirrorDiff;
 }
 
@@ -95,8 +94,6 @@ export interface WeightedCluster {
   readonly weight: number;
   readonly requestHeaders: HeaderMutation;
   readonly responseHeaders: HeaderMutation;
-  /** Of the requests that go to this cluster, beside those of the route. Envoy has none. */
-  readonly mirrors?: readonly Mirror[];
 }
 
 export interface RedirectAction {

@@ -61,14 +61,6 @@ const forward: fc.Arbitrary<ForwardAction> = fc
         }),
         { minLength: 1, maxLength: 3 },
       )
-      .chain((clusters) =>
-        fc
-          .tuple(fc.nat({ max: clusters.length - 1 }), optional(mirrors))
-          // What is of one of several clusters needs several, or a weight that says so.
-          .map(([place, some]) =>
-            clusters.map((one, i) => (i === place && some !== undefined ? { ...one, mirrors: some } : one)),
-          ),
-      )
       .filter((clusters) => clusters.some(({ weight }) => weight > 0)),
     timeoutMs: ms,
     idleTimeoutMs: ms,

@@ -96,6 +96,7 @@ const OF_THE_CODEC = new Set(
     ' ',
   ),
 );
+export const isOfTheCodec = (name: string): boolean => OF_THE_CODEC.has(name.toLowerCase());
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** RFC 9110 section 5.5. Written as octets: a character beyond them would be cut to one, which may be a line end. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;

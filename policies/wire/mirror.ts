@@ -1,8 +1,7 @@
 import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
 import type { Mirror, MirrorDiff } from '../model/mirror.ts';
-import type { ForwardAction, WeightedCluster } from '../model/route.ts';
 import type { At } from './decoding.ts';
-import { decodeRuntimeFraction, encodeRuntimeFraction, fractionSetting, readFraction } from './fraction.ts';
+import { decodeRuntimeFraction, encodeRuntimeFraction } from './fraction.ts';
 import type {
   RouteAction_RequestMirrorPolicy as MirrorMessage,
   RouteAction_RequestMirrorPolicySchema as MirrorSchema,
@@ -26,77 +25,20 @@ export function decodeMirror(message: MirrorMessage, at: At): Mirror {
   };
 }
 
-/** What Envoy has no words for: what is compared, and mirrors of one of several clusters, by its place. */
-export function mirrorSetting({ clusters, mirrorDiff: diff }: ForwardAction): JsonObject {
-  const ofClusters = clusters.flatMap(({ mirrors }, place) =>
-    mirrors === undefined
-      ? []
-      : [
-          [
-            String(place),
-            mirrors.map(({ cluster, share, keepsHost }) => ({
-              cluster,
-              keeps_host: keepsHost,
-              ...fractionSetting(share),
-            })),
-          ] as const,
-        ],
-  );
-  return {
-    ...(ofClusters.length === 0 ? {} : { clusters: Object.fromEntries(ofClusters) }),
-    ...(diff === undefined
-      ? {}
-      : {
-          diff: {
-            headers: [...diff.headers],
-            ignores_body: diff.ignoresBody,
-            body_bytes_max: diff.bodyBytesMax,
-          },
-        }),
-  };
-}
+/** Envoy compares nothing. */
+export const diffSetting = ({ headers, ignoresBody, bodyBytesMax }: MirrorDiff): JsonObject => ({
+  headers: [...headers],
+  ignores_body: ignoresBody,
+  body_bytes_max: bodyBytesMax,
+});
 
-/** Of the route's settings, for `withMirrors`. */
-export interface MirrorSettings {
-  readonly diff: MirrorDiff | undefined;
-  readonly clusters: ReadonlyMap<number, readonly Mirror[]>;
-}
-
-export function readMirrors(reader: StructReader | undefined): MirrorSettings | undefined {
+export function readDiff(reader: StructReader | undefined): MirrorDiff | undefined {
   if (reader === undefined) return undefined;
-  const clusters = new Map<number, readonly Mirror[]>();
-  const places = reader.object('clusters');
-  for (const key of places?.keys() ?? []) {
-    const mirrors = places?.list(key) ?? [];
-    if (/^(0|[1-9][0-9]{0,5})$/.test(key)) clusters.set(Number(key), mirrors.map(readMirror));
-    else places?.place(key).fail('is not the place of a cluster', undefined);
-  }
-  const said = reader.object('diff');
-  const diff = said && {
-    headers: said.strings('headers'),
-    ignoresBody: said.boolean('ignores_body'),
-    bodyBytesMax: said.number('body_bytes_max', 0, BODY_BYTES_MAX),
-  };
-  said?.end();
-  reader.end();
-  return { diff, clusters };
-}
-
-function readMirror(reader: StructReader): Mirror {
-  const mirror = {
-    cluster: reader.string('cluster'),
-    share: readFraction(reader),
-    keepsHost: reader.boolean('keeps_host'),
+  const diff = {
+    headers: reader.strings('headers'),
+    ignoresBody: reader.boolean('ignores_body'),
+    bodyBytesMax: reader.number('body_bytes_max', 0, BODY_BYTES_MAX),
   };
   reader.end();
-  return mirror;
-}
-
-export function withMirrors(action: ForwardAction, settings: MirrorSettings | undefined): ForwardAction {
-  if (settings === undefined) return action;
-  const clusters = action.clusters.map((cluster, place): WeightedCluster => {
-    const mirrors = settings.clusters.get(place);
-    return mirrors === undefined ? cluster : { ...cluster, mirrors };
-  });
-  return { ...action, clusters, ...(settings.diff === undefined ? {} : { mirrorDiff: settings.diff }) };
+  return diff;
 }

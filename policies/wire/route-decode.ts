@@ -1,3 +1,4 @@
+import type { MirrorDiff } from '../model/mirror.ts';
 import type { DirectResponseAction, RedirectAction, Route, RouteConfiguration, RouteMatch } from '../model/route.ts';
 import type { RouteFilter } from '../model/route-filter.ts';
 import type { At } from './decoding.ts';
@@ -12,7 +13,7 @@ import {
 import type { RouteConfiguration as RouteConfigurationMessage } from './gen/envoy/config/route/v3/route_pb.ts';
 import { decodeHeaderMutations } from './header-mutation.ts';
 import { decodeHeaderMatch, decodeQueryParameterMatch, decodeRegex } from './match.ts';
-import { type MirrorSettings, readMirrors, withMirrors } from './mirror.ts';
+import { readDiff } from './mirror.ts';
 import { decodeRetrySettings, type RetrySettings } from './retry-decode.ts';
 import { decodeForward } from './route-action-decode.ts';
 import { decodeRouteFilters } from './route-filter.ts';
@@ -49,13 +50,13 @@ export function decodeRouteConfiguration(message: RouteConfigurationMessage, at:
 function decodeRoute(route: RouteMessage, inherited: readonly RouteFilter[], at: At): Route {
   const settings = weftMetadata(route.metadata, at);
   const retries = decodeRetrySettings(route, settings, at);
-  const mirrors = readMirrors(settings.object('mirror'));
+  const mirrorDiff = readDiff(settings.object('mirror_diff'));
   const filters = decodeRouteFilters(route.typedPerFilterConfig, inherited, settings.object('filters'), at);
   settings.end();
   return {
     name: route.name,
     match: decodeRouteMatch(route.match, at.field('match')),
-    action: decodeAction(route, retries, mirrors, at),
+    action: decodeAction(route, retries, mirrorDiff, at),
     ...decodeHeaderMutations(route, at),
     ...(filters.length === 0 ? {} : { filters }),
   };
@@ -64,12 +65,15 @@ function decodeRoute(route: RouteMessage, inherited: readonly RouteFilter[], at:
 function decodeAction(
   { action }: RouteMessage,
   retries: RetrySettings,
-  mirrors: MirrorSettings | undefined,
+  mirrorDiff: MirrorDiff | undefined,
   at: At,
 ): Route['action'] {
   switch (action.case) {
     case 'route':
-      return withMirrors(decodeForward(action.value, retries, at.field('route')), mirrors);
+      return {
+        ...decodeForward(action.value, retries, at.field('route')),
+        ...(mirrorDiff === undefined ? {} : { mirrorDiff }),
+      };
     case 'redirect':
       return decodeRedirect(action.value, at.field('redirect'));
     case 'directResponse':

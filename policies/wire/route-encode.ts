@@ -11,7 +11,7 @@ import {
 import type { RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.ts';
 import { encodeHeaderMutations } from './header-mutation.ts';
 import { encodeHeaderMatch, encodeQueryParameterMatch } from './match.ts';
-import { mirrorSetting } from './mirror.ts';
+import { diffSetting } from './mirror.ts';
 import { encodeRetrySettings } from './retry-encode.ts';
 import { encodeForward } from './route-action-encode.ts';
 import { encodeRouteFilters, routeFilterSettings } from './route-filter.ts';
@@ -33,7 +33,7 @@ export const encodeRouteConfiguration = (
 function encodeRoute(route: Route): MessageInitShape<typeof RouteSchema> {
   const forward = route.action.kind === 'forward' ? route.action : undefined;
   const bodyBytesMax = forward?.retry?.bodyBytesMax;
-  const mirror = forward === undefined ? {} : mirrorSetting(forward);
+  const diff = forward?.mirrorDiff;
   return {
     name: route.name,
     match: encodeRouteMatch(route.match),
@@ -41,7 +41,7 @@ function encodeRoute(route: Route): MessageInitShape<typeof RouteSchema> {
     metadata: encodeMetadata({
       [WEFT_METADATA]: {
         ...encodeRetrySettings(forward?.retry, forward?.hedge),
-        ...(Object.keys(mirror).length > 0 ? { mirror } : {}),
+        ...(diff === undefined ? {} : { mirror_diff: diffSetting(diff) }),
         ...routeFilterSettings(route.filters),
       },
     }),

@@ -152,23 +152,6 @@ export class StructReader {
     );
   }
 
-  /** Objects in a list. */
-  list(key: string): readonly StructReader[] {
-    this.asked.add(key);
-    const value = this.value[key];
-    if (value === undefined) return [];
-    if (!Array.isArray(value)) return this.at.field(key).fail('has to be a list', []);
-    return value.flatMap((one, index) => {
-      const here = this.at.field(key).index(index);
-      if (typeof one === 'object' && one !== null && !Array.isArray(one)) return [new StructReader(one, here)];
-      return here.fail('has to be an object', []);
-    });
-  }
-
-  keys(): readonly string[] {
-    return Object.keys(this.value);
-  }
-
   place(key: string): At {
     return this.at.field(key);
   }

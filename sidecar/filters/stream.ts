@@ -1,3 +1,4 @@
+import type { Mirror } from '@weft/policies/model/mirror';
 import type { ForwardAction, HeaderMutation, HedgePolicy, WeightedCluster } from '@weft/policies/model/route';
 import { overflow } from '../cluster/limits.ts';
 import type { ClusterWaiter } from '../cluster/manager.ts';
@@ -179,7 +180,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.attempts.retries.use(action.retry, false);
     if (action.hedge !== undefined) this.hedge(action.hedge);
     rewriteRequest(head, found, action, cluster);
-    if (action.mirrors !== undefined || cluster.mirrors !== undefined) this.mirror(action, cluster);
+    if (action.mirrors !== undefined) this.mirror(action, action.mirrors);
     if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
     this.clocks.capDeadline(action.grpcTimeoutMsMax ?? 0);
     if (action.streamDurationMsMax !== undefined) this.clocks.limitDuration(action.streamDurationMsMax);
@@ -188,10 +189,10 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.chain.deps.clusters.acquire(cluster.name, this.deadlineMs, this);
   }
 
-  private mirror(action: ForwardAction, cluster: WeightedCluster): void {
+  private mirror(action: ForwardAction, mirrors: readonly Mirror[]): void {
     if (this.tunnel) return;
     const { context, chain } = this;
-    context.mirrors = startMirrors(chain.deps, context.exchange, context.route, action, cluster);
+    context.mirrors = startMirrors(chain.deps, context.exchange, context.route, action, mirrors);
     if (context.mirrors !== undefined) this.body.sendHeld(context.mirrors);
   }
 

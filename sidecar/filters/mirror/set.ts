@@ -1,7 +1,7 @@
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import type { Mirror, MirrorDiff } from '@weft/policies/model/mirror';
-import type { ForwardAction, WeightedCluster } from '@weft/policies/model/route';
+import type { ForwardAction } from '@weft/policies/model/route';
 import type { ClusterManager } from '../../cluster/manager.ts';
 import type { Downstream, RequestHead, ResponseHead } from '../../http/exchange.ts';
 import type { Headers } from '../../http/headers.ts';
@@ -135,24 +135,22 @@ export class MirrorSet {
   }
 }
 
-/** Sends the copies that the route and the chosen backend want; undefined where none is to be sent. */
+/** Sends the copies that the route wants; undefined where none is to be sent. */
 export function startMirrors(
   ports: MirrorPorts,
   { head, endOfRequest }: Downstream,
   routeName: string,
-  action: ForwardAction,
-  cluster: WeightedCluster,
+  { timeoutMs: routeTimeoutMs, mirrorDiff }: ForwardAction,
+  mirrors: readonly Mirror[],
 ): MirrorSet | undefined {
   let set: MirrorSet | undefined;
   const { clusters, clock, prng, onDemandWaitMsMax } = ports;
-  for (const mirrors of [action.mirrors, cluster.mirrors]) {
-    for (const mirror of mirrors ?? []) {
-      if (!isAmong(mirror.share, prng)) continue;
-      set ??= new MirrorSet(ports, routeName, head, action.mirrorDiff);
-      const timeoutMs = action.timeoutMs > 0 ? action.timeoutMs : TIMEOUT_DEFAULT_MS;
-      const configurationDeadlineMs = clock.nowMs() + onDemandWaitMsMax;
-      set.send(mirror, head, endOfRequest, { clusters, clock, timeoutMs, configurationDeadlineMs });
-    }
+  for (const mirror of mirrors) {
+    if (!isAmong(mirror.share, prng)) continue;
+    set ??= new MirrorSet(ports, routeName, head, mirrorDiff);
+    const timeoutMs = routeTimeoutMs > 0 ? routeTimeoutMs : TIMEOUT_DEFAULT_MS;
+    const configurationDeadlineMs = clock.nowMs() + onDemandWaitMsMax;
+    set.send(mirror, head, endOfRequest, { clusters, clock, timeoutMs, configurationDeadlineMs });
   }
   return set;
 }
