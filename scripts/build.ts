@@ -24,6 +24,7 @@ const programs = [
   'sidecar/main.ts',
   'sidecar/threads/data-thread.ts',
   'sidecar/bootstrap/read.ts',
+  'sidecar/wire/codec.ts',
   'control-plane/main.ts',
   'injector/main.ts',
   'injector/redirect/main.ts',
@@ -37,7 +38,7 @@ const data = ['local/manifests', 'charts', 'sidecar/openssl.cnf', 'README.md', '
 
 /** The first program is the image's entry point. */
 const images: Readonly<Record<string, readonly [Program, ...Program[]]>> = {
-  sidecar: ['sidecar/main.ts', 'sidecar/threads/data-thread.ts', 'sidecar/bootstrap/read.ts'],
+  sidecar: ['sidecar/main.ts', 'sidecar/threads/data-thread.ts', 'sidecar/bootstrap/read.ts', 'sidecar/wire/codec.ts'],
   'control-plane': ['control-plane/main.ts'],
   injector: ['injector/main.ts', 'injector/redirect/main.ts'],
 };
@@ -52,7 +53,15 @@ const flags: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages that must not be loaded at start: memory that every pod would pay. What is imported later may hold them. */
 const tooHeavy: Readonly<Partial<Record<Program, readonly string[]>>> = {
-  'sidecar/main.ts': ['zod', '@kubernetes/client-node', '@opentelemetry', '@grpc', 'yaml', 'opossum'],
+  'sidecar/main.ts': [
+    'zod',
+    '@kubernetes/client-node',
+    '@opentelemetry',
+    '@grpc',
+    '@bufbuild/protobuf',
+    'yaml',
+    'opossum',
+  ],
   'sidecar/threads/data-thread.ts': ['zod', '@opentelemetry', '@grpc', 'yaml', '@bufbuild/protobuf'],
 };
 
@@ -61,7 +70,7 @@ const banner = `import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);`;
 
 /** Loaded by `require`, and let go again. */
-const letGo: ReadonlySet<string> = new Set<Program>(['sidecar/bootstrap/read.ts']);
+const letGo: ReadonlySet<string> = new Set<Program>(['sidecar/bootstrap/read.ts', 'sidecar/wire/codec.ts']);
 
 const bundleOf = (program: string): string => program.replace(/\.ts$/, letGo.has(program) ? '.cjs' : '.js');
 

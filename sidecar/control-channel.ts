@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { create } from '@bufbuild/protobuf';
 import type { Clock } from '@weft/policies/kit/clock';
-import { SignRequestSchema, type SignResponse } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
-import { aggregatedDiscovery, certificates } from '@weft/policies/wire/grpc';
+import { methodPaths } from '@weft/policies/wire/method-paths';
+import type { Method } from './grpc/call.ts';
 import { GrpcChannel } from './grpc/channel.ts';
 import type { SignedChain } from './identity/manager.ts';
+import type { ControlWire } from './wire/codec.ts';
 import type { AdsListener, AdsStream } from './xds/client.ts';
+import type { DeltaNode, DeltaRequest, DeltaResponse } from './xds/messages.ts';
 
 const SIGN_TIMEOUT_MS = 10_000;
 
@@ -17,7 +18,11 @@ export interface ControlChannelOptions {
   /** The name that its certificate has to show, where `target` is an address and not that name. */
   readonly serverName?: string;
   readonly clock: Clock;
+  /** Found anew for each message: it may have been let go meanwhile. */
+  readonly wire: () => ControlWire;
 }
+
+type Discovery = readonly [request: DeltaRequest, node: DeltaNode | undefined];
 
 /**
  * The way to the control plane: TLS verified against the trust bundle of the pod, and the pod's token on every RPC.
@@ -25,43 +30,51 @@ export interface ControlChannelOptions {
  */
 export class ControlChannel {
   private readonly options: ControlChannelOptions;
+  private readonly discovery: Method<Discovery, DeltaResponse>;
+  private readonly signing: Method<Uint8Array, SignedChain>;
   private channel: GrpcChannel | undefined;
   private trust = '';
 
   constructor(options: ControlChannelOptions) {
     this.options = options;
+    const { wire } = options;
+    this.discovery = {
+      path: methodPaths.deltaAggregatedResources,
+      requestSerialize: ([request, node]) => wire().encodeRequest(request, node),
+      responseDeserialize: (bytes) => wire().decodeResponse(bytes),
+    };
+    this.signing = {
+      path: methodPaths.sign,
+      requestSerialize: (csr) => wire().encodeSignRequest(csr),
+      responseDeserialize: (bytes) => wire().decodeSignResponse(bytes),
+    };
   }
 
   /** Throws when the trust bundle or token cannot be read; the callers retry with backoff. */
   openDiscovery(listener: AdsListener): AdsStream {
     const options = { metadata: this.metadata(), timeoutMs: 0 };
-    return this.connected().call(aggregatedDiscovery.DeltaAggregatedResources, options, {
+    const call = this.connected().call(this.discovery, options, {
       onMessage: (response) => listener.onMessage(response),
       onEnd: ({ code, message }) => listener.onLost(code === 0 ? 'ended by the control plane' : failure(code, message)),
     });
+    return { send: (request, node) => call.send([request, node]), cancel: () => call.cancel() };
   }
 
   sign(csr: Uint8Array): Promise<SignedChain> {
     return new Promise((resolve, reject) => {
-      let answer: SignResponse | undefined;
+      let answer: SignedChain | undefined;
       const options = { metadata: this.metadata(), timeoutMs: SIGN_TIMEOUT_MS };
-      const call = this.connected().call(certificates.Sign, options, {
+      const call = this.connected().call(this.signing, options, {
         onMessage(response) {
           answer = response;
         },
         onEnd({ code, message }) {
           if (code !== 0 || answer === undefined)
             reject(new Error(code === 0 ? 'empty answer' : failure(code, message)));
-          else {
-            resolve({
-              chain: answer.certificateChain,
-              trustAnchors: answer.trustAnchors,
-              authorityUnixMs: Number(answer.nowUnixMs),
-            });
-          }
+          else resolve(answer);
         },
       });
-      call.send(create(SignRequestSchema, { csr }), true);
+      call.send(csr, true);
     });
   }
 

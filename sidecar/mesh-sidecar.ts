@@ -17,6 +17,7 @@ import { trimWhenIdle } from './overload/trim.ts';
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 import type { DataThreads } from './threads/data-threads.ts';
 import type { ThreadPool } from './threads/pool.ts';
+import { WireDoor } from './wire/door.ts';
 import { XdsClient } from './xds/client.ts';
 import type { XdsSource } from './xds/source.ts';
 
@@ -44,11 +45,13 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
   const telemetry = createTelemetry(log);
   const { metrics } = telemetry;
   const count = (event: string): void => metrics.count(event);
+  const door = new WireDoor(clock);
   const channel = new ControlChannel({
     target: config.controlPlane,
     trustFile: config.trustFile,
     tokenFile: config.tokenFile,
     clock,
+    wire: door.wire,
   });
   const identity = new IdentityManager({
     spiffeId: config.spiffeId,
@@ -64,6 +67,7 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
   const pool = config.concurrency === 1 ? undefined : await createPool(config, ports, telemetry, () => xds.source);
   const xds = new XdsClient({
     open: (listener) => channel.openDiscovery(listener),
+    wire: door.wire,
     nodeId: `sidecar~${config.pod.ips[0] ?? ''}~${config.pod.name}.${config.pod.namespace}~${config.clusterDomain}`,
     clock,
     prng,
@@ -81,7 +85,7 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
     },
     replicas: pool,
   });
-  const parts = { telemetry, channel, identity, xds, overload };
+  const parts = { telemetry, door, channel, identity, xds, overload };
   threads = pool ?? (await createLocal(config, ports, parts));
   if (pool !== undefined) handOut(identity, pool);
   const sidecar = new MeshSidecar(config, ports, { ...parts, threads });
@@ -153,6 +157,7 @@ async function createLocal(
 
 interface Parts {
   readonly telemetry: Telemetry;
+  readonly door: WireDoor;
   readonly channel: ControlChannel;
   readonly identity: IdentityManager;
   readonly xds: XdsClient;
@@ -205,6 +210,7 @@ class MeshSidecar {
       clock: this.ports.clock,
       listeners: () => threads.listeners(),
       count: (event) => telemetry.recorder.count(event),
+      before: () => this.parts.door.letGo(),
     });
     this.listening = true;
     return ok(undefined);

@@ -6,6 +6,7 @@ import {
   DiscoveryResponseSchema,
 } from './gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { SignRequestSchema, SignResponseSchema } from './gen/weft/ca/v1/certificates_pb.ts';
+import { methodPaths } from './method-paths.ts';
 
 /** What @grpc/grpc-js takes as a method definition, by structure: the contract does not depend on it. */
 export interface MethodDefinition<Request, Response> {
@@ -48,13 +49,13 @@ const method = <Request extends DescMessage, Response extends DescMessage>(
 /** Aggregated Discovery Service: every resource type on one stream. */
 export const aggregatedDiscovery = {
   StreamAggregatedResources: method(
-    '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
+    methodPaths.streamAggregatedResources,
     true,
     DiscoveryRequestSchema,
     DiscoveryResponseSchema,
   ),
   DeltaAggregatedResources: method(
-    '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+    methodPaths.deltaAggregatedResources,
     true,
     DeltaDiscoveryRequestSchema,
     DeltaDiscoveryResponseSchema,
@@ -63,5 +64,5 @@ export const aggregatedDiscovery = {
 
 /** The certificate authority. */
 export const certificates = {
-  Sign: method('/weft.ca.v1.Certificates/Sign', false, SignRequestSchema, SignResponseSchema),
+  Sign: method(methodPaths.sign, false, SignRequestSchema, SignResponseSchema),
 } as const;

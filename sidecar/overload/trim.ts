@@ -13,6 +13,8 @@ export interface TrimOptions {
   readonly clock: Clock;
   readonly listeners: () => readonly ListenerStats[] | Promise<readonly ListenerStats[]>;
   readonly count: (event: string) => void;
+  /** Lets go of what can be had again. */
+  readonly before?: () => void;
 }
 
 /** Of the calling thread. */
@@ -75,6 +77,7 @@ class Trimmer {
 
   private trim(): void {
     const { memory } = this;
+    this.options.before?.();
     if (memory.heldBytes() - this.keptBytes < HELD_BYTES_MIN) return;
     memory.giveBack();
     this.keptBytes = memory.heldBytes();

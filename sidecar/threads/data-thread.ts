@@ -151,7 +151,12 @@ class DataThread {
       connectionsOf: (name) => share(listenerBlocks.get(name), name),
       limitsOf: (cluster) => {
         const { name, limits } = cluster;
-        return new SharedLimitState(limits, this.telemetry.recorder, share(this.clusterBlocks.get(name), name), systemClock);
+        return new SharedLimitState(
+          limits,
+          this.telemetry.recorder,
+          share(this.clusterBlocks.get(name), name),
+          systemClock,
+        );
       },
     };
   }

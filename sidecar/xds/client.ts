@@ -1,27 +1,22 @@
-import { create } from '@bufbuild/protobuf';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
-import { type Node, NodeSchema } from '@weft/policies/wire/gen/envoy/config/core/v3/base_pb';
-import type {
-  DeltaDiscoveryRequest,
-  DeltaDiscoveryResponse,
-} from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
 import { typeUrls } from '@weft/policies/wire/type-urls';
-import { decodeEffect } from './apply.ts';
-import { DeltaTypeState, type ReceivedResource } from './delta-state.ts';
-import { decodeHeld, encodeHeld, openSnapshot, type SnapshotStore, sealSnapshot } from './last-good.ts';
+import { DeltaTypeState } from './delta-state.ts';
+import { openSnapshot, type SnapshotStore, sealSnapshot } from './last-good.ts';
+import type { DeltaNode, DeltaRequest, DeltaResponse, ReceivedResource, XdsWire } from './messages.ts';
 import { XdsSource } from './source.ts';
 import { type Change, RESOURCE_KINDS } from './table-source.ts';
 
 /** What is used of gRPC's bidirectional stream. */
 export interface AdsStream {
-  send(request: DeltaDiscoveryRequest): void;
+  /** `node`: with the first request. */
+  send(request: DeltaRequest, node: DeltaNode | undefined): void;
   cancel(): void;
 }
 
 export interface AdsListener {
-  onMessage(response: DeltaDiscoveryResponse): void;
+  onMessage(response: DeltaResponse): void;
   /** The stream is gone; why, for people. */
   onLost(reason: string): void;
 }
@@ -29,6 +24,8 @@ export interface AdsListener {
 export interface XdsClientOptions {
   /** Opens the stream with fresh credentials; called again after each loss. */
   readonly open: (listener: AdsListener) => AdsStream;
+  /** Found anew for each use: it may have been let go meanwhile. */
+  readonly wire: () => XdsWire;
   readonly nodeId: string;
   readonly clock: Clock;
   readonly prng: Prng;
@@ -158,20 +155,16 @@ export class XdsClient {
     }
   }
 
-  private send(request: DeltaDiscoveryRequest): void {
-    if (!this.nodeSent) {
-      this.nodeSent = true;
-      request.node = this.node();
-    }
-    this.stream?.send(request);
+  private send(request: DeltaRequest): void {
+    this.stream?.send(request, this.nodeSent ? undefined : this.node());
+    this.nodeSent = true;
   }
 
-  private node(): Node {
-    return create(NodeSchema, {
+  private node(): DeltaNode {
+    return {
       id: this.options.nodeId,
-      userAgentName: 'weft',
       clientFeatures: ['weft.address', 'weft.http1', 'weft.http2', 'weft.locality', 'weft.tcp'],
-    });
+    };
   }
 
   private connect(): void {
@@ -204,7 +197,7 @@ export class XdsClient {
     this.flush();
   }
 
-  private receive(response: DeltaDiscoveryResponse): void {
+  private receive(response: DeltaResponse): void {
     const state = this.types.get(response.typeUrl);
     if (state === undefined) {
       this.options.count('xds_unknown_type');
@@ -212,7 +205,7 @@ export class XdsClient {
     }
     this.connected = true;
     this.responses++;
-    const decoded = decodeEffect(state.kind, state.typeUrl, state.receive(response));
+    const decoded = this.options.wire().decodeEffect(state.kind, state.typeUrl, state.receive(response));
     for (let i = 0; i < decoded.unknownFields; i++) this.options.count('xds_unknown_field');
     const { stream } = this;
     const undo = this.source.entriesOf(decoded.changes);
@@ -254,7 +247,7 @@ export class XdsClient {
 
   private save(): void {
     this.cancelSave = undefined;
-    const body = encodeHeld(this.held, (kind) => typeUrls[kind]);
+    const body = this.options.wire().encodeHeld(this.held, (kind) => typeUrls[kind]);
     this.options.store.save(sealSnapshot(this.options.nodeId, body));
   }
 
@@ -262,7 +255,7 @@ export class XdsClient {
     const bytes = this.options.store.load();
     if (bytes === undefined) return false;
     const body = openSnapshot(this.options.nodeId, bytes);
-    const stored = body === undefined ? undefined : decodeHeld(body);
+    const stored = body === undefined ? undefined : this.options.wire().decodeHeld(body);
     if (stored === undefined) {
       this.options.log('xds: the stored snapshot is damaged or of another proxy; starting without it');
       this.options.count('xds_snapshot_damaged');
@@ -272,7 +265,7 @@ export class XdsClient {
     for (const [typeUrl, resources] of stored) {
       const state = this.types.get(typeUrl);
       if (state === undefined) continue;
-      const decoded = decodeEffect(state.kind, typeUrl, { upserts: resources, removals: [] });
+      const decoded = this.options.wire().decodeEffect(state.kind, typeUrl, { upserts: resources, removals: [] });
       if (decoded.errors.length > 0) this.options.log(`xds: left out of the snapshot: ${decoded.errors.join('; ')}`);
       for (const resource of decoded.accepted) state.subscribe(resource.name);
       state.applied(decoded.accepted, []);

@@ -1,34 +1,28 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { create } from '@bufbuild/protobuf';
-import { DeltaDiscoveryResponseSchema } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
 import { DeltaTypeState } from './delta-state.ts';
+import type { DeltaResponse } from './messages.ts';
 
 const TYPE = 'type.googleapis.com/weft.v1.Address';
 
-const response = (names: readonly string[], removed: readonly string[] = []) =>
-  create(DeltaDiscoveryResponseSchema, {
-    typeUrl: TYPE,
-    nonce: 'n1',
-    resources: names.map((name) => ({
-      name,
-      version: `${name}-v`,
-      resource: { typeUrl: TYPE, value: new Uint8Array([1]) },
-    })),
-    removedResources: [...removed],
-  });
+const response = (names: readonly string[], removed: readonly string[] = []): DeltaResponse => ({
+  typeUrl: TYPE,
+  nonce: 'n1',
+  resources: names.map((name) => ({ name, version: `${name}-v`, bytes: new Uint8Array([1]) })),
+  removed,
+});
 
 describe('DeltaTypeState', () => {
   test('tells the server each change of subscription once', () => {
     const state = new DeltaTypeState('address', TYPE);
     state.subscribe('a');
     state.subscribe('b');
-    assert.deepEqual(state.nextRequest()?.resourceNamesSubscribe, ['a', 'b']);
+    assert.deepEqual(state.nextRequest()?.subscribe, ['a', 'b']);
     assert.equal(state.nextRequest(), undefined);
     state.unsubscribe('a');
     const request = state.nextRequest();
-    assert.deepEqual(request?.resourceNamesUnsubscribe, ['a']);
-    assert.deepEqual(request?.resourceNamesSubscribe, []);
+    assert.deepEqual(request?.unsubscribe, ['a']);
+    assert.deepEqual(request?.subscribe, []);
   });
 
   test('a new stream is told what is held, so that only what differs comes back', () => {
@@ -39,8 +33,8 @@ describe('DeltaTypeState', () => {
     state.applied(state.receive(response(['a'])).upserts, []);
     state.restart();
     const request = state.nextRequest();
-    assert.deepEqual(request?.resourceNamesSubscribe, ['a', 'b']);
-    assert.deepEqual(request?.initialResourceVersions, { a: 'a-v' });
+    assert.deepEqual(request?.subscribe, ['a', 'b']);
+    assert.deepEqual(request?.heldVersions, { a: 'a-v' });
   });
 
   test('a refused resource keeps its old version', () => {
@@ -50,7 +44,7 @@ describe('DeltaTypeState', () => {
     state.receive(response(['a']));
     state.applied([], []);
     state.restart();
-    assert.deepEqual(state.nextRequest()?.initialResourceVersions, {});
+    assert.deepEqual(state.nextRequest()?.heldVersions, {});
   });
 
   test('a response that crossed an unsubscription is left out', () => {
@@ -63,8 +57,8 @@ describe('DeltaTypeState', () => {
   test('an acknowledgement carries the nonce, a refusal also the reason', () => {
     const state = new DeltaTypeState('address', TYPE);
     const ack = state.acknowledge('n1', []);
-    assert.equal(ack.responseNonce, 'n1');
-    assert.equal(ack.errorDetail, undefined);
-    assert.match(state.acknowledge('n2', ['a: x: bad']).errorDetail?.message ?? '', /a: x: bad/);
+    assert.equal(ack.nonce, 'n1');
+    assert.equal(ack.refusal, '');
+    assert.match(state.acknowledge('n2', ['a: x: bad']).refusal, /a: x: bad/);
   });
 });

@@ -1,27 +1,5 @@
-import { create } from '@bufbuild/protobuf';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
-import {
-  type DeltaDiscoveryRequest,
-  DeltaDiscoveryRequestSchema,
-  type DeltaDiscoveryResponse,
-} from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
-
-/** google.rpc.Code.INVALID_ARGUMENT, what Envoy puts into a NACK. */
-const INVALID_ARGUMENT = 3;
-const NACK_MESSAGE_LENGTH_MAX = 4_000;
-
-/** One resource as it came over the wire. */
-export interface ReceivedResource {
-  readonly name: string;
-  readonly version: string;
-  readonly bytes: Uint8Array;
-}
-
-/** What a response asks the snapshot to become, and the errors that go back. */
-export interface DeltaEffect {
-  readonly upserts: readonly ReceivedResource[];
-  readonly removals: readonly string[];
-}
+import type { DeltaEffect, DeltaRequest, DeltaResponse, ReceivedResource } from './messages.ts';
 
 /**
  * The client's half of incremental xDS for one resource type: what is wanted, what the server was told, which versions
@@ -71,37 +49,24 @@ export class DeltaTypeState {
   }
 
   /** Subscriptions that the server has not been told of; undefined when there are none. */
-  nextRequest(): DeltaDiscoveryRequest | undefined {
+  nextRequest(): DeltaRequest | undefined {
     const subscribe = [...this.wanted].filter((name) => !this.told.has(name));
     const unsubscribe = [...this.told].filter((name) => !this.wanted.has(name));
     if (subscribe.length === 0 && unsubscribe.length === 0) return undefined;
-    const request = create(DeltaDiscoveryRequestSchema, {
-      typeUrl: this.typeUrl,
-      resourceNamesSubscribe: subscribe,
-      resourceNamesUnsubscribe: unsubscribe,
-    });
-    if (!this.streamBegun) {
-      // Only what is still wanted: the server sends what differs, and removals of what is gone.
-      for (const [name, version] of this.versions) request.initialResourceVersions[name] = version;
-      this.streamBegun = true;
-    }
+    // Only what is still wanted: the server sends what differs, and removals of what is gone.
+    const heldVersions = this.streamBegun ? {} : Object.fromEntries(this.versions);
+    this.streamBegun = true;
     for (const name of subscribe) this.told.add(name);
     for (const name of unsubscribe) this.told.delete(name);
-    return request;
+    return { typeUrl: this.typeUrl, subscribe, unsubscribe, heldVersions, nonce: '', refusal: '' };
   }
 
   /** Leaves out what nobody wants any more: its subscription may have crossed the response. */
-  receive(response: DeltaDiscoveryResponse): DeltaEffect {
-    const upserts: ReceivedResource[] = [];
-    for (const resource of response.resources) {
-      if (!this.wanted.has(resource.name)) continue;
-      upserts.push({
-        name: resource.name,
-        version: resource.version,
-        bytes: resource.resource?.value ?? new Uint8Array(),
-      });
-    }
-    return { upserts, removals: response.removedResources.filter((name) => this.wanted.has(name)) };
+  receive({ resources, removed }: DeltaResponse): DeltaEffect {
+    return {
+      upserts: resources.filter(({ name }) => this.wanted.has(name)),
+      removals: removed.filter((name) => this.wanted.has(name)),
+    };
   }
 
   /** Records what was applied; a rejected resource keeps its old version, so that a new stream gets it again. */
@@ -110,16 +75,8 @@ export class DeltaTypeState {
     for (const name of removed) this.versions.delete(name);
   }
 
-  acknowledge(nonce: string, errors: readonly string[]): DeltaDiscoveryRequest {
-    const request = create(DeltaDiscoveryRequestSchema, { typeUrl: this.typeUrl, responseNonce: nonce });
-    if (errors.length > 0) {
-      request.errorDetail = {
-        $typeName: 'google.rpc.Status',
-        code: INVALID_ARGUMENT,
-        message: errors.join('; ').slice(0, NACK_MESSAGE_LENGTH_MAX),
-        details: [],
-      };
-    }
-    return request;
+  acknowledge(nonce: string, errors: readonly string[]): DeltaRequest {
+    const { typeUrl } = this;
+    return { typeUrl, subscribe: [], unsubscribe: [], heldVersions: {}, nonce, refusal: errors.join('; ') };
   }
 }

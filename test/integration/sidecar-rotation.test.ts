@@ -24,6 +24,7 @@ import { createDataPlane, type DataPlane } from '@weft/sidecar/data-plane';
 import { TestRecorder } from '@weft/sidecar/http/h1/testing';
 import { IdentityManager } from '@weft/sidecar/identity/manager';
 import { StateDir } from '@weft/sidecar/identity/state-dir';
+import { controlWire } from '@weft/sidecar/wire/codec';
 import { XdsClient } from '@weft/sidecar/xds/client';
 import { answerOk, RawOrigin } from '../support/pair-origin.ts';
 import { freePort } from '../support/pair-process.ts';
@@ -84,6 +85,7 @@ class ControlPlane {
       trustFile: this.trustFile,
       tokenFile,
       clock: systemClock,
+      wire: () => controlWire,
     });
   }
 
@@ -331,6 +333,7 @@ describe('a sidecar that is restarted while the control plane is away', () => {
     const lines: string[] = [];
     const client = new XdsClient({
       open: (listener) => channel.openDiscovery(listener),
+      wire: () => controlWire,
       nodeId,
       clock: systemClock,
       prng: systemPrng,

@@ -4,7 +4,6 @@ import { createPrivateKey } from 'node:crypto';
 import { connect } from 'node:net';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { create } from '@bufbuild/protobuf';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
@@ -12,16 +11,14 @@ import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster
 import type { HttpConnectionManager, Listener } from '@weft/policies/model/listener';
 import { noMutation, type RouteConfiguration } from '@weft/policies/model/route';
 import type { ResourceKind, ResourceMap } from '@weft/policies/model/snapshot';
-import {
-  type DeltaDiscoveryRequest,
-  DeltaDiscoveryResponseSchema,
-} from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
 import { encodeResource } from '@weft/policies/wire/resource';
 import { typeUrls } from '@weft/policies/wire/type-urls';
 import { ThreadPool } from '@weft/sidecar/threads/pool';
 import type { ToControl } from '@weft/sidecar/threads/protocol';
 import { startWorker, type ThreadHandle } from '@weft/sidecar/threads/worker';
+import { controlWire } from '@weft/sidecar/wire/codec';
 import { type AdsListener, type AdsStream, XdsClient } from '@weft/sidecar/xds/client';
+import type { DeltaRequest } from '@weft/sidecar/xds/messages';
 import { answerOk, RawOrigin } from '../support/pair-origin.ts';
 import { freePort } from '../support/pair-process.ts';
 import { waitFor } from '../support/wait.ts';
@@ -58,7 +55,7 @@ const direct = (name: string, body: string): RouteConfiguration => ({
 
 /** A control plane's half of a stream, in this process. */
 class FakeControlPlane {
-  readonly requests: DeltaDiscoveryRequest[] = [];
+  readonly requests: DeltaRequest[] = [];
   private listener: AdsListener | undefined;
   private nonce = 0;
 
@@ -74,26 +71,26 @@ class FakeControlPlane {
 
   send<K extends ResourceKind>(kind: K, resources: Readonly<Record<string, ResourceMap[K]>>): string {
     const nonce = `n${++this.nonce}`;
-    const response = create(DeltaDiscoveryResponseSchema, {
+    this.listener?.onMessage({
       typeUrl: typeUrls[kind],
       nonce,
       resources: Object.entries(resources).map(([name, value]) => ({
         name,
         version: nonce,
-        resource: { typeUrl: typeUrls[kind], value: encodeResource(kind, name, value).bytes },
+        bytes: encodeResource(kind, name, value).bytes,
       })),
+      removed: [],
     });
-    this.listener?.onMessage(response);
     return nonce;
   }
 
-  acknowledgement(nonce: string): DeltaDiscoveryRequest | undefined {
-    return this.requests.find((request) => request.responseNonce === nonce);
+  acknowledgement(nonce: string): DeltaRequest | undefined {
+    return this.requests.find((request) => request.nonce === nonce);
   }
 
   asked(kind: ResourceKind, name: string): number {
     const of = this.requests.filter(({ typeUrl }) => typeUrl === typeUrls[kind]);
-    return of.filter(({ resourceNamesSubscribe }) => resourceNamesSubscribe.includes(name)).length;
+    return of.filter(({ subscribe }) => subscribe.includes(name)).length;
   }
 }
 
@@ -142,6 +139,7 @@ function start(): Running {
   });
   const xds: XdsClient = new XdsClient({
     open: (listener) => control.open(listener),
+    wire: () => controlWire,
     nodeId: 'test',
     clock: systemClock,
     prng: systemPrng,
@@ -224,7 +222,7 @@ describe('data threads of a mesh', () => {
       const nonce = running.control.send('listener', { in: plain(`round ${round}`) });
       assert.equal(running.control.acknowledgement(nonce), undefined);
       await waitFor('the acknowledgement', () => running.control.acknowledgement(nonce), 20_000, 1);
-      assert.equal(running.control.acknowledgement(nonce)?.errorDetail, undefined);
+      assert.equal(running.control.acknowledgement(nonce)?.refusal, '');
       assert.deepEqual([...(await bodies(port))], [`round ${round}`]);
     }
   });

@@ -1,0 +1,6 @@
+/** Paths of the RPCs between sidecars and the control plane, for clients that load the messages later or never. */
+export const methodPaths = {
+  streamAggregatedResources: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
+  deltaAggregatedResources: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+  sign: '/weft.ca.v1.Certificates/Sign',
+} as const;
