@@ -9,6 +9,7 @@ import { ClusterManager } from './cluster/manager.ts';
 import { plaintext } from './cluster/security.ts';
 import type { ResolveHost } from './cluster/strict-dns.ts';
 import { createDispatch } from './filters/chain.ts';
+import { Protection } from './filters/protection.ts';
 import { evaluateNetwork } from './filters/rbac/engine.ts';
 import { connectHttp } from './http/client.ts';
 import type { CertificateSource } from './identity/source.ts';
@@ -42,6 +43,8 @@ export interface DataPlaneOptions {
 /** What a data thread has in common with the others. */
 export interface ThreadSharing extends ListenerSharing {
   limitsOf(cluster: Cluster): LimitState;
+  /** How many they are. */
+  readonly threads: number;
 }
 
 export interface DataPlane {
@@ -78,6 +81,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     ownIps: options.ownIps,
     limitsOf: sharing === undefined ? undefined : (cluster) => sharing.limitsOf(cluster),
   });
+  const protection = new Protection({ clock, prng, recorder, threads: sharing?.threads ?? 1 });
+  recorder.collect?.(() => protection.render());
   const listeners = createListenerManager({
     source,
     listenerNames: options.listenerNames,
@@ -105,6 +110,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
         identity: certificates,
         overload,
+        protection,
       }),
   });
   return { listeners, clusters };

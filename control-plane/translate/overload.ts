@@ -1,6 +1,7 @@
 /** OverloadPolicies of a workload as HTTP filters of its inbound listener. */
 import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import type { OverloadPolicy } from '@weft/policies/crds/kinds';
+import { queue } from '@weft/policies/crds/overload/concurrency';
 import { type OverloadPolicyField, overloadPolicyFields } from '@weft/policies/crds/overloadpolicy';
 import type { Permission } from '@weft/policies/model/authorization';
 import { always } from '@weft/policies/model/fraction';
@@ -30,6 +31,8 @@ type Match = NonNullable<RateLimitSpec['match']>[number];
 const envoyStatus = /^(40\d|41[0-7]|42[1-4689]|431|50[0-8]|51[01])$/;
 
 const defaultClass = { name: 'default', weight: 10 } as const;
+/** Classes are about who goes first among those that wait. */
+const defaultQueue = queue.parse({});
 const noQueue: QueueSettings = { lengthMax: 0, waitMsMax: 0, targetMs: 0, intervalMs: 0 };
 
 export function overloadPoliciesFor(state: ClusterState, pod: Pod): OverloadPolicy[] {
@@ -176,7 +179,7 @@ function admissionFilters(context: TranslateContext, pod: Pod, winners: Overload
       name,
       fixedLimit: concurrency.fixed,
       classes: classesOf(context, winners.priorities),
-      queue: queueOf(winners.queue?.spec.queue),
+      queue: queueOf(winners.queue?.spec.queue ?? (winners.priorities && defaultQueue)),
     },
   });
   return filters;
@@ -208,12 +211,12 @@ function classesOf(context: TranslateContext, policy: OverloadPolicy | undefined
   return [...classes, { name: last.name, matches: [], weight: last.weight }];
 }
 
-const queueOf = (queue: Spec['queue']): QueueSettings =>
-  queue === undefined
+const queueOf = (spec: Spec['queue']): QueueSettings =>
+  spec === undefined
     ? noQueue
     : {
-        lengthMax: queue.maxLength,
-        waitMsMax: acceptedDurationMs(queue.maxWait),
-        targetMs: acceptedDurationMs(queue.target),
-        intervalMs: acceptedDurationMs(queue.interval),
+        lengthMax: spec.maxLength,
+        waitMsMax: acceptedDurationMs(spec.maxWait),
+        targetMs: acceptedDurationMs(spec.target),
+        intervalMs: acceptedDurationMs(spec.interval),
       };

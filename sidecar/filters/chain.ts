@@ -22,6 +22,7 @@ import { FaultFilter } from './fault/filter.ts';
 import { FilterChain, type RequestFilter } from './filter.ts';
 import { HeadersFilter } from './headers/filter.ts';
 import { OverloadFilter } from './overload/filter.ts';
+import { createProtection, type Protection } from './protection.ts';
 import { RbacFilter } from './rbac/filter.ts';
 import { SessionFilter } from './session/filter.ts';
 import { RequestStats } from './stats/record.ts';
@@ -45,6 +46,8 @@ export interface DispatchDeps {
   readonly onDemandWaitMsMax: number;
   readonly identity: CertificateSource;
   readonly overload?: OverloadState | undefined;
+  /** Rate limits and places of applications, which outlive listeners; undefined: those of this one alone. */
+  readonly protection?: Protection;
 }
 
 /** Where the routes of a chain come from. */
@@ -99,6 +102,11 @@ function createFilter(filter: HttpFilter, deps: DispatchDeps): RequestFilter | u
       return new FaultFilter(filter.name, filter.fault, deps);
     case 'session':
       return new SessionFilter(filter.name, filter.session, deps.clock, deps.recorder);
+    case 'localRateLimit':
+    case 'rateLimits':
+    case 'adaptiveConcurrency':
+    case 'admission':
+      return createProtection(filter, deps);
     case 'router':
       return undefined;
   }

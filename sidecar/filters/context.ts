@@ -7,10 +7,12 @@ import type { ResponseFlag } from '../http/errors.ts';
 import type { Downstream, DownstreamConnection, RequestHead, ResponseHead } from '../http/exchange.ts';
 import type { Headers } from '../http/headers.ts';
 import { hostPort } from '../net/connection-record.ts';
+import type { Ticket } from './admission/ticket.ts';
 import type { CorsGrant } from './cors/filter.ts';
 import { GrpcCall } from './grpc/call.ts';
 import { isGrpc } from './grpc/content-type.ts';
 import type { MirrorSet } from './mirror/set.ts';
+import type { TokenBucket } from './ratelimit/token-bucket.ts';
 import type { SessionChoice } from './session/choice.ts';
 
 /** What is the same for all requests of a connection. */
@@ -90,6 +92,10 @@ export class RequestContext {
   session: SessionChoice | undefined = undefined;
   /** Copies of the request are on their way. */
   mirrors: MirrorSet | undefined = undefined;
+  /** Whose state the response tells: of several rate limits the nearest. */
+  rateLimit: TokenBucket | undefined = undefined;
+  /** Of the application's places, where they are limited. */
+  ticket: Ticket | undefined = undefined;
   /** The response is one of our own. */
   localReply = false;
   requestBodyBytes = 0;

@@ -60,6 +60,7 @@ export function reply(
     context.grpcStatus = codeOfReply(status, context.flag);
     headers.append('content-type', 'application/grpc');
     addGrpcStatus(headers, context.grpcStatus, body.trimEnd(), context.flag);
+    applyMutation(headers, mutation);
     applyRoute(headers, context);
     const answer = { status: 200, reason: 'OK', headers, contentLength: 0 };
     context.ownReplies?.onResponse(context, answer);

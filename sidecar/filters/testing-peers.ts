@@ -25,6 +25,8 @@ export interface Answer {
   readonly headers?: Headers;
   /** Until the head; 0 answers at once. */
   readonly afterMs?: number;
+  /** The body never ends. */
+  readonly endless?: boolean;
 }
 
 /** What a server does with a request: an answer, a broken connection, or nothing at all. */
@@ -161,8 +163,8 @@ class TestUpstream implements Upstream {
       contentLength: body.length,
     };
     this.receiver.onHead(head, body.length === 0);
-    if (this.alive && body.length > 0) this.receiver.onData(body, true);
-    if (!this.alive) return;
+    if (this.alive && body.length > 0) this.receiver.onData(body, answer.endless !== true);
+    if (!this.alive || answer.endless === true) return;
     this.alive = false;
     this.connection.finished();
   }

@@ -19,6 +19,7 @@ export class Metrics {
   private readonly tallies = new Tallies();
   private readonly opened: Record<Direction, number> = { inbound: 0, outbound: 0 };
   private readonly active: Record<Direction, number> = { inbound: 0, outbound: 0 };
+  private readonly collectors: (() => string)[] = [];
   private readonly gauges = new Map<string, { readonly help: string; readonly read: () => number }>();
 
   observe(record: RequestRecord): void {
@@ -87,6 +88,10 @@ export class Metrics {
 
   gauge(name: string, help: string, read: () => number): void {
     this.gauges.set(name, { help, read });
+  }
+
+  collect(render: () => string): void {
+    this.collectors.push(render);
   }
 
   /** Events by name, for the admin endpoint and tests. */
@@ -176,7 +181,7 @@ export class Metrics {
     for (const [name, gauge] of this.gauges) {
       out.push(`# HELP ${name} ${gauge.help}`, `# TYPE ${name} gauge`, `${name} ${gauge.read()}`);
     }
-    return `${out.join('\n')}\n`;
+    return `${out.join('\n')}\n${this.collectors.map((render) => render()).join('')}`;
   }
 
   private liveBytes(): ReadonlyMap<Series, { readonly received: number; readonly sent: number }> {

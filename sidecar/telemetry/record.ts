@@ -112,6 +112,8 @@ export interface Recorder {
   tally?(family: TallyFamily, labels: TallyLabels): void;
   /** A line of the log about something that is no request; where access is logged at all. */
   note?(line: object): void;
+  /** Further metrics, in the text format of Prometheus, asked for whenever metrics are. */
+  collect?(render: () => string): void;
   /** Named bounds that were hit, errors of parsers, drops: everything that has no request. */
   count(event: string): void;
 }

@@ -44,6 +44,10 @@ export class SidecarRecorder implements Recorder {
     this.accessLog.note(line);
   }
 
+  collect(render: () => string): void {
+    this.metrics.collect(render);
+  }
+
   count(event: string): void {
     this.metrics.count(event);
   }

@@ -61,7 +61,7 @@ class DataThread {
       clock: systemClock,
       prng: systemPrng,
       ownIps: new Set(setup.ownIps),
-      sharing: this.sharing(new Map(setup.listenerBlocks)),
+      sharing: this.sharing(new Map(setup.listenerBlocks), setup.threads),
       overload: this.overload,
     });
     if (setup.certificate !== undefined) this.certificates.adopt(setup.certificate);
@@ -140,7 +140,7 @@ class DataThread {
     }
   }
 
-  private sharing(listenerBlocks: ReadonlyMap<string, SharedArrayBuffer>): ThreadSharing {
+  private sharing(listenerBlocks: ReadonlyMap<string, SharedArrayBuffer>, threads: number): ThreadSharing {
     const share = (block: SharedArrayBuffer | undefined, name: string): SlotShare => {
       if (block !== undefined) return new SlotShare(block, this.index);
       this.telemetry.recorder.count('limits_not_shared');
@@ -148,6 +148,7 @@ class DataThread {
       return new SlotShare(createBlock(this.index + 1), this.index);
     };
     return {
+      threads,
       connectionsOf: (name) => share(listenerBlocks.get(name), name),
       limitsOf: (cluster) => {
         const { name, limits } = cluster;

@@ -209,6 +209,7 @@ export class ThreadPool implements DataThreads, Replicas {
     thread.startedMs = options.clock.nowMs();
     const setup: DataThreadSetup = {
       index: thread.index,
+      threads: options.threads,
       listenerNames: options.listenerNames,
       ownIps: options.ownIps,
       version: this.version,

@@ -13,6 +13,8 @@ export type NamedBlock = readonly [name: string, block: SharedArrayBuffer];
 /** What holds when a thread starts. */
 export interface DataThreadSetup {
   readonly index: number;
+  /** How many there are. */
+  readonly threads: number;
   readonly listenerNames: readonly string[];
   readonly ownIps: readonly string[];
   readonly version: number;

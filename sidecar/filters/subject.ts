@@ -1,0 +1,137 @@
+import { BlockList } from 'node:net';
+import type { CidrRange } from '@weft/policies/model/address';
+import type { Permission, Principal } from '@weft/policies/model/authorization';
+import type { RequestMatch } from '@weft/policies/model/overload';
+import type { RequestHead } from '../http/exchange.ts';
+import type { PeerCertificateInfo } from '../net/connection.ts';
+import { HeaderMatcher } from '../route/fields.ts';
+import { pathLength } from '../route/path.ts';
+import { StringMatcher } from '../route/pattern.ts';
+
+/** What is decided on: a connection, and for HTTP its request. */
+export interface Subject {
+  readonly connection: {
+    readonly remoteIp: string;
+    readonly destinationIp: string;
+    readonly destinationPort: number;
+    readonly peer: PeerCertificateInfo | undefined;
+  };
+  /** Undefined for opaque TCP: rules about HTTP match nothing then. */
+  readonly head: RequestHead | undefined;
+}
+
+export type Test = (subject: Subject) => boolean;
+
+const always: Test = () => true;
+
+/** Collects what is learned while rules are compiled. */
+export interface Findings {
+  decidesOnPath: boolean;
+  /** Reads something that only a request has. */
+  usesHttp: boolean;
+}
+
+function inRange(range: CidrRange): (ip: string) => boolean {
+  const list = new BlockList();
+  const family = range.ip.includes(':') ? 'ipv6' : 'ipv4';
+  list.addSubnet(range.ip, range.prefixBits, family);
+  return (ip) => list.check(ip, ip.includes(':') ? 'ipv6' : 'ipv4');
+}
+
+function headerTest(matcher: HeaderMatcher, name: string, findings: Findings): Test {
+  findings.usesHttp = true;
+  if (name === ':path') findings.decidesOnPath = true;
+  return ({ head }) => head !== undefined && matcher.test(head);
+}
+
+export function permissionTest(permission: Permission, findings: Findings): Test {
+  switch (permission.kind) {
+    case 'any':
+      return always;
+    case 'and': {
+      const tests = permission.rules.map((rule) => permissionTest(rule, findings));
+      return (subject) => tests.every((test) => test(subject));
+    }
+    case 'or': {
+      const tests = permission.rules.map((rule) => permissionTest(rule, findings));
+      return (subject) => tests.some((test) => test(subject));
+    }
+    case 'not': {
+      const test = permissionTest(permission.rule, findings);
+      return (subject) => !test(subject);
+    }
+    case 'header':
+      return headerTest(new HeaderMatcher(permission.match), permission.match.name, findings);
+    case 'path': {
+      findings.decidesOnPath = true;
+      findings.usesHttp = true;
+      const matcher = new StringMatcher(permission.match);
+      return ({ head }) => head !== undefined && matcher.test(head.path.slice(0, pathLength(head.path)));
+    }
+    case 'destinationPort':
+      return ({ connection }) => connection.destinationPort === permission.port;
+    case 'destinationIp': {
+      const contains = inRange(permission.range);
+      return ({ connection }) => contains(connection.destinationIp);
+    }
+  }
+}
+
+export function principalTest(principal: Principal, findings: Findings): Test {
+  switch (principal.kind) {
+    case 'any':
+      return always;
+    case 'and': {
+      const tests = principal.ids.map((id) => principalTest(id, findings));
+      return (subject) => tests.every((test) => test(subject));
+    }
+    case 'or': {
+      const tests = principal.ids.map((id) => principalTest(id, findings));
+      return (subject) => tests.some((test) => test(subject));
+    }
+    case 'not': {
+      const test = principalTest(principal.id, findings);
+      return (subject) => !test(subject);
+    }
+    case 'authenticated': {
+      if (principal.match === undefined) return ({ connection }) => connection.peer?.spiffeId !== undefined;
+      const matcher = new StringMatcher(principal.match);
+      return ({ connection }) => {
+        const id = connection.peer?.spiffeId;
+        return id !== undefined && matcher.test(id);
+      };
+    }
+    case 'sourceIp': {
+      const contains = inRange(principal.range);
+      return ({ connection }) => contains(connection.remoteIp);
+    }
+    case 'header':
+      return headerTest(new HeaderMatcher(principal.match), principal.match.name, findings);
+  }
+}
+
+export function matchesAny(tests: readonly Test[], subject: Subject): boolean {
+  for (const test of tests) if (test(subject)) return true;
+  return false;
+}
+
+/** Whether any of the matches holds; none: for every request. Undefined where there is nothing to test. */
+export function matchTest(matches: readonly RequestMatch[]): Test | undefined {
+  if (matches.length === 0) return undefined;
+  const findings: Findings = { decidesOnPath: false, usesHttp: false };
+  const compiled = matches.map(({ permissions, principals }) => ({
+    permissions: permissions.map((permission) => permissionTest(permission, findings)),
+    principals: principals.map((principal) => principalTest(principal, findings)),
+  }));
+  return (subject) => {
+    for (const { permissions, principals } of compiled) {
+      if (matchesAny(permissions, subject) && matchesAny(principals, subject)) return true;
+    }
+    return false;
+  };
+}
+
+/** Who calls, for shares and limits: the verified identity, or the address where there is none. */
+export function callerOf({ connection }: { readonly connection: Subject['connection'] }): string {
+  return connection.peer?.spiffeId ?? connection.remoteIp;
+}
