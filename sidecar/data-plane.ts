@@ -35,6 +35,8 @@ export interface DataPlaneOptions {
   readonly prng: Prng;
   /** Addresses of the pod itself, canonical. */
   readonly ownIps: ReadonlySet<string>;
+  /** Names to addresses; undefined: as every program of the pod resolves them. */
+  readonly resolveHost?: ResolveHost;
   /** Undefined: this is the only data thread. */
   readonly sharing?: ThreadSharing | undefined;
   readonly overload?: OverloadState | undefined;
@@ -53,7 +55,7 @@ export interface DataPlane {
 }
 
 /** getaddrinfo, as every program of the pod resolves names; both families. */
-const resolveHost: ResolveHost = (host, done) => {
+const resolveLocally: ResolveHost = (host, done) => {
   lookup(host, { all: true, verbatim: true }, (error, addresses) => {
     done(error === null ? { ips: addresses.map(({ address }) => address) } : { error: error.message });
   });
@@ -77,7 +79,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     clock,
     prng,
     onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
-    resolveHost,
+    resolveHost: options.resolveHost ?? resolveLocally,
     ownIps: options.ownIps,
     limitsOf: sharing === undefined ? undefined : (cluster) => sharing.limitsOf(cluster),
   });

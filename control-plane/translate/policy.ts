@@ -1,5 +1,5 @@
 /** TrafficPolicies merged for one destination, per top-level field, by specificity. */
-import { type AnyRoute, isRouteKind, type TrafficPolicy } from '@weft/policies/crds/kinds';
+import type { AnyRoute, TrafficPolicy } from '@weft/policies/crds/kinds';
 import { type TrafficPolicyField, trafficPolicyFields } from '@weft/policies/crds/trafficpolicy';
 import { byAge, objectKey } from '../index/objects.ts';
 import { type ClusterState, targetKey, targetOwner } from '../index/state.ts';

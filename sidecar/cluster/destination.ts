@@ -91,6 +91,11 @@ export function endpointOf(destination: SocketAddress, address: Address | undefi
   };
 }
 
+export function hostRefused(cluster: string, host: string): ProxyError {
+  const detail = `${host === '' ? 'no host' : host} may not be called by cluster ${cluster}`;
+  return { source: 'internal', flag: 'NR', status: 502, retry: 'no', detail };
+}
+
 export function noCluster(detail: string): ProxyError {
   return { source: 'internal', flag: 'NC', status: 503, retry: 'no', detail };
 }

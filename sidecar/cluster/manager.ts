@@ -1,9 +1,11 @@
 import type { Cancel } from '@weft/policies/kit/clock';
 import { type Cluster, defaultClusterLimits, type EndpointAssignment } from '@weft/policies/model/cluster';
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
-import type { Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
+import type { Lookup, Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
 import type { ProxyError } from '../http/errors.ts';
-import { noCluster, PASSTHROUGH } from './destination.ts';
+import { hostRefused, noCluster, PASSTHROUGH } from './destination.ts';
+import { DynamicHosts } from './dynamic-hosts.ts';
+import { overflow } from './limits.ts';
 import { PlaceWatch } from './own-place.ts';
 import { ClusterRuntime, type RuntimeDeps } from './runtime.ts';
 import { type ResolveHost, StrictDns } from './strict-dns.ts';
@@ -59,6 +61,7 @@ export class ClusterManager {
   private readonly place: PlaceWatch;
   private readonly runtimes = new Map<string, ClusterRuntime>();
   private readonly dns = new Map<ClusterRuntime, StrictDns>();
+  private readonly names = new DynamicHosts();
   private readonly unsubscribe: (() => void)[];
   private cancelSweep: Cancel | undefined = undefined;
   private waiting = 0;
@@ -86,8 +89,8 @@ export class ClusterManager {
     return [...this.runtimes.values()];
   }
 
-  /** Finds a cluster and its endpoints, waiting at most until `deadlineMs` (of the clock) for the control plane. */
-  acquire(name: string, deadlineMs: number, waiter: ClusterWaiter): void {
+  /** Finds a cluster and its endpoints, for a dynamic one those of `host`, waiting at most until `deadlineMs` (of the clock) for the control plane. */
+  acquire(name: string, deadlineMs: number, waiter: ClusterWaiter, host = ''): void {
     const runtime = this.runtimes.get(name);
     if (runtime?.ready) {
       waiter.onCluster(runtime);
@@ -102,18 +105,51 @@ export class ClusterManager {
       return;
     }
     const lookup = this.deps.source.lookup('cluster', name);
-    if (lookup.state === 'found') {
+    if (lookup.state === 'found' && lookup.value.discovery.kind === 'dynamic') {
+      this.acquireNamed(lookup.value, host, deadlineMs, waiter);
+    } else if (lookup.state === 'found') {
       const created = this.create(lookup.value);
       if (created.ready) waiter.onCluster(created);
       else this.awaitEndpoints(created, deadlineMs, waiter);
     } else if (lookup.state === 'pending') {
-      this.awaitResource('cluster', name, deadlineMs, name, waiter);
+      this.awaitResource('cluster', name, deadlineMs, name, waiter, host);
     } else if (name === PASSTHROUGH) {
       waiter.onCluster(this.create(passthrough));
     } else {
       this.deps.recorder.count('cluster.absent');
       waiter.onClusterError(noCluster(`cluster ${name} does not exist`));
     }
+  }
+
+  private acquireNamed(parent: Cluster, host: string, deadlineMs: number, waiter: ClusterWaiter): void {
+    const cluster = this.names.derive(parent, host);
+    if (cluster === undefined) {
+      this.deps.recorder.count('egress.host_refused');
+      waiter.onClusterError(hostRefused(parent.name, host));
+      return;
+    }
+    if (!this.runtimes.has(cluster.name)) {
+      if (!this.hasRoomFor(parent)) {
+        this.names.forget(parent, cluster.name);
+        waiter.onClusterError(overflow(`too many names are looked up for cluster ${parent.name}`));
+        return;
+      }
+      this.names.remember(cluster, parent.name, host);
+      this.create(cluster);
+    }
+    this.acquire(cluster.name, deadlineMs, waiter);
+  }
+
+  /** Names that nobody uses give way. */
+  private hasRoomFor({ discovery }: Cluster): boolean {
+    const max = discovery.kind === 'dynamic' ? discovery.cache.hostsMax : 0;
+    if (this.names.size < max) return true;
+    for (const [name, runtime] of [...this.runtimes]) {
+      if (runtime.idle && this.names.parentOf(name) !== undefined) this.forget(name, runtime);
+    }
+    if (this.names.size < max) return true;
+    this.deps.recorder.count('egress.hosts_max');
+    return false;
   }
 
   close(): void {
@@ -178,6 +214,7 @@ export class ClusterManager {
     deadlineMs: number,
     cluster: string,
     waiter: ClusterWaiter,
+    host = '',
   ): void {
     const leftMs = deadlineMs - this.deps.clock.nowMs();
     const waits =
@@ -187,7 +224,7 @@ export class ClusterManager {
         else {
           // The change listener may not have run yet for this very snapshot.
           this.applySnapshot(this.deps.source.current());
-          this.acquire(cluster, deadlineMs, waiter);
+          this.acquire(cluster, deadlineMs, waiter, host);
         }
       });
     if (waits) return;
@@ -207,7 +244,7 @@ export class ClusterManager {
   private applySnapshot(snapshot: Snapshot): void {
     const moved = this.place.refresh();
     for (const [name, runtime] of [...this.runtimes]) {
-      const cluster = snapshot.get('cluster', name);
+      const cluster = this.newest(snapshot, name);
       const builtIn = runtime.cluster === originalDestination || runtime.cluster === passthrough;
       if (cluster.state === 'absent' && !builtIn) {
         this.forget(name, runtime);
@@ -224,6 +261,16 @@ export class ClusterManager {
     }
   }
 
+  /** Of a host below a dynamic cluster: what it is made of now, or that it is no longer. */
+  private newest(snapshot: Snapshot, name: string): Lookup<Cluster> {
+    const derived = this.names.parentOf(name);
+    if (derived === undefined) return snapshot.get('cluster', name);
+    const parent = snapshot.get('cluster', derived.parent);
+    if (parent.state !== 'found') return parent;
+    const value = this.names.derive(parent.value, derived.host);
+    return value === undefined ? { state: 'absent' } : { state: 'found', value };
+  }
+
   private replaceCluster(runtime: ClusterRuntime, cluster: Cluster): void {
     const before = runtime.cluster.discovery;
     runtime.update(cluster);
@@ -235,9 +282,17 @@ export class ClusterManager {
 
   private forget(name: string, runtime: ClusterRuntime): void {
     this.runtimes.delete(name);
+    this.forgetName(name);
     this.dns.get(runtime)?.stop();
     this.dns.delete(runtime);
     runtime.drain();
+  }
+
+  private forgetName(name: string): void {
+    const derived = this.names.parentOf(name);
+    if (derived === undefined) return;
+    const parent = this.deps.source.current().get('cluster', derived.parent);
+    this.names.forget(parent.state === 'found' ? parent.value : undefined, name);
   }
 
   private sweep(): void {

@@ -46,8 +46,8 @@ export class TcpConnector {
   }
 
   /** Opens a connection for opaque bytes; `done` is called once unless cancelled before. */
-  connect(cluster: string, destination: SocketAddress, done: TcpDone): { cancel(): void } {
-    const attempt = new TcpAttempt(this.manager, this.deps, destination, done);
+  connect(cluster: string, destination: SocketAddress, done: TcpDone, host = ''): { cancel(): void } {
+    const attempt = new TcpAttempt(this.manager, this.deps, destination, done, host);
     attempt.start(cluster);
     return attempt;
   }
@@ -58,6 +58,7 @@ class TcpAttempt implements ClusterWaiter {
   private readonly deps: TcpDeps;
   private readonly destination: SocketAddress;
   private readonly done: TcpDone;
+  private readonly host: string;
   private readonly deadlineMs: number;
   private address: Address | undefined = undefined;
   private attempts = 0;
@@ -65,7 +66,8 @@ class TcpAttempt implements ClusterWaiter {
   private dialing: { cancel(): void } | undefined = undefined;
   private undo: (() => void) | undefined = undefined;
 
-  constructor(manager: ClusterManager, deps: TcpDeps, destination: SocketAddress, done: TcpDone) {
+  constructor(manager: ClusterManager, deps: TcpDeps, destination: SocketAddress, done: TcpDone, host: string) {
+    this.host = host;
     this.manager = manager;
     this.deps = deps;
     this.destination = destination;
@@ -75,7 +77,7 @@ class TcpAttempt implements ClusterWaiter {
 
   start(cluster: string): void {
     if (cluster !== ORIGINAL_DESTINATION) {
-      this.manager.acquire(cluster, this.deadlineMs, this);
+      this.manager.acquire(cluster, this.deadlineMs, this, this.host);
       return;
     }
     const lookup = this.deps.source.lookup('address', this.destination.ip);

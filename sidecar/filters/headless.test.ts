@@ -114,9 +114,9 @@ describe('pods of a headless Service', () => {
     const deps = { source: world.source, onDemandWaitMsMax: 10, recorder: world.recorder };
     for (const port of [80, 81, 82]) findPlan(deps, { ip: '10.0.0.1', port }, (plan) => plans.push(plan));
     assert.deepEqual(plans, [
-      { protocol: 'tcp', cluster: direct, service: 'shop/canonical' },
-      { protocol: 'tcp', cluster: ORIGINAL_DESTINATION, service: 'shop/canonical' },
-      { protocol: 'detect', cluster: ORIGINAL_DESTINATION, service: 'shop/canonical' },
+      { protocol: 'tcp', cluster: direct, service: 'shop/canonical', outside: false },
+      { protocol: 'tcp', cluster: ORIGINAL_DESTINATION, service: 'shop/canonical', outside: false },
+      { protocol: 'detect', cluster: ORIGINAL_DESTINATION, service: 'shop/canonical', outside: false },
     ]);
     const connected: unknown[] = [];
     for (const cluster of [direct, ORIGINAL_DESTINATION]) {

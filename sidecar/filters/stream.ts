@@ -186,7 +186,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (action.streamDurationMsMax !== undefined) this.clocks.limitDuration(action.streamDurationMsMax);
     if (action.idleTimeoutMs > 0) this.clocks.limitIdle(action.idleTimeoutMs);
     context.clusterName = cluster.name;
-    this.chain.deps.clusters.acquire(cluster.name, this.deadlineMs, this);
+    this.chain.deps.clusters.acquire(cluster.name, this.deadlineMs, this, head.authority);
   }
 
   private mirror(action: ForwardAction, mirrors: readonly Mirror[]): void {

@@ -30,5 +30,12 @@ export function certificateOf(material: KeyMaterial): WorkloadCertificate {
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
   });
-  return { spiffeId, notBeforeUnixMs, notAfterUnixMs, serialHex, context, trustPem, generation };
+  const contextFor: WorkloadCertificate['contextFor'] = (ca, versions) =>
+    createSecureContext({
+      key: material.key.export({ type: 'pkcs8', format: 'pem' }),
+      cert: chainToSend(material.chainPem, trustPem),
+      ...(ca === undefined ? {} : { ca }),
+      ...versions,
+    });
+  return { spiffeId, notBeforeUnixMs, notAfterUnixMs, serialHex, context, contextFor, trustPem, generation };
 }

@@ -1,5 +1,7 @@
-import type { SecureContext } from 'node:tls';
+import type { SecureContext, SecureContextOptions } from 'node:tls';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+
+export type OutsideVersions = Pick<SecureContextOptions, 'minVersion' | 'maxVersion'>;
 
 /** One identity's key material of this moment; a rotation makes a new one. */
 export interface WorkloadCertificate {
@@ -9,6 +11,8 @@ export interface WorkloadCertificate {
   readonly serialHex: string;
   /** TLS 1.3 with this key, leaf, chain and the trust anchors of the mesh. */
   readonly context: SecureContext;
+  /** The same key and leaf towards servers outside of the mesh, whom other authorities vouch for; `ca` undefined: the runtime's. */
+  readonly contextFor?: (ca: string | undefined, versions: OutsideVersions) => SecureContext;
   /** PEM bundle of trust anchors. */
   readonly trustPem: string;
   /** Grows with each rotation: keys caches of sessions and connections. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
@@ -9,11 +9,12 @@ import {
   IDENTITY_SECRET,
   type PeerValidation,
   type PemSource,
+  SYSTEM_TRUST_FILE,
   TRUST_SECRET,
   type UpstreamTls,
 } from '@weft/policies/model/tls';
 import { chainToSend } from '../identity/chain.ts';
-import type { CertificateSource } from '../identity/source.ts';
+import type { CertificateSource, WorkloadCertificate } from '../identity/source.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import { ByServerName, serverNamesOf } from './server-names.ts';
 import { filesOf, stampOf } from './tls-files.ts';
@@ -51,6 +52,12 @@ interface TlsContextPorts {
 /** RFC 8446 section 4.6.1 leaves it to the server whose tickets it takes; OpenSSL asks for a name to tell. */
 const SESSION_CONTEXT = 'weft';
 
+/** Undefined: the authorities that come with the runtime, where the system has none of its own. */
+function readTrust(source: PemSource): string | undefined {
+  const isSystem = source.kind === 'file' && source.path === SYSTEM_TRUST_FILE;
+  return isSystem && !existsSync(source.path) ? undefined : readPem(source);
+}
+
 function readPem(source: PemSource): string {
   return source.kind === 'pem' ? source.pem : readFileSync(source.path, 'utf8');
 }
@@ -84,30 +91,30 @@ export class TlsContexts {
       const known = secretError(certificate, validation);
       return known === undefined ? this.own() : err(known);
     }
-    const needsOwn = validation?.trust.kind === 'secret';
+    const needsOwn = validation?.trust.kind === 'secret' || certificate?.kind === 'secret';
     const own = needsOwn ? this.certificates.own() : undefined;
     if (needsOwn && own === undefined) return err('the trust anchors of the mesh are not known yet');
     const ownGeneration = own?.generation ?? 0;
     const before = this.made.get(tls);
     if (before !== undefined && before.ownGeneration === ownGeneration) {
-      this.checkFiles(tls, before, own?.trustPem);
+      this.checkFiles(tls, before, own);
       return ok(before.active);
     }
     const files = filesOf(tls);
     const stamp = stampOf(files);
-    const active = this.build(tls, own?.trustPem);
+    const active = this.build(tls, own);
     if (!active.ok) return active;
     this.made.set(tls, { active: active.value, ownGeneration, files, stamp, checkedMs: this.ports.clock.nowMs() });
     return active;
   }
 
-  private build(tls: TlsMaterial, trustPem: string | undefined): Result<ActiveContext, string> {
-    const made = buildContexts(tls, trustPem);
+  private build(tls: TlsMaterial, own: WorkloadCertificate | undefined): Result<ActiveContext, string> {
+    const made = buildContexts(tls, own);
     return made.ok ? ok({ ...made.value, generation: ++this.lastGeneration }) : made;
   }
 
   /** Looked at when somebody connects, at most once a second: nothing has to watch where nobody comes. */
-  private checkFiles(tls: TlsMaterial, built: Built, trustPem: string | undefined): void {
+  private checkFiles(tls: TlsMaterial, built: Built, own: WorkloadCertificate | undefined): void {
     if (built.files.length === 0) return;
     const nowMs = this.ports.clock.nowMs();
     if (nowMs - built.checkedMs < FILES_CHECKED_EVERY_MS) return;
@@ -115,7 +122,7 @@ export class TlsContexts {
     const stamp = stampOf(built.files);
     if (stamp === built.stamp) return;
     built.stamp = stamp;
-    const active = this.build(tls, trustPem);
+    const active = this.build(tls, own);
     this.ports.recorder.count(active.ok ? 'tls.files_reloaded' : 'tls.files_unusable');
     if (active.ok) built.active = active.value;
   }
@@ -159,12 +166,19 @@ interface Served {
 
 function buildContexts(
   tls: TlsMaterial,
-  trustPem: string | undefined,
+  own: WorkloadCertificate | undefined,
 ): Result<Omit<ActiveContext, 'generation'>, string> {
   const { certificate, moreCertificates = [] } = tls;
   try {
-    const ca = tls.validation?.trust.kind === 'inline' ? readPem(tls.validation.trust.ca) : trustPem;
+    const { validation, parameters } = tls;
+    const ca = validation?.trust.kind === 'inline' ? readTrust(validation.trust.ca) : own?.trustPem;
     if (certificate === undefined) return ok({ context: build(tls, ca, undefined) });
+    if (certificate.kind === 'secret' && moreCertificates.length === 0) {
+      const known = secretError(certificate, undefined);
+      if (known !== undefined) return err(known);
+      const context = own?.contextFor?.(ca, { minVersion: parameters.versionMin, maxVersion: parameters.versionMax });
+      return context === undefined ? err('this proxy has no certificate of its own to show there') : ok({ context });
+    }
     const served = new Map<string, Served>();
     for (const reference of [certificate, ...moreCertificates]) {
       if (reference.kind === 'secret') return err('a certificate by secret needs trust anchors by secret too');

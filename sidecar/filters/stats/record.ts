@@ -1,5 +1,6 @@
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Address } from '@weft/policies/model/address';
+import { EGRESS_STAT_PREFIX, UNKNOWN_SERVICE } from '@weft/policies/model/egress';
 import type { Direction, HttpConnectionManager, WorkloadSettings } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { UpstreamConnection } from '../../http/exchange.ts';
@@ -44,11 +45,14 @@ export class RequestStats {
   private readonly scratch: RequestRecord;
   private readonly loggers: Loggers | undefined;
   private readonly counters: ExchangeCounters | undefined;
+  /** Label of requests that came to no cluster. */
+  private readonly unnamed: string;
 
   constructor(deps: StatsDeps) {
     this.deps = deps;
     this.scratch = emptyRecord(deps.direction);
     this.loggers = loggersOf(deps.hcm, deps, deps.logSinks);
+    this.unnamed = deps.hcm.statPrefix === EGRESS_STAT_PREFIX ? UNKNOWN_SERVICE : '';
     this.counters = deps.recorder.countersOf?.(deps.hcm.statPrefix);
   }
 
@@ -114,7 +118,7 @@ export class RequestStats {
     record.sourceWorkload = this.deps.settings?.workloadName ?? '';
     record.destinationIdentity = mesh ? (host.endpoint.spiffeId ?? '') : '';
     record.destinationWorkload = host?.endpoint.workload ?? '';
-    record.destinationService = service === undefined ? '' : label(service, service.namespace, service.name);
+    record.destinationService = service === undefined ? this.unnamed : label(service, service.namespace, service.name);
     record.mtls = mesh;
   }
 
