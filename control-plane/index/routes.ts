@@ -70,6 +70,14 @@ export class RouteStores {
     return routeKinds.some((kind) => this[kind].keysBy('consumer', namespace).size > 0);
   }
 
+  /**
+   * True when what an address stands for may be another for clients of this namespace: by a route for connections, or
+   * by one for requests that keeps the producer's for connections from them.
+   */
+  routesConnections(namespace: string): boolean {
+    return this.isConsumer(namespace) && (this.TCPRoute.size > 0 || this.TLSRoute.size > 0);
+  }
+
   get(kind: RouteKind, key: string): AnyRoute | undefined {
     return this[kind].get(key);
   }

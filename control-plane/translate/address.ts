@@ -1,6 +1,7 @@
 import type { Address, ServicePort } from '@weft/policies/model/address';
 import type { Pod, Service } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
+import { connectionRoutes } from './connection-routes.ts';
 import { identityOf, type TranslateContext, zoneOf } from './context.ts';
 import { headlessPortOf } from './headless.ts';
 import { directName, outboundName } from './names.ts';
@@ -8,16 +9,16 @@ import { type PodPort, podPorts, servicePortProtocol } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
 
 /** What an IP stands for; undefined where the mesh does not know it. */
-export function translateAddress(context: TranslateContext, ip: string): Address | undefined {
+export function translateAddress(context: TranslateContext, clientNamespace: string, ip: string): Address | undefined {
   const [service] = context.state.services.by('ip', ip);
-  if (service !== undefined) return serviceAddress(context, service);
+  if (service !== undefined) return serviceAddress(context, clientNamespace, service);
   const pods = context.state.pods.by('ip', ip);
   // While a new pod takes over the address of one that is going, it belongs to the new one.
   const pod = pods.find((one) => !one.terminating) ?? pods[0];
   return pod === undefined ? undefined : workloadAddress(context, pod);
 }
 
-function serviceAddress({ state }: TranslateContext, service: Service): Address {
+function serviceAddress({ state }: TranslateContext, clientNamespace: string, service: Service): Address {
   const { namespace, name } = service.metadata;
   return {
     kind: 'service',
@@ -26,6 +27,8 @@ function serviceAddress({ state }: TranslateContext, service: Service): Address 
     ports: service.ports.map((port): ServicePort => {
       const protocol = servicePortProtocol(state, service, port);
       const resource = outboundName({ namespace, service: name, port: port.port });
+      const routed = connectionRoutes(state, clientNamespace, service, port);
+      if (routed !== undefined) return { port: port.port, ...routed, routeConfiguration: '', cluster: resource };
       return {
         port: port.port,
         protocol,

@@ -37,7 +37,7 @@ export type TranslatedResource = {
 export function scopeOf(context: TranslateContext, kind: ResourceKind, name: string, client: Client): string {
   switch (kind) {
     case 'address':
-      return '';
+      return context.state.routes.routesConnections(client.namespace) ? client.namespace : '';
     case 'endpoints':
       return client.features.locality === true ? '' : placeScope(context, name, client);
     case 'route':
@@ -58,7 +58,7 @@ export function translateResource(
 ): TranslatedResource | undefined {
   switch (kind) {
     case 'address':
-      return tagged('address', translateAddress(context, name));
+      return tagged('address', translateAddress(context, client.namespace, name));
     case 'listener':
       return tagged('listener', listener(context, name, client));
     case 'cluster':

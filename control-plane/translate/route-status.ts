@@ -121,6 +121,7 @@ function noSuchPort(service: Service, name: string, ref: ParentRef): string {
 /** GEP-1294, "Route types": one kind of route for a port; what is said here names the routes of the other kind. */
 function amongOthers(state: ClusterState, route: AnyRoute, service: Service, carrying: readonly Port[]): Acceptance {
   const rivals = new Set<string>();
+  const superseded = new Set<string>();
   const lost: Port[] = [];
   const won: Port[] = [];
   for (const port of carrying) {
@@ -129,6 +130,10 @@ function amongOthers(state: ClusterState, route: AnyRoute, service: Service, car
     else {
       lost.push(port);
       rivals.add(`${first.kind} ${objectKey(first.metadata)}`);
+    }
+    // A route that is about to be stored is judged beside its older self.
+    if (first?.kind === 'TCPRoute' && objectKey(first.metadata) !== objectKey(route.metadata)) {
+      superseded.add(objectKey(first.metadata));
     }
   }
   const name = objectKey(service.metadata);
@@ -140,6 +145,10 @@ function amongOthers(state: ClusterState, route: AnyRoute, service: Service, car
   const hosts = route.kind === 'HTTPRoute' || route.kind === 'GRPCRoute' ? (route.spec.hostnames ?? []) : [];
   if (hosts.length > 0) said.push('spec.hostnames has no effect on Services');
   if (lost.length > 0) said.push(conflict);
+  // GEP-2644: nothing tells connections apart, so that the oldest takes them all; the others are accepted all the same.
+  if (route.kind === 'TCPRoute' && superseded.size > 0) {
+    said.push(`connections go by the older TCPRoute ${[...superseded].join(', ')}`);
+  }
   return { condition: accepted(said.join('; ')), ...carriersOf(state, route, service, won) };
 }
 

@@ -21,6 +21,26 @@ export interface ServicePort {
   /** Empty string: none. */
   readonly routeConfiguration: string;
   readonly cluster: string;
+  /** Where connections go in place of `cluster`; the protocol is `tcp` or `tls` then. */
+  readonly connections?: ConnectionRoutes;
+}
+
+export type ConnectionRoutes =
+  | { readonly kind: 'weighted'; readonly clusters: readonly WeightedTcpCluster[] }
+  /** TLS by the name that the client asks for, which stays encrypted; what has another name, or none, is refused. */
+  | { readonly kind: 'server-names'; readonly routes: readonly ServerNameRoute[] };
+
+/** The first with the name itself, else the first with the longest wildcard that is part of it. */
+export interface ServerNameRoute {
+  /** Lower case; `*.shop.example` stands for any names under it. */
+  readonly serverNames: readonly string[];
+  readonly clusters: readonly WeightedTcpCluster[];
+}
+
+export interface WeightedTcpCluster {
+  /** Empty: connections that fall to it are refused, as they are where all weights are 0. */
+  readonly name: string;
+  readonly weight: number;
 }
 
 /** What an IP stands for: xDS type `weft.v1.Address`. */

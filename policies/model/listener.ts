@@ -1,5 +1,5 @@
 import type { AccessLog } from './access-log.ts';
-import type { AppProtocol, CidrRange, SocketAddress } from './address.ts';
+import type { AppProtocol, CidrRange, SocketAddress, WeightedTcpCluster } from './address.ts';
 import type { Rbac } from './authorization.ts';
 import type { DnsCache } from './dns-cache.ts';
 import type { HttpEdge } from './edge.ts';
@@ -174,11 +174,6 @@ export interface TcpProxy {
   readonly clusters: readonly WeightedTcpCluster[];
   readonly idleTimeoutMs: number;
   readonly accessLogs: readonly AccessLog[];
-}
-
-export interface WeightedTcpCluster {
-  readonly name: string;
-  readonly weight: number;
 }
 
 export type DetectedProtocol = Exclude<AppProtocol, 'detect'>;

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { parseSpiffeId, type SpiffeId } from '../identity/spiffe-id.ts';
-import type { Address, AppProtocol, ServicePort } from '../model/address.ts';
+import type { Address, AppProtocol, ConnectionRoutes, ServicePort, WeightedTcpCluster } from '../model/address.ts';
 import type { At } from './decoding.ts';
 import {
   type Address as AddressMessage,
@@ -8,6 +8,8 @@ import {
   Protocol,
   type ServicePort as ServicePortMessage,
   type ServicePortSchema,
+  type WeightedCluster,
+  type WeightedClusterSchema,
 } from './gen/weft/v1/address_pb.ts';
 
 const protocols = {
@@ -37,7 +39,55 @@ const encodePort = (port: ServicePort): MessageInitShape<typeof ServicePortSchem
   protocol: protocols[port.protocol],
   routeConfiguration: port.routeConfiguration,
   cluster: port.cluster,
+  ...encodeConnections(port.connections),
 });
+
+function encodeConnections(
+  connections: ConnectionRoutes | undefined,
+): Pick<MessageInitShape<typeof ServicePortSchema>, 'connections'> {
+  switch (connections?.kind) {
+    case undefined:
+      return {};
+    case 'weighted':
+      return { connections: { case: 'weighted', value: { clusters: connections.clusters.map(encodeWeighted) } } };
+    case 'server-names':
+      return {
+        connections: {
+          case: 'serverNames',
+          value: {
+            routes: connections.routes.map(({ serverNames, clusters }) => ({
+              serverNames: [...serverNames],
+              clusters: clusters.map(encodeWeighted),
+            })),
+          },
+        },
+      };
+  }
+}
+
+const encodeWeighted = ({ name, weight }: WeightedTcpCluster): MessageInitShape<typeof WeightedClusterSchema> => ({
+  name,
+  weight,
+});
+
+function decodeConnections({ connections }: ServicePortMessage): ConnectionRoutes | undefined {
+  switch (connections.case) {
+    case undefined:
+      return undefined;
+    case 'weighted':
+      return { kind: 'weighted', clusters: connections.value.clusters.map(decodeWeighted) };
+    case 'serverNames':
+      return {
+        kind: 'server-names',
+        routes: connections.value.routes.map(({ serverNames, clusters }) => ({
+          serverNames: [...serverNames],
+          clusters: clusters.map(decodeWeighted),
+        })),
+      };
+  }
+}
+
+const decodeWeighted = ({ name, weight }: WeightedCluster): WeightedTcpCluster => ({ name, weight });
 
 export function decodeAddress(message: AddressMessage, at: At): Address {
   const { kind } = message;
@@ -64,7 +114,9 @@ export function decodeAddress(message: AddressMessage, at: At): Address {
 }
 
 const decodePorts = (ports: readonly ServicePortMessage[], at: At): readonly ServicePort[] =>
-  ports.map(({ port, protocol, routeConfiguration, cluster }, i) => {
+  ports.map((message, i) => {
+    const { port, protocol, routeConfiguration, cluster } = message;
+    const connections = decodeConnections(message);
     const here = at.field('ports').index(i);
     if (port < 1 || port > 65_535) here.field('port').fail('has to be from 1 to 65535', undefined);
     const known = (['detect', 'tcp', 'http', 'http2', 'grpc', 'tls'] as const).find(
@@ -72,5 +124,6 @@ const decodePorts = (ports: readonly ServicePortMessage[], at: At): readonly Ser
     );
     // A protocol of a later version: looking at the first bytes is always right.
     if (known === undefined) here.field('protocol').skip(`protocol ${protocol}`);
-    return { port, protocol: known ?? 'detect', routeConfiguration, cluster };
+    const said = { port, protocol: known ?? 'detect', routeConfiguration, cluster } as const;
+    return connections === undefined ? said : { ...said, connections };
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { AccessLogFilter, LogFormat } from '../model/access-log.ts';
-import type { Address, AppProtocol, ServicePort } from '../model/address.ts';
+import type { Address, AppProtocol, ConnectionRoutes, ServicePort } from '../model/address.ts';
 import type { Cluster, Endpoint, EndpointAssignment } from '../model/cluster.ts';
 import type { HttpEdge } from '../model/edge.ts';
 import type { Http2Options } from '../model/http2-options.ts';
@@ -489,8 +489,22 @@ const cluster: fc.Arbitrary<Cluster> = fc
   .map(({ sniFromHost, ...all }) => ({ ...all, ...(sniFromHost && all.tls !== undefined ? { sniFromHost } : {}) }));
 
 const protocol = fc.constantFrom<AppProtocol>('detect', 'tcp', 'http', 'http2', 'grpc', 'tls');
+const weightedTcp = fc.array(fc.record({ name: text, weight: fc.nat(1_000_000) }), { maxLength: 3 });
+const connectionRoutes: fc.Arbitrary<ConnectionRoutes> = fc.oneof(
+  fc.record({ kind: fc.constant('weighted' as const), clusters: weightedTcp }),
+  fc.record({
+    kind: fc.constant('server-names' as const),
+    routes: fc.array(fc.record({ serverNames: fc.array(text, { maxLength: 2 }), clusters: weightedTcp }), {
+      maxLength: 2,
+    }),
+  }),
+);
+
 const ports: fc.Arbitrary<ServicePort[]> = fc.array(
-  fc.record({ port, protocol, routeConfiguration: text, cluster: text }),
+  fc.record(
+    { port, protocol, routeConfiguration: text, cluster: text, connections: connectionRoutes },
+    { requiredKeys: ['port', 'protocol', 'routeConfiguration', 'cluster'] },
+  ),
   { maxLength: 3 },
 );
 const nodeName = fc.constantFrom({}, { node: 'node-1' });

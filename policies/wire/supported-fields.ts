@@ -206,7 +206,11 @@ const fields: Readonly<Record<string, string>> = {
   'weft.v1.Queue': 'length_max wait_max target interval',
   'weft.v1.Address': 'service workload',
   'weft.v1.Service': 'namespace name ports',
-  'weft.v1.ServicePort': 'port protocol route_configuration cluster',
+  'weft.v1.ServicePort': 'port protocol route_configuration cluster weighted server_names',
+  'weft.v1.WeightedClusters': 'clusters',
+  'weft.v1.WeightedCluster': 'name weight',
+  'weft.v1.ServerNameRoutes': 'routes',
+  'weft.v1.ServerNameRoute': 'server_names clusters',
   'weft.v1.Workload': 'namespace name spiffe_id workload_name zone node mtls service ports terminating',
 };
 

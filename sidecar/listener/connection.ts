@@ -2,12 +2,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SocketAddress } from '@weft/policies/model/address';
 import { BLACKHOLE, UNKNOWN_SERVICE } from '@weft/policies/model/egress';
-import {
-  type FilterChain,
-  type HttpConnectionManager,
-  ORIGINAL_DESTINATION,
-  type TcpProxy,
-} from '@weft/policies/model/listener';
+import type { FilterChain, HttpConnectionManager, TcpProxy } from '@weft/policies/model/listener';
 import type { ResponseFlag } from '../http/errors.ts';
 import type { Dispatch, DownstreamConnection } from '../http/exchange.ts';
 import { type HttpServerConnection, serveHttp } from '../http/server.ts';
@@ -26,7 +21,7 @@ import type { ConnectionFacts } from './filter-chain-match.ts';
 import type { FirstWords } from './first-words.ts';
 import { connectionLabels } from './labels.ts';
 import { decideNetwork, earlyDial, factsOf, listenToBoth, type Opening } from './opening.ts';
-import { findPlan, type OutboundPlan } from './outbound.ts';
+import { clustersFor, findPlan, type OutboundPlan } from './outbound.ts';
 import { listenOutside, nameOf, type OutsideChains, refuses, serviceOf } from './outside.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 import type { ListenerRuntime } from './runtime.ts';
@@ -166,7 +161,7 @@ export class ListenerConnection {
         );
         return;
       case 'tls':
-        if (!this.runtime.routesByServerName) break;
+        if (!this.runtime.routesByServerName && plan.connections === undefined) break;
         this.listen(bytes, HTTP_SILENCE_MS_MAX, undefined, (words) => this.onPlanned(plan, words, false));
         return;
       case 'tcp':
@@ -209,7 +204,8 @@ export class ListenerConnection {
   }
 
   private onPlanned(plan: OutboundPlan, words: FirstWords, http: boolean): void {
-    const named = plan.protocol === 'tls' ? words.detection : OPAQUE;
+    // Routes of the Service itself say more than chains for what passes by.
+    const named = plan.protocol === 'tls' && plan.connections === undefined ? words.detection : OPAQUE;
     const facts = this.facts(http ? { kind: 'http1', version: 'http/1.1' } : named);
     const chain = this.runtime.find(facts);
     if (chain === undefined) {
@@ -222,11 +218,12 @@ export class ListenerConnection {
       return;
     }
     if (this.refusesOpaque(chain, facts)) return;
-    const { clusters } = chain.terminal;
-    // A chain that says no cluster of its own leaves it to the destination.
-    const own = clusters.some(({ name }) => name !== ORIGINAL_DESTINATION);
-    const terminal = own ? chain.terminal : { ...chain.terminal, clusters: [{ name: plan.cluster, weight: 1 }] };
-    this.proxy(terminal, chain, this.socket, words.bytes, undefined, plan.service);
+    const clusters = clustersFor(chain.terminal, plan, words.detection);
+    if (typeof clusters === 'string') {
+      this.refuse('NR', clusters);
+      return;
+    }
+    this.proxy({ ...chain.terminal, clusters }, chain, this.socket, words.bytes, undefined, plan.service);
   }
 
   /** All that is known before anything was read. */

@@ -9,6 +9,7 @@ import type { DownstreamConnection } from '../http/exchange.ts';
 import type { UpstreamTransport } from '../net/connection.ts';
 import { connectionRecord, hostPort } from '../net/connection-record.ts';
 import { deadlinesOf } from '../net/deadlines.ts';
+import { resetConnection } from '../net/reset.ts';
 import type { Recorder, RequestRecord } from '../telemetry/record.ts';
 import { Relay } from './relay.ts';
 
@@ -61,6 +62,7 @@ export interface TcpSession {
   destroy(): void;
 }
 
+/** In proportion to the weights; empty when all of them are 0, or when a cluster that does not exist was drawn. */
 export function pickCluster(clusters: TcpProxy['clusters'], prng: Prng): string {
   let total = 0;
   for (const cluster of clusters) total += cluster.weight;
@@ -69,8 +71,16 @@ export function pickCluster(clusters: TcpProxy['clusters'], prng: Prng): string 
     at -= cluster.weight;
     if (at < 0) return cluster.name;
   }
-  return clusters[0]?.name ?? '';
+  return total === 0 ? '' : (clusters[0]?.name ?? '');
 }
+
+const noBackend: ProxyError = {
+  source: 'internal',
+  flag: 'NC',
+  status: 0,
+  retry: 'no',
+  detail: 'the connection fell to a backend that is not valid',
+};
 
 /** Carries the bytes of a connection to a cluster, untouched, and records it when it has ended. */
 export function proxyTcp(socket: Duplex, connection: DownstreamConnection, options: TcpProxyOptions): TcpSession {
@@ -96,6 +106,12 @@ class ProxiedConnection implements TcpSession {
     this.record.rule = options.rule;
     this.record.cluster = pickCluster(options.proxy.clusters, options.prng ?? systemPrng);
     socket.on('close', () => this.onClosedEarly());
+    if (this.record.cluster === '') {
+      // TCPRouteRule.backendRefs: such connections are actively refused, and have to look it.
+      resetConnection(socket);
+      this.finish(noBackend);
+      return;
+    }
     this.record.attempts = 1;
     this.record.authority = options.host ?? '';
     const connected: Parameters<TcpUpstreams['connect']>[2] = (result) => {
