@@ -9,6 +9,7 @@ import { ClusterManager } from './cluster/manager.ts';
 import { plaintext } from './cluster/security.ts';
 import type { ResolveHost } from './cluster/strict-dns.ts';
 import { createDispatch } from './filters/chain.ts';
+import { ActiveCalls } from './filters/hop/calls.ts';
 import { Protection } from './filters/protection.ts';
 import { evaluateNetwork } from './filters/rbac/engine.ts';
 import { connectHttp } from './http/client.ts';
@@ -85,6 +86,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   });
   const protection = new Protection({ clock, prng, recorder, threads: sharing?.threads ?? 1 });
   recorder.collect?.(() => protection.render());
+  const calls = new ActiveCalls();
   const listeners = createListenerManager({
     source,
     listenerNames: options.listenerNames,
@@ -113,6 +115,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         identity: certificates,
         overload,
         protection,
+        // Listeners of the mesh say what workload they are for; a proxy from a bootstrap is as Envoy.
+        calls: listener.settings === undefined ? undefined : calls,
       }),
   });
   return { listeners, clusters };

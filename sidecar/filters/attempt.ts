@@ -189,6 +189,11 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     }
   }
 
+  /** Until it is given up; Infinity: it has no time of its own. */
+  leftMs(): number {
+    return this.timeout.leftMs(this.stream.chain.deps.clock);
+  }
+
   /** What is logged of the connection is of this one. */
   tellStats(): void {
     if (this.connection !== undefined) this.stream.chain.stats.leased(this.stream.context, this.connection);

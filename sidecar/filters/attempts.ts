@@ -130,11 +130,14 @@ export class Attempts implements TimeoutTarget {
     return true;
   }
 
+  get keepsSlowTries(): boolean {
+    return this.hedge?.onPerTryTimeout === true;
+  }
+
   /** An attempt has exceeded its own time. True: it goes on all the same. */
   keepsSlow(): boolean {
     const { stream, runtime } = this;
-    if (this.hedge?.onPerTryTimeout !== true || runtime === undefined || stream.tunnel || stream.responded)
-      return false;
+    if (!this.keepsSlowTries || runtime === undefined || stream.tunnel || stream.responded) return false;
     if (this.cancelBackoff !== undefined) return true;
     const delayMs = this.retries.besideSlow(runtime);
     if (delayMs >= 0) this.startAfter(delayMs, runtime);

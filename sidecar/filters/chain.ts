@@ -21,6 +21,8 @@ import { CorsFilter } from './cors/filter.ts';
 import { FaultFilter } from './fault/filter.ts';
 import { FilterChain, type RequestFilter } from './filter.ts';
 import { HeadersFilter } from './headers/filter.ts';
+import type { ActiveCalls } from './hop/calls.ts';
+import { HopFilter } from './hop/filter.ts';
 import { OverloadFilter } from './overload/filter.ts';
 import { createProtection, type Protection } from './protection.ts';
 import { RbacFilter } from './rbac/filter.ts';
@@ -48,6 +50,8 @@ export interface DispatchDeps {
   readonly overload?: OverloadState | undefined;
   /** Rate limits and places of applications, which outlive listeners; undefined: those of this one alone. */
   readonly protection?: Protection;
+  /** What the application is working on; undefined: nothing is carried across it. */
+  readonly calls?: ActiveCalls | undefined;
 }
 
 /** Where the routes of a chain come from. */
@@ -84,6 +88,8 @@ function createFilters(deps: DispatchDeps): RequestFilter[] {
       restarts: restartsTraces(deps.traceContext, deps.direction, deps.hcm),
     }),
   ];
+  const { calls } = deps;
+  if (calls !== undefined) filters.push(new HopFilter({ ...deps, calls }));
   if (deps.overload !== undefined) filters.push(new OverloadFilter(deps.overload, deps.recorder));
   for (const filter of deps.hcm.filters) {
     const made = createFilter(filter, deps);

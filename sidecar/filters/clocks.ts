@@ -1,22 +1,30 @@
 import type { ProxyError } from '../http/errors.ts';
 import type { Chain } from './chain.ts';
+import type { RequestContext } from './context.ts';
 import { awaitDeadline, beginCall, capDeadline, limitTime } from './deadline.ts';
 import type { GrpcCall } from './grpc/call.ts';
+import { stepMs } from './grpc/deadline.ts';
+import { callerOutOfTime } from './hop/filter.ts';
+import { callerTimedOut } from './timeout/errors.ts';
 import { TimeoutEntry, type TimeoutTarget } from './timeout/queue.ts';
 
 /** The clocks of one request: its time as a whole, how long nothing may happen, and how long its stream may live. */
 export class StreamTimeouts {
   private readonly chain: Chain;
+  private readonly context: RequestContext;
   private readonly call: GrpcCall | undefined;
   private readonly target: TimeoutTarget;
   private readonly request: TimeoutEntry;
   private readonly idle: TimeoutEntry;
   private duration: TimeoutEntry | undefined = undefined;
   private idleTimeoutMs: number;
+  /** When the caller further up gives up, unless something here ends sooner; Infinity: never. Calls of gRPC have their own. */
+  private callerMs = Number.POSITIVE_INFINITY;
 
-  constructor(chain: Chain, call: GrpcCall | undefined, target: TimeoutTarget) {
+  constructor(chain: Chain, context: RequestContext, target: TimeoutTarget) {
     this.chain = chain;
-    this.call = call;
+    this.context = context;
+    this.call = context.call;
     this.target = target;
     this.request = new TimeoutEntry(target, 'request');
     this.idle = new TimeoutEntry(target, 'idle');
@@ -28,12 +36,32 @@ export class StreamTimeouts {
     if (streamDurationMsMax > 0) this.limitDuration(streamDurationMsMax);
   }
 
-  /** Heeds the deadline of a gRPC call; an error if it has passed already. */
+  /** Heeds the deadline of a gRPC call, or of a caller further up; an error if it has passed already. */
   beginCall(): ProxyError | undefined {
-    return this.call && beginCall(this.chain, this.call, this.request);
+    const late = this.call && beginCall(this.chain, this.call, this.request);
+    const { hop } = this.context;
+    return late ?? (hop === undefined ? undefined : this.heedCaller(hop.deadlineMs));
+  }
+
+  private heedCaller(deadlineMs: number): ProxyError | undefined {
+    if (deadlineMs === Number.POSITIVE_INFINITY) return undefined;
+    if (this.call === undefined) this.callerMs = deadlineMs;
+    else if (!this.call.bound(deadlineMs)) return undefined;
+    const { clock, recorder } = this.chain.deps;
+    const leftMs = deadlineMs - clock.nowMs();
+    if (leftMs <= 0) {
+      recorder.count('deadline.refused');
+      return callerOutOfTime;
+    }
+    this.chain.timeouts.arm(this.request, stepMs(leftMs));
+    return undefined;
   }
 
   limitRequest(timeoutMs: number): void {
+    if (this.callerMs !== Number.POSITIVE_INFINITY) {
+      if (this.chain.deps.clock.nowMs() + timeoutMs >= this.callerMs) return;
+      this.callerMs = Number.POSITIVE_INFINITY;
+    }
     limitTime(this.chain, this.call, this.request, timeoutMs);
   }
 
@@ -63,19 +91,19 @@ export class StreamTimeouts {
 
   /** Why the request timeout ends the request; undefined where it was a step towards a deadline that is further off. */
   requestExpired(): ProxyError | undefined {
-    return awaitDeadline(this.chain, this.call, this.request);
+    if (this.callerMs === Number.POSITIVE_INFINITY) return awaitDeadline(this.chain, this.call, this.request);
+    const leftMs = this.callerMs - this.chain.deps.clock.nowMs();
+    if (leftMs <= 0) return callerTimedOut;
+    this.chain.timeouts.arm(this.request, stepMs(leftMs));
+    return undefined;
   }
 
   /** How long the client waits at most. */
   leftMs(): number {
-    const { call, request } = this;
-    const deadlineMs =
-      call?.hasDeadline === true
-        ? call.deadlineMs
-        : request.queue === undefined
-          ? Number.POSITIVE_INFINITY
-          : request.deadlineMs;
-    return deadlineMs - this.chain.deps.clock.nowMs();
+    const { call, request, callerMs } = this;
+    if (call?.hasDeadline === true) return call.deadlineMs - this.chain.deps.clock.nowMs();
+    if (callerMs !== Number.POSITIVE_INFINITY) return callerMs - this.chain.deps.clock.nowMs();
+    return request.leftMs(this.chain.deps.clock);
   }
 
   endRequest(): void {

@@ -11,6 +11,7 @@ import type { Ticket } from './admission/ticket.ts';
 import type { CorsGrant } from './cors/filter.ts';
 import { GrpcCall } from './grpc/call.ts';
 import { isGrpc } from './grpc/content-type.ts';
+import type { HopLimits } from './hop/header.ts';
 import type { MirrorSet } from './mirror/set.ts';
 import type { TokenBucket } from './ratelimit/token-bucket.ts';
 import type { SessionChoice } from './session/choice.ts';
@@ -77,6 +78,8 @@ export class RequestContext {
   /** Of the last attempt, if somebody logs something of it. */
   upstreamSocket: Duplex | undefined = undefined;
   attempts = 0;
+  /** What a caller further up allows; undefined: everything. */
+  hop: HopLimits | undefined = undefined;
   upstreamMs = 0;
 
   status = 0;

@@ -25,6 +25,8 @@ import {
   rewriteRequest,
   rewriteResponse,
 } from './forward.ts';
+import { isRetriedAbove } from './hop/header.ts';
+import { tellHop } from './hop/tell.ts';
 import { startMirrors } from './mirror/set.ts';
 import { Passage, type PassageOwner } from './passage.ts';
 import { breakOff, explain, reply } from './reply.ts';
@@ -68,7 +70,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.body = new RequestBody(exchange);
     this.attempts = new Attempts(this);
     this.tunnel = exchange.head.protocol !== undefined;
-    this.clocks = new StreamTimeouts(chain, this.context.call, this);
+    this.clocks = new StreamTimeouts(chain, this.context, this);
     this.passage = new Passage(chain.filters, this.context, this);
   }
 
@@ -177,7 +179,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.routeCluster = cluster;
     context.matched = route;
     context.matchedCluster = cluster;
-    this.attempts.retries.use(action.retry, false);
+    this.attempts.retries.use(action.retry, isRetriedAbove(context.hop));
     if (action.hedge !== undefined) this.hedge(action.hedge);
     rewriteRequest(head, found, action, cluster);
     if (action.mirrors !== undefined) this.mirror(action, action.mirrors);
@@ -227,6 +229,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   /** What an upstream is told of the attempt. */
   describe(attempt: Attempt): void {
     countAttempt(this.context.head, this.route, attempt.number);
+    if (this.chain.deps.calls !== undefined && this.chain.deps.direction === 'outbound') tellHop(this, attempt);
   }
 
   // Response.

@@ -30,7 +30,14 @@ export interface Answer {
 }
 
 /** What a server does with a request: an answer, a broken connection, or nothing at all. */
-export type Handler = (request: ServedRequest) => Answer | 'reset' | 'hang';
+export type Handler = (request: ServedRequest, later: Later) => Answer | 'reset' | 'hang';
+
+/** For a server that hangs at first. */
+export interface Later {
+  answer(answer: Answer | 'reset'): void;
+  /** The client has given up. */
+  onAbort: (() => void) | undefined;
+}
 
 /** An upstream in memory that takes connections and answers requests, one at a time on each, as HTTP/1 does. */
 export class TestServer {
@@ -101,7 +108,8 @@ export class TestUpstreamConnection implements UpstreamConnection {
   }
 }
 
-class TestUpstream implements Upstream {
+class TestUpstream implements Upstream, Later {
+  onAbort: (() => void) | undefined = undefined;
   private readonly connection: TestUpstreamConnection;
   private readonly head: RequestHead;
   private readonly receiver: ResponseReceiver;
@@ -130,6 +138,7 @@ class TestUpstream implements Upstream {
     if (!this.alive) return;
     this.alive = false;
     this.connection.destroy();
+    this.onAbort?.();
   }
 
   broken(): void {
@@ -147,8 +156,12 @@ class TestUpstream implements Upstream {
     }
     const request = { head: this.head, body: Buffer.concat(this.chunks).toString() };
     server.requests.push(request);
-    const answer = server.handler(request);
-    if (answer === 'hang') return;
+    const answer = server.handler(request, this);
+    if (answer !== 'hang') this.answer(answer);
+  }
+
+  answer(answer: Answer | 'reset'): void {
+    const { clock } = this.connection;
     if (answer === 'reset') clock.after(0, () => this.connection.destroy());
     else clock.after(answer.afterMs ?? 0, () => this.respond(answer));
   }
@@ -183,6 +196,7 @@ export class TestDownstream implements Downstream {
   ended = false;
   resetWith: ProxyError | undefined = undefined;
   credited = 0;
+  onEnd: (() => void) | undefined = undefined;
 
   constructor(head: RequestHead, endOfRequest: boolean, connection: DownstreamConnection) {
     this.head = head;
@@ -225,5 +239,6 @@ export class TestDownstream implements Downstream {
     if (this.ended) throw new Error('ended twice');
     this.ended = true;
     this.receiver?.onDone();
+    this.onEnd?.();
   }
 }

@@ -124,9 +124,9 @@ const refused: ProxyError = {
 
 /** A sidecar's request path on a clock that moves when told to, with servers in memory. */
 export class World {
-  readonly clock = new ManualClock();
+  readonly clock: ManualClock;
   readonly prng: Prng;
-  readonly source = new TestSource(this.clock);
+  readonly source: TestSource;
   readonly identity = new TestIdentity();
   readonly recorder = new TestRecorder();
   readonly servers = new Map<string, TestServer>();
@@ -136,7 +136,16 @@ export class World {
   readonly clusters: ClusterManager;
   private readonly sockets = new Map<object, TestServer>();
 
-  constructor(seed = 1, overrides: { readonly onDemandWaitMsMax?: number; readonly ownIps?: readonly string[] } = {}) {
+  constructor(
+    seed = 1,
+    overrides: {
+      readonly onDemandWaitMsMax?: number;
+      readonly ownIps?: readonly string[];
+      readonly clock?: ManualClock;
+    } = {},
+  ) {
+    this.clock = overrides.clock ?? new ManualClock();
+    this.source = new TestSource(this.clock);
     this.prng = new SeededPrng(seed);
     this.clusters = new ClusterManager({
       source: this.source,

@@ -31,6 +31,8 @@ const REASON_EVENTS: Readonly<Record<RetryReason, string>> = {
 export class Retries {
   policy: RetryPolicy | undefined = undefined;
   made = 0;
+  /** Of those, the ones after which the application may have seen the request more than once. */
+  repeats = 0;
   /** Which bound kept a retry from being made that the policy asked for (flag URX); empty: none. */
   refused = '';
   /** A caller further up repeats the request: here only what reached no application is. */
@@ -91,6 +93,7 @@ export class Retries {
     // An upstream that breaks every connection must not get twice the load either.
     if (!runtime.limits.meterRetry()) return false;
     this.free++;
+    this.repeats++;
     this.recorder.count('retry.stale-connection');
     return true;
   }
@@ -159,6 +162,7 @@ export class Retries {
     this.recorder.count(REASON_EVENTS[reason]);
     const waitMs = delayMs >= 0 ? delayMs : backoffMs(this.made, policy.backoffBaseMs, policy.backoffMaxMs, this.prng);
     this.made++;
+    if (reason !== 'connect-failure' && reason !== 'refused') this.repeats++;
     return waitMs;
   }
 

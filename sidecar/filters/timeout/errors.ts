@@ -18,6 +18,15 @@ export const deadlineExceeded: ProxyError = {
   detail: 'the deadline that the client set (grpc-timeout) has passed',
 };
 
+/** The time that a caller further up allowed (weft-deadline). */
+export const callerTimedOut: ProxyError = {
+  source: 'upstream',
+  flag: 'UT',
+  status: 504,
+  retry: 'no',
+  detail: 'upstream request timeout: the time that the caller allowed has passed',
+};
+
 export const attemptTimedOut: ProxyError = {
   source: 'upstream',
   flag: 'UT',

@@ -26,6 +26,11 @@ export class TimeoutEntry {
   disarm(): void {
     this.queue?.remove(this);
   }
+
+  /** Until it fires; Infinity: it will not. */
+  leftMs(clock: Clock): number {
+    return this.queue === undefined ? Number.POSITIVE_INFINITY : this.deadlineMs - clock.nowMs();
+  }
 }
 
 /**
