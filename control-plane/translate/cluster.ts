@@ -5,6 +5,7 @@ import { keyOf } from '../index/objects.ts';
 import { connectionsOf } from './connections.ts';
 import type { TranslateContext } from './context.ts';
 import { UNKNOWN } from './external/names.ts';
+import { healthCheckOf } from './health-check.ts';
 import { type INBOUND, outboundName, PASSTHROUGH, type ServicePortRef } from './names.ts';
 import { outlierOf } from './outlier.ts';
 import { type MergedPolicy, mergedPolicy } from './policy.ts';
@@ -48,6 +49,7 @@ type OwnParts = Pick<
 /** With everything that policies decide. */
 export function clusterWith(context: TranslateContext, policy: MergedPolicy, own: OwnParts): Cluster {
   const { name, discovery, protocol, ...rest } = own;
+  const upstream = connectionsOf(policy, protocol);
   return {
     name,
     discovery,
@@ -55,10 +57,11 @@ export function clusterWith(context: TranslateContext, policy: MergedPolicy, own
     idleTimeoutMs: durationOr(policy.timeouts?.idle, idleTimeoutMs),
     requestsPerConnectionMax: policy.connections?.maxRequestsPerConnection ?? 0,
     balancer: balancerOf(policy),
-    ...connectionsOf(policy, protocol),
+    ...upstream,
     limits: limitsOf(policy, context.state.mesh),
     errorRate: errorRateOf(policy),
     outlier: outlierOf(policy),
+    ...healthCheckOf(policy, { discovery, protocol: upstream.protocol, service: own.service }),
     healthyPanicPercent: 0,
     ...rest,
   };

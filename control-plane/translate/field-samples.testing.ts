@@ -31,6 +31,19 @@ const blocks: FieldSample = { values: ['10.0.0.0/8', 'fd00::1'] };
 const paths: FieldSample = { values: ['/a', '/a/*', '*'] };
 const hosts: FieldSample = { values: ['a.example', '*.example', 'a.example:80'] };
 
+const bytes: FieldSample = { values: ['50494e47', '51'] };
+const checkedBy = (probe: object) => ({ targetRefs: [cart], healthChecks: probe });
+const statuses = [
+  { expectedStatuses: [{ min: 200, max: 204 }] },
+  { expectedStatuses: [{ min: 202, max: 204 }] },
+  { expectedStatuses: [{ min: 200, max: 202 }] },
+];
+const headers = [
+  { name: 'x-one', value: 'a' },
+  { name: 'x-one', value: 'b' },
+  { name: 'x-two', value: 'a' },
+];
+
 export const fieldSamples: Readonly<
   Record<'Mesh' | 'TrafficPolicy' | 'AuthorizationPolicy' | 'OverloadPolicy' | 'ExternalService', KindSamples>
 > = {
@@ -59,6 +72,7 @@ export const fieldSamples: Readonly<
       loadBalancer: {},
       outlierDetection: { successRate: {}, failurePercentage: {}, latency: {} },
       connections: { http2KeepAlive: {}, tcpKeepAlive: {} },
+      healthChecks: { http: {} },
     },
     fields: {
       'targetRefs[].kind': {
@@ -137,6 +151,25 @@ export const fieldSamples: Readonly<
       'outlierDetection.latency.minDifference': { values: ['0s', '1s'] },
       'outlierDetection.latency.minEndpoints': numbers,
       'outlierDetection.latency.minRequests': numbers,
+      'healthChecks.http.path': { values: ['/a', '/b?c'] },
+      'healthChecks.http.host': words,
+      'healthChecks.http.expectedStatuses[].min': { specs: statuses.map((one) => checkedBy({ http: one })) },
+      'healthChecks.http.expectedStatuses[].max': { specs: statuses.map((one) => checkedBy({ http: one })) },
+      'healthChecks.http.headers[].name': { specs: headers.map((one) => checkedBy({ http: { headers: [one] } })) },
+      'healthChecks.http.headers[].value': { specs: headers.map((one) => checkedBy({ http: { headers: [one] } })) },
+      'healthChecks.grpc.service': { ...words, without: ['healthChecks.http'] },
+      'healthChecks.grpc.authority': { ...words, without: ['healthChecks.http'] },
+      'healthChecks.tcp.send.text': { ...words, without: ['healthChecks.http'] },
+      'healthChecks.tcp.send.hex': { ...bytes, without: ['healthChecks.http'] },
+      'healthChecks.tcp.receive[].text': { ...words, without: ['healthChecks.http'] },
+      'healthChecks.tcp.receive[].hex': { ...bytes, without: ['healthChecks.http'] },
+      'healthChecks.port': { values: [8080, 8081] },
+      'healthChecks.interval': durations,
+      'healthChecks.jitter': durations,
+      'healthChecks.timeout': durations,
+      'healthChecks.noTrafficInterval': durations,
+      'healthChecks.unhealthyThreshold': numbers,
+      'healthChecks.healthyThreshold': numbers,
       'connections.upstreamProtocol': {
         values: ['Auto', 'HTTP1', 'HTTP2'],
         without: ['connections.http2KeepAlive'],

@@ -19,6 +19,8 @@ export function outlierOf({ outlierDetection: policy }: MergedPolicy): OutlierDe
     ejectionTimeJitterMs: 0,
     ejectionPercentMax: policy.maxEjectionPercent,
     alwaysEjectOne: false,
+    // A check says that an endpoint lives, not that it is as good as its peers.
+    endedByHealthCheck: false,
     splitLocalErrors: policy.consecutiveLocalFailures !== undefined,
     consecutive: {
       serverErrors: inARow(policy.consecutive5xx),

@@ -94,4 +94,103 @@ const connections: readonly Sample[] = [
   ),
 ];
 
-export const healthSamples: readonly Sample[] = [...outliers, ...connections];
+const checks: readonly Sample[] = [
+  right('TrafficPolicy', 'checks by default', policy({ healthChecks: { http: {} } })),
+  right(
+    'TrafficPolicy',
+    'a check over HTTP',
+    policy({
+      healthChecks: {
+        http: {
+          path: '/healthz?deep=1',
+          method: 'HEAD',
+          host: 'cart.example',
+          expectedStatuses: [
+            { min: 200, max: 200 },
+            { min: 300, max: 399 },
+          ],
+          headers: [{ name: 'X-Probe', value: 'yes, it is' }],
+        },
+        port: 9090,
+        interval: '5s',
+        jitter: '0s',
+        timeout: '500ms',
+        noTrafficInterval: '5m',
+        unhealthyThreshold: 1,
+        healthyThreshold: 4,
+        initially: 'Unhealthy',
+      },
+    }),
+  ),
+  right(
+    'TrafficPolicy',
+    'a conversation of a server that speaks first',
+    policy({ healthChecks: { tcp: { receive: [{ hex: '2b' }] } } }),
+  ),
+  right('TrafficPolicy', 'a check over gRPC', policy({ healthChecks: { grpc: { service: 'shop.Cart' } } })),
+  right(
+    'TrafficPolicy',
+    'a conversation',
+    policy({ healthChecks: { tcp: { send: { hex: '50494e470D0a' }, receive: [{ text: '+PONG\r\n' }] } } }),
+  ),
+  wrong(
+    'TrafficPolicy',
+    'a header of the codec',
+    policy({ healthChecks: { http: { headers: [{ name: 'Host', value: 'x' }] } } }),
+    'spec.healthChecks.http.headers[0].name',
+    'written by the proxy itself',
+  ),
+  wrong('TrafficPolicy', 'no check', policy({ healthChecks: {} }), 'spec.healthChecks', 'exactly one of'),
+  wrong(
+    'TrafficPolicy',
+    'two checks',
+    policy({ healthChecks: { http: {}, tcp: {} } }),
+    'spec.healthChecks',
+    'exactly one of',
+  ),
+  wrong(
+    'TrafficPolicy',
+    'statuses from the end',
+    policy({ healthChecks: { http: { expectedStatuses: [{ min: 300, max: 200 }] } } }),
+    'spec.healthChecks.http.expectedStatuses[0].min',
+    'must not be more than max',
+  ),
+  wrong(
+    'TrafficPolicy',
+    'half a byte',
+    policy({ healthChecks: { tcp: { send: { hex: '5af' } } } }),
+    'spec.healthChecks.tcp.send.hex',
+    'bytes in hexadecimal',
+  ),
+  wrong(
+    'TrafficPolicy',
+    'nothing to send',
+    policy({ healthChecks: { tcp: { send: {} } } }),
+    'spec.healthChecks.tcp.send',
+    'exactly one of text and hex',
+  ),
+  wrong(
+    'TrafficPolicy',
+    'nothing to receive',
+    policy({ healthChecks: { tcp: { receive: [{ text: 'a', hex: '61' }] } } }),
+    'spec.healthChecks.tcp.receive[0]',
+    'exactly one of text and hex',
+  ),
+  wrong(
+    'TrafficPolicy',
+    'a path with a blank',
+    policy({ healthChecks: { http: { path: '/a b' } } }),
+    'spec.healthChecks.http.path',
+    'a path such as',
+  ),
+  outOf('healthChecks.interval', { healthChecks: { http: {}, interval: '10ms' } }, 'between 100ms and 1h'),
+  outOf('healthChecks.jitter', { healthChecks: { http: {}, jitter: '2h' } }, 'between 0s and 1h'),
+  outOf('healthChecks.timeout', { healthChecks: { http: {}, timeout: '1ms' } }, 'between 10ms and 10m'),
+  outOf(
+    'healthChecks.noTrafficInterval',
+    { healthChecks: { http: {}, noTrafficInterval: '1ms' } },
+    'between 100ms and 24h',
+  ),
+];
+
+export const healthSamples: readonly Sample[] = [...outliers, ...checks, ...connections];

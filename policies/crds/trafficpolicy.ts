@@ -4,6 +4,7 @@ import { withRules } from './schema.ts';
 import { targetRefs } from './targetref.ts';
 import { circuitBreaker } from './traffic/circuit-breaker.ts';
 import { connections } from './traffic/connections.ts';
+import { healthChecks } from './traffic/health-checks.ts';
 import { hedging } from './traffic/hedging.ts';
 import { loadBalancer } from './traffic/load-balancer.ts';
 import { outlierDetection } from './traffic/outlier-detection.ts';
@@ -18,6 +19,7 @@ const settings = {
   circuitBreaker: circuitBreaker.optional().describe('When to stop calling a destination that fails or is full.'),
   loadBalancer: loadBalancer.optional().describe('How an endpoint is picked.'),
   outlierDetection: outlierDetection.optional().describe('When to leave out an endpoint that does worse than others.'),
+  healthChecks: healthChecks.optional().describe('How endpoints are asked whether they are well.'),
   connections: connections.optional().describe('What is spoken, and how connections are kept.'),
 };
 

@@ -2,6 +2,7 @@ import type { SpiffeId } from '../identity/spiffe-id.ts';
 import type { SocketAddress } from './address.ts';
 import type { DnsCache } from './dns-cache.ts';
 import type { TcpFault } from './fault.ts';
+import type { HealthCheck } from './health-check.ts';
 import type { EndpointHints, Locality } from './locality.ts';
 import type { OutlierDetection } from './outlier.ts';
 import type { UpstreamTls } from './tls.ts';
@@ -42,6 +43,8 @@ export interface Cluster {
   readonly limits: ClusterLimits;
   readonly errorRate: ErrorRateBreaker | undefined;
   readonly outlier: OutlierDetection | undefined;
+  /** Absent: endpoints are as well as their assignment says. */
+  readonly healthCheck?: HealthCheck;
   /** Where fewer of the endpoints are healthy, all of them get traffic; 0: never. */
   readonly healthyPanicPercent: number;
   /**

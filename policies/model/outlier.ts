@@ -8,6 +8,8 @@ export interface OutlierDetection {
   /** Of all endpoints, at one time. */
   readonly ejectionPercentMax: number;
   readonly alwaysEjectOne: boolean;
+  /** An endpoint that passes its health check comes back at once. */
+  readonly endedByHealthCheck: boolean;
   /** Failures of the connection count apart from answers. */
   readonly splitLocalErrors: boolean;
   readonly consecutive: {
@@ -61,6 +63,7 @@ export const defaultOutlierDetection: OutlierDetection = {
   ejectionTimeJitterMs: 0,
   ejectionPercentMax: 10,
   alwaysEjectOne: false,
+  endedByHealthCheck: true,
   splitLocalErrors: false,
   consecutive: {
     serverErrors: { errorsMax: 5, enforcedPercent: 100 },

@@ -9,6 +9,7 @@ import type { LatencyOutliers, OutlierDetection } from '../model/outlier.ts';
 import type { ForwardAction, Route, RouteConfiguration } from '../model/route.ts';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
 import { defaultUpstreamConnections, type UpstreamConnections } from '../model/upstream-connections.ts';
+import { withHealthChecks } from './arbitrary-health.testing.ts';
 import { overloadFilter } from './arbitrary-overload.testing.ts';
 import { hedgePolicy, retryPolicy } from './arbitrary-retries.testing.ts';
 import {
@@ -358,6 +359,7 @@ const envoyOutlier: fc.Arbitrary<OutlierDetection> = fc.record({
   ejectionTimeJitterMs: ms,
   ejectionPercentMax: fc.integer({ min: 0, max: 100 }),
   alwaysEjectOne: fc.boolean(),
+  endedByHealthCheck: fc.boolean(),
   splitLocalErrors: fc.boolean(),
   consecutive: fc.record({ serverErrors: consecutive, gatewayErrors: consecutive, localErrors: consecutive }),
   successRate: fc.record({ ...enforced, deviations: fc.integer({ min: 0, max: 5_000 }).map((n) => n / 1_000) }),
@@ -536,6 +538,6 @@ export const arbitraryResources: { readonly [K in ResourceKind]: fc.Arbitrary<Re
   address: plain(address),
   listener: plain(traced(listener)),
   route: plain(routeConfiguration),
-  cluster: plain(cluster),
+  cluster: plain(withHealthChecks(cluster)),
   endpoints: plain(endpoints),
 };

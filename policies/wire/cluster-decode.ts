@@ -25,6 +25,7 @@ import {
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
 } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
+import { decodeHealthCheck } from './health-check.ts';
 import { checkHttp1Options } from './http-connection-manager-decode.ts';
 import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
 import { decodeLatencyOutliers, decodeOutlier } from './outlier.ts';
@@ -42,6 +43,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   const settings = weftMetadata(message.metadata, at);
   const errorRate = decodeErrorRate(settings.object('error_rate'));
   const outlier = decodeOutlierDetection(message, settings, at.field('outlier_detection'));
+  const health = decodeHealthCheck(message, settings, at.field('health_checks'));
   const service = decodeService(settings.object('service'));
   const fault = readTcpFault(settings.object('fault'));
   const locality = settings.choice('locality', ['any', 'prefer-zone', 'prefer-node', 'local-node', 'zone-hints']);
@@ -60,6 +62,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
     limits: decodeLimits(message.circuitBreakers, rate, at.field('circuit_breakers').field('thresholds')),
     errorRate,
     outlier,
+    ...health,
     healthyPanicPercent: decodePanic(message, at),
     tls: http.protocol === 'negotiated' ? decodeNegotiated(tls, at) : tls,
     meshTls: decodeMeshTls(message, at.field('transport_socket_matches')),

@@ -16,6 +16,7 @@ import {
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { ClusterConfigSchema } from './gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
+import { encodeHealthCheck } from './health-check.ts';
 import { encodeHttp1Options } from './http-connection-manager-encode.ts';
 import { encodeHttp2Options } from './http2-options.ts';
 import { encodeLatencyOutliers, encodeOutlier } from './outlier.ts';
@@ -43,7 +44,11 @@ export function encodeCluster(cluster: Cluster): ClusterInit {
     connectTimeout: encodeDuration(cluster.connectTimeoutMs),
     circuitBreakers: encodeLimits(cluster.limits),
     ...(cluster.outlier === undefined ? {} : { outlierDetection: encodeOutlier(cluster.outlier) }),
-    commonLbConfig: { healthyPanicThreshold: { value: cluster.healthyPanicPercent } },
+    ...(cluster.healthCheck === undefined ? {} : { healthChecks: [encodeHealthCheck(cluster.healthCheck)] }),
+    commonLbConfig: {
+      healthyPanicThreshold: { value: cluster.healthyPanicPercent },
+      ignoreNewHostsUntilFirstHc: cluster.healthCheck?.initially === 'ignored',
+    },
     typedExtensionProtocolOptions: {
       [HTTP_OPTIONS]: anyPack(HttpProtocolOptionsSchema, create(HttpProtocolOptionsSchema, encodeHttpOptions(cluster))),
     },
@@ -226,7 +231,16 @@ const encodeMeshTls = ({ protocol }: Cluster): MessageInitShape<typeof Cluster_T
   { name: 'plaintext', match: {}, transportSocket: encodeRawBuffer() },
 ];
 
-function encodeSettings({ discovery, errorRate, locality, outlier, service, fault, limits }: Cluster): JsonObject {
+function encodeSettings({
+  discovery,
+  errorRate,
+  healthCheck,
+  locality,
+  outlier,
+  service,
+  fault,
+  limits,
+}: Cluster): JsonObject {
   const rate = limits.retryBudget?.rate;
   return {
     ...(rate === undefined ? {} : { retry_rate: { interval_ms: rate.intervalMs, per_second_min: rate.perSecondMin } }),
@@ -243,6 +257,7 @@ function encodeSettings({ discovery, errorRate, locality, outlier, service, faul
             open_ms: errorRate.openMs,
           },
         }),
+    ...(healthCheck?.initially === 'healthy' ? { health_initially: 'healthy' } : {}),
     ...(outlier?.latency === undefined ? {} : { outlier_latency: encodeLatencyOutliers(outlier.latency) }),
     ...(service === undefined ? {} : { service: { namespace: service.namespace, name: service.name } }),
   };

@@ -19,6 +19,7 @@ export const encodeOutlier = (outlier: OutlierDetection): MessageInitShape<typeo
   maxEjectionTimeJitter: encodeDuration(outlier.ejectionTimeJitterMs),
   maxEjectionPercent: outlier.ejectionPercentMax,
   alwaysEjectOneHost: outlier.alwaysEjectOne,
+  successfulActiveHealthCheckUnejectHost: outlier.endedByHealthCheck,
   splitExternalLocalOriginErrors: outlier.splitLocalErrors,
   consecutive5xx: outlier.consecutive.serverErrors.errorsMax,
   enforcingConsecutive5xx: outlier.consecutive.serverErrors.enforcedPercent,
@@ -56,6 +57,7 @@ export function decodeOutlier(message: OutlierMessage, at: At): OutlierDetection
     ejectionTimeJitterMs: decodeDuration(message.maxEjectionTimeJitter, 0, at.field('max_ejection_time_jitter')),
     ejectionPercentMax: percent(message.maxEjectionPercent, defaults.ejectionPercentMax, 'max_ejection_percent'),
     alwaysEjectOne: message.alwaysEjectOneHost ?? false,
+    endedByHealthCheck: message.successfulActiveHealthCheckUnejectHost ?? defaults.endedByHealthCheck,
     splitLocalErrors: message.splitExternalLocalOriginErrors,
     consecutive: decodeConsecutive(message, percent),
     successRate: {

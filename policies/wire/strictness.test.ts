@@ -314,7 +314,23 @@ describe('what Weft does not act on is refused by path', () => {
       'outlier_detection.max_ejection_percent',
     ],
     ['ring hash', 'cluster', cluster({ lb_policy: 'RING_HASH' }), 'lb_policy'],
-    ['health checks', 'cluster', cluster({ health_checks: [empty] }), 'health_checks'],
+    [
+      'another TLS for health checks',
+      'cluster',
+      cluster({
+        health_checks: [
+          {
+            timeout: '1s',
+            interval: '1s',
+            unhealthy_threshold: 1,
+            healthy_threshold: 1,
+            grpc_health_check: {},
+            tls_options: empty,
+          },
+        ],
+      }),
+      'health_checks[0].tls_options',
+    ],
     [
       'high priority',
       'cluster',

@@ -1,7 +1,7 @@
 import type { Cluster } from '@weft/policies/model/cluster';
 import type { Listener } from '@weft/policies/model/listener';
 import type { RouteConfiguration } from '@weft/policies/model/route';
-import type { ClusterRow } from '../cluster/rows.ts';
+import { type ClusterRow, unchecked } from '../cluster/rows.ts';
 import { hostPort } from '../net/connection-record.ts';
 import { chainsOf } from './references.ts';
 
@@ -35,6 +35,7 @@ function unused(cluster: Cluster): ClusterRow {
       zone,
       health,
       ejected: false,
+      checks: unchecked,
       successRate: -1,
       localSuccessRate: -1,
       stats: { cx_active: 0, cx_connect_fail: 0, rq_active: 0, rq_error: 0, rq_success: 0, rq_timeout: 0, rq_total: 0 },

@@ -2,6 +2,7 @@ import type { Address } from '@weft/policies/model/address';
 import type { Endpoint } from '@weft/policies/model/cluster';
 import type { UpstreamSecurity } from '../net/connection.ts';
 import { hostPort } from '../net/connection-record.ts';
+import type { HostHealth } from './health/host-health.ts';
 import { CONNECT_FAILED, type HostMonitor, TIMED_OUT } from './outlier/monitor.ts';
 import type { HttpPool } from './pool.ts';
 
@@ -24,6 +25,8 @@ export class Host {
   http2Pool: HttpPool | undefined = undefined;
   /** Of a cluster with outlier detection. */
   outlier: HostMonitor | undefined = undefined;
+  /** Of a cluster with active health checks. */
+  health: HostHealth | undefined = undefined;
   /** For an original destination: what its IP stood for when this was looked up. */
   address: Address | undefined = undefined;
 

@@ -5,6 +5,7 @@ import type { Lookup, Snapshot, SnapshotSource } from '@weft/policies/model/snap
 import type { ProxyError } from '../http/errors.ts';
 import { hostRefused, noCluster, PASSTHROUGH } from './destination.ts';
 import { DynamicHosts } from './dynamic-hosts.ts';
+import { CheckBounds } from './health/bounds.ts';
 import { overflow } from './limits.ts';
 import { PlaceWatch } from './own-place.ts';
 import { ClusterRuntime, type RuntimeDeps } from './runtime.ts';
@@ -68,7 +69,7 @@ export class ClusterManager {
 
   constructor(deps: ClusterManagerDeps) {
     this.place = new PlaceWatch(deps.source, deps.ownIps ?? new Set());
-    this.deps = { ...deps, place: this.place };
+    this.deps = { ...deps, place: this.place, checkBounds: deps.checkBounds ?? new CheckBounds(deps.recorder) };
     this.forTcp = new TcpConnector(this, deps);
     this.unsubscribe = [
       deps.source.onChange((snapshot) => this.applySnapshot(snapshot)),
@@ -185,13 +186,13 @@ export class ClusterManager {
 
   private awaitEndpoints(runtime: ClusterRuntime, deadlineMs: number, waiter: ClusterWaiter): void {
     const { discovery, name } = runtime.cluster;
-    if (discovery.kind === 'eds') {
+    if (discovery.kind === 'eds' && !runtime.awaitsChecks) {
       this.awaitResource('endpoints', discovery.serviceName, deadlineMs, name, waiter);
       return;
     }
     if (this.waiting >= WAITING_MAX) {
       this.deps.recorder.count('cluster.waiting.overflow');
-      waiter.onClusterError(noCluster(`too many requests wait for the addresses of cluster ${name}`));
+      waiter.onClusterError(noCluster(`too many requests wait for the endpoints of cluster ${name}`));
       return;
     }
     this.waiting++;
@@ -202,7 +203,7 @@ export class ClusterManager {
       this.waiting--;
       cancel();
       if (ready) waiter.onCluster(runtime);
-      else waiter.onClusterError(noCluster(`the addresses of cluster ${name} were not known in time`));
+      else waiter.onClusterError(noCluster(`the endpoints of cluster ${name} were not known in time`));
     };
     const cancel = this.deps.clock.after(deadlineMs - this.deps.clock.nowMs(), () => answer(false));
     runtime.whenReady(() => answer(true));

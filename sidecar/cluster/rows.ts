@@ -12,6 +12,13 @@ export interface HostRow {
   readonly health: 'healthy' | 'unhealthy' | 'draining';
   /** Left out by outlier detection, in one thread at least. */
   readonly ejected: boolean;
+  /** What active health checks say, in one thread at least. */
+  readonly checks: {
+    readonly failed: boolean;
+    readonly pending: boolean;
+    readonly excluded: boolean;
+    readonly timedOut: boolean;
+  };
   /** Percent; -1: not known. */
   readonly successRate: number;
   readonly localSuccessRate: number;
@@ -30,6 +37,15 @@ export interface ClusterRow {
   readonly stats: NamedCounters;
 }
 
+/** Of an endpoint that nobody asks. */
+export const unchecked: HostRow['checks'] = { failed: false, pending: false, excluded: false, timedOut: false };
+
+function checksOf({ health }: Host): HostRow['checks'] {
+  if (health === undefined) return unchecked;
+  const { failed, pending, excluded, timedOut } = health;
+  return { failed, pending, excluded, timedOut };
+}
+
 function hostRow(host: Host): HostRow {
   let connections = 0;
   host.forEachPool((pool) => {
@@ -42,6 +58,7 @@ function hostRow(host: Host): HostRow {
     zone: host.endpoint.zone,
     health: host.endpoint.health,
     ejected: host.outlier?.ejected ?? false,
+    checks: checksOf(host),
     successRate: host.outlier?.successRate ?? -1,
     localSuccessRate: host.outlier?.localSuccessRate ?? -1,
     stats: {
@@ -56,8 +73,10 @@ function hostRow(host: Host): HostRow {
   };
 }
 
+const isWell = ({ health, ejected, checks }: HostRow): boolean => health === 'healthy' && !ejected && !checks.failed;
+
 export function clusterRow(runtime: ClusterRuntime): ClusterRow {
-  const { cluster, limits, endpoints, outliers } = runtime;
+  const { cluster, limits, endpoints, outliers, healthChecks } = runtime;
   const hosts = endpoints.map(hostRow);
   const stats: Record<string, number> = {};
   runtime.counters.upstream('', stats);
@@ -68,7 +87,12 @@ export function clusterRow(runtime: ClusterRuntime): ClusterRow {
   named['upstream_rq_active'] = limits.requests;
   named['upstream_rq_pending_active'] = limits.pending;
   named['membership_total'] = hosts.length;
-  named['membership_healthy'] = hosts.filter(({ health, ejected }) => health === 'healthy' && !ejected).length;
+  named['membership_healthy'] = hosts.filter(isWell).length;
+  named['membership_excluded'] = hosts.filter(({ checks }) => checks.excluded).length;
+  if (healthChecks !== undefined) {
+    for (const [name, count] of Object.entries(healthChecks.counters)) named[`health_check.${name}`] = count;
+    named['health_check.healthy'] = hosts.filter(({ checks }) => !checks.failed).length;
+  }
   if (outliers !== undefined) {
     named['outlier_detection.ejections_active'] = outliers.ejectionsActive;
     named['outlier_detection.ejections_enforced_total'] = outliers.counters.ejectionsTotal;
@@ -89,7 +113,7 @@ export function clusterRow(runtime: ClusterRuntime): ClusterRow {
 }
 
 /** Numbers that every thread has of the same thing, and that do not add up. */
-const SHARED = new Set(['membership_total', 'membership_healthy']);
+const SHARED = new Set(['membership_total', 'membership_healthy', 'membership_excluded', 'health_check.healthy']);
 
 export function sumCounters(a: NamedCounters, b: NamedCounters): NamedCounters {
   const sum: Record<string, number> = { ...a };
@@ -100,16 +124,25 @@ export function sumCounters(a: NamedCounters, b: NamedCounters): NamedCounters {
   return sum;
 }
 
+const eitherChecks = (a: HostRow['checks'], b: HostRow['checks']): HostRow['checks'] => ({
+  failed: a.failed || b.failed,
+  pending: a.pending || b.pending,
+  excluded: a.excluded || b.excluded,
+  timedOut: a.timedOut || b.timedOut,
+});
+
+const eitherHost = (a: HostRow, b: HostRow): HostRow => ({
+  ...a,
+  ejected: a.ejected || b.ejected,
+  checks: eitherChecks(a.checks, b.checks),
+  stats: sumCounters(a.stats, b.stats),
+});
+
 function sumHosts(a: readonly HostRow[], b: readonly HostRow[]): readonly HostRow[] {
   const sums = new Map(a.map((host) => [host.address, host]));
   for (const host of b) {
     const before = sums.get(host.address);
-    sums.set(
-      host.address,
-      before === undefined
-        ? host
-        : { ...before, ejected: before.ejected || host.ejected, stats: sumCounters(before.stats, host.stats) },
-    );
+    sums.set(host.address, before === undefined ? host : eitherHost(before, host));
   }
   return [...sums.values()];
 }

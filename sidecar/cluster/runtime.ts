@@ -4,6 +4,8 @@ import type { HttpVersion } from '../http/exchange.ts';
 import { ExchangeCounters } from '../telemetry/exchange-counters.ts';
 import { Breaker } from './breaker.ts';
 import { endpointOf } from './destination.ts';
+import type { CheckBounds } from './health/bounds.ts';
+import { HealthChecks } from './health/checks.ts';
 import { Host } from './host.ts';
 import { LatencyDigest } from './latency-digest.ts';
 import { LimitState } from './limits.ts';
@@ -20,6 +22,8 @@ export interface RuntimeDeps extends PoolDeps {
   readonly limitsOf?: ((cluster: Cluster) => LimitState) | undefined;
   /** Where the sidecar runs; absent: nowhere in particular. */
   readonly place?: { readonly current: OwnPlace };
+  /** What health checks of all clusters share; undefined: none are made. */
+  readonly checkBounds?: CheckBounds | undefined;
 }
 
 /** Bounds endpoints that come from original destinations, which anybody who connects chooses. */
@@ -57,8 +61,11 @@ export class ClusterRuntime {
   private assignment: EndpointAssignment | undefined = undefined;
   private breakerState: Breaker | undefined = undefined;
   private watch: OutlierWatch | undefined = undefined;
+  private checks: HealthChecks | undefined = undefined;
   private panic = false;
   private digest: LatencyDigest | undefined = undefined;
+  /** Endpoints that are added were there before, with other settings. */
+  private renewing = false;
   /** Called once when `ready` turns true. */
   private readonly onReady: (() => void)[] = [];
 
@@ -70,6 +77,7 @@ export class ClusterRuntime {
     this.lastUsedMs = deps.clock.nowMs();
     this.ready = cluster.discovery.kind === 'original-dst';
     this.watchOutliers();
+    this.checkHealth();
     if (cluster.discovery.kind === 'static') this.setEndpoints(cluster.discovery.assignment);
   }
 
@@ -96,6 +104,16 @@ export class ClusterRuntime {
     return this.watch?.detector;
   }
 
+  /** Its endpoints are known, and nothing is sent to them before they were asked for the first time. */
+  get awaitsChecks(): boolean {
+    return !this.ready && this.assignment !== undefined;
+  }
+
+  /** For admin: what active checks found. */
+  get healthChecks(): HealthChecks | undefined {
+    return this.checks;
+  }
+
   /** For admin and tests. */
   get endpoints(): readonly Host[] {
     return [...this.hosts.values()];
@@ -116,11 +134,14 @@ export class ClusterRuntime {
       this.breakerState = undefined;
     }
     if (JSON.stringify(before.outlier) !== JSON.stringify(cluster.outlier)) this.watchOutliers();
+    if (JSON.stringify(before.healthCheck) !== JSON.stringify(cluster.healthCheck)) this.checkHealth();
     if (before.balancer !== cluster.balancer) this.picker = createPicker<Host>(cluster.balancer, this.deps.prng);
     for (const host of this.hosts.values()) host.forEachPool((pool) => pool.update(cluster));
+    this.renewing = this.ready;
     if (cluster.discovery.kind === 'static') this.setEndpoints(cluster.discovery.assignment);
     else if (this.assignment !== undefined) this.setEndpoints(this.assignment);
     else if (this.isOriginalDst) this.becomeReady();
+    this.renewing = false;
   }
 
   /** Takes over endpoints, unless they are the very ones that it has. */
@@ -242,6 +263,7 @@ export class ClusterRuntime {
 
   certificateChanged(generation: number): void {
     for (const host of this.hosts.values()) host.forEachPool((pool) => pool.retireOlderThan(generation));
+    this.checks?.certificateChanged();
   }
 
   /** Nothing is under way and no connection is open. */
@@ -269,6 +291,8 @@ export class ClusterRuntime {
     this.picker.update([]);
     this.watch?.stop();
     this.watch = undefined;
+    this.checks?.stop();
+    this.checks = undefined;
     for (const host of gone) this.retire(host);
     this.breakerState?.close();
     this.breakerState = undefined;
@@ -287,6 +311,7 @@ export class ClusterRuntime {
     if (host === undefined) {
       const added = new Host(endpoint, security);
       added.outlier = this.watch?.detector.add();
+      this.checks?.add(added, this.renewing);
       this.hosts.set(key, added);
     } else {
       host.endpoint = endpoint;
@@ -298,6 +323,7 @@ export class ClusterRuntime {
   private retire(host: Host): void {
     host.removed = true;
     if (host.outlier !== undefined) this.watch?.detector.remove(host.outlier);
+    this.checks?.remove(host);
     this.leaving.add(host);
     host.forEachPool((pool) => pool.drain());
     if (host.idle) this.leaving.delete(host);
@@ -317,6 +343,30 @@ export class ClusterRuntime {
     for (const host of this.hosts.values()) host.outlier = this.watch?.detector.add();
   }
 
+  private checkHealth(): void {
+    this.checks?.stop();
+    const { healthCheck } = this.cluster;
+    const { checkBounds } = this.deps;
+    if (healthCheck === undefined || checkBounds === undefined || this.isOriginalDst) {
+      this.checks = undefined;
+      return;
+    }
+    this.checks = new HealthChecks(healthCheck, this.deps, checkBounds, {
+      cluster: () => this.cluster,
+      hasTraffic: () => this.usedWithin(healthCheck.noTrafficIntervalMs),
+      onChange: () => this.chooseUsable(),
+      onFirstRound: () => this.becomeReady(),
+      onPassed: ({ outlier }) => {
+        if (outlier?.ejected && this.cluster.outlier?.endedByHealthCheck) this.watch?.detector.bringBackNow(outlier);
+      },
+    });
+    for (const host of this.hosts.values()) this.checks.add(host, true);
+  }
+
+  private usedWithin(ms: number): boolean {
+    return this.used || this.limits.connections > 0 || this.deps.clock.nowMs() - this.lastUsedMs < ms;
+  }
+
   private chooseUsable(): void {
     const { hosts, panic } = usableHosts([...this.hosts.values()], this.cluster.healthyPanicPercent);
     if (panic && !this.panic) this.deps.recorder.count('cluster.panic');
@@ -329,7 +379,7 @@ export class ClusterRuntime {
   }
 
   private becomeReady(): void {
-    if (this.ready) return;
+    if (this.ready || this.checks?.settled === false) return;
     this.ready = true;
     for (const run of this.onReady.splice(0)) run();
   }

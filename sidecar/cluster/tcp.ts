@@ -11,6 +11,7 @@ import type { Host } from './host.ts';
 import { overflow } from './limits.ts';
 import type { ClusterManager, ClusterWaiter } from './manager.ts';
 import type { ClusterRuntime } from './runtime.ts';
+import { whyNone } from './usable.ts';
 
 export interface TcpConnected {
   readonly transport: UpstreamTransport;
@@ -148,7 +149,7 @@ class TcpAttempt implements ClusterWaiter {
     const { name, connectTimeoutMs: timeoutMs, connections, service } = runtime.cluster;
     const tcpKeepAlive = connections?.tcpKeepAlive;
     if (host === undefined) {
-      this.finish({ error: noHealthyUpstream(name) });
+      this.finish({ error: noHealthyUpstream(runtime) });
       return;
     }
     if (!runtime.limits.beginConnection(false)) {
@@ -192,12 +193,12 @@ class TcpAttempt implements ClusterWaiter {
   }
 }
 
-export function noHealthyUpstream(cluster: string): ProxyError {
+export function noHealthyUpstream({ cluster, endpoints }: Pick<ClusterRuntime, 'cluster' | 'endpoints'>): ProxyError {
   return {
     source: 'internal',
     flag: 'UH',
     status: 503,
     retry: 'no',
-    detail: `no healthy endpoint in cluster ${cluster}`,
+    detail: `no healthy endpoint in cluster ${cluster.name}: ${whyNone(endpoints)}`,
   };
 }

@@ -1,4 +1,5 @@
 import type { Breaker, BreakerTicket } from '../cluster/breaker.ts';
+import { IMMEDIATE_FAIL_HEADER } from '../cluster/health/host-health.ts';
 import type { Host } from '../cluster/host.ts';
 import { CONNECT_FAILED, RESET, TIMED_OUT } from '../cluster/outlier/monitor.ts';
 import type { HttpPool, LeaseWaiter } from '../cluster/pool.ts';
@@ -132,6 +133,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
       return;
     }
     this.timeout.disarm();
+    if (this.host.health !== undefined && head.headers.has(IMMEDIATE_FAIL_HEADER)) this.host.health.refuse();
     if (head.status >= 500) this.settle('failure', head.status);
     else if (this.stream.context.grpc) this.settleByStatus(head.headers, end);
     else this.settle('success');

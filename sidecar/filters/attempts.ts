@@ -56,7 +56,7 @@ export class Attempts implements TimeoutTarget {
     const host = pickHost(chain, context, runtime, elsewhere ? context.host : undefined);
     if (host === undefined) {
       if (breaker !== undefined && ticket !== undefined) breaker.settle(ticket, 'abandoned');
-      this.notStarted(runtime, hedged, noHealthyUpstream(runtime.cluster.name));
+      this.notStarted(runtime, hedged, noHealthyUpstream(runtime));
       return;
     }
     context.host = host;

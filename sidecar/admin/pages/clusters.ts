@@ -1,10 +1,14 @@
 import type { ClusterRow, HostRow } from '../../cluster/rows.ts';
 
 /** Envoy's flags; several are joined by slashes. */
-function healthFlags({ ejected, health }: HostRow): string {
+function healthFlags({ ejected, health, checks }: HostRow): string {
   const flags: string[] = [];
+  if (checks.failed) flags.push('/failed_active_hc');
   if (ejected) flags.push('/failed_outlier_check');
   if (health === 'unhealthy') flags.push('/failed_eds_health');
+  if (checks.pending) flags.push('/pending_active_hc');
+  if (checks.excluded) flags.push('/excluded_via_immediate_hc_fail');
+  if (checks.timedOut) flags.push('/active_hc_timeout');
   if (health === 'draining') flags.push('/eds_status_draining');
   return flags.length === 0 ? 'healthy' : flags.join('');
 }
@@ -63,7 +67,11 @@ const hostJson = (host: HostRow): unknown => ({
     name,
   })),
   health_status: {
+    ...(host.checks.failed ? { failed_active_health_check: true } : {}),
     ...(host.ejected ? { failed_outlier_check: true } : {}),
+    ...(host.checks.pending ? { pending_active_hc: true } : {}),
+    ...(host.checks.excluded ? { excluded_via_immediate_hc_fail: true } : {}),
+    ...(host.checks.timedOut ? { active_hc_timeout: true } : {}),
     eds_health_status: statuses[host.health],
   },
   ...(host.successRate < 0 ? {} : { success_rate: { value: host.successRate } }),

@@ -24,7 +24,8 @@ const statName = (ip: string, port: number): string =>
   `${ip.includes(':') ? `[${ip}]` : ip}_${port}`.replaceAll(':', '_');
 
 /** What goes up and down is not set back. */
-const isGauge = (name: string): boolean => /(?:_active|membership_total|membership_healthy)$/.test(name);
+const isGauge = (name: string): boolean =>
+  /(?:_active|membership_total|membership_healthy|membership_excluded|health_check\.healthy)$/.test(name);
 
 /** Counters count from here on; those of Prometheus go on as they were, since a reset looks like a restart there. */
 export class Baseline {
