@@ -38,6 +38,7 @@ const LOOKUP_INVERT = 1;
 const NAT_DNAT = 1;
 const NAT_PORT_SPECIFIED = 2;
 const NUMGEN_RANDOM = 1;
+const HASH_SEED = 0x57656674;
 const INTEGER_TYPE = 4;
 
 /** Type and code of linux/netfilter/nf_tables.h, enums nft_reject_types and nft_reject_inet_code: one code for both families. */
@@ -183,6 +184,17 @@ function random(modulus: number): Buffer {
   return expression('numgen', u32(1, REGISTER), u32(2, modulus), u32(3, NUMGEN_RANDOM), u32(4, 0));
 }
 
+/** Jenkins' hash (enum nft_hash_attributes); a seed of the kernel's own would be another with each rewriting of the rule. */
+function hashOfSource(context: StatementContext, family: 4 | 6, modulus: number): Buffer[] {
+  const source: Field = family === 4 ? 'ip saddr' : 'ip6 saddr';
+  const { bytes } = FIELDS[source];
+  const jenkins = u32(7, 0);
+  return [
+    ...loadAll(context, [source]),
+    expression('hash', u32(1, REGISTER), u32(2, REGISTER), u32(3, bytes), u32(4, modulus), u32(5, HASH_SEED), jenkins),
+  ];
+}
+
 function encodeRandomVerdict(context: StatementContext, statement: Statement & { kind: 'randomVerdict' }): Buffer[] {
   const [first, ...others] = statement.verdicts;
   if (first === undefined) {
@@ -249,7 +261,8 @@ function encodeDnat(context: StatementContext, statement: Statement & { kind: 'd
     data: { type: concatType(fields), bytes: keyBytes(fields) },
     elements: data.map((value, index) => element(hostU32(index), valueData(2, value))),
   });
-  return [...guards, random(data.length), lookup({ name: ANONYMOUS_NAME.map, id }, REGISTER, false), nat];
+  const index = statement.by === 'source' ? hashOfSource(context, family, data.length) : [random(data.length)];
+  return [...guards, ...index, lookup({ name: ANONYMOUS_NAME.map, id }, REGISTER, false), nat];
 }
 
 function encodeRedirect(context: StatementContext, port: number): Buffer[] {

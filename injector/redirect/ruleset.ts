@@ -80,8 +80,10 @@ export type Statement =
   | { readonly kind: 'counter' }
   | { readonly kind: 'setMark'; readonly mark: number }
   | { readonly kind: 'redirect'; readonly port: number }
-  /** To one of the endpoints at random; they must be of one family, and the rule needs a match on the transport protocol before. */
-  | { readonly kind: 'dnat'; readonly endpoints: readonly Endpoint[] }
+  /**
+   * To one of the endpoints, at random or by the source address; they must be of one family, and the rule needs a match on the transport protocol before.
+   */
+  | { readonly kind: 'dnat'; readonly endpoints: readonly Endpoint[]; readonly by: 'random' | 'source' }
   | { readonly kind: 'masquerade' }
   | { readonly kind: 'reject'; readonly with: RejectWith };
 
@@ -156,6 +158,12 @@ export const goTo = (chain: string): Statement => ({ kind: 'verdict', verdict: {
 export const counter: Statement = { kind: 'counter' };
 export const setMark = (mark: number): Statement => ({ kind: 'setMark', mark });
 export const redirectTo = (port: number): Statement => ({ kind: 'redirect', port });
-export const dnatTo = (...endpoints: readonly Endpoint[]): Statement => ({ kind: 'dnat', endpoints });
+export const dnatTo = (...endpoints: readonly Endpoint[]): Statement => ({ kind: 'dnat', endpoints, by: 'random' });
+/** The same source goes to the same place in the list each time. */
+export const dnatBySource = (...endpoints: readonly Endpoint[]): Statement => ({
+  kind: 'dnat',
+  endpoints,
+  by: 'source',
+});
 export const masquerade: Statement = { kind: 'masquerade' };
 export const rejectWith = (how: RejectWith): Statement => ({ kind: 'reject', with: how });

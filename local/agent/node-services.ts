@@ -20,7 +20,7 @@ export async function startNodeServices(
   onError: (message: string) => void,
 ): Promise<{ close(): Promise<void> }> {
   const { names, clusterDomain } = settings;
-  const clusterIps = startClusterIps(sources.services, sources.slices, names.serviceCidrs, onError);
+  const clusterIps = startClusterIps(sources.services, sources.slices, names.serviceCidrs, names.nodeName, onError);
   const dns = await startDns({
     addresses: names.bridgeIps,
     port: DNS_PORT,

@@ -67,11 +67,26 @@ function endpointOf(pod: Pod, service: Service, ip: string, zone: string | undef
       : {}),
     ...(pod.spec.nodeName === undefined ? {} : { nodeName: pod.spec.nodeName }),
     ...(zone === undefined ? {} : { zone }),
+    ...hintsOf(service, pod, zone, serving && !terminating),
     targetRef: {
       kind: 'Pod',
       name: pod.metadata.name,
       ...(pod.metadata.namespace === undefined ? {} : { namespace: pod.metadata.namespace }),
       ...(pod.metadata.uid === undefined ? {} : { uid: pod.metadata.uid }),
+    },
+  };
+}
+
+/** For the clients that are nearest to it, as the API server's own controller hints (KEP-3015); what is not ready has none. */
+function hintsOf(service: Service, pod: Pod, zone: string | undefined, ready: boolean): Pick<Endpoint, 'hints'> {
+  const { trafficDistribution } = service.spec;
+  if (trafficDistribution === undefined || !ready) return {};
+  const node = trafficDistribution === 'PreferSameNode' ? pod.spec.nodeName : undefined;
+  if (zone === undefined && node === undefined) return {};
+  return {
+    hints: {
+      ...(zone === undefined ? {} : { forZones: [{ name: zone }] }),
+      ...(node === undefined ? {} : { forNodes: [{ name: node }] }),
     },
   };
 }

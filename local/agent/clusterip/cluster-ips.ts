@@ -18,6 +18,7 @@ export function startClusterIps(
   services: Reflector<Service>,
   slices: Reflector<EndpointSlice>,
   serviceCidrs: readonly string[],
+  nodeName: string,
   onError: (message: string) => void,
 ): ClusterIps {
   let timer: NodeJS.Timeout | undefined;
@@ -27,7 +28,7 @@ export function startClusterIps(
   const apply = (): void => {
     timer = undefined;
     if (closed) return;
-    const ruleset = planClusterIps(services.list(), slices.list(), serviceCidrs);
+    const ruleset = planClusterIps(services.list(), slices.list(), serviceCidrs, nodeName);
     const text = JSON.stringify(ruleset);
     if (text === last) return;
     const result = applyRuleset(ruleset);

@@ -3,6 +3,7 @@ import {
   bits,
   type Chain,
   CT_STATUS,
+  dnatBySource,
   dnatTo,
   isIn,
   jump,
@@ -13,6 +14,7 @@ import {
   type Ruleset,
   rejectWith,
   rule,
+  type Statement,
   vmap,
 } from '@weft/injector/redirect/ruleset';
 import type { Endpoint, EndpointSlice, Service } from '../../client/objects.ts';
@@ -32,6 +34,8 @@ interface VirtualPort {
   readonly protocol: 'tcp' | 'udp';
   readonly port: number;
   readonly backends: readonly Backend[];
+  /** Connections of one client go to one backend (sessionAffinity ClientIP). */
+  readonly sticky: boolean;
 }
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
@@ -45,9 +49,15 @@ export function usable(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   );
 }
 
-function backendsOf(slices: readonly EndpointSlice[], portName: string, protocol: string, sixth: boolean): Backend[] {
+function backendsOf(
+  slices: readonly EndpointSlice[],
+  portName: string,
+  protocol: string,
+  sixth: boolean,
+  mayServe: (endpoint: Endpoint) => boolean,
+): Backend[] {
   const family = slices.filter((slice) => (slice.addressType === 'IPv6') === sixth);
-  const chosen = new Set(usable(family.flatMap((slice) => slice.endpoints ?? [])));
+  const chosen = new Set(usable(family.flatMap((slice) => slice.endpoints ?? []).filter(mayServe)));
   const backends = new Map<string, Backend>();
   for (const slice of family) {
     const port = (slice.ports ?? []).find(
@@ -65,7 +75,12 @@ function backendsOf(slices: readonly EndpointSlice[], portName: string, protocol
   );
 }
 
-export function virtualPorts(services: readonly Service[], slices: readonly EndpointSlice[]): VirtualPort[] {
+export function virtualPorts(
+  services: readonly Service[],
+  slices: readonly EndpointSlice[],
+  nodeName: string,
+): VirtualPort[] {
+  const isHere = (endpoint: Endpoint): boolean => endpoint.nodeName === nodeName;
   const byService = new Map<string, EndpointSlice[]>();
   for (const slice of slices) {
     const key = `${slice.metadata.namespace}/${slice.metadata.labels?.[SERVICE_NAME] ?? ''}`;
@@ -76,6 +91,7 @@ export function virtualPorts(services: readonly Service[], slices: readonly Endp
   const ports: VirtualPort[] = [];
   for (const service of services) {
     const key = `${service.metadata.namespace}/${service.metadata.name}`;
+    const mayServe = service.spec.internalTrafficPolicy === 'Local' ? isHere : () => true;
     for (const vip of service.spec.clusterIPs ?? []) {
       if (vip === 'None' || vip === '' || service.spec.type === 'ExternalName') continue;
       for (const port of service.spec.ports ?? []) {
@@ -86,12 +102,41 @@ export function virtualPorts(services: readonly Service[], slices: readonly Endp
           vip,
           protocol: protocol === 'TCP' ? 'tcp' : 'udp',
           port: port.port,
-          backends: backendsOf(byService.get(key) ?? [], port.name ?? '', protocol, isIPv6(vip)),
+          backends: backendsOf(byService.get(key) ?? [], port.name ?? '', protocol, isIPv6(vip), mayServe),
+          sticky: service.spec.sessionAffinity === 'ClientIP',
         });
       }
     }
   }
   return ports.sort((a, b) => (a.id + a.vip < b.id + b.vip ? -1 : 1));
+}
+
+/** Enough that shares of few backends differ little. */
+const STICKY_SLOTS = 128;
+
+/**
+ * Each slot goes to the backend with the highest hash for it (rendezvous hashing), so that a backend that comes or goes moves its own share of the clients
+ * only. Clients stay for as long as their backend does: the kernel keeps no memory of them that `timeoutSeconds` could end.
+ */
+export function stickySlots(backends: readonly Backend[]): Backend[] {
+  const named = backends.map((backend) => ({ backend, name: `${backend.address} ${backend.port}` }));
+  return Array.from({ length: STICKY_SLOTS }, (_, slot) => {
+    const ranked = named.map(({ backend, name }) => ({ backend, rank: fnv1a(`${slot} ${name}`) }));
+    return ranked.reduce((best, one) => (one.rank > best.rank ? one : best)).backend;
+  });
+}
+
+/** The 32-bit hash FNV-1a, mixed once more (the finalizer of MurmurHash3): neighbouring addresses differ in few bits. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+function toBackends({ backends, sticky }: VirtualPort): Statement {
+  return sticky && backends.length > 1 ? dnatBySource(...stickySlots(backends)) : dnatTo(...backends);
 }
 
 const chainName = (port: VirtualPort): string => `svc-${port.vip.replace(/[.:]/g, '-')}-${port.protocol}-${port.port}`;
@@ -123,8 +168,9 @@ export function planClusterIps(
   services: readonly Service[],
   slices: readonly EndpointSlice[],
   serviceCidrs: readonly string[],
+  nodeName: string,
 ): Ruleset {
-  const ports = virtualPorts(services, slices);
+  const ports = virtualPorts(services, slices, nodeName);
   const served = ports.filter((port) => port.backends.length > 0);
   const dispatch = [
     rule('services IPv4', vmap('services4', 'ip daddr', 'meta l4proto', 'th dport')),
@@ -145,7 +191,7 @@ export function planClusterIps(
   const chains: Chain[] = [
     ...served.map((port) => ({
       name: chainName(port),
-      rules: [rule(port.id.slice(0, 120), match('meta l4proto', port.protocol), dnatTo(...port.backends))],
+      rules: [rule(port.id.slice(0, 120), match('meta l4proto', port.protocol), toBackends(port))],
     })),
     {
       name: 'no-endpoints',
