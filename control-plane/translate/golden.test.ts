@@ -14,6 +14,7 @@ import { ClusterState } from '../index/state.ts';
 import { encodeTranslated } from '../resources/source.ts';
 import { parseObjects } from '../static/objects.ts';
 import type { TranslateContext } from './context.ts';
+import { externalServiceStatus } from './external/status.ts';
 import { plain } from './golden-format.testing.ts';
 import { type TranslatedResource, translateResource } from './resource.ts';
 import { routeStatuses } from './route-status.ts';
@@ -78,7 +79,14 @@ function run(text: string): unknown {
     ),
   }));
   if (!asked.status) return { answers };
-  return { answers, routeStatus: plain(routeStatuses(context)), policyStatus: plain(policyStatuses(context)) };
+  const { externalServices } = context.state;
+  const external = [...externalServices.entries()].map(([key, one]) => [key, externalServiceStatus(context, one)]);
+  return {
+    answers,
+    routeStatus: plain(routeStatuses(context)),
+    policyStatus: plain(policyStatuses(context)),
+    ...(external.length === 0 ? {} : { externalStatus: plain(Object.fromEntries(external)) }),
+  };
 }
 
 describe('translation', () => {

@@ -1,0 +1,353 @@
+/** What leaves the mesh: the outbound listener with ExternalServices, in both modes, and attempts to get around it. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { RequestRecord } from '@weft/sidecar/telemetry/record';
+import { stringify } from 'yaml';
+import { CertificateFolder } from '../support/certs.ts';
+import { waitFor } from '../support/wait.ts';
+
+const run = promisify(execFile);
+const namespace = `weft-eg-${process.pid}`;
+const FIXTURE = fileURLToPath(new URL('./egress.fixture.ts', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'weft-egress-'));
+const ca = join(folder, 'ca.pem');
+let proxy: ChildProcess;
+
+const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
+const inside = (...command: string[]): string => ip('netns', 'exec', namespace, ...command);
+/** Standard output, or the exit code: 35 is a broken TLS handshake, 52 and 56 a connection that was closed. */
+async function curl(...args: string[]): Promise<string> {
+  const command = ['netns', 'exec', namespace, 'curl', '-s', '--max-time', '5', ...args];
+  const { stdout } = await run('ip', command).catch((error: { stdout?: string; code?: number }) => ({
+    stdout: `${error.stdout ?? ''}exit ${error.code}`,
+  }));
+  return stdout;
+}
+const status = (...args: string[]): Promise<string> => curl('-o', '/dev/null', '-w', '%{http_code}', ...args);
+const at = (host: string, port: number, address: string): string[] => ['--resolve', `${host}:${port}:${address}`];
+/** Bytes as they are, to an address; what comes back in time. */
+const raw = (address: string, port: number, text: string): string =>
+  inside('bash', '-c', `exec 3<>/dev/tcp/${address}/${port} && printf '%b' '${text}' >&3 && timeout 2 cat <&3 || true`);
+
+interface Stats {
+  readonly records: readonly RequestRecord[];
+  readonly events: readonly string[];
+  readonly asked: readonly string[];
+}
+
+async function stats(): Promise<Stats> {
+  proxy.send('stats');
+  const [message]: unknown[] = await once(proxy, 'message');
+  assert.ok(typeof message === 'object' && message !== null && 'records' in message);
+  return message as Stats;
+}
+
+async function apply(text: string): Promise<void> {
+  proxy.send(`apply ${text}`);
+  await once(proxy, 'message');
+}
+
+const lastRecord = async (matches: (record: RequestRecord) => boolean): Promise<RequestRecord> =>
+  waitFor('the record', async () => (await stats()).records.findLast(matches));
+
+const http = (number = 80, more: object = {}) => ({ name: `http-${number}`, number, appProtocol: 'http', ...more });
+const https = { name: 'https', number: 443, appProtocol: 'tls' };
+const external = (name: string, spec: object): string =>
+  stringify({ kind: 'ExternalService', metadata: { name, namespace: 'shop' }, spec });
+const mesh = (outbound: string): string =>
+  stringify({ kind: 'Mesh', metadata: { name: 'default' }, spec: { outbound } });
+
+function world(): string {
+  const caCertificates = readFileSync(ca, 'utf8');
+  return [
+    stringify({
+      kind: 'Pod',
+      metadata: { name: 'client', namespace: 'shop' },
+      spec: { serviceAccountName: 'client', containers: [{ name: 'app' }] },
+      status: { podIP: '10.88.9.9' },
+    }),
+    mesh('RegistryOnly'),
+    external('api', { hosts: ['api.example.com', 'v6.example.com'], ports: [http(), https] }),
+    external('wild', { hosts: ['*.wild.example.com'], ports: [http(), https] }),
+    external('secure', {
+      hosts: ['secure.example.com'],
+      ports: [http(8080, { targetPort: 443 })],
+      tls: { caCertificates },
+    }),
+    external('below', {
+      hosts: ['*.tls.example.com'],
+      ports: [http(8080, { targetPort: 443 })],
+      tls: { caCertificates },
+    }),
+    external('misnamed', {
+      hosts: ['misnamed.example.org'],
+      ports: [http(8080, { targetPort: 443 })],
+      tls: { caCertificates },
+    }),
+    external('unvouched', { hosts: ['api.example.com'], ports: [http(8082, { targetPort: 443 })], tls: {} }),
+    external('db', {
+      addresses: ['10.88.0.1', 'fd88::1'],
+      ports: [{ name: 'db', number: 3306, appProtocol: 'tcp' }],
+      resolution: 'Passthrough',
+    }),
+  ].join('---\n');
+}
+
+before(async () => {
+  const authority = await CertificateFolder.make(folder);
+  const dnsNames = [
+    'api.example.com',
+    'v6.example.com',
+    'secure.example.com',
+    '*.wild.example.com',
+    '*.tls.example.com',
+  ];
+  await authority.issue('server', 'spiffe://outside/server', { dnsNames });
+  const objects = join(folder, 'objects.yaml');
+  writeFileSync(objects, world());
+  ip('netns', 'add', namespace);
+  inside('ip', 'link', 'set', 'lo', 'up');
+  for (const address of ['10.88.0.1', '10.88.0.66']) inside('ip', 'address', 'add', `${address}/32`, 'dev', 'lo');
+  for (const address of ['fd88::1', 'fd88::66']) inside('ip', 'address', 'add', `${address}/128`, 'dev', 'lo', 'nodad');
+  inside('sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0');
+  inside('nft', 'add', 'table', 'inet', 't');
+  inside('nft', 'add chain inet t out { type nat hook output priority -100; }');
+  inside('nft', 'add rule inet t out meta skuid != 1337 meta l4proto tcp redirect to :15001');
+  proxy = spawn(
+    'ip',
+    [
+      ...['netns', 'exec', namespace, process.execPath, '--experimental-ffi', '--disable-warning=ExperimentalWarning'],
+      ...[FIXTURE, folder, objects],
+    ],
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+  );
+  await once(proxy, 'message');
+});
+
+after(async () => {
+  if (proxy !== undefined && proxy.exitCode === null) {
+    proxy.kill('SIGKILL');
+    await once(proxy, 'exit');
+  }
+  ip('netns', 'delete', namespace);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('declared hosts', () => {
+  test('a request goes where the sidecar finds its Host, whatever address the client connected to', async () => {
+    const evil = at('api.example.com', 80, '10.88.0.66');
+    assert.equal(await curl(...evil, 'http://api.example.com/'), '10.88.0.1 api.example.com plain\n');
+    assert.equal(
+      await curl(...at('v6.example.com', 80, '[fd88::66]'), 'http://v6.example.com/'),
+      'fd88::1 v6.example.com plain\n',
+    );
+    const record = await lastRecord((one) => one.authority === 'api.example.com');
+    assert.equal(record.destinationService, 'shop/api');
+    assert.equal(record.status, 200);
+  });
+
+  test('TLS of the application goes where the sidecar finds its server name', async () => {
+    const evil = at('api.example.com', 443, '10.88.0.66');
+    const answer = await curl('--cacert', ca, ...evil, 'https://api.example.com/');
+    assert.equal(answer, '10.88.0.1 api.example.com tls api.example.com\n');
+    const v6 = await curl('--cacert', ca, ...at('v6.example.com', 443, '[fd88::66]'), 'https://v6.example.com/');
+    assert.equal(v6, 'fd88::1 v6.example.com tls v6.example.com\n');
+    const record = await lastRecord((one) => one.protocol === 'tcp' && one.authority === 'api.example.com');
+    assert.deepEqual(
+      [record.destinationService, record.cluster],
+      ['shop/api', 'external/shop/api/443/api.example.com'],
+    );
+  });
+
+  test('wildcards by Host and by server name', async () => {
+    const evil = at('a.wild.example.com', 80, '10.88.0.66');
+    assert.equal(await curl(...evil, 'http://a.wild.example.com/'), '10.88.0.1 a.wild.example.com plain\n');
+    const tls = await curl('--cacert', ca, ...at('b.wild.example.com', 443, 'fd88::66'), 'https://b.wild.example.com/');
+    assert.equal(tls, '10.88.0.1 b.wild.example.com tls b.wild.example.com\n');
+    assert.ok((await stats()).asked.includes('b.wild.example.com'));
+  });
+
+  test('the sidecar begins TLS, and checks whom it meets', async () => {
+    const secure = await curl(...at('secure.example.com', 8080, '10.88.0.66'), 'http://secure.example.com:8080/');
+    assert.equal(secure, '10.88.0.1 secure.example.com:8080 tls secure.example.com\n');
+    const below = await curl(...at('x.tls.example.com', 8080, '10.88.0.66'), 'http://x.tls.example.com:8080/');
+    assert.equal(below, '10.88.0.1 x.tls.example.com:8080 tls x.tls.example.com\n');
+    const misnamed = await curl(...at('misnamed.example.org', 8080, '10.88.0.1'), 'http://misnamed.example.org:8080/');
+    assert.match(misnamed, /none of which matches \[dns exact misnamed\.example\.org\]/);
+    // Authorities of the system know nothing of the test's.
+    const unvouched = await curl(...at('api.example.com', 8082, '10.88.0.1'), 'http://api.example.com:8082/');
+    assert.match(unvouched, /unable to get local issuer|certificate verify failed|unable to verify/i);
+  });
+
+  test('bytes by address', async () => {
+    assert.equal(raw('10.88.0.1', 3306, ''), 'db at 10.88.0.1\n');
+    assert.equal(raw('fd88::1', 3306, ''), 'db at fd88::1\n');
+    const record = await lastRecord((one) => one.destination === '10.88.0.1:3306');
+    assert.equal(record.destinationService, 'shop/db');
+    assert.equal(raw('10.88.0.66', 3306, ''), '');
+    assert.equal(raw('fd88::66', 3306, ''), '');
+  });
+});
+
+describe('registry only', () => {
+  const refused = /^exit (35|52|56)$/;
+
+  test('an unknown Host is answered 502, an unknown server name is closed, and both are told', async () => {
+    assert.equal(await status(...at('evil.example.org', 80, '10.88.0.66'), 'http://evil.example.org/'), '502');
+    assert.match(await curl('-k', ...at('evil.example.org', 443, '10.88.0.66'), 'https://evil.example.org/'), refused);
+    const request = await lastRecord((one) => one.status === 502);
+    assert.deepEqual(
+      [request.authority, request.destinationService, request.route],
+      ['evil.example.org', 'external/unknown', 'block_all'],
+    );
+    const connection = await lastRecord((one) => one.flag === 'UH' && one.destination === '10.88.0.66:443');
+    assert.deepEqual([connection.authority, connection.destinationService], ['evil.example.org', 'external/unknown']);
+  });
+
+  test('a port that nobody declared is closed, in both families', async () => {
+    assert.match(await curl('http://10.88.0.66:9999/'), refused);
+    assert.match(await curl('http://[fd88::66]:9999/'), refused);
+    const record = await lastRecord((one) => one.flag === 'UH' && one.destination === '10.88.0.66:9999');
+    assert.equal(record.authority, '10.88.0.66:9999');
+  });
+
+  test('a Host that is declared does not lead to an address that is not', async () => {
+    assert.equal(await curl('-H', 'Host: api.example.com', 'http://10.88.0.66/'), '10.88.0.1 api.example.com plain\n');
+    assert.equal(
+      await curl('-H', 'Host: api.example.com:443', 'http://10.88.0.66/'),
+      '10.88.0.1 api.example.com:443 plain\n',
+    );
+    assert.match(await curl('-H', 'Host: api.example.com', 'http://10.88.0.66:9999/'), refused);
+  });
+
+  test('addresses and other spellings are no declared hosts', async () => {
+    const hosts = [
+      '10.88.0.66',
+      '10.88.0.1',
+      '[fd88::1]',
+      '[::ffff:10.88.0.1]',
+      '168296449',
+      'api.example.com.',
+      'example.com',
+      'wild.example.com',
+      'evilwild.example.com',
+      '.wild.example.com',
+      'a.wild.example.com.evil.example.org',
+      'api.example.com@evil.example.org',
+    ];
+    for (const host of hosts) {
+      const code = await status('-H', `Host: ${host}`, 'http://10.88.0.66/');
+      assert.match(code, /^(400|502)$/, host);
+    }
+    assert.equal(await curl('-H', 'Host: API.Example.COM', 'http://10.88.0.66/'), '10.88.0.1 API.Example.COM plain\n');
+  });
+
+  test('the target of a request counts before its Host', () => {
+    // RFC 9112 section 3.2.2: with an absolute-form the Host field is ignored.
+    const absolute = raw(
+      '10.88.0.66',
+      80,
+      'GET http://evil.example.org/ HTTP/1.1\\r\\nHost: api.example.com\\r\\nConnection: close\\r\\n\\r\\n',
+    );
+    assert.match(absolute, /^HTTP\/1\.1 502 /);
+    const allowed = raw(
+      '10.88.0.66',
+      80,
+      'GET http://api.example.com/ HTTP/1.1\\r\\nHost: evil.example.org\\r\\nConnection: close\\r\\n\\r\\n',
+    );
+    assert.match(allowed, /10\.88\.0\.1 api\.example\.com plain/);
+    const twice = raw(
+      '10.88.0.66',
+      80,
+      'GET / HTTP/1.1\\r\\nHost: api.example.com\\r\\nHost: evil.example.org\\r\\n\\r\\n',
+    );
+    assert.match(twice, /^HTTP\/1\.1 400 /);
+    const none = raw('10.88.0.66', 80, 'GET / HTTP/1.0\\r\\n\\r\\n');
+    assert.match(none, /^HTTP\/1\.[01] (400|502) /);
+  });
+
+  test('CONNECT opens no tunnel, and no Upgrade but WebSocket passes', () => {
+    for (const target of ['evil.example.org:443', 'api.example.com:443', '10.88.0.66:9999']) {
+      const answer = raw('10.88.0.66', 80, `CONNECT ${target} HTTP/1.1\\r\\nHost: ${target}\\r\\n\\r\\n`);
+      assert.match(answer, /^HTTP\/1\.1 40[0345] /, target);
+    }
+    const upgrade =
+      'GET / HTTP/1.1\\r\\nHost: api.example.com\\r\\nConnection: Upgrade\\r\\nUpgrade: tunnel\\r\\n\\r\\n';
+    assert.match(raw('10.88.0.66', 80, upgrade), /^HTTP\/1\.1 403 /);
+  });
+
+  test('each request of a connection is judged for itself', () => {
+    const both = raw(
+      '10.88.0.66',
+      80,
+      'GET / HTTP/1.1\\r\\nHost: api.example.com\\r\\n\\r\\nGET / HTTP/1.1\\r\\nHost: evil.example.org\\r\\nConnection: close\\r\\n\\r\\n',
+    );
+    assert.match(both, /^HTTP\/1\.1 200 [\s\S]*10\.88\.0\.1 api\.example\.com plain[\s\S]*HTTP\/1\.1 502 /);
+  });
+
+  test('HTTP/2 is judged as HTTP/1 is', async () => {
+    const h2 = ['--http2-prior-knowledge', ...at('evil.example.org', 80, '10.88.0.66')];
+    assert.equal(await status(...h2, 'http://evil.example.org/'), '502');
+    assert.equal(await status(...h2, '-H', 'Host: api.example.com', 'http://evil.example.org/'), '502');
+  });
+
+  test('TLS without a server name, or one that only its Host would allow, goes nowhere', async () => {
+    assert.match(await curl('-k', 'https://10.88.0.1/'), refused);
+    const fronted = ['-k', ...at('evil.example.org', 443, '10.88.0.66'), '-H', 'Host: api.example.com'];
+    assert.match(await curl(...fronted, 'https://evil.example.org/'), refused);
+  });
+
+  test('bytes that are neither TLS nor HTTP do not pass on a port for these', () => {
+    assert.equal(raw('10.88.0.66', 80, 'SSH-2.0-x\\r\\n'), '');
+    assert.equal(raw('10.88.0.66', 443, 'GET / HTTP/1.1\\r\\nHost: api.example.com\\r\\n\\r\\n'), '');
+  });
+
+  test('an IPv4 address by way of IPv6 is the IPv4 address', () => {
+    assert.equal(raw('::ffff:10.88.0.66', 3306, ''), '');
+    assert.equal(raw('::ffff:10.88.0.1', 3306, ''), 'db at 10.88.0.1\n');
+  });
+});
+
+describe('allowed', () => {
+  before(() => apply(mesh('Allow')));
+
+  test('what nobody declared passes, with its name in the record', async () => {
+    assert.equal(await curl('http://10.88.0.66:9999/'), '10.88.0.66 10.88.0.66:9999 plain\n');
+    const unknown = at('evil.example.org', 443, '10.88.0.66');
+    assert.equal(
+      await curl('-k', ...unknown, 'https://evil.example.org/'),
+      '10.88.0.66 evil.example.org tls evil.example.org\n',
+    );
+    assert.equal(await curl('-H', 'Host: evil.example.org', 'http://[fd88::66]/'), 'fd88::66 evil.example.org plain\n');
+    const opaque = await lastRecord((one) => one.destination === '10.88.0.66:9999' && one.flag !== 'UH');
+    assert.deepEqual(
+      [opaque.cluster, opaque.destinationService, opaque.authority],
+      ['passthrough', 'external/unknown', '10.88.0.66:9999'],
+    );
+    const tls = await lastRecord((one) => one.destination === '10.88.0.66:443' && one.flag !== 'UH');
+    assert.deepEqual(
+      [tls.cluster, tls.destinationService, tls.authority],
+      ['passthrough', 'external/unknown', 'evil.example.org'],
+    );
+    const request = await lastRecord((one) => one.route === 'allow_any');
+    assert.deepEqual(
+      [request.cluster, request.destinationService, request.authority],
+      ['passthrough', 'external/unknown', 'evil.example.org'],
+    );
+  });
+
+  test('declared hosts still go where the sidecar finds them', async () => {
+    assert.equal(await curl('-H', 'Host: api.example.com', 'http://10.88.0.66/'), '10.88.0.1 api.example.com plain\n');
+  });
+
+  test('a server that speaks first is heard', () => {
+    assert.equal(raw('10.88.0.66', 3306, ''), 'db at 10.88.0.66\n');
+  });
+});
