@@ -53,6 +53,9 @@ export class Breaker {
   private readonly circuit: CircuitBreaker<[Outcome], undefined>;
   private readonly recorder: Recorder;
   private probe: Probe | undefined = undefined;
+  /** How often it opened, and what it refused. */
+  opened = 0;
+  refused = 0;
 
   constructor(policy: ErrorRateBreaker, recorder: Recorder) {
     this.recorder = recorder;
@@ -70,7 +73,10 @@ export class Breaker {
     });
     // Without a fallback every failure would be a rejected promise.
     this.circuit.fallback(() => undefined);
-    this.circuit.on('open', () => recorder.count('breaker.open'));
+    this.circuit.on('open', () => {
+      this.opened++;
+      recorder.count('breaker.open');
+    });
     this.circuit.on('halfOpen', () => recorder.count('breaker.half-open'));
     this.circuit.on('close', () => recorder.count('breaker.close'));
   }
@@ -89,6 +95,7 @@ export class Breaker {
   begin(): BreakerTicket | undefined {
     if (this.circuit.closed) return ordinary;
     if (!this.circuit.halfOpen || !this.circuit.pendingClose) {
+      this.refused++;
       this.recorder.count('breaker.refused');
       return undefined;
     }

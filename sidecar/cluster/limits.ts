@@ -4,6 +4,16 @@ import type { ProxyError } from '../http/errors.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import { RetryMeter } from './retry-rate.ts';
 
+const limitNames = {
+  'cluster.connections.overflow': 'connections',
+  'cluster.pending.overflow': 'pending',
+  'cluster.requests.overflow': 'requests',
+  'cluster.retries.overflow': 'retries',
+  'cluster.retries.rate': 'rate',
+} as const;
+
+type LimitEvent = keyof typeof limitNames;
+
 export function overflow(detail: string): ProxyError {
   return { source: 'internal', flag: 'UO', status: 503, retry: 'no', detail };
 }
@@ -23,6 +33,8 @@ export class LimitState {
   pending = 0;
   requests = 0;
   retries = 0;
+  /** What went beyond a limit, by its name; `rate` is that of retries over time. */
+  readonly refused = new Map<string, number>();
   protected limits: ClusterLimits;
   /** Undefined: retries are not bounded over time. */
   protected meter: RetryMeter | undefined;
@@ -109,8 +121,10 @@ export class LimitState {
     this.connections--;
   }
 
-  protected refuse(event: string): false {
+  protected refuse(event: LimitEvent): false {
     this.recorder.count(event);
+    const limit = limitNames[event];
+    this.refused.set(limit, (this.refused.get(limit) ?? 0) + 1);
     return false;
   }
 }

@@ -99,6 +99,11 @@ export class ClusterRuntime {
     return this.digest;
   }
 
+  /** The breaker, if it was ever asked. */
+  get startedBreaker(): Breaker | undefined {
+    return this.breakerState;
+  }
+
   /** For admin: what was found of endpoints that fail. */
   get outliers(): OutlierDetector | undefined {
     return this.watch?.detector;

@@ -10,6 +10,7 @@ import { clusterOf, destinationOf, noCluster } from './destination.ts';
 import type { Host } from './host.ts';
 import { overflow } from './limits.ts';
 import type { ClusterManager, ClusterWaiter } from './manager.ts';
+import { CONNECT_FAILED } from './outlier/monitor.ts';
 import type { ClusterRuntime } from './runtime.ts';
 import { whyNone } from './usable.ts';
 
@@ -36,6 +37,8 @@ interface TcpDeps {
 
 /** A connection that was refused says that nothing reached the application, so that another endpoint may be tried. */
 const ATTEMPTS_MAX = 3;
+/** A success to outlier detection. */
+const CONNECTED = 200;
 
 export class TcpConnector {
   private readonly manager: ClusterManager;
@@ -169,12 +172,15 @@ class TcpAttempt implements ClusterWaiter {
         this.undo = undefined;
         undo();
         this.deps.recorder.count('cluster.connect.failed');
+        host.report(CONNECT_FAILED);
         const again = result.error.retry === 'yes' && this.attempts < ATTEMPTS_MAX && !runtime.isOriginalDst;
         const other = again ? runtime.pick(host) : undefined;
         if (other === undefined || other === host) this.finish({ error: result.error });
         else this.dial(runtime, other);
         return;
       }
+      // Of opaque bytes nothing more is known of how the endpoint does, as in Envoy's TCP proxy.
+      host.outlier?.report(CONNECTED);
       let released = false;
       const release = (): void => {
         if (released) return;

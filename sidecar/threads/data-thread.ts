@@ -14,7 +14,7 @@ import { WARM_UP_MS_MAX, warmUp } from '../warm-up.ts';
 import type { Answers, DataThreadSetup, NamedBlock, ToControl, ToData } from './protocol.ts';
 import { ReplicaCertificates } from './replica-certificates.ts';
 import { ReplicaSource } from './replica-source.ts';
-import { clusterRows } from './rows.ts';
+import { clusterRows, collectUpstreams } from './rows.ts';
 import { SpanForwarder } from './span-forwarder.ts';
 
 const WAITERS_MAX = 1_024;
@@ -64,6 +64,7 @@ class DataThread {
       sharing: this.sharing(new Map(setup.listenerBlocks), setup.threads),
       overload: this.overload,
     });
+    collectUpstreams(this.telemetry.metrics, this.plane.clusters);
     if (setup.certificate !== undefined) this.certificates.adopt(setup.certificate);
     if (setup.settings !== undefined) this.configure(setup.settings);
     post({ kind: 'applied', version: setup.version, error: this.source.apply(setup.changes) });

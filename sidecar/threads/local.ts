@@ -1,7 +1,7 @@
 import type { DataPlane } from '../data-plane.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DataThreads } from './data-threads.ts';
-import { clusterRows } from './rows.ts';
+import { clusterRows, collectUpstreams } from './rows.ts';
 
 /** A pod waits for its sidecar anyway; who starts a proxy by hand gets one that listens at once. */
 export interface WarmUpAt {
@@ -13,6 +13,7 @@ export interface WarmUpAt {
 /** One thread for everything: nothing is sent, copied or shared. */
 export function localThread(dataPlane: DataPlane, telemetry: Telemetry, warmUp: WarmUpAt): DataThreads {
   const { listeners, clusters } = dataPlane;
+  collectUpstreams(telemetry.metrics, clusters);
   return {
     async start() {
       await warmUp.before?.();

@@ -1,3 +1,5 @@
+import { alikeInThreads } from '../telemetry/upstream-families.ts';
+
 interface Family {
   readonly comments: string[];
   type: string;
@@ -35,8 +37,11 @@ function readInto(families: Map<string, Family>, text: string): void {
     // A label's value may hold blanks and braces; the number is what follows the last blank.
     const blank = line.lastIndexOf(' ');
     const sample = line.slice(0, blank);
-    const { samples } = familyOf(families, familyName(sample, families));
-    samples.set(sample, (samples.get(sample) ?? 0) + Number(line.slice(blank + 1)));
+    const name = familyName(sample, families);
+    const { samples } = familyOf(families, name);
+    const value = Number(line.slice(blank + 1));
+    const before = samples.get(sample) ?? 0;
+    samples.set(sample, alikeInThreads.has(name) ? Math.max(before, value) : before + value);
   }
 }
 
@@ -50,7 +55,7 @@ function write(families: ReadonlyMap<string, Family>, gauges: boolean): string {
   return out.length === 0 ? '' : `${out.join('\n')}\n`;
 }
 
-/** One text of the expositions of several threads (Prometheus text format 0.0.4, no time stamps): samples with the same labels are summed. */
+/** One text of the expositions of several threads (Prometheus text format 0.0.4, no time stamps): samples with the same labels are summed, but for what all threads have of the same thing. */
 export function mergeMetrics(texts: readonly string[]): string {
   const families = new Map<string, Family>();
   for (const text of texts) readInto(families, text);

@@ -1,8 +1,15 @@
 import type { ClusterManager } from '../cluster/manager.ts';
 import { type ClusterRow, clusterRow, sumClusterRows } from '../cluster/rows.ts';
+import { upstreamState } from '../cluster/upstream-state.ts';
 import type { ListenerStats } from '../listener/manager.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { upstreamFamilies } from '../telemetry/upstream-families.ts';
 
 export const clusterRows = (clusters: ClusterManager): readonly ClusterRow[] => clusters.active().map(clusterRow);
+
+/** States of clusters become part of the thread's metrics. */
+export const collectUpstreams = (metrics: Metrics, clusters: ClusterManager): void =>
+  metrics.collect(() => upstreamFamilies(clusters.active().map(upstreamState)));
 
 /** One row a cluster, whichever threads have traffic to it. */
 export function sumClusters(threads: readonly (readonly ClusterRow[])[]): readonly ClusterRow[] {

@@ -90,6 +90,12 @@ export class HealthChecks {
     return true;
   }
 
+  /** What each check came to, once. */
+  get results(): Readonly<Record<string, number>> {
+    const { success, failure, network_failure, timeout } = this.counters;
+    return { success, failure: failure - network_failure, network_failure: network_failure - timeout, timeout };
+  }
+
   certificateChanged(): void {
     for (const session of this.sessions.values()) session.certificateChanged();
   }
