@@ -52,8 +52,11 @@ const entries = [
   'envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case.proto',
   'envoy/extensions/http/stateful_session/cookie/v3/cookie.proto',
   'envoy/extensions/http/stateful_session/header/v3/header.proto',
+  'envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin.proto',
   'envoy/extensions/load_balancing_policies/least_request/v3/least_request.proto',
+  'envoy/extensions/load_balancing_policies/maglev/v3/maglev.proto',
   'envoy/extensions/load_balancing_policies/random/v3/random.proto',
+  'envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash.proto',
   'envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.proto',
   'envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto',
   'envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.proto',
@@ -65,6 +68,7 @@ const entries = [
   'weft/v1/address.proto',
   'weft/v1/overload.proto',
   'weft/ca/v1/certificates.proto',
+  'xds/type/v3/typed_struct.proto',
 ];
 
 /** Files that are not configuration: all of their messages are used. */

@@ -1,6 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
+import { leastRequest } from '@weft/policies/model/balancer';
 import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
 import { meshEdge } from '@weft/policies/model/edge';
 import { type Direction, defaultHttpLimits, type FilterChainMatch, type Listener } from '@weft/policies/model/listener';
@@ -286,7 +287,7 @@ const clusterOf = (port: number, protocol: Cluster['protocol']): Cluster => ({
   connectTimeoutMs: CONNECT_TIMEOUT_MS,
   idleTimeoutMs: 60_000,
   requestsPerConnectionMax: 0,
-  balancer: 'least-request',
+  balancer: leastRequest,
   protocol,
   limits: defaultClusterLimits,
   errorRate: undefined,

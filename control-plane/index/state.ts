@@ -336,11 +336,19 @@ export class ClusterState {
     }
   }
 
+  /** Routes that send there say by what of a request its clients pick an endpoint. */
+  private touchCalled(service: string, touched: Touched): void {
+    touched.services.add(service);
+    for (const route of this.routes.by('backend', service)) {
+      for (const parent of serviceParents(route)) touched.services.add(parent);
+    }
+  }
+
   private touchTarget(policy: TrafficPolicy, ref: TargetRef, touched: Touched): void {
     const key = keyOf(ref.namespace ?? policy.metadata.namespace, ref.name);
     switch (ref.kind) {
       case 'Service':
-        touched.services.add(key);
+        this.touchCalled(key, touched);
         return;
       case 'ExternalService': {
         const external = this.externalServices.get(key);
@@ -354,7 +362,7 @@ export class ClusterState {
         return;
       }
       case 'Namespace':
-        for (const service of this.services.keysBy('namespace', ref.name)) touched.services.add(service);
+        for (const service of this.services.keysBy('namespace', ref.name)) this.touchCalled(service, touched);
         for (const external of this.externalServices.by('namespace', ref.name)) this.touchExternal(external, touched);
         return;
       case 'Mesh':

@@ -1,11 +1,13 @@
 import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import type { Mesh } from '@weft/policies/crds/kinds';
+import { leastRequest } from '@weft/policies/model/balancer';
 import { type Cluster, type ClusterLimits, defaultClusterLimits } from '@weft/policies/model/cluster';
 import { keyOf } from '../index/objects.ts';
 import { connectionsOf } from './connections.ts';
 import type { TranslateContext } from './context.ts';
 import { UNKNOWN } from './external/names.ts';
 import { healthCheckOf } from './health-check.ts';
+import { balancingOf } from './load-balancing.ts';
 import { type INBOUND, outboundName, PASSTHROUGH, type ServicePortRef } from './names.ts';
 import { outlierOf } from './outlier.ts';
 import { type MergedPolicy, mergedPolicy } from './policy.ts';
@@ -56,13 +58,12 @@ export function clusterWith(context: TranslateContext, policy: MergedPolicy, own
     connectTimeoutMs: durationOr(policy.timeouts?.connect, connectTimeoutMs),
     idleTimeoutMs: durationOr(policy.timeouts?.idle, idleTimeoutMs),
     requestsPerConnectionMax: policy.connections?.maxRequestsPerConnection ?? 0,
-    balancer: balancerOf(policy),
+    ...balancingOf(policy),
     ...upstream,
     limits: limitsOf(policy, context.state.mesh),
     errorRate: errorRateOf(policy),
     outlier: outlierOf(policy),
     ...healthCheckOf(policy, { discovery, protocol: upstream.protocol, service: own.service }),
-    healthyPanicPercent: 0,
     ...rest,
   };
 }
@@ -75,7 +76,7 @@ export function originalDestinationCluster(name: typeof INBOUND | typeof PASSTHR
     connectTimeoutMs,
     idleTimeoutMs,
     requestsPerConnectionMax: 0,
-    balancer: 'least-request',
+    balancer: leastRequest,
     protocol: 'downstream',
     limits: {
       connectionsMax: unlimited,
@@ -96,17 +97,6 @@ export function originalDestinationCluster(name: typeof INBOUND | typeof PASSTHR
 
 const durationOr = (text: string | undefined, otherwiseMs: number): number =>
   text === undefined ? otherwiseMs : acceptedDurationMs(text);
-
-function balancerOf(policy: MergedPolicy): Cluster['balancer'] {
-  switch (policy.loadBalancer?.type) {
-    case 'RoundRobin':
-      return 'round-robin';
-    case 'Random':
-      return 'random';
-    default:
-      return 'least-request';
-  }
-}
 
 function limitsOf(policy: MergedPolicy, mesh: Mesh | undefined): ClusterLimits {
   const limits = policy.circuitBreaker?.limits;

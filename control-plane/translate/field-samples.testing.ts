@@ -43,6 +43,53 @@ const headers = [
   { name: 'x-one', value: 'b' },
   { name: 'x-two', value: 'a' },
 ];
+const balanced = (loadBalancer: object): object => ({ targetRefs: [cart], loadBalancer });
+const hashed = (...hashKeys: readonly object[]): object => balanced({ type: 'RingHash', hashKeys });
+const ring = (ringHash: object): object => balanced({ type: 'RingHash', hashKeys: [{ source: 'IP' }], ringHash });
+const reports = (...settings: readonly object[]): FieldSample => ({
+  specs: settings.map((loadReported) => balanced({ type: 'LoadReported', loadReported })),
+});
+
+const ramp = (settings: object): object => balanced({ slowStart: { window: '10s', ...settings } });
+
+const balancerFields: Readonly<Record<string, FieldSample>> = {
+  'loadBalancer.type': {
+    specs: [
+      ...['PeakEWMA', 'LeastRequest', 'RoundRobin', 'Random', 'LoadReported'].map((type) => balanced({ type })),
+      ...['RingHash', 'Maglev'].map((type) => balanced({ type, hashKeys: [{ header: 'x' }] })),
+    ],
+  },
+  'loadBalancer.peakEwma.decay': durations,
+  'loadBalancer.leastRequest.choices': {
+    specs: [2, 3].map((choices) => balanced({ type: 'LeastRequest', leastRequest: { choices } })),
+  },
+  'loadBalancer.ringHash.minimumSize': { specs: [ring({ minimumSize: 7 }), ring({ minimumSize: 8 })] },
+  'loadBalancer.ringHash.maximumSize': { specs: [ring({ maximumSize: 7_000 }), ring({ maximumSize: 8_000 })] },
+  'loadBalancer.loadReported.blackout': reports({ blackout: '0s' }, { blackout: '1s' }),
+  'loadBalancer.loadReported.expiration': reports({ expiration: '0s' }, { expiration: '1s' }),
+  'loadBalancer.loadReported.updatePeriod': reports({ updatePeriod: '1s' }, { updatePeriod: '2s' }),
+  'loadBalancer.loadReported.errorPenaltyPercent': reports({ errorPenaltyPercent: 0 }, { errorPenaltyPercent: 50 }),
+  'loadBalancer.hashKeys[].header': { specs: [hashed({ header: 'X-One' }), hashed({ header: 'x-two' })] },
+  'loadBalancer.hashKeys[].cookie.name': { specs: ['a', 'b'].map((name) => hashed({ cookie: { name } })) },
+  'loadBalancer.hashKeys[].cookie.ttl': {
+    specs: [undefined, '0s', '1s'].map((ttl) => hashed({ cookie: { name: 'a', ...(ttl && { ttl }) } })),
+  },
+  'loadBalancer.hashKeys[].cookie.path': {
+    specs: ['/a', '/b'].map((path) => hashed({ cookie: { name: 'a', ttl: '1s', path } })),
+  },
+  'loadBalancer.hashKeys[].queryParameter': { specs: ['a', 'b'].map((queryParameter) => hashed({ queryParameter })) },
+  'loadBalancer.hashKeys[].source': { specs: [hashed({ source: 'IP' }), hashed({ header: 'x' })] },
+  'loadBalancer.hashKeys[].terminal': {
+    specs: [false, true].map((terminal) => hashed({ header: 'x', terminal }, { source: 'IP' })),
+  },
+  'loadBalancer.slowStart.window': durations,
+  'loadBalancer.slowStart.aggressionPercent': { specs: [50, 200].map((n) => ramp({ aggressionPercent: n })) },
+  'loadBalancer.slowStart.minWeightPercent': { specs: [5, 20].map((n) => ramp({ minWeightPercent: n })) },
+  'loadBalancer.subset.size': numbers,
+  'loadBalancer.zoneAware.enabledPercent': numbers,
+  'loadBalancer.zoneAware.minEndpoints': numbers,
+  'loadBalancer.panicThresholdPercent': { values: [0, 30] },
+};
 
 export const fieldSamples: Readonly<
   Record<'Mesh' | 'TrafficPolicy' | 'AuthorizationPolicy' | 'OverloadPolicy' | 'ExternalService', KindSamples>
@@ -131,6 +178,7 @@ export const fieldSamples: Readonly<
       'circuitBreaker.limits.maxConnections': numbers,
       'circuitBreaker.limits.maxPendingRequests': numbers,
       'circuitBreaker.limits.maxRequests': numbers,
+      ...balancerFields,
       'circuitBreaker.limits.maxRetries': { ...numbers, without: ['retries.budget'] },
       'outlierDetection.consecutive5xx': { values: [0, 3, 7] },
       'outlierDetection.consecutiveGatewayErrors': { values: [0, 3] },

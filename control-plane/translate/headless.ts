@@ -3,6 +3,7 @@
  * is said about the Service counts for these calls too, as long as it is clear which Service is meant; but the client
  * has chosen the pod, and nobody else chooses again.
  */
+import { leastRequest } from '@weft/policies/model/balancer';
 import type { Cluster } from '@weft/policies/model/cluster';
 import type { Route, RouteConfiguration } from '@weft/policies/model/route';
 import type { Pod, Service, ServicePortSpec } from '../index/core.ts';
@@ -78,7 +79,7 @@ export function translateDirectCluster(
     connectTimeoutMs,
     idleTimeoutMs,
     requestsPerConnectionMax,
-    balancer: 'least-request',
+    balancer: leastRequest,
     protocol,
     ...(connections === undefined ? {} : { connections }),
     limits,

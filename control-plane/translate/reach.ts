@@ -97,6 +97,7 @@ function notForRoutes({ spec }: TrafficPolicy): string[] {
 /** What is about requests, of which a connection of opaque bytes has none. */
 function notForBytes({ spec }: TrafficPolicy): string[] {
   const limits = spec.circuitBreaker?.limits;
+  const keys = spec.loadBalancer?.hashKeys;
   return fieldsSet({
     retries: spec.retries,
     'timeouts.request': spec.timeouts?.request,
@@ -106,6 +107,8 @@ function notForBytes({ spec }: TrafficPolicy): string[] {
     'circuitBreaker.limits.maxPendingRequests': limits?.maxPendingRequests,
     'circuitBreaker.limits.maxRequests': limits?.maxRequests,
     'circuitBreaker.limits.maxRetries': limits?.maxRetries,
+    'loadBalancer.hashKeys (but source)': keys?.some(({ source }) => source === undefined) ? keys : undefined,
+    'loadBalancer.loadReported': spec.loadBalancer?.type === 'LoadReported' ? true : undefined,
   });
 }
 

@@ -4,10 +4,11 @@ import { type ForwardAction, noMutation, type Route, type RouteConfiguration } f
 import type { Service } from '../index/core.ts';
 import { keyOf } from '../index/objects.ts';
 import { routesFor } from './attachment.ts';
-import { backendCluster } from './backends.ts';
+import { backendCluster, resolveBackend } from './backends.ts';
 import type { TranslateContext } from './context.ts';
 import { corsSetting } from './cors.ts';
 import { actsAlone, headerMutations, isUnresolvable, redirectOf, urlRewrite } from './filters.ts';
+import { hashKeysOf } from './load-balancing.ts';
 import { compareRanks } from './match.ts';
 import { mirrorsOf } from './mirror.ts';
 import { outboundName, type ServicePortRef } from './names.ts';
@@ -55,7 +56,10 @@ export function plainRoutes(policy: MergedPolicy, cluster: string, name = 'defau
   const route: Route = {
     name,
     match: { path: { kind: 'prefix', value: '/' }, caseSensitive: true, headers: [], queryParameters: [] },
-    action: forward(times, [{ name: cluster, weight: 1, requestHeaders: noMutation, responseHeaders: noMutation }]),
+    action: {
+      ...forward(times, [{ name: cluster, weight: 1, requestHeaders: noMutation, responseHeaders: noMutation }]),
+      ...hashKeysOf([policy]),
+    },
     requestHeaders: noMutation,
     responseHeaders: noMutation,
   };
@@ -102,7 +106,7 @@ function outcomesOf(destination: Destination, rule: RequestRule): Outcome[] {
     share,
     route: {
       name: ruleName,
-      action: actionOf(context, rule, times, backends, filters),
+      action: actionOf(destination, rule, times, backends, filters),
       ...headerMutations(rule.filters),
       ...settings([...corsSetting(filters), ...session]),
     },
@@ -133,7 +137,7 @@ function sharesOf(refs: readonly HttpBackendRef[]): { readonly ref: HttpBackendR
 }
 
 function actionOf(
-  { state }: TranslateContext,
+  { context: { state }, clientNamespace }: Destination,
   { route }: RequestRule,
   times: RequestTimes,
   backends: readonly HttpBackendRef[],
@@ -149,7 +153,16 @@ function actionOf(
     weight: ref.weight,
     ...headerMutations(ref.filters),
   }));
-  return { ...forward(times, clusters), ...urlRewrite(filters), ...mirrorsOf(state, route, filters) };
+  const called = backends.flatMap((ref) => {
+    const backend = resolveBackend(state, route, ref);
+    return backend.state === 'resolved' ? [mergedPolicy(state, clientNamespace, backend)] : [];
+  });
+  return {
+    ...forward(times, clusters),
+    ...urlRewrite(filters),
+    ...mirrorsOf(state, route, filters),
+    ...hashKeysOf(called),
+  };
 }
 
 const noBackend = { name: '', weight: 1, requestHeaders: noMutation, responseHeaders: noMutation };

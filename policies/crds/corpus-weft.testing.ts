@@ -3,6 +3,7 @@
 import { objectOf, right, type Sample, wrong } from './corpus.testing.ts';
 import { authorizationSamples } from './corpus-authorization.testing.ts';
 import { externalSamples } from './corpus-external.testing.ts';
+import { balancerSamples } from './corpus-balancer.testing.ts';
 import { healthSamples } from './corpus-health.testing.ts';
 import { overloadSamples } from './corpus-overload.testing.ts';
 import { retrySamples } from './corpus-retries.testing.ts';
@@ -325,10 +326,11 @@ const traffic: readonly Sample[] = [
   wrong(
     'TrafficPolicy',
     'an unknown balancer',
-    policy({ loadBalancer: { type: 'Maglev' } }),
+    policy({ loadBalancer: { type: 'Fastest' } }),
     'spec.loadBalancer.type',
-    'one of LeastRequest',
+    'one of PeakEWMA',
   ),
+  ...balancerSamples,
 ];
 
 export const weftSamples: readonly Sample[] = [

@@ -1,6 +1,7 @@
 import type { SpiffeId } from '../identity/spiffe-id.ts';
 import type { SocketAddress } from './address.ts';
 import type { DnsCache } from './dns-cache.ts';
+import type { Balancer, Subset, ZoneAware } from './balancer.ts';
 import type { TcpFault } from './fault.ts';
 import type { HealthCheck } from './health-check.ts';
 import type { EndpointHints, Locality } from './locality.ts';
@@ -32,7 +33,11 @@ export interface Cluster {
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly requestsPerConnectionMax: number;
-  readonly balancer: 'least-request' | 'round-robin' | 'random';
+  readonly balancer: Balancer;
+  /** Absent: every client uses all endpoints. */
+  readonly subset?: Subset;
+  /** Absent: zones do not count. */
+  readonly zoneAware?: ZoneAware;
   /**
    * What the upstream speaks inside TLS or plaintext. `downstream`: as the request came in (Envoy's
    * use_downstream_protocol_config); `negotiated`: as ALPN finds (auto_config).

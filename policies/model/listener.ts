@@ -174,6 +174,8 @@ export interface TcpProxy {
   readonly clusters: readonly WeightedTcpCluster[];
   readonly idleTimeoutMs: number;
   readonly accessLogs: readonly AccessLog[];
+  /** Clusters that pick by hash do so by the client's address. */
+  readonly hashesSource?: true;
 }
 
 export type DetectedProtocol = Exclude<AppProtocol, 'detect'>;

@@ -1,3 +1,4 @@
+import type { HashKey } from './balancer.ts';
 import type { Fraction } from './fraction.ts';
 import type { HeaderMatch, QueryParameterMatch } from './match.ts';
 import type { Mirror, MirrorDiff } from './mirror.ts';
@@ -82,6 +83,8 @@ export interface ForwardAction {
   readonly pathRewrite: PathRewrite | undefined;
   readonly mirrors?: readonly Mirror[];
   readonly mirrorDiff?: MirrorDiff;
+  /** For clusters that pick by hash; absent: at random. */
+  readonly hashKeys?: readonly HashKey[];
 }
 
 export type PathRewrite =

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { AccessLogFilter, LogFormat } from '../model/access-log.ts';
 import type { Address, AppProtocol, ConnectionRoutes, ServicePort } from '../model/address.ts';
+import { leastRequest } from '../model/balancer.ts';
 import type { Cluster, Endpoint, EndpointAssignment } from '../model/cluster.ts';
 import type { HttpEdge } from '../model/edge.ts';
 import type { Http2Options } from '../model/http2-options.ts';
@@ -9,6 +10,7 @@ import type { LatencyOutliers, OutlierDetection } from '../model/outlier.ts';
 import type { ForwardAction, Route, RouteConfiguration } from '../model/route.ts';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
 import { defaultUpstreamConnections, type UpstreamConnections } from '../model/upstream-connections.ts';
+import { balancing, hashKey } from './arbitrary-balancing.testing.ts';
 import { withHealthChecks } from './arbitrary-health.testing.ts';
 import { overloadFilter } from './arbitrary-overload.testing.ts';
 import { hedgePolicy, retryPolicy } from './arbitrary-retries.testing.ts';
@@ -77,6 +79,7 @@ const forward: fc.Arbitrary<ForwardAction> = fc
         mirrors,
         mirrorDiff,
         hedge: hedgePolicy,
+        hashKeys: fc.array(hashKey, { minLength: 1, maxLength: 3 }),
       },
       { requiredKeys: [] },
     ),
@@ -301,6 +304,14 @@ const filterChain: fc.Arbitrary<FilterChain> = fc.record(
         idleTimeoutMs: ms,
         accessLogs,
       }),
+      fc.record({
+        kind: fc.constant('tcp' as const),
+        statPrefix: name,
+        clusters: fc.constant([{ name: 'one', weight: 1 }]),
+        idleTimeoutMs: ms,
+        accessLogs,
+        hashesSource: fc.constant(true as const),
+      }),
     ),
     serverNameProxy: fc.record({ cache: dnsCache, port }),
     outside: fc.record({ service: text }),
@@ -430,7 +441,7 @@ const cluster: fc.Arbitrary<Cluster> = fc
     connectTimeoutMs: ms,
     idleTimeoutMs: ms,
     requestsPerConnectionMax: count,
-    balancer: fc.constantFrom('least-request' as const, 'round-robin' as const, 'random' as const),
+    balancing,
     protocol: fc.constantFrom('http1' as const, 'http2' as const, 'downstream' as const, 'negotiated' as const),
     connections,
     limits: fc.record({
@@ -467,12 +478,11 @@ const cluster: fc.Arbitrary<Cluster> = fc
   )
   // Nothing is balanced where the connection names its endpoint; TLS of the cluster's own leaves no room for mesh TLS.
   .chain((all) => optional(tcpFault).map((fault) => (fault === undefined ? all : { ...all, fault })))
-  .map((all) => ({
+  .map(({ balancing, ...all }) => ({
     ...all,
-    balancer:
-      all.discovery.kind === 'original-dst' || all.discovery.kind === 'dynamic'
-        ? ('least-request' as const)
-        : all.balancer,
+    ...(all.discovery.kind === 'original-dst' || all.discovery.kind === 'dynamic'
+      ? { balancer: leastRequest }
+      : balancing),
     outlier: all.discovery.kind === 'original-dst' ? undefined : all.outlier,
     meshTls: all.meshTls && all.tls === undefined,
   }))

@@ -2,6 +2,7 @@ import { isMessage } from '@bufbuild/protobuf';
 import { type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
 import type { At } from './decoding.ts';
+import { LoadBalancingPolicy_PolicySchema } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { registry } from './registry.ts';
 import { supportedFields } from './supported-fields.ts';
 
@@ -53,9 +54,13 @@ function checkMessage(message: ReflectMessage, at: At): void {
   if (!message.desc.typeName.startsWith('google.protobuf.')) checkFields(message, at);
 }
 
-/** An HTTP filter that we do not have and may do without. */
+/** An HTTP filter that we do not have and may do without, or a balancer that is passed over for the next one. */
 function isSkippedExtension(message: ReflectMessage, at: At): boolean {
   const filter = message.message;
+  if (isMessage(filter, LoadBalancingPolicy_PolicySchema)) {
+    const config = filter.typedExtensionConfig?.typedConfig;
+    return config !== undefined && at.decoding.unpack(config) === undefined;
+  }
   if (!('isOptional' in filter && filter.isOptional === true && 'configType' in filter)) return false;
   const config = filter.configType;
   if (typeof config !== 'object' || config === null || !('value' in config)) return false;

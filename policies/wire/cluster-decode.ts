@@ -16,7 +16,6 @@ import {
   type Cluster as ClusterMessage,
   Cluster_DiscoveryType as Discovery,
   Cluster_DnsLookupFamily as Family,
-  Cluster_LbPolicy as LbPolicy,
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import type { Http1ProtocolOptions, Http2ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
 import type { ClusterLoadAssignment } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts';
@@ -28,6 +27,7 @@ import {
 import { decodeHealthCheck } from './health-check.ts';
 import { checkHttp1Options } from './http-connection-manager-decode.ts';
 import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
+import { decodeBalancing } from './load-balancing-decode.ts';
 import { decodeLatencyOutliers, decodeOutlier } from './outlier.ts';
 import { decodeUpstreamSocket } from './tls-decode.ts';
 import { DURATION_MS_MAX, decodeDuration, decodeHostAddress, type StructReader, weftMetadata } from './values.ts';
@@ -36,7 +36,6 @@ import { DURATION_MS_MAX, decodeDuration, decodeHostAddress, type StructReader, 
 const CONNECT_TIMEOUT_DEFAULT_MS = 5_000;
 const IDLE_TIMEOUT_DEFAULT_MS = 3_600_000;
 const DNS_REFRESH_DEFAULT_MS = 5_000;
-const PANIC_DEFAULT_PERCENT = 50;
 
 export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   if (message.name === '') at.field('name').fail('is required', undefined);
@@ -49,6 +48,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   const locality = settings.choice('locality', ['any', 'prefer-zone', 'prefer-node', 'local-node', 'zone-hints']);
   const rate = decodeRetryRate(settings.object('retry_rate'));
   const dynamic = settings.object('dynamic');
+  const hashesSource = settings.boolean('hashes_source');
   settings.end();
   const http = decodeHttpOptions(message, at);
   const tls = decodeUpstreamSocket(message.transportSocket, at.field('transport_socket'));
@@ -58,12 +58,11 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
     connectTimeoutMs: decodeDuration(message.connectTimeout, CONNECT_TIMEOUT_DEFAULT_MS, at.field('connect_timeout')),
     ...http,
     ...decodeSniFromHost(message, tls, at),
-    balancer: decodeBalancer(message, at),
     limits: decodeLimits(message.circuitBreakers, rate, at.field('circuit_breakers').field('thresholds')),
     errorRate,
     outlier,
     ...health,
-    healthyPanicPercent: decodePanic(message, at),
+    ...decodeBalancing(message, hashesSource, at),
     tls: http.protocol === 'negotiated' ? decodeNegotiated(tls, at) : tls,
     meshTls: decodeMeshTls(message, at.field('transport_socket_matches')),
     ...(locality === 'any' ? {} : { locality }),
@@ -87,12 +86,6 @@ function decodeOutlierDetection(
   }
   const outlier = decodeOutlier(outlierDetection, at);
   return latency === undefined ? outlier : { ...outlier, latency: decodeLatencyOutliers(latency) };
-}
-
-function decodePanic({ commonLbConfig }: ClusterMessage, at: At): number {
-  const percent = commonLbConfig?.healthyPanicThreshold?.value ?? PANIC_DEFAULT_PERCENT;
-  if (percent >= 0 && percent <= 100) return percent;
-  return at.field('common_lb_config').field('healthy_panic_threshold').fail('has to be from 0 to 100', 0);
 }
 
 /** Undefined: another kind of cluster. */
@@ -219,23 +212,6 @@ function decodeHosts(assignment: ClusterLoadAssignment | undefined, at: At): { h
       return decodeHostAddress(host, place.field('endpoint').field('address'));
     });
   });
-}
-
-const balancers = new Map<LbPolicy, Cluster['balancer']>([
-  [LbPolicy.LEAST_REQUEST, 'least-request'],
-  [LbPolicy.ROUND_ROBIN, 'round-robin'],
-  [LbPolicy.RANDOM, 'random'],
-]);
-
-function decodeBalancer({ clusterDiscoveryType: type, lbPolicy }: ClusterMessage, at: At): Cluster['balancer'] {
-  const here = at.field('lb_policy');
-  // The connection names its one endpoint: there is nothing to choose.
-  if (type.case === 'clusterType' || (type.case === 'type' && type.value === Discovery.ORIGINAL_DST)) {
-    const kind = type.case === 'clusterType' ? 'dynamic_forward_proxy' : 'ORIGINAL_DST';
-    if (lbPolicy !== LbPolicy.CLUSTER_PROVIDED) here.fail(`has to be CLUSTER_PROVIDED for ${kind}`, undefined);
-    return 'least-request';
-  }
-  return balancers.get(lbPolicy) ?? here.fail(`policy ${lbPolicy} is not supported by Weft`, 'least-request');
 }
 
 /** Absent values are Envoy's defaults; without a budget, retries are limited by number. */

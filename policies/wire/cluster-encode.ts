@@ -12,13 +12,13 @@ import {
   type ClusterSchema,
   Cluster_DiscoveryType as Discovery,
   Cluster_DnsLookupFamily as Family,
-  Cluster_LbPolicy as LbPolicy,
 } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { ClusterConfigSchema } from './gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { encodeHealthCheck } from './health-check.ts';
 import { encodeHttp1Options } from './http-connection-manager-encode.ts';
 import { encodeHttp2Options } from './http2-options.ts';
+import { encodeBalancing, encodeHashesSource } from './load-balancing-encode.ts';
 import { encodeLatencyOutliers, encodeOutlier } from './outlier.ts';
 import { adsSource, encodeRawBuffer, encodeUpstreamTls } from './tls-encode.ts';
 import { encodeDuration, encodeMetadata, WEFT_METADATA } from './values.ts';
@@ -28,39 +28,25 @@ type ClusterInit = MessageInitShape<typeof ClusterSchema>;
 /** Key of the HTTP options in `typed_extension_protocol_options`. */
 export const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
-const balancers = {
-  'least-request': LbPolicy.LEAST_REQUEST,
-  'round-robin': LbPolicy.ROUND_ROBIN,
-  random: LbPolicy.RANDOM,
-} as const;
-
 const families = { v4: Family.V4_ONLY, v6: Family.V6_ONLY, 'v4-preferred': Family.V4_PREFERRED } as const;
 
 export function encodeCluster(cluster: Cluster): ClusterInit {
   return {
     name: cluster.name,
     ...encodeDiscovery(cluster),
-    lbPolicy: choosesItself(cluster) ? LbPolicy.CLUSTER_PROVIDED : balancers[cluster.balancer],
+    ...encodeBalancing(cluster),
     connectTimeout: encodeDuration(cluster.connectTimeoutMs),
     circuitBreakers: encodeLimits(cluster.limits),
     ...(cluster.outlier === undefined ? {} : { outlierDetection: encodeOutlier(cluster.outlier) }),
     ...(cluster.healthCheck === undefined ? {} : { healthChecks: [encodeHealthCheck(cluster.healthCheck)] }),
-    commonLbConfig: {
-      healthyPanicThreshold: { value: cluster.healthyPanicPercent },
-      ignoreNewHostsUntilFirstHc: cluster.healthCheck?.initially === 'ignored',
-    },
     typedExtensionProtocolOptions: {
       [HTTP_OPTIONS]: anyPack(HttpProtocolOptionsSchema, create(HttpProtocolOptionsSchema, encodeHttpOptions(cluster))),
     },
     ...encodeTls(cluster),
     ...encodeTcpKeepAlive(cluster),
-    metadata: encodeMetadata({ [WEFT_METADATA]: encodeSettings(cluster) }),
+    metadata: encodeMetadata({ [WEFT_METADATA]: { ...encodeSettings(cluster), ...encodeHashesSource(cluster) } }),
   };
 }
-
-/** The connection or the request names its one host: there is nothing to balance. */
-const choosesItself = ({ discovery }: Cluster): boolean =>
-  discovery.kind === 'original-dst' || discovery.kind === 'dynamic';
 
 function encodeDiscovery({
   name,

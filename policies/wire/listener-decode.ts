@@ -219,7 +219,15 @@ function decodeTcpProxy(proxy: TcpProxyMessage, at: At): TcpProxy {
     clusters,
     idleTimeoutMs: decodeDuration(proxy.idleTimeout, TCP_IDLE_TIMEOUT_DEFAULT_MS, at.field('idle_timeout')),
     accessLogs: proxy.accessLog.map((log, i) => decodeTcpLog(log, at.field('access_log').index(i))),
+    ...(hashesSource(proxy, at.field('hash_policy')) ? { hashesSource: true } : {}),
   };
+}
+
+function hashesSource({ hashPolicy: policies }: TcpProxyMessage, at: At): boolean {
+  const [only] = policies;
+  if (only === undefined) return false;
+  if (policies.length > 1) at.fail('at most one is possible', undefined);
+  return only.policySpecifier.case === 'sourceIp' || at.index(0).fail('source_ip is required', false);
 }
 
 /** The record of an opaque connection is written when its sockets are gone. */

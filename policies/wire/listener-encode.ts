@@ -139,5 +139,6 @@ function encodeTcpProxy(proxy: TcpProxy): MessageInitShape<typeof TcpProxySchema
           },
     idleTimeout: encodeDuration(proxy.idleTimeoutMs),
     accessLog: proxy.accessLogs.map(encodeAccessLog),
+    ...(proxy.hashesSource === true ? { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] } : {}),
   };
 }

@@ -27,6 +27,12 @@ import { TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { CookieBasedSessionStateSchema } from './gen/envoy/extensions/http/stateful_session/cookie/v3/cookie_pb.ts';
 import { HeaderBasedSessionStateSchema } from './gen/envoy/extensions/http/stateful_session/header/v3/header_pb.ts';
+import { ClientSideWeightedRoundRobinSchema } from './gen/envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin_pb.ts';
+import { LeastRequestSchema } from './gen/envoy/extensions/load_balancing_policies/least_request/v3/least_request_pb.ts';
+import { MaglevSchema } from './gen/envoy/extensions/load_balancing_policies/maglev/v3/maglev_pb.ts';
+import { RandomSchema } from './gen/envoy/extensions/load_balancing_policies/random/v3/random_pb.ts';
+import { RingHashSchema } from './gen/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb.ts';
+import { RoundRobinSchema } from './gen/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.ts';
 import { PreviousHostsPredicateSchema } from './gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts';
 import { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
 import {
@@ -35,6 +41,7 @@ import {
 } from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { AdmissionSchema, RateLimitsSchema } from './gen/weft/v1/overload_pb.ts';
+import { TypedStructSchema } from './gen/xds/type/v3/typed_struct_pb.ts';
 
 /** Every extension that Weft takes in a `typed_config`; the place where it stands decides whether it belongs there. */
 export const registry = createRegistry(
@@ -70,4 +77,11 @@ export const registry = createRegistry(
   DynamicClusterSchema,
   HttpDynamicDnsSchema,
   SniDynamicDnsSchema,
+  ClientSideWeightedRoundRobinSchema,
+  LeastRequestSchema,
+  MaglevSchema,
+  RandomSchema,
+  RingHashSchema,
+  RoundRobinSchema,
+  TypedStructSchema,
 );

@@ -4,6 +4,7 @@ import {
   RouteAction_ClusterNotFoundResponseCode as ClusterNotFound,
   type RouteAction as RouteActionMessage,
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
+import { decodeHashKeys } from './hash-policy.ts';
 import { decodeHeaderMutations } from './header-mutation.ts';
 import { decodeMirror } from './mirror.ts';
 import { decodeHedge, decodeRetry, type RetrySettings } from './retry-decode.ts';
@@ -44,6 +45,7 @@ export function decodeForward(action: RouteActionMessage, settings: RetrySetting
             decodeMirror(one, at.field('request_mirror_policies').index(i)),
           ),
         }),
+    ...(action.hashPolicy.length === 0 ? {} : { hashKeys: decodeHashKeys(action.hashPolicy, at.field('hash_policy')) }),
   };
 }
 

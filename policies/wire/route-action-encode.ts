@@ -4,6 +4,7 @@ import {
   RouteAction_ClusterNotFoundResponseCode as ClusterNotFound,
   type RouteActionSchema,
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
+import { encodeHashKey } from './hash-policy.ts';
 import { encodeHeaderMutations } from './header-mutation.ts';
 import { encodeMirror } from './mirror.ts';
 import { encodeHedge, encodeRetry } from './retry-encode.ts';
@@ -35,6 +36,7 @@ export function encodeForward(action: ForwardAction): ActionInit {
       ? {}
       : { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: action.hostRewrite } }),
     ...encodePathRewrite(action.pathRewrite),
+    ...(action.hashKeys === undefined ? {} : { hashPolicy: action.hashKeys.map(encodeHashKey) }),
   };
 }
 

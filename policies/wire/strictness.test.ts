@@ -82,6 +82,17 @@ const upstreamOptions = (fields: JsonObject): JsonObject => ({
 const chain = 'filter_chains[0].filters[0].typed_config';
 const route = 'virtual_hosts[0].routes[0]';
 
+const ownPolicy = (value: JsonObject): JsonObject => ({
+  typed_extension_config: {
+    name: 'weft.dev/load-balancing',
+    typed_config: {
+      '@type': 'type.googleapis.com/xds.type.v3.TypedStruct',
+      type_url: 'type.googleapis.com/weft.v1.LoadBalancing',
+      value,
+    },
+  },
+});
+
 describe('what Weft does not act on is refused by path', () => {
   const cases: [string, ResourceKind, JsonObject, string][] = [
     [
@@ -313,7 +324,6 @@ describe('what Weft does not act on is refused by path', () => {
       cluster({ outlier_detection: { max_ejection_percent: 101 } }),
       'outlier_detection.max_ejection_percent',
     ],
-    ['ring hash', 'cluster', cluster({ lb_policy: 'RING_HASH' }), 'lb_policy'],
     [
       'another TLS for health checks',
       'cluster',
@@ -330,6 +340,42 @@ describe('what Weft does not act on is refused by path', () => {
         ],
       }),
       'health_checks[0].tls_options',
+    ],
+    [
+      'a hash that is not xxHash',
+      'cluster',
+      cluster({ lb_policy: 'RING_HASH', ring_hash_lb_config: { hash_function: 'MURMUR_HASH_2' } }),
+      'ring_hash_lb_config.hash_function',
+    ],
+    [
+      'a configuration for another policy',
+      'cluster',
+      cluster({ lb_policy: 'RANDOM', ring_hash_lb_config: { minimum_ring_size: 5 } }),
+      'lb_policy',
+    ],
+    [
+      'a Maglev table whose size is no prime',
+      'cluster',
+      cluster({ lb_policy: 'MAGLEV', maglev_lb_config: { table_size: 65_536 } }),
+      'maglev_lb_config.table_size',
+    ],
+    [
+      'a bias of least request',
+      'cluster',
+      cluster({ lb_policy: 'LEAST_REQUEST', least_request_lb_config: { active_request_bias: empty } }),
+      'least_request_lb_config.active_request_bias',
+    ],
+    [
+      'no policy that is known',
+      'cluster',
+      cluster({ load_balancing_policy: { policies: [{ typed_extension_config: { name: 'x' } }] } }),
+      'load_balancing_policy',
+    ],
+    [
+      'settings of ours that are out of range',
+      'cluster',
+      cluster({ load_balancing_policy: { policies: [ownPolicy({ type: 'peak-ewma', decay_ms: -1 })] } }),
+      'load_balancing_policy.policies[0].typed_extension_config.typed_config.value.decay_ms',
     ],
     [
       'high priority',

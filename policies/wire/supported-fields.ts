@@ -83,7 +83,9 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.type.v3.TokenBucket': 'max_tokens tokens_per_fill fill_interval',
   'envoy.extensions.filters.network.rbac.v3.RBAC': 'rules stat_prefix',
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy':
-    'stat_prefix cluster weighted_clusters idle_timeout access_log',
+    'stat_prefix cluster weighted_clusters idle_timeout access_log hash_policy',
+  'envoy.type.v3.HashPolicy': 'source_ip',
+  'envoy.type.v3.HashPolicy.SourceIp': '',
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster': 'clusters',
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight': 'name weight',
   'envoy.config.accesslog.v3.AccessLog': 'name filter typed_config',
@@ -128,8 +130,13 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.route.v3.HeaderMatcher': 'name present_match string_match invert_match',
   'envoy.config.route.v3.QueryParameterMatcher': 'name string_match present_match',
   'envoy.config.route.v3.RouteAction':
-    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration request_mirror_policies hedge_policy',
+    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration request_mirror_policies hedge_policy hash_policy',
   'envoy.config.route.v3.RouteAction.RequestMirrorPolicy': 'cluster runtime_fraction disable_shadow_host_suffix_append',
+  'envoy.config.route.v3.RouteAction.HashPolicy': 'header cookie connection_properties query_parameter terminal',
+  'envoy.config.route.v3.RouteAction.HashPolicy.Header': 'header_name',
+  'envoy.config.route.v3.RouteAction.HashPolicy.Cookie': 'name ttl path',
+  'envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties': 'source_ip',
+  'envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter': 'name',
   'envoy.config.route.v3.RouteAction.MaxStreamDuration': 'max_stream_duration grpc_timeout_header_max',
   'envoy.config.route.v3.WeightedCluster': 'clusters',
   'envoy.config.route.v3.WeightedCluster.ClusterWeight':
@@ -146,14 +153,38 @@ const fields: Readonly<Record<string, string>> = {
     'https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite response_code',
   'envoy.config.route.v3.DirectResponseAction': 'status body',
   'envoy.config.cluster.v3.Cluster':
-    'name type cluster_type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config upstream_connection_options health_checks',
+    'name type cluster_type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config upstream_connection_options health_checks load_balancing_policy ring_hash_lb_config maglev_lb_config least_request_lb_config round_robin_lb_config',
   'envoy.config.cluster.v3.Cluster.CustomClusterType': 'name typed_config',
   'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': 'dns_cache_config',
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': 'dns_cache_config',
   'envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig': 'dns_cache_config port_value',
   'envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheConfig':
     'name dns_lookup_family dns_refresh_rate host_ttl max_hosts',
-  'envoy.config.cluster.v3.Cluster.CommonLbConfig': 'healthy_panic_threshold ignore_new_hosts_until_first_hc',
+  'envoy.config.cluster.v3.Cluster.CommonLbConfig':
+    'healthy_panic_threshold ignore_new_hosts_until_first_hc zone_aware_lb_config',
+  'envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig': 'routing_enabled min_cluster_size',
+  'envoy.config.cluster.v3.Cluster.RingHashLbConfig': 'minimum_ring_size hash_function maximum_ring_size',
+  'envoy.config.cluster.v3.Cluster.MaglevLbConfig': 'table_size',
+  'envoy.config.cluster.v3.Cluster.LeastRequestLbConfig': 'choice_count slow_start_config',
+  'envoy.config.cluster.v3.Cluster.RoundRobinLbConfig': 'slow_start_config',
+  'envoy.config.cluster.v3.Cluster.SlowStartConfig': 'slow_start_window aggression min_weight_percent',
+  'envoy.config.core.v3.RuntimeDouble': 'default_value runtime_key',
+  'envoy.config.cluster.v3.LoadBalancingPolicy': 'policies',
+  'envoy.config.cluster.v3.LoadBalancingPolicy.Policy': 'typed_extension_config',
+  'envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin':
+    'blackout_period weight_expiration_period weight_update_period error_utilization_penalty',
+  'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest':
+    'choice_count slow_start_config locality_lb_config',
+  'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': 'table_size',
+  'envoy.extensions.load_balancing_policies.random.v3.Random': 'locality_lb_config',
+  'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': 'hash_function minimum_ring_size maximum_ring_size',
+  'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': 'slow_start_config locality_lb_config',
+  'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig': 'zone_aware_lb_config',
+  'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig':
+    'routing_enabled min_cluster_size',
+  'envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig':
+    'slow_start_window aggression min_weight_percent',
+  'xds.type.v3.TypedStruct': 'type_url value',
   'envoy.config.cluster.v3.OutlierDetection':
     'consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx enforcing_success_rate success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor consecutive_gateway_failure enforcing_consecutive_gateway_failure split_external_local_origin_errors consecutive_local_origin_failure enforcing_consecutive_local_origin_failure enforcing_local_origin_success_rate failure_percentage_threshold enforcing_failure_percentage enforcing_failure_percentage_local_origin failure_percentage_minimum_hosts failure_percentage_request_volume max_ejection_time max_ejection_time_jitter always_eject_one_host successful_active_health_check_uneject_host',
   'envoy.config.core.v3.HealthCheck':

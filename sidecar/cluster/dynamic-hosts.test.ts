@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { leastRequest } from '@weft/policies/model/balancer';
 import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
 import { DynamicHosts, hostNameOf, matchesPattern } from './dynamic-hosts.ts';
 
@@ -10,7 +11,7 @@ const parent: Cluster = {
   connectTimeoutMs: 1_000,
   idleTimeoutMs: 1_000,
   requestsPerConnectionMax: 0,
-  balancer: 'least-request',
+  balancer: leastRequest,
   protocol: 'downstream',
   limits: defaultClusterLimits,
   errorRate: undefined,

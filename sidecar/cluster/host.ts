@@ -3,6 +3,8 @@ import type { Endpoint } from '@weft/policies/model/cluster';
 import type { UpstreamSecurity } from '../net/connection.ts';
 import { hostPort } from '../net/connection-record.ts';
 import type { HostHealth } from './health/host-health.ts';
+import type { PeakLatency } from './load/peak-latency.ts';
+import type { ReportedLoad } from './load/reported-load.ts';
 import { CONNECT_FAILED, type HostMonitor, TIMED_OUT } from './outlier/monitor.ts';
 import type { HttpPool } from './pool.ts';
 
@@ -27,6 +29,11 @@ export class Host {
   outlier: HostMonitor | undefined = undefined;
   /** Of a cluster with active health checks. */
   health: HostHealth | undefined = undefined;
+  /** What the balancer wants to know of it. */
+  latency: PeakLatency | undefined = undefined;
+  reportedLoad: ReportedLoad | undefined = undefined;
+  /** When it began to take traffic; minus infinity: it always has. */
+  sinceMs = Number.NEGATIVE_INFINITY;
   /** For an original destination: what its IP stood for when this was looked up. */
   address: Address | undefined = undefined;
 
@@ -44,6 +51,11 @@ export class Host {
     if (code === TIMED_OUT) this.timeouts++;
     else if (code === CONNECT_FAILED) this.connectFailures++;
     this.outlier?.report(code, tookMs);
+  }
+
+  /** Somebody compares how long it takes to answer. */
+  get isTimed(): boolean {
+    return this.latency !== undefined || this.outlier?.latency !== undefined;
   }
 
   forEachPool(visit: (pool: HttpPool) => void): void {

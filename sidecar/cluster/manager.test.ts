@@ -24,13 +24,20 @@ describe('endpoints', () => {
       testEndpoint('10.0.0.2', 80, { health: 'unhealthy' }),
       testEndpoint('10.0.0.3', 80),
       testEndpoint('10.0.0.4', 80, { priority: 1 }),
+      testEndpoint('10.0.0.5', 80),
+      testEndpoint('10.0.0.6', 80),
     ]);
     const served = (ip: string) => made.servers.get(`${ip} 80`)?.requests.length;
     for (let i = 0; i < 20; i++) {
       made.send(dispatch);
       made.clock.advance(1);
     }
-    assert.deepEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4'].map(served), [0, 0, 20, 0]);
+    assert.deepEqual(['10.0.0.1', '10.0.0.2', '10.0.0.4'].map(served), [0, 0, 0]);
+    const healthy = ['10.0.0.3', '10.0.0.5', '10.0.0.6'].map((ip) => served(ip) ?? 0);
+    assert.equal(
+      healthy.reduce((sum, count) => sum + count, 0),
+      20,
+    );
     made.source.assignment('shop', [testEndpoint('10.0.0.4', 80, { priority: 1 })]);
     assert.equal(made.send(dispatch).ended, false);
     made.clock.advance(1);

@@ -1,4 +1,5 @@
 import type { Cancel } from '@weft/policies/kit/clock';
+import { random } from '@weft/policies/model/balancer';
 import { type Cluster, defaultClusterLimits, type EndpointAssignment } from '@weft/policies/model/cluster';
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
 import type { Lookup, Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
@@ -8,6 +9,7 @@ import { DynamicHosts } from './dynamic-hosts.ts';
 import { CheckBounds } from './health/bounds.ts';
 import { overflow } from './limits.ts';
 import { PlaceWatch } from './own-place.ts';
+import { clientNumber } from './picker/subset.ts';
 import { ClusterRuntime, type RuntimeDeps } from './runtime.ts';
 import { type ResolveHost, StrictDns } from './strict-dns.ts';
 import { TcpConnector } from './tcp.ts';
@@ -40,7 +42,7 @@ const originalDestination: Cluster = {
   connectTimeoutMs: 5_000,
   idleTimeoutMs: 60_000,
   requestsPerConnectionMax: 0,
-  balancer: 'random',
+  balancer: random,
   protocol: 'downstream',
   limits: defaultClusterLimits,
   errorRate: undefined,
@@ -69,7 +71,13 @@ export class ClusterManager {
 
   constructor(deps: ClusterManagerDeps) {
     this.place = new PlaceWatch(deps.source, deps.ownIps ?? new Set());
-    this.deps = { ...deps, place: this.place, checkBounds: deps.checkBounds ?? new CheckBounds(deps.recorder) };
+    const [ownIp] = deps.ownIps ?? [];
+    this.deps = {
+      ...deps,
+      place: this.place,
+      client: ownIp === undefined ? undefined : clientNumber(ownIp),
+      checkBounds: deps.checkBounds ?? new CheckBounds(deps.recorder),
+    };
     this.forTcp = new TcpConnector(this, deps);
     this.unsubscribe = [
       deps.source.onChange((snapshot) => this.applySnapshot(snapshot)),

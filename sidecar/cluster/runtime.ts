@@ -2,6 +2,7 @@ import type { Address, SocketAddress } from '@weft/policies/model/address';
 import type { Cluster, Endpoint, EndpointAssignment, ErrorRateBreaker } from '@weft/policies/model/cluster';
 import type { HttpVersion } from '../http/exchange.ts';
 import { ExchangeCounters } from '../telemetry/exchange-counters.ts';
+import { Balancing, sameBalancing } from './balancing.ts';
 import { Breaker } from './breaker.ts';
 import { endpointOf } from './destination.ts';
 import type { CheckBounds } from './health/bounds.ts';
@@ -12,7 +13,7 @@ import { LimitState } from './limits.ts';
 import { endpointsInReach, nearestHosts, nowhere, type OwnPlace } from './locality.ts';
 import type { OutlierDetector } from './outlier/detector.ts';
 import { OutlierWatch } from './outlier/watch.ts';
-import { createPicker, type Picker } from './picker/picker.ts';
+import type { Hash64 } from './picker/hash/xxhash64.ts';
 import { HttpPool, type PoolDeps } from './pool.ts';
 import { type Payload, securityKey, upstreamSecurity } from './security.ts';
 import { usableHosts } from './usable.ts';
@@ -24,12 +25,12 @@ export interface RuntimeDeps extends PoolDeps {
   readonly place?: { readonly current: OwnPlace };
   /** What health checks of all clusters share; undefined: none are made. */
   readonly checkBounds?: CheckBounds | undefined;
+  /** Which of the clients this one is, for subsets; absent: any. */
+  readonly client?: number | undefined;
 }
 
 /** Bounds endpoints that come from original destinations, which anybody who connects chooses. */
 const ORIGINAL_DST_HOSTS_MAX = 4_096;
-/** As Envoy's host_selection_retry_max_attempts, before a scan decides. */
-const REPICKS_MAX = 3;
 /** A cluster with more endpoints than these sends each of them little. */
 const PREWARMED_HOSTS_MAX = 16;
 
@@ -53,8 +54,7 @@ export class ClusterRuntime {
   private readonly leaving = new Set<Host>();
   /** The inbound side sees few destinations over and over: found again without making a key. */
   private readonly lastByPort = new Map<number, Host>();
-  private picker: Picker<Host>;
-  private usable: readonly Host[] = [];
+  private balancing: Balancing;
   /** All that may get traffic, the farther ones too; by address once somebody asks for one. */
   private able: readonly Host[] = [];
   private ableByLabel: ReadonlyMap<string, Host> | undefined = undefined;
@@ -73,7 +73,7 @@ export class ClusterRuntime {
     this.cluster = cluster;
     this.deps = deps;
     this.limits = deps.limitsOf?.(cluster) ?? new LimitState(cluster.limits, deps.recorder, deps.clock);
-    this.picker = createPicker<Host>(cluster.balancer, deps.prng);
+    this.balancing = new Balancing(cluster, deps);
     this.lastUsedMs = deps.clock.nowMs();
     this.ready = cluster.discovery.kind === 'original-dst';
     this.watchOutliers();
@@ -140,7 +140,7 @@ export class ClusterRuntime {
     }
     if (JSON.stringify(before.outlier) !== JSON.stringify(cluster.outlier)) this.watchOutliers();
     if (JSON.stringify(before.healthCheck) !== JSON.stringify(cluster.healthCheck)) this.checkHealth();
-    if (before.balancer !== cluster.balancer) this.picker = createPicker<Host>(cluster.balancer, this.deps.prng);
+    if (!sameBalancing(before, cluster)) this.balanceAnew();
     for (const host of this.hosts.values()) host.forEachPool((pool) => pool.update(cluster));
     this.renewing = this.ready;
     if (cluster.discovery.kind === 'static') this.setEndpoints(cluster.discovery.assignment);
@@ -171,7 +171,7 @@ export class ClusterRuntime {
     this.chooseUsable();
     // Only now: requests that waited for a connection to one of these pick again at once.
     for (const host of gone) this.retire(host);
-    if (this.carriesHttp && this.usable.length <= PREWARMED_HOSTS_MAX) this.prewarm();
+    if (this.carriesHttp && this.balancing.hosts.length <= PREWARMED_HOSTS_MAX) this.prewarm();
     this.becomeReady();
   }
 
@@ -186,19 +186,15 @@ export class ClusterRuntime {
 
   /** The handshake of mesh TLS is the dear part of a first request: a cluster that has traffic does it beforehand. */
   private prewarm(): void {
-    for (const host of this.usable) {
+    for (const host of this.balancing.hosts) {
       if (host.security.kind === 'mesh' && host.http2Pool === undefined) this.poolOf(host, 20).prewarm();
     }
   }
 
-  /** An endpoint that takes traffic, if possible not the excluded one; undefined if none does. */
-  pick(exclude: Host | undefined): Host | undefined {
+  /** An endpoint that takes traffic, if possible not the excluded one; undefined if none does. `hash`: of the request. */
+  pick(exclude: Host | undefined, hash?: Hash64): Host | undefined {
     this.used = true;
-    let host = this.picker.pick();
-    if (exclude === undefined || host !== exclude) return host;
-    for (let i = 0; i < REPICKS_MAX && host === exclude; i++) host = this.picker.pick();
-    if (host !== exclude) return host;
-    return this.usable.find((other) => other !== exclude && other.weight > 0) ?? host;
+    return this.balancing.pick(exclude, hash);
   }
 
   /** The endpoint at `ip:port`, if it may get traffic. */
@@ -290,10 +286,9 @@ export class ClusterRuntime {
     const gone = [...this.hosts.values()];
     this.hosts.clear();
     this.lastByPort.clear();
-    this.usable = [];
     this.able = [];
     this.ableByLabel = undefined;
-    this.picker.update([]);
+    this.balancing.update([]);
     this.watch?.stop();
     this.watch = undefined;
     this.checks?.stop();
@@ -317,6 +312,7 @@ export class ClusterRuntime {
       const added = new Host(endpoint, security);
       added.outlier = this.watch?.detector.add();
       this.checks?.add(added, this.renewing);
+      this.balancing.observe(added);
       this.hosts.set(key, added);
     } else {
       host.endpoint = endpoint;
@@ -373,14 +369,24 @@ export class ClusterRuntime {
   }
 
   private chooseUsable(): void {
-    const { hosts, panic } = usableHosts([...this.hosts.values()], this.cluster.healthyPanicPercent);
+    const { levels, panic } = usableHosts([...this.hosts.values()], this.cluster.healthyPanicPercent);
     if (panic && !this.panic) this.deps.recorder.count('cluster.panic');
     this.panic = panic;
     const { locality } = this.cluster;
-    this.usable = nearestHosts(hosts, locality, this.place, this.assignment?.endpoints ?? []);
-    this.picker.update(this.usable);
-    this.able = hosts;
+    this.able = levels.flatMap(({ hosts }) => hosts);
     this.ableByLabel = undefined;
+    const all = this.assignment?.endpoints ?? [];
+    this.balancing.update(
+      locality === undefined
+        ? levels
+        : levels.map((level) => ({ ...level, hosts: nearestHosts(level.hosts, locality, this.place, all) })),
+    );
+  }
+
+  private balanceAnew(): void {
+    this.balancing = new Balancing(this.cluster, this.deps);
+    for (const host of this.hosts.values()) this.balancing.observe(host);
+    this.chooseUsable();
   }
 
   private becomeReady(): void {

@@ -1,37 +1,103 @@
 import type { Host } from './host.ts';
 
-export interface Usable {
+/** Endpoints of one priority that take traffic, and their share of it. */
+export interface Level {
   readonly hosts: readonly Host[];
+  readonly percent: number;
+  /** How many there are, usable or not. */
+  readonly total: number;
+}
+
+export interface Usable {
+  /** None: no endpoint takes traffic. */
+  readonly levels: readonly Level[];
   /** Too few are healthy: those that are not get their share, so that the healthy are not overrun. */
   readonly panic: boolean;
 }
+
+/** Envoy's overprovisioning factor: a priority gives up traffic only when less than 1 / 1.4 of it is healthy. */
+const OVERPROVISIONING_PERCENT = 140;
 
 const weighs = (host: Host): boolean => host.weight > 0;
 const isDraining = (host: Host): boolean => host.endpoint.health === 'draining';
 const isAvailable = (host: Host): boolean =>
   host.endpoint.health === 'healthy' && host.outlier?.ejected !== true && host.health?.failed !== true;
 /** Draining endpoints only finish what they have, as long as there are others; who asked for no traffic gets none. */
-const counts = (host: Host): boolean => !isDraining(host) && host.health?.excluded !== true;
+const counts = (host: Host): boolean => !isDraining(host) && host.health?.excluded !== true && weighs(host);
+
+interface Priority {
+  readonly all: readonly Host[];
+  readonly available: readonly Host[];
+  /** Percent of its share that it can take. */
+  readonly health: number;
+}
 
 /**
- * The endpoints that take traffic: those of the lowest priority number of which enough are available
- * (Envoy's healthy_panic_threshold); where no priority has enough, all of the first that has any.
+ * The endpoints that take traffic, by priority as Envoy spreads it ("Priority levels", "Panic threshold"): the first takes
+ * all as long as enough of it is healthy, the next what is left; where all together are too few, priorities that are
+ * short of healthy endpoints use all that they have.
  */
 export function usableHosts(hosts: readonly Host[], panicPercent: number): Usable {
-  const priorities = [...new Set(hosts.map(({ endpoint }) => endpoint.priority))].sort((a, b) => a - b);
-  let last: Usable = { hosts: [], panic: false };
-  for (const priority of priorities) {
-    const level = hosts.filter((host) => host.endpoint.priority === priority && counts(host));
-    const available = level.filter(isAvailable);
-    if (level.length === 0) continue;
-    const enough = available.length * 100 >= level.length * panicPercent;
-    if (enough && available.some(weighs)) return { hosts: available, panic: false };
-    if (last.hosts.length === 0 && panicPercent > 0 && level.some(weighs)) last = { hosts: level, panic: true };
+  const priorities = prioritiesOf(hosts);
+  const capacity = Math.min(
+    100,
+    priorities.reduce((sum, { health }) => sum + health, 0),
+  );
+  if (capacity === 0) return withoutHealthy(hosts, priorities, panicPercent);
+  const panics = priorities.map(
+    ({ all, available }) => capacity < 100 && available.length * 100 < all.length * panicPercent,
+  );
+  if (!panics.includes(false)) return byNumber(priorities);
+  const loads = priorities.map(({ health }) => health);
+  let left = 100;
+  for (const [i, health] of loads.entries()) {
+    const load = Math.min(left, Math.floor((health * 100) / capacity));
+    loads[i] = load;
+    left -= load;
   }
+  const first = priorities.findIndex(({ health }) => health > 0);
+  loads[first] = (loads[first] ?? 0) + left;
+  const levels = priorities.flatMap(({ all, available }, i): Level[] => {
+    const percent = loads[i] ?? 0;
+    return percent === 0 ? [] : [{ hosts: panics[i] ? all : available, percent, total: all.length }];
+  });
+  return { levels, panic: panics.some((panic, i) => panic && (loads[i] ?? 0) > 0) };
+}
+
+function prioritiesOf(hosts: readonly Host[]): Priority[] {
+  const groups = Map.groupBy(hosts.filter(counts), ({ endpoint }) => endpoint.priority);
+  return [...groups]
+    .sort(([a], [b]) => a - b)
+    .map(([, all]) => {
+      const available = all.filter(isAvailable);
+      return {
+        all,
+        available,
+        health: Math.min(100, Math.floor((OVERPROVISIONING_PERCENT * available.length) / all.length)),
+      };
+    });
+}
+
+function withoutHealthy(hosts: readonly Host[], priorities: readonly Priority[], panicPercent: number): Usable {
+  if (priorities.length > 0) return panicPercent > 0 ? byNumber(priorities) : { levels: [], panic: false };
   // They still serve, and nobody else does (KEP-1669).
-  if (hosts.every(isDraining))
-    return { hosts: hosts.filter((host) => weighs(host) && host.health?.failed !== true), panic: false };
-  return last;
+  const last = hosts.every(isDraining) ? hosts : [];
+  const draining = last.filter((host) => weighs(host) && host.health?.failed !== true);
+  return {
+    levels: draining.length === 0 ? [] : [{ hosts: draining, percent: 100, total: draining.length }],
+    panic: false,
+  };
+}
+
+/** Everything is in panic: each priority gets what its number of endpoints is of all. */
+function byNumber(priorities: readonly Priority[]): Usable {
+  const total = priorities.reduce((sum, { all }) => sum + all.length, 0);
+  const levels = priorities.map(({ all }) => ({
+    hosts: all,
+    percent: (all.length * 100) / total,
+    total: all.length,
+  }));
+  return { levels, panic: true };
 }
 
 /** For who asks why nothing was sent: which endpoints there are, and why they take no traffic. */

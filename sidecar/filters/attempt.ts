@@ -105,8 +105,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     this.stream.describe(this);
     const upstream = connection.open(head, exchange.endOfRequest, this, this.version);
     this.upstream = upstream;
-    if (this.stream.timesAttempts || this.host.outlier?.latency !== undefined)
-      this.openedMs = this.stream.chain.deps.clock.nowMs();
+    if (this.stream.timesAttempts || this.host.isTimed) this.openedMs = this.stream.chain.deps.clock.nowMs();
     // It may have been reset before it returned.
     if (this.state === 'open' && !exchange.endOfRequest) this.stream.body.attach(upstream);
   }
@@ -128,6 +127,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   }
 
   onHead(head: ResponseHead, end: boolean): void {
+    if (this.host.reportedLoad !== undefined) this.readLoad(head.headers);
     if (this.state !== 'open') {
       if (end) this.close();
       return;
@@ -155,6 +155,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   }
 
   onTrailers(trailers: Headers): void {
+    if (this.host.reportedLoad !== undefined) this.readLoad(trailers);
     if (!this.settled) this.settleByStatus(trailers, true);
     if (this.state === 'open') this.stream.onResponseTrailers(trailers);
     this.endResponse();
@@ -222,7 +223,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     if (this.state === 'closed') return;
     const { state, upstream } = this;
     // The whole time of the request ran out while this endpoint had it.
-    if (error.flag === 'UT' && state === 'open' && !this.settled) this.host.report(TIMED_OUT, this.tookMs());
+    if (error.flag === 'UT' && state === 'open' && !this.settled) this.reportTimeout();
     this.settle('abandoned');
     this.close();
     if (state === 'waiting') this.pool.cancel(this);
@@ -249,8 +250,22 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
   private settle(outcome: 'success' | 'failure' | 'abandoned', code = 200): void {
     if (this.settled) return;
     this.settled = true;
-    if (outcome !== 'abandoned') this.host.report(code, code === RESET ? -1 : this.tookMs());
+    if (outcome !== 'abandoned') {
+      this.host.report(code, code === RESET ? -1 : this.tookMs());
+      this.host.latency?.observe(this.stream.chain.deps.clock.nowMs(), this.tookMs(), outcome === 'failure');
+    }
     if (this.ticket !== undefined) this.breaker?.settle(this.ticket, outcome);
+  }
+
+  /** What the endpoint says of its load. */
+  private readLoad(fields: Headers): void {
+    const { clock, recorder } = this.stream.chain.deps;
+    if (this.host.reportedLoad?.read(fields, clock.nowMs()) === false) recorder.count('load-report.malformed');
+  }
+
+  private reportTimeout(): void {
+    this.host.report(TIMED_OUT, this.tookMs());
+    this.host.latency?.observe(this.stream.chain.deps.clock.nowMs(), this.tookMs(), true);
   }
 
   /** Negative: not known. */

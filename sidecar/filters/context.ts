@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Route, WeightedCluster } from '@weft/policies/model/route';
 import type { ServiceName } from '../cluster/destination.ts';
 import type { Host } from '../cluster/host.ts';
+import type { Hash64 } from '../cluster/picker/hash/xxhash64.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
 import type { ResponseFlag } from '../http/errors.ts';
 import type { Downstream, DownstreamConnection, RequestHead, ResponseHead } from '../http/exchange.ts';
@@ -74,6 +75,10 @@ export class RequestContext {
   service: ServiceName | undefined = undefined;
   runtime: ClusterRuntime | undefined = undefined;
   clusterName = '';
+  /** For a cluster that picks by hash; undefined: at random. */
+  hash: Hash64 | undefined = undefined;
+  /** Set-Cookie that goes with it, or empty. */
+  hashCookie = '';
   host: Host | undefined = undefined;
   /** Of the last attempt, if somebody logs something of it. */
   upstreamSocket: Duplex | undefined = undefined;

@@ -35,7 +35,7 @@ export function pickHost(
     // What failed there is tried elsewhere: only the first attempt is bound.
     const bound = session === undefined || exclude !== undefined ? undefined : sessionHost(session, runtime);
     if (bound === 'strict') return undefined;
-    return bound ?? runtime.pick(exclude);
+    return bound ?? runtime.pick(exclude, context.hash);
   }
   const { destinationIp, destinationPort } = context.connection;
   if (!runtime.cluster.meshTls) return runtime.hostFor(destinationIp, destinationPort, undefined);

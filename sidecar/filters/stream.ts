@@ -30,6 +30,7 @@ import { tellHop } from './hop/tell.ts';
 import { startMirrors } from './mirror/set.ts';
 import { Passage, type PassageOwner } from './passage.ts';
 import { breakOff, explain, reply } from './reply.ts';
+import { addHashCookie, hashRequest } from './request-hash.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
 import { RequestBody } from './retry/body.ts';
 import { defaultRetryPolicy } from './retry/policy.ts';
@@ -181,6 +182,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     context.matchedCluster = cluster;
     this.attempts.retries.use(action.retry, isRetriedAbove(context.hop));
     if (action.hedge !== undefined) this.hedge(action.hedge);
+    if (action.hashKeys !== undefined) hashRequest(action.hashKeys, context);
     rewriteRequest(head, found, action, cluster);
     if (action.mirrors !== undefined) this.mirror(action, action.mirrors);
     if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
@@ -254,6 +256,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (this.route !== undefined && this.routeCluster !== undefined) {
       rewriteResponse(head, this.route, this.routeCluster);
       attemptsInResponse(head, this.route, context.attempts);
+      addHashCookie(context, head);
     }
     for (const filter of this.chain.filters.onResponse) filter.onResponse(context, head);
     context.status = head.status;

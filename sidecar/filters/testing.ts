@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { type Prng, SeededPrng } from '@weft/policies/kit/prng';
+import { leastRequest } from '@weft/policies/model/balancer';
 import { type Cluster, defaultClusterLimits, type Endpoint } from '@weft/policies/model/cluster';
 import { meshEdge } from '@weft/policies/model/edge';
 import { type Direction, defaultHttpLimits, type HttpConnectionManager } from '@weft/policies/model/listener';
@@ -54,7 +55,7 @@ export function testCluster(name: string, overrides: Partial<Cluster> = {}): Clu
     connectTimeoutMs: 1_000,
     idleTimeoutMs: 60_000,
     requestsPerConnectionMax: 0,
-    balancer: 'least-request',
+    balancer: leastRequest,
     protocol: 'http1',
     limits: defaultClusterLimits,
     errorRate: undefined,

@@ -4,7 +4,7 @@ import type { Headers } from '../http/headers.ts';
 import { StringMatcher } from './pattern.ts';
 
 /** Value of a pseudo-field. */
-function pseudoField(head: RequestHead, name: string): string | undefined {
+export function pseudoField(head: RequestHead, name: string): string | undefined {
   switch (name) {
     case ':method':
       return head.method;

@@ -14,6 +14,22 @@ function decode(text: string): string {
   }
 }
 
+/** Value of the first parameter of that name as it stands, compared and returned without decoding. */
+export function rawQueryParameter(target: string, queryStart: number, name: string): string | undefined {
+  let at = queryStart + 1;
+  while (at <= target.length) {
+    let end = target.indexOf('&', at);
+    if (end === -1) end = target.length;
+    if (target.startsWith(name, at)) {
+      const nameEnd = at + name.length;
+      if (nameEnd === end) return '';
+      if (nameEnd < end && target.charCodeAt(nameEnd) === 0x3d) return target.slice(nameEnd + 1, end);
+    }
+    at = end + 1;
+  }
+  return undefined;
+}
+
 /** Value of the first parameter of that name; empty for `?flag`; undefined if there is none. */
 export function queryParameter(target: string, queryStart: number, name: string): string | undefined {
   let at = queryStart + 1;

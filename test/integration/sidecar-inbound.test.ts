@@ -15,6 +15,7 @@ import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
+import { random } from '@weft/policies/model/balancer';
 import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
 import { StaticSource } from '@weft/sidecar/bootstrap/static-source';
 import { createDataPlane, type DataPlane } from '@weft/sidecar/data-plane';
@@ -92,7 +93,7 @@ function clusterTo(port: number): Cluster {
     connectTimeoutMs: 2_000,
     idleTimeoutMs: 60_000,
     requestsPerConnectionMax: 0,
-    balancer: 'random',
+    balancer: random,
     protocol: 'http1',
     limits: defaultClusterLimits,
     errorRate: undefined,

@@ -15,6 +15,7 @@ import { shopObjects, shopTokens } from '@weft/control-plane/testing/shop';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { type Clock, systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
+import { leastRequest } from '@weft/policies/model/balancer';
 import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
 import type { Listener } from '@weft/policies/model/listener';
 import { noMutation, type RouteConfiguration } from '@weft/policies/model/route';
@@ -175,7 +176,7 @@ function clusterTo(name: string, port: number, spiffeId: SpiffeId | undefined): 
     connectTimeoutMs: 2_000,
     idleTimeoutMs: 60_000,
     requestsPerConnectionMax: 0,
-    balancer: 'least-request',
+    balancer: leastRequest,
     protocol: 'http1',
     limits: defaultClusterLimits,
     errorRate: undefined,

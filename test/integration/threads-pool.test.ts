@@ -7,6 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
+import { roundRobin } from '@weft/policies/model/balancer';
 import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
 import type { HttpConnectionManager, Listener } from '@weft/policies/model/listener';
 import { noMutation, type RouteConfiguration } from '@weft/policies/model/route';
@@ -345,7 +346,7 @@ const slowCluster = (name: string, port: number): Cluster => ({
   connectTimeoutMs: 2_000,
   idleTimeoutMs: 60_000,
   requestsPerConnectionMax: 0,
-  balancer: 'round-robin',
+  balancer: roundRobin,
   protocol: 'http1',
   limits: { ...defaultClusterLimits, requestsMax: 4 },
   errorRate: undefined,

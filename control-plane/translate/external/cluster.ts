@@ -1,5 +1,7 @@
 /** Clusters of hosts outside of the mesh: one for each host, so that no name ever reaches the servers of another. */
+
 import type { ExternalService } from '@weft/policies/crds/kinds';
+import { leastRequest } from '@weft/policies/model/balancer';
 import type { Cluster, Endpoint } from '@weft/policies/model/cluster';
 import type { DnsCache } from '@weft/policies/model/dns-cache';
 import { BLACKHOLE } from '@weft/policies/model/egress';
@@ -64,7 +66,7 @@ export function translateExternalCluster(
   return {
     ...cluster,
     tls: tls && { ...tls, alpn: alpnOf(kindOfPort(port), cluster.protocol) },
-    ...(chosen ? { balancer: 'least-request' } : {}),
+    ...(chosen ? { balancer: leastRequest } : {}),
     ...(cluster.discovery.kind === 'original-dst' ? { outlier: undefined } : {}),
   };
 }

@@ -1,16 +1,17 @@
-import type { Prng } from '@weft/policies/kit/prng';
+import type { WeightedDraw } from './draw.ts';
 import type { Candidate, Picker } from './picker.ts';
-import { RandomPicker } from './random.ts';
 
 /**
- * The power of two choices: of two candidates drawn by weight, the one with fewer attempts under way for its weight.
- * A tie goes to the first draw, so that idle endpoints are picked exactly in proportion to their weights.
+ * Of some candidates drawn by weight, the one with the fewest attempts under way for its weight: with two, the power of
+ * two choices. A tie goes to the first draw, so that idle endpoints are picked exactly in proportion to their weights.
  */
 export class LeastRequestPicker<T extends Candidate> implements Picker<T> {
-  private readonly draw: RandomPicker<T>;
+  private readonly draw: WeightedDraw<T>;
+  private readonly choices: number;
 
-  constructor(prng: Prng) {
-    this.draw = new RandomPicker<T>(prng);
+  constructor(draw: WeightedDraw<T>, choices: number) {
+    this.draw = draw;
+    this.choices = choices;
   }
 
   update(candidates: readonly T[]): void {
@@ -18,9 +19,18 @@ export class LeastRequestPicker<T extends Candidate> implements Picker<T> {
   }
 
   pick(): T | undefined {
-    const first = this.draw.pick();
-    if (first === undefined) return undefined;
-    const second = this.draw.pick() ?? first;
-    return second.active / second.weight < first.active / first.weight ? second : first;
+    const { draw } = this;
+    let at = draw.draw();
+    let best = draw.candidates[at];
+    if (best === undefined) return undefined;
+    const choices = Math.min(this.choices, draw.candidates.length);
+    for (let i = 1; i < choices; i++) {
+      const next = draw.drawOther(at);
+      const other = draw.candidates[next];
+      if (other === undefined || other.active / other.weight >= best.active / best.weight) continue;
+      at = next;
+      best = other;
+    }
+    return best;
   }
 }

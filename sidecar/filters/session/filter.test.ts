@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { random } from '@weft/policies/model/balancer';
 import { noMutation } from '@weft/policies/model/route';
 import { SESSION_FILTER } from '@weft/policies/model/route-filter';
 import type { SessionPersistence } from '@weft/policies/model/session';
@@ -14,7 +15,7 @@ const endpoints = Array.from({ length: 8 }, (_, i) => testEndpoint(`10.0.0.${i +
 
 function shop(session: SessionPersistence, route = forwardTo('shop')) {
   const world = new World(3);
-  world.source.cluster(testCluster('shop', { balancer: 'random' }));
+  world.source.cluster(testCluster('shop', { balancer: random }));
   world.source.assignment('shop', endpoints);
   for (const { address } of endpoints) world.server(address.ip, 80, () => ({ status: 200, body: address.ip }));
   const filters = [{ kind: 'session' as const, name: SESSION_FILTER, session }];
