@@ -14,6 +14,8 @@ export class RetryMeter {
   private readonly share: number;
   private readonly perMsMin: number;
   private readonly floorMax: number;
+  /** What the floor may come to in an interval: where requests allow more, it adds nothing to that. */
+  private readonly floorSum: number;
   private readonly requests = new Float64Array(BUCKETS);
   private readonly retries = new Float64Array(BUCKETS);
   private requestsSum = 0;
@@ -33,6 +35,7 @@ export class RetryMeter {
     this.perMsMin = perSecondMin / 1_000 / parts;
     // Of a second; where that is less than one retry, one is saved for.
     this.floorMax = perSecondMin === 0 ? 0 : Math.max(1, perSecondMin / parts);
+    this.floorSum = Math.max(this.floorMax, this.perMsMin * intervalMs);
     this.floor = this.floorMax;
     this.floorMs = nowMs;
     this.tick = Math.floor(nowMs / this.bucketMs);
@@ -51,7 +54,7 @@ export class RetryMeter {
     this.floor = Math.min(this.floorMax, this.floor + (nowMs - this.floorMs) * this.perMsMin);
     this.floorMs = nowMs;
     if (this.retriesSum + 1 > this.share * this.requestsSum) {
-      if (this.floor < 1) return false;
+      if (this.floor < 1 || this.retriesSum + 1 > this.floorSum) return false;
       this.floor--;
     }
     this.retries[at] = (this.retries[at] ?? 0) + 1;

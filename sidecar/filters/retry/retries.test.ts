@@ -112,7 +112,7 @@ describe('when', () => {
   });
 
   test('never, where the server forbids it', () => {
-    const { world, send } = shop({}, [asks('weft-retry', 'never'), good]);
+    const { world, send } = shop({}, [asks('weft-no-retry', '1'), good]);
     assert.equal(send().status, 503);
     assert.equal(world.count('retry.forbidden'), 1);
   });

@@ -85,7 +85,7 @@ describe('when to come back', () => {
 
 test('a server may forbid a retry', () => {
   assert.equal(forbidsRetry(Headers.from([])), false);
-  assert.equal(forbidsRetry(Headers.from(['weft-retry', 'never'])), true);
+  assert.equal(forbidsRetry(Headers.from(['weft-no-retry', '1'])), true);
   assert.equal(forbidsRetry(Headers.from(['grpc-retry-pushback-ms', '-1'])), true);
   assert.equal(forbidsRetry(Headers.from(['grpc-retry-pushback-ms', 'x'])), true);
   assert.equal(forbidsRetry(Headers.from(['grpc-retry-pushback-ms', '20'])), false);

@@ -59,15 +59,15 @@ function waitUntil(text: string, unixMs: number): number | undefined {
 
 /**
  * A server may forbid what a policy would allow: gRFC A6 by a negative `grpc-retry-pushback-ms` (or one that cannot be
- * read), our own sidecars by `weft-retry: never` when they shed load.
+ * read), our own sidecars by `weft-no-retry` when they shed load.
  */
 export function forbidsRetry(headers: Headers): boolean {
-  if (headers.get(NO_RETRY_FIELD) === 'never') return true;
+  if (headers.has(NO_RETRY_FIELD)) return true;
   const pushback = headers.get('grpc-retry-pushback-ms');
   return pushback !== undefined && !DELAY_SECONDS.test(pushback);
 }
 
-export const NO_RETRY_FIELD = 'weft-retry';
+const NO_RETRY_FIELD = 'weft-no-retry';
 
 /** gRFC A6: milliseconds to wait before the next attempt, in the place of the backoff; -1: nothing is said. */
 export function pushbackMs(headers: Headers): number {
