@@ -219,7 +219,7 @@ function resolvedRefs(state: ClusterState, route: AnyRoute): ConditionVerdict {
 
 function backendFaults(state: ClusterState, route: AnyRoute, ref: BackendName, at: string): Fault[] {
   const backend = resolveBackend(state, route, ref);
-  return backend.state === 'resolved' ? [] : [{ reason: backend.reason, message: `${at}: ${backend.message}` }];
+  return backend.state !== 'faulty' ? [] : [{ reason: backend.reason, message: `${at}: ${backend.message}` }];
 }
 
 function filterFaults(

@@ -3,6 +3,7 @@ import type { ListenerStats } from '../listener/manager.ts';
 import type { NamedCounters } from '../telemetry/exchange-counters.ts';
 import { clustersJson, clustersText } from './pages/clusters.ts';
 import type { ServedConfig } from './pages/config-dump.ts';
+import { egressRows, egressText } from './pages/egress.ts';
 import { listenersJson, listenersText, memory, type ServerState, serverInfo } from './pages/server.ts';
 import { Baseline, selectStatistics, statistics, statsJson, statsText } from './pages/statistics.ts';
 
@@ -65,6 +66,10 @@ export class AdminRoutes {
       [
         '/drain_listeners',
         { help: 'ends connections with their next response, accepts none', mutates: true, handle: () => this.drain() },
+      ],
+      [
+        '/egress',
+        { help: 'what no ExternalService is for, by name; format=json', handle: (query) => this.egress(query) },
       ],
       ['/healthcheck/fail', { help: 'readiness fails', mutates: true, handle: () => this.fail(true) }],
       ['/healthcheck/ok', { help: 'readiness is real again', mutates: true, handle: () => this.fail(false) }],
@@ -134,6 +139,11 @@ export class AdminRoutes {
   private async clusters(query: URLSearchParams): Promise<AdminAnswer> {
     const rows = await this.views.clusters();
     return wantsJson(query) ? json(clustersJson(rows)) : text(clustersText(rows));
+  }
+
+  private async egress(query: URLSearchParams): Promise<AdminAnswer> {
+    const rows = egressRows(await this.views.metrics());
+    return wantsJson(query) ? json(rows) : text(egressText(rows));
   }
 
   private async listeners(query: URLSearchParams): Promise<AdminAnswer> {

@@ -1,5 +1,6 @@
 import type { Direction } from '@weft/policies/model/listener';
 import type { AccessLog } from './access-log.ts';
+import { EgressBook } from './egress.ts';
 import type { ExchangeCounters } from './exchange-counters.ts';
 import type { Metrics } from './metrics.ts';
 import type { Recorder, RequestRecord, TcpProgress } from './record.ts';
@@ -11,15 +12,21 @@ export class SidecarRecorder implements Recorder {
   private readonly metrics: Metrics;
   private readonly accessLog: AccessLog;
   private readonly spans: SpanRing;
+  private readonly egress: EgressBook;
 
   constructor(metrics: Metrics, accessLog: AccessLog, spans: SpanRing) {
     this.metrics = metrics;
     this.accessLog = accessLog;
     this.spans = spans;
+    this.egress = new EgressBook(
+      (family, labels) => metrics.tally(family, labels),
+      (event) => metrics.count(event),
+    );
   }
 
   record(record: RequestRecord): void {
     this.metrics.observe(record);
+    if (record.direction === 'outbound') this.egress.observe(record);
     this.accessLog.append(record);
     if (record.sampled && record.spanId !== '') this.spans.push(record);
   }

@@ -2,6 +2,7 @@ import { escapeLabel } from './series.ts';
 
 /** Counters with labels of their own, beside those of requests. */
 export const tallyFamilies = {
+  weft_egress_unknown_total: 'Requests and connections out of the mesh that no ExternalService is for.',
   weft_mirror_requests_total: 'Copies of requests, by what came of them.',
   weft_mirror_compared_total: 'Answers to copies that were compared with the real ones.',
   weft_mirror_mismatch_total: 'Answers to copies that differed from the real ones, by the part that did.',
