@@ -39,6 +39,7 @@ const ENABLED = 'weft.dev%2Finject%3Denabled';
 const crds = [
   'meshes.weft.dev',
   'trafficpolicies.weft.dev',
+  'faultpolicies.weft.dev',
   'authorizationpolicies.weft.dev',
   'overloadpolicies.weft.dev',
   'httproutes.gateway.networking.k8s.io',

@@ -6,6 +6,7 @@ import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import type { TranslateContext } from '../translate/context.ts';
 import { externalServiceStatus } from '../translate/external/status.ts';
+import { faultPolicyStatus } from '../translate/fault-status.ts';
 import { routeStatus } from '../translate/route-status.ts';
 import { trafficPolicyStatus } from '../translate/status.ts';
 
@@ -52,6 +53,8 @@ function warningsFor(context: TranslateContext, object: Parsed): string[] {
     case 'TrafficPolicy': {
       return trafficPolicyStatus(context, object).ancestors.flatMap(({ conditions }) => refusals(conditions));
     }
+    case 'FaultPolicy':
+      return faultPolicyStatus(context, object).ancestors.flatMap(({ conditions }) => refusals(conditions));
     case 'AuthorizationPolicy':
     case 'OverloadPolicy':
       return selectsNothing(context.state, object) ? ['the selector matches no pod now'] : [];

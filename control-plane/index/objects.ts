@@ -3,6 +3,7 @@ import {
   type AnyRoute,
   type AuthorizationPolicy,
   type ExternalService,
+  type FaultPolicy,
   type KindName,
   kindNames,
   type Mesh,
@@ -20,6 +21,7 @@ export type MeshObject =
   | AnyRoute
   | ReferenceGrant
   | TrafficPolicy
+  | FaultPolicy
   | AuthorizationPolicy
   | OverloadPolicy
   | ExternalService

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type {
   AuthorizationPolicy,
   ExternalService,
+  FaultPolicy,
   Mesh,
   OverloadPolicy,
   ReferenceGrant,
@@ -15,10 +16,12 @@ import { RouteStores, serviceParents } from './routes.ts';
 import { ObjectStore } from './store.ts';
 import { type Touched, untouched } from './touched.ts';
 
-type TargetRef = TrafficPolicy['spec']['targetRefs'][number];
+/** Policies of the client's side, which are attached by reference. */
+export type ClientPolicy = TrafficPolicy | FaultPolicy;
+export type TargetRef = ClientPolicy['spec']['targetRefs'][number];
 
 /** Namespace that owns the target: a policy of another namespace speaks for its own clients alone. */
-export function targetOwner(policy: TrafficPolicy, ref: TargetRef, meshNamespace: string): string {
+export function targetOwner(policy: ClientPolicy, ref: TargetRef, meshNamespace: string): string {
   switch (ref.kind) {
     case 'Service':
     case 'ExternalService':
@@ -35,7 +38,7 @@ export function targetOwner(policy: TrafficPolicy, ref: TargetRef, meshNamespace
 }
 
 /** By which policies are found. */
-export const targetKey = (policy: TrafficPolicy, ref: TargetRef): string =>
+export const targetKey = (policy: ClientPolicy, ref: TargetRef): string =>
   ref.kind !== 'Namespace' && ref.kind !== 'Mesh'
     ? `${ref.kind}:${keyOf(ref.namespace ?? policy.metadata.namespace, ref.name)}`
     : `${ref.kind}:${ref.name}`;
@@ -68,6 +71,7 @@ export class ClusterState {
     namespace: (grant) => [grant.metadata.namespace],
   });
   readonly trafficPolicies: ObjectStore<TrafficPolicy, 'target' | 'consumer'>;
+  readonly faultPolicies: ObjectStore<FaultPolicy, 'target' | 'consumer'>;
   readonly authorizationPolicies = new ObjectStore<AuthorizationPolicy, 'namespace'>({
     namespace: (policy) => [policy.metadata.namespace],
   });
@@ -89,6 +93,16 @@ export class ClusterState {
           ? [policy.metadata.namespace]
           : [],
     });
+    this.faultPolicies = new ObjectStore({
+      target: (policy) => policy.spec.targetRefs.map((ref) => targetKey(policy, ref)),
+      // Clients that are named see other faults than the rest, as those do of a namespace with a policy of its own.
+      consumer: (policy) => [
+        ...(policy.spec.match?.sourceNamespaces ?? []),
+        ...(policy.spec.targetRefs.some((ref) => targetOwner(policy, ref, meshNamespace) !== policy.metadata.namespace)
+          ? [policy.metadata.namespace]
+          : []),
+      ],
+    });
   }
 
   get mesh(): Mesh | undefined {
@@ -97,7 +111,11 @@ export class ClusterState {
 
   /** True when clients of this namespace may see other routes and clusters than the rest. */
   hasConsumerConfig(namespace: string): boolean {
-    return this.routes.isConsumer(namespace) || this.trafficPolicies.keysBy('consumer', namespace).size > 0;
+    return (
+      this.routes.isConsumer(namespace) ||
+      this.trafficPolicies.keysBy('consumer', namespace).size > 0 ||
+      this.faultPolicies.keysBy('consumer', namespace).size > 0
+    );
   }
 
   /** Also of what is outside of the mesh. */
@@ -180,6 +198,8 @@ export class ClusterState {
         return this.referenceGrants;
       case 'TrafficPolicy':
         return this.trafficPolicies;
+      case 'FaultPolicy':
+        return this.faultPolicies;
       case 'AuthorizationPolicy':
         return this.authorizationPolicies;
       case 'OverloadPolicy':
@@ -222,6 +242,9 @@ export class ClusterState {
         return;
       case 'TrafficPolicy':
         this.trafficPolicies.set(key, object);
+        return;
+      case 'FaultPolicy':
+        this.faultPolicies.set(key, object);
         return;
       case 'AuthorizationPolicy':
         this.authorizationPolicies.set(key, object);
@@ -269,6 +292,7 @@ export class ClusterState {
         }
         return;
       case 'TrafficPolicy':
+      case 'FaultPolicy':
         for (const ref of object.spec.targetRefs) this.touchTarget(object, ref, touched);
         return;
       case 'AuthorizationPolicy':
@@ -344,7 +368,7 @@ export class ClusterState {
     }
   }
 
-  private touchTarget(policy: TrafficPolicy, ref: TargetRef, touched: Touched): void {
+  private touchTarget(policy: ClientPolicy, ref: TargetRef, touched: Touched): void {
     const key = keyOf(ref.namespace ?? policy.metadata.namespace, ref.name);
     switch (ref.kind) {
       case 'Service':

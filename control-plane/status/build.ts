@@ -4,6 +4,7 @@ import type { RouteKind } from '@weft/policies/crds/kinds';
 import { isServiceParent, type ParentRef } from '../translate/attachment.ts';
 import type { TranslateContext } from '../translate/context.ts';
 import { externalServiceStatus } from '../translate/external/status.ts';
+import { faultPolicyStatus } from '../translate/fault-status.ts';
 import { overloadPolicyStatus } from '../translate/overload-status.ts';
 import { type RouteVerdict, routeStatus } from '../translate/route-status.ts';
 import { authorizationPolicyStatus, type PolicyVerdict, trafficPolicyStatus } from '../translate/status.ts';
@@ -80,6 +81,7 @@ function statusObject(parts: StatusParts, kind: StatusKind, key: string, observe
     case 'ExternalService':
       return externalStatusObject(parts, key, observed);
     case 'TrafficPolicy':
+    case 'FaultPolicy':
     case 'AuthorizationPolicy':
     case 'OverloadPolicy':
       return policyStatusObject(parts, kind, key, observed);
@@ -250,6 +252,10 @@ function policyVerdict(context: TranslateContext, kind: PolicyVerdict['kind'], k
   if (kind === 'TrafficPolicy') {
     const policy = context.state.trafficPolicies.get(key);
     return policy && trafficPolicyStatus(context, policy);
+  }
+  if (kind === 'FaultPolicy') {
+    const policy = context.state.faultPolicies.get(key);
+    return policy && faultPolicyStatus(context, policy);
   }
   if (kind === 'OverloadPolicy') {
     const policy = context.state.overloadPolicies.get(key);

@@ -14,6 +14,7 @@ export const statusKinds: readonly StatusKind[] = [
   'Mesh',
   ...routeKinds,
   'TrafficPolicy',
+  'FaultPolicy',
   'AuthorizationPolicy',
   'OverloadPolicy',
   'ExternalService',

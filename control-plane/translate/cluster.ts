@@ -6,12 +6,14 @@ import { keyOf } from '../index/objects.ts';
 import { connectionsOf } from './connections.ts';
 import type { TranslateContext } from './context.ts';
 import { UNKNOWN } from './external/names.ts';
+import { tcpFault } from './fault.ts';
 import { healthCheckOf } from './health-check.ts';
 import { balancingOf } from './load-balancing.ts';
 import { type INBOUND, outboundName, PASSTHROUGH, type ServicePortRef } from './names.ts';
 import { outlierOf } from './outlier.ts';
 import { type MergedPolicy, mergedPolicy } from './policy.ts';
 import { servicePortProtocol } from './ports.ts';
+import { mayBeOpaque } from './protocol.ts';
 import { retryBudgetOf } from './retry.ts';
 
 const connectTimeoutMs = 5_000;
@@ -39,13 +41,14 @@ export function translateCluster(
     meshTls: true,
     ...(service.locality === undefined ? {} : { locality: service.locality }),
     service: { namespace: ref.namespace, name: ref.service },
+    ...(mayBeOpaque(protocol) ? tcpFault(context.state, clientNamespace, { service, port }) : {}),
   });
 }
 
 /** What a cluster is by itself, whatever policies say. */
 type OwnParts = Pick<
   Cluster,
-  'name' | 'discovery' | 'protocol' | 'tls' | 'sniFromHost' | 'meshTls' | 'locality' | 'service'
+  'name' | 'discovery' | 'protocol' | 'tls' | 'sniFromHost' | 'meshTls' | 'locality' | 'service' | 'fault'
 >;
 
 /** With everything that policies decide. */

@@ -1,4 +1,5 @@
 import { externalSamples } from './external/field-samples.testing.ts';
+import { faultSamples } from './field-samples-fault.testing.ts';
 import { overloadSamples } from './field-samples-overload.testing.ts';
 
 /**
@@ -92,7 +93,10 @@ const balancerFields: Readonly<Record<string, FieldSample>> = {
 };
 
 export const fieldSamples: Readonly<
-  Record<'Mesh' | 'TrafficPolicy' | 'AuthorizationPolicy' | 'OverloadPolicy' | 'ExternalService', KindSamples>
+  Record<
+    'Mesh' | 'TrafficPolicy' | 'FaultPolicy' | 'AuthorizationPolicy' | 'OverloadPolicy' | 'ExternalService',
+    KindSamples
+  >
 > = {
   ExternalService: externalSamples,
   Mesh: {
@@ -230,8 +234,11 @@ export const fieldSamples: Readonly<
       'connections.tcpKeepAlive.idle': durations,
       'connections.tcpKeepAlive.interval': durations,
       'connections.tcpKeepAlive.probes': numbers,
+      'mirrorDiff.headers[]': { values: ['X-One', 'x-two'] },
+      'mirrorDiff.sampleBytesMax': { values: [0, 1024] },
     },
   },
+  FaultPolicy: faultSamples,
   OverloadPolicy: overloadSamples,
   AuthorizationPolicy: {
     template: {
@@ -280,7 +287,10 @@ kind: HTTPRoute
 metadata: { name: cart, namespace: shop }
 spec:
   parentRefs: [{ group: "", kind: Service, name: cart, port: 80 }]
-  rules: [{ name: all, backendRefs: [{ name: cart, port: 80 }] }]
+  rules:
+    - name: all
+      filters: [{ type: RequestMirror, requestMirror: { backendRef: { name: plain, port: 80 } } }]
+      backendRefs: [{ name: cart, port: 80 }]
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: GRPCRoute

@@ -93,6 +93,7 @@ function outcome(kind: Kind, spec: unknown): string {
 const sampleKinds = [
   'Mesh',
   'TrafficPolicy',
+  'FaultPolicy',
   'AuthorizationPolicy',
   'OverloadPolicy',
   'ExternalService',

@@ -1,8 +1,9 @@
 /** RequestMirror filters of rules and of backends (GEP-3171 for shares). */
 import { always, type Fraction } from '@weft/policies/model/fraction';
-import type { Mirror } from '@weft/policies/model/mirror';
+import type { Mirror, MirrorDiff } from '@weft/policies/model/mirror';
 import type { ClusterState } from '../index/state.ts';
 import { backendCluster } from './backends.ts';
+import type { MergedPolicy } from './policy.ts';
 import type { RequestRoute, RouteFilter } from './rules.ts';
 
 type RequestMirror = NonNullable<RouteFilter['requestMirror']>;
@@ -16,13 +17,22 @@ export function mirrorsOf(
   state: ClusterState,
   route: RequestRoute,
   filters: Filters,
-): { readonly mirrors?: readonly Mirror[] } {
+  policy: MergedPolicy,
+): { readonly mirrors?: readonly Mirror[]; readonly mirrorDiff?: MirrorDiff } {
   const mirrors = mirrorFilters(filters).flatMap((mirror): Mirror[] => {
     const cluster = backendCluster(state, route, mirror.backendRef);
     return cluster === '' ? [] : [{ cluster, share: shareOf(mirror), keepsHost: false }];
   });
-  return mirrors.length === 0 ? {} : { mirrors };
+  if (mirrors.length === 0) return {};
+  const { mirrorDiff: diff } = policy;
+  return { mirrors, ...(diff === undefined ? {} : { mirrorDiff: diffOf(diff) }) };
 }
+
+const diffOf = ({ headers, ignoreBody, sampleBytesMax }: NonNullable<MergedPolicy['mirrorDiff']>): MirrorDiff => ({
+  headers: headers.map((name) => name.toLowerCase()),
+  ignoresBody: ignoreBody,
+  bodyBytesMax: sampleBytesMax,
+});
 
 const denominators = [100, 10_000, 1_000_000] as const;
 

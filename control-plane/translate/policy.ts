@@ -1,8 +1,9 @@
-/** TrafficPolicies merged for one destination, per top-level field, by specificity. */
+/** What policies of the client's side are attached to, and TrafficPolicies merged for one destination, per top-level field. */
 import type { AnyRoute, TrafficPolicy } from '@weft/policies/crds/kinds';
 import { type TrafficPolicyField, trafficPolicyFields } from '@weft/policies/crds/trafficpolicy';
 import { byAge, objectKey } from '../index/objects.ts';
-import { type ClusterState, targetKey, targetOwner } from '../index/state.ts';
+import { type ClientPolicy, type ClusterState, targetKey, targetOwner } from '../index/state.ts';
+import type { ObjectStore } from '../index/store.ts';
 
 type Spec = TrafficPolicy['spec'];
 export type MergedPolicy = { readonly [Field in TrafficPolicyField]?: Spec[Field] };
@@ -18,8 +19,8 @@ export interface PolicyTarget {
   readonly ruleName?: string | undefined;
 }
 
-interface Attached {
-  readonly policy: TrafficPolicy;
+export interface Attached<Policy extends ClientPolicy> {
+  readonly policy: Policy;
   readonly consumer: boolean;
   /** 0 is the most specific. */
   readonly level: number;
@@ -29,7 +30,7 @@ interface Attached {
 export interface PolicyConflict {
   readonly loser: string;
   readonly winner: string;
-  readonly field: TrafficPolicyField;
+  readonly field: string;
 }
 
 const ruleLevel = 0;
@@ -40,12 +41,17 @@ const namespaceLevel = 4;
 const meshLevel = 5;
 
 /** Every policy that says something about the target to clients of this namespace, in order of precedence. */
-function attachedPolicies(state: ClusterState, clientNamespace: string, target: PolicyTarget): Attached[] {
+export function attachedPolicies<Policy extends ClientPolicy>(
+  state: ClusterState,
+  policies: ObjectStore<Policy, 'target' | 'consumer'>,
+  clientNamespace: string,
+  target: PolicyTarget,
+): Attached<Policy>[] {
   const { service, port, route, ruleName } = target;
-  const found: Attached[] = [];
+  const found: Attached<Policy>[] = [];
   const serviceKey = objectKey(service.metadata);
   const lookAt = (index: string, levelOf: (sectionName: string | undefined) => number | undefined): void => {
-    for (const policy of state.trafficPolicies.by('target', index)) {
+    for (const policy of policies.by('target', index)) {
       for (const ref of policy.spec.targetRefs) {
         if (targetKey(policy, ref) !== index) continue;
         const level = levelOf(ref.sectionName);
@@ -77,7 +83,7 @@ function attachedPolicies(state: ClusterState, clientNamespace: string, target: 
 
 export function mergedPolicy(state: ClusterState, clientNamespace: string, target: PolicyTarget): MergedPolicy {
   const merged: { [Field in TrafficPolicyField]?: Spec[Field] } = {};
-  const attached = attachedPolicies(state, clientNamespace, target);
+  const attached = attachedPolicies(state, state.trafficPolicies, clientNamespace, target);
   for (const field of trafficPolicyFields) takeFirst(merged, field, attached);
   return merged;
 }
@@ -85,7 +91,7 @@ export function mergedPolicy(state: ClusterState, clientNamespace: string, targe
 function takeFirst<Field extends TrafficPolicyField>(
   merged: { [F in Field]?: Spec[F] },
   field: Field,
-  attached: readonly Attached[],
+  attached: readonly Attached<TrafficPolicy>[],
 ): void {
   const first = attached.find(({ policy }) => policy.spec[field] !== undefined);
   if (first !== undefined) merged[field] = first.policy.spec[field];
@@ -99,7 +105,7 @@ export function policyConflicts(
 ): readonly PolicyConflict[] {
   const winners = new Map<string, string>();
   const conflicts: PolicyConflict[] = [];
-  for (const { policy, consumer, level } of attachedPolicies(state, clientNamespace, target)) {
+  for (const { policy, consumer, level } of attachedPolicies(state, state.trafficPolicies, clientNamespace, target)) {
     for (const field of trafficPolicyFields) {
       if (policy.spec[field] === undefined) continue;
       const place = `${consumer} ${level} ${field}`;

@@ -48,3 +48,6 @@ export function protocolOf(port: { readonly appProtocol: string; readonly name: 
 
 /** Whether requests on the port can be told apart. */
 export const carriesHttp = (protocol: AppProtocol): boolean => protocol !== 'tcp' && protocol !== 'tls';
+
+/** Whether connections to the port may be carried as bytes that nobody looks into. */
+export const mayBeOpaque = (protocol: AppProtocol): boolean => !carriesHttp(protocol) || protocol === 'detect';

@@ -1,12 +1,10 @@
 /** Whom a TrafficPolicy is for, and which of its fields cannot do anything there: nothing is ignored in silence. */
 import type { TrafficPolicy } from '@weft/policies/crds/kinds';
 import type { Service } from '../index/core.ts';
-import { type ClusterState, targetOwner } from '../index/state.ts';
+import { type ClientPolicy, type ClusterState, type TargetRef, targetOwner } from '../index/state.ts';
 import { isHeadless, rivalsOf } from './headless.ts';
 import { servicePortProtocol } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
-
-type TargetRef = TrafficPolicy['spec']['targetRefs'][number];
 
 export interface TargetPort {
   /** `<ns>/<name>`. */
@@ -14,7 +12,7 @@ export interface TargetPort {
   readonly port: number;
 }
 
-export const isProducer = (state: ClusterState, policy: TrafficPolicy, ref: TargetRef): boolean =>
+export const isProducer = (state: ClusterState, policy: ClientPolicy, ref: TargetRef): boolean =>
   targetOwner(policy, ref, state.meshNamespace) === policy.metadata.namespace;
 
 const namesMax = 3;

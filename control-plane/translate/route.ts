@@ -7,6 +7,7 @@ import { routesFor } from './attachment.ts';
 import { backendCluster, resolveBackend } from './backends.ts';
 import type { TranslateContext } from './context.ts';
 import { corsSetting } from './cors.ts';
+import { faultSetting } from './fault.ts';
 import { actsAlone, headerMutations, isUnresolvable, redirectOf, urlRewrite } from './filters.ts';
 import { hashKeysOf } from './load-balancing.ts';
 import { compareRanks } from './match.ts';
@@ -47,11 +48,19 @@ export function translateRoutes(
 const isForRequests = ({ kind }: AnyRoute): boolean => kind === 'HTTPRoute' || kind === 'GRPCRoute';
 
 function defaultRoutes({ context, clientNamespace, service, port }: Destination, cluster: string): Route[] {
-  return plainRoutes(mergedPolicy(context.state, clientNamespace, { service, port }), cluster);
+  const { state } = context;
+  const target = { service, port };
+  const faults = faultSetting(state, clientNamespace, target);
+  return plainRoutes(mergedPolicy(state, clientNamespace, target), cluster, 'default', faults);
 }
 
 /** Everything to one cluster. */
-export function plainRoutes(policy: MergedPolicy, cluster: string, name = 'default'): Route[] {
+export function plainRoutes(
+  policy: MergedPolicy,
+  cluster: string,
+  name = 'default',
+  filters: NonNullable<Route['filters']> = [],
+): Route[] {
   const times = requestTimes(undefined, policy);
   const route: Route = {
     name,
@@ -62,6 +71,7 @@ export function plainRoutes(policy: MergedPolicy, cluster: string, name = 'defau
     },
     requestHeaders: noMutation,
     responseHeaders: noMutation,
+    ...settings(filters),
   };
   return byRetriedMethods(route, times);
 }
@@ -92,7 +102,9 @@ interface Outcome {
 function outcomesOf(destination: Destination, rule: RequestRule): Outcome[] {
   const { context, clientNamespace, service, port } = destination;
   const { route, name } = rule;
-  const policy = mergedPolicy(context.state, clientNamespace, { service, port, route, ruleName: name });
+  const target = { service, port, route, ruleName: name };
+  const policy = mergedPolicy(context.state, clientNamespace, target);
+  const faults = faultSetting(context.state, clientNamespace, target);
   const times = requestTimes(rule, policy);
   const refs = rule.backendRefs ?? [];
   const ruleName = `${keyOf(route.metadata.namespace, route.metadata.name)}/${name ?? rule.index}`;
@@ -106,9 +118,9 @@ function outcomesOf(destination: Destination, rule: RequestRule): Outcome[] {
     share,
     route: {
       name: ruleName,
-      action: actionOf(destination, rule, times, backends, filters),
+      action: actionOf(destination, rule, times, backends, filters, policy),
       ...headerMutations(rule.filters),
-      ...settings([...corsSetting(filters), ...session]),
+      ...settings([...corsSetting(filters), ...faults, ...session]),
     },
   });
   const filters = rule.filters ?? [];
@@ -142,6 +154,7 @@ function actionOf(
   times: RequestTimes,
   backends: readonly HttpBackendRef[],
   filters: readonly RouteFilter[],
+  policy: MergedPolicy,
 ): Route['action'] {
   // A filter that cannot be resolved must not be skipped: its requests get an error (HTTPRouteFilter.type).
   if (filters.some(isUnresolvable)) return forward(times, []);
@@ -160,7 +173,7 @@ function actionOf(
   return {
     ...forward(times, clusters),
     ...urlRewrite(filters),
-    ...mirrorsOf(state, route, filters),
+    ...mirrorsOf(state, route, filters, policy),
     ...hashKeysOf(called),
   };
 }

@@ -2,8 +2,9 @@
 
 import { objectOf, right, type Sample, wrong } from './corpus.testing.ts';
 import { authorizationSamples } from './corpus-authorization.testing.ts';
-import { externalSamples } from './corpus-external.testing.ts';
 import { balancerSamples } from './corpus-balancer.testing.ts';
+import { externalSamples } from './corpus-external.testing.ts';
+import { faultSamples } from './corpus-fault.testing.ts';
 import { healthSamples } from './corpus-health.testing.ts';
 import { overloadSamples } from './corpus-overload.testing.ts';
 import { retrySamples } from './corpus-retries.testing.ts';
@@ -64,8 +65,9 @@ const mesh: readonly Sample[] = [
   ),
 ];
 
-const targets: readonly Sample[] = [
-  right('TrafficPolicy', 'each kind of target', {
+/** What holds for all policies of the client's side. */
+const targetsOf = (kind: 'TrafficPolicy' | 'FaultPolicy', fields: object): readonly Sample[] => [
+  right(kind, 'each kind of target', {
     targetRefs: [
       target,
       { kind: 'Service', name: 'cart', sectionName: '8080' },
@@ -74,77 +76,71 @@ const targets: readonly Sample[] = [
       { kind: 'Namespace', name: 'shop' },
       { group: 'weft.dev', kind: 'Mesh', name: 'default' },
     ],
-    loadBalancer: {},
+    ...fields,
   }),
-  wrong('TrafficPolicy', 'no target', { targetRefs: [], retries: {} }, 'spec.targetRefs', 'at least 1 entries'),
-  wrong('TrafficPolicy', 'no targetRefs', { retries: {} }, 'spec.targetRefs', 'is missing'),
+  wrong(kind, 'no target', { targetRefs: [], ...fields }, 'spec.targetRefs', 'at least 1 entries'),
+  wrong(kind, 'no targetRefs', { ...fields }, 'spec.targetRefs', 'is missing'),
   wrong(
-    'TrafficPolicy',
+    kind,
     'seventeen targets',
-    { targetRefs: Array.from({ length: 17 }, (_, i) => ({ kind: 'Service', name: `s${i}` })), retries: {} },
+    { targetRefs: Array.from({ length: 17 }, (_, i) => ({ kind: 'Service', name: `s${i}` })), ...fields },
     'spec.targetRefs',
     'at most 16 entries, it has 17',
   ),
+  wrong(kind, 'a target twice', { targetRefs: [target, target], ...fields }, 'spec.targetRefs', 'one target twice'),
   wrong(
-    'TrafficPolicy',
-    'a target twice',
-    { targetRefs: [target, target], retries: {} },
-    'spec.targetRefs',
-    'one target twice',
-  ),
-  wrong(
-    'TrafficPolicy',
+    kind,
     'a Service in a group',
-    { targetRefs: [{ ...target, group: 'weft.dev' }], retries: {} },
+    { targetRefs: [{ ...target, group: 'weft.dev' }], ...fields },
     'spec.targetRefs[0].group',
     'must be empty',
   ),
   wrong(
-    'TrafficPolicy',
+    kind,
     'a route without its group',
-    { targetRefs: [{ kind: 'HTTPRoute', name: 'a' }], retries: {} },
+    { targetRefs: [{ kind: 'HTTPRoute', name: 'a' }], ...fields },
     'spec.targetRefs[0].group',
     'must be gateway.networking.k8s.io',
   ),
   wrong(
-    'TrafficPolicy',
+    kind,
     'a Mesh without its group',
-    { targetRefs: [{ kind: 'Mesh', name: 'default' }], retries: {} },
+    { targetRefs: [{ kind: 'Mesh', name: 'default' }], ...fields },
     'spec.targetRefs[0].group',
     'must be weft.dev',
   ),
   wrong(
-    'TrafficPolicy',
+    kind,
     'another Mesh',
-    { targetRefs: [{ group: 'weft.dev', kind: 'Mesh', name: 'x' }], retries: {} },
+    { targetRefs: [{ group: 'weft.dev', kind: 'Mesh', name: 'x' }], ...fields },
     'spec.targetRefs[0].name',
     'named default',
   ),
   wrong(
-    'TrafficPolicy',
+    kind,
     'a section of a namespace',
-    { targetRefs: [{ kind: 'Namespace', name: 'shop', sectionName: 'a' }], retries: {} },
+    { targetRefs: [{ kind: 'Namespace', name: 'shop', sectionName: 'a' }], ...fields },
     'spec.targetRefs[0].sectionName',
     'needs kind Service',
   ),
   wrong(
-    'TrafficPolicy',
+    kind,
     'the namespace of a namespace',
-    { targetRefs: [{ kind: 'Namespace', name: 'shop', namespace: 'shop' }], retries: {} },
+    { targetRefs: [{ kind: 'Namespace', name: 'shop', namespace: 'shop' }], ...fields },
     'spec.targetRefs[0].namespace',
     'needs kind Service',
   ),
   wrong(
-    'TrafficPolicy',
+    kind,
     'another namespace as the target',
-    { targetRefs: [{ kind: 'Namespace', name: 'load' }], retries: {} },
+    { targetRefs: [{ kind: 'Namespace', name: 'load' }], ...fields },
     'spec.targetRefs',
     'must be the namespace of the policy',
   ),
   wrong(
-    'TrafficPolicy',
+    kind,
     'an unknown kind of target',
-    { targetRefs: [{ kind: 'Pod', name: 'x' }], retries: {} },
+    { targetRefs: [{ kind: 'Pod', name: 'x' }], ...fields },
     'spec.targetRefs[0].kind',
     'one of Service, HTTPRoute, GRPCRoute, ExternalService, Namespace, Mesh',
   ),
@@ -335,11 +331,13 @@ const traffic: readonly Sample[] = [
 
 export const weftSamples: readonly Sample[] = [
   ...mesh,
-  ...targets,
+  ...targetsOf('TrafficPolicy', { retries: {} }),
+  ...targetsOf('FaultPolicy', { reset: {} }),
   ...traffic,
   ...healthSamples,
   ...retrySamples,
   ...authorizationSamples,
   ...overloadSamples,
+  ...faultSamples,
   ...externalSamples,
 ];

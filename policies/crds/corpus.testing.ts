@@ -15,6 +15,7 @@ type Spec = Readonly<Record<string, unknown>>;
 export const apiVersions: Readonly<Record<KindName, string>> = {
   Mesh: 'weft.dev/v1alpha1',
   TrafficPolicy: 'weft.dev/v1alpha1',
+  FaultPolicy: 'weft.dev/v1alpha1',
   AuthorizationPolicy: 'weft.dev/v1alpha1',
   OverloadPolicy: 'weft.dev/v1alpha1',
   ExternalService: 'weft.dev/v1alpha1',

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { err, ok, type Result } from '../kit/result.ts';
 import { authorizationPolicySpec } from './authorizationpolicy.ts';
 import { externalServiceSpec, externalServiceStatus } from './externalservice.ts';
+import { faultPolicySpec } from './faultpolicy.ts';
 import { grpcRouteSpec } from './gateway/grpcroute.ts';
 import { httpRouteSpec } from './gateway/httproute.ts';
 import { tcpRouteSpec, tlsRouteSpec } from './gateway/l4routes.ts';
@@ -100,6 +101,16 @@ const trafficPolicyObject = withRules(
   trafficPolicyRules,
 );
 
+const faultPolicyObject = withRules(
+  z.strictObject({
+    ...typeMeta(['weft.dev/v1alpha1'], 'FaultPolicy'),
+    metadata: namespacedMetadata,
+    spec: faultPolicySpec,
+    status: policyStatus.optional(),
+  }),
+  trafficPolicyRules,
+);
+
 const authorizationPolicyObject = z.strictObject({
   ...typeMeta(['weft.dev/v1alpha1'], 'AuthorizationPolicy'),
   metadata: namespacedMetadata,
@@ -160,6 +171,7 @@ const referenceGrantObject = z.strictObject({
 
 export type Mesh = DeepReadonly<z.output<typeof meshObject>>;
 export type TrafficPolicy = DeepReadonly<z.output<typeof trafficPolicyObject>>;
+export type FaultPolicy = DeepReadonly<z.output<typeof faultPolicyObject>>;
 export type AuthorizationPolicy = DeepReadonly<z.output<typeof authorizationPolicyObject>>;
 export type OverloadPolicy = DeepReadonly<z.output<typeof overloadPolicyObject>>;
 export type ExternalService = DeepReadonly<z.output<typeof externalServiceObject>>;
@@ -174,6 +186,7 @@ export type RouteStatus = DeepReadonly<z.output<typeof routeStatus>>;
 export interface KindTypes {
   readonly Mesh: Mesh;
   readonly TrafficPolicy: TrafficPolicy;
+  readonly FaultPolicy: FaultPolicy;
   readonly AuthorizationPolicy: AuthorizationPolicy;
   readonly OverloadPolicy: OverloadPolicy;
   readonly ExternalService: ExternalService;
@@ -237,6 +250,29 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
     description: 'TrafficPolicy says how clients call a target: retries, timeouts, circuit breaking, load balancing.',
     schema: trafficPolicyObject,
     spec: trafficPolicySpec,
+    status: policyStatus,
+    celRules: celRulesOf(trafficPolicyRules),
+    printerColumns: [
+      { name: 'Target Kind', type: 'string', jsonPath: '.spec.targetRefs[0].kind' },
+      { name: 'Target', type: 'string', jsonPath: '.spec.targetRefs[0].name' },
+      accepted,
+      programmed,
+      age,
+    ],
+  },
+  FaultPolicy: {
+    group: weftGroup,
+    version: 'v1alpha1',
+    otherVersions: [],
+    kind: 'FaultPolicy',
+    plural: 'faultpolicies',
+    singular: 'faultpolicy',
+    shortNames: ['fp'],
+    categories: ['weft'],
+    scope: 'Namespaced',
+    description: 'FaultPolicy makes calls of a target fail on purpose: delays, aborts, resets, little bandwidth.',
+    schema: faultPolicyObject,
+    spec: faultPolicySpec,
     status: policyStatus,
     celRules: celRulesOf(trafficPolicyRules),
     printerColumns: [
@@ -401,6 +437,7 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
 export const kindNames: readonly KindName[] = [
   'Mesh',
   'TrafficPolicy',
+  'FaultPolicy',
   'AuthorizationPolicy',
   'OverloadPolicy',
   'ExternalService',

@@ -12,7 +12,11 @@ const settings = {
     .optional()
     .describe('How many requests the application is given at once; what is more waits, or is answered 503.'),
   priorities: priorities.optional().describe('Which requests go first where not all can. Needs `concurrency`.'),
-  queue: queue.optional().describe('How requests wait for a place. Needs `concurrency`; without it none waits, unless there are `priorities`.'),
+  queue: queue
+    .optional()
+    .describe(
+      'How requests wait for a place. Needs `concurrency`; without it none waits, unless there are `priorities`.',
+    ),
 };
 
 export type OverloadPolicyField = keyof typeof settings;

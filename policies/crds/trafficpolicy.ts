@@ -7,6 +7,7 @@ import { connections } from './traffic/connections.ts';
 import { healthChecks } from './traffic/health-checks.ts';
 import { hedging } from './traffic/hedging.ts';
 import { loadBalancer } from './traffic/load-balancer.ts';
+import { mirrorDiff } from './traffic/mirror-diff.ts';
 import { outlierDetection } from './traffic/outlier-detection.ts';
 import { retries } from './traffic/retries.ts';
 import { noLongerThan, timeouts } from './traffic/timeouts.ts';
@@ -21,6 +22,9 @@ const settings = {
   outlierDetection: outlierDetection.optional().describe('When to leave out an endpoint that does worse than others.'),
   healthChecks: healthChecks.optional().describe('How endpoints are asked whether they are well.'),
   connections: connections.optional().describe('What is spoken, and how connections are kept.'),
+  mirrorDiff: mirrorDiff
+    .optional()
+    .describe('Compare what mirrors of a route answer with the real answers, and count what differs.'),
 };
 
 export type TrafficPolicyField = keyof typeof settings;

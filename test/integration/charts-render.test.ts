@@ -67,6 +67,8 @@ describe('helm', () => {
     assert.equal(status, 0);
     assert.deepEqual([...stdout.matchAll(/^ {2}name: (.+)$/gm)].map((match) => match[1]).sort(), [
       'authorizationpolicies.weft.dev',
+      'externalservices.weft.dev',
+      'faultpolicies.weft.dev',
       'meshes.weft.dev',
       'overloadpolicies.weft.dev',
       'trafficpolicies.weft.dev',

@@ -10,6 +10,7 @@ import { canonicalIp } from '../../index/core.ts';
 import { keyOf } from '../../index/objects.ts';
 import { clusterWith, originalDestinationCluster } from '../cluster.ts';
 import type { TranslateContext } from '../context.ts';
+import { tcpFault } from '../fault.ts';
 import { PASSTHROUGH } from '../names.ts';
 import { mergedPolicy } from '../policy.ts';
 import { type ExternalRef, externalName, UNKNOWN } from './names.ts';
@@ -46,10 +47,8 @@ export function translateExternalCluster(
   const host = ref.host ?? hosts.find((one) => !isWildcard(one));
   if (ref.host === undefined && host === undefined && hosts.length > 0 && isDynamic(external, hosts[0]))
     return undefined;
-  const policy = mergedPolicy(context.state, clientNamespace, {
-    service: external,
-    port: { name: port.name, port: port.number },
-  });
+  const target = { service: external, port: { name: port.name, port: port.number } };
+  const policy = mergedPolicy(context.state, clientNamespace, target);
   const tls = tlsOf(external, port, host);
   const name = externalName(ref);
   const cluster = clusterWith(context, policy, {
@@ -60,6 +59,7 @@ export function translateExternalCluster(
     ...(tls !== undefined && tls.sni === '' ? { sniFromHost: true } : {}),
     meshTls: false,
     service: { namespace: ref.namespace, name: ref.name },
+    ...(kindOfPort(port) === 'http' ? {} : tcpFault(context.state, clientNamespace, target)),
   });
   // The connection or the name says where it goes: nothing is balanced, and there is nobody else to be better than.
   const chosen = cluster.discovery.kind === 'original-dst' || cluster.discovery.kind === 'dynamic';

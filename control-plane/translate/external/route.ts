@@ -2,6 +2,7 @@
 import { noMutation, type Route, type RouteConfiguration, type VirtualHost } from '@weft/policies/model/route';
 import { keyOf } from '../../index/objects.ts';
 import type { TranslateContext } from '../context.ts';
+import { faultSetting } from '../fault.ts';
 import { PASSTHROUGH } from '../names.ts';
 import { mergedPolicy } from '../policy.ts';
 import { plainRoutes } from '../route.ts';
@@ -52,14 +53,13 @@ function routesOf(
 function hostOf(context: TranslateContext, clientNamespace: string, { external, port, host }: Claim): VirtualHost {
   const { namespace, name } = external.metadata;
   const cluster = externalName({ namespace, name, port: port.number, host });
-  const policy = mergedPolicy(context.state, clientNamespace, {
-    service: external,
-    port: { name: port.name, port: port.number },
-  });
+  const target = { service: external, port: { name: port.name, port: port.number } };
+  const policy = mergedPolicy(context.state, clientNamespace, target);
+  const faults = faultSetting(context.state, clientNamespace, target);
   return {
     name: cluster,
     domains: host === undefined ? ['*'] : [host, `${host}:${port.number}`],
-    routes: plainRoutes(policy, cluster),
+    routes: plainRoutes(policy, cluster, 'default', faults),
   };
 }
 
