@@ -13,6 +13,7 @@ import { meshFamilies } from './monitoring/families.ts';
 import { type MetricFamily, renderMetrics } from './monitoring/metrics.ts';
 import { type MonitoringServer, startMonitoring } from './monitoring/server.ts';
 import { syncReport } from './monitoring/sync.ts';
+import { Quotas } from './quota/quotas.ts';
 import type { CertificateCounters } from './rpc/certificates.ts';
 import { MeshServerCredentials } from './rpc/credentials.ts';
 import { startRpcServer } from './rpc/server.ts';
@@ -87,6 +88,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       audit: (event, fields) => log.info(event, fields),
       counters: monitored.certificates,
     },
+    { quotas: new Quotas(mesh.state, clock), state: mesh.state, authenticator, clock },
   );
   return {
     xdsPort: rpc.port,

@@ -69,10 +69,13 @@ const entries = [
   'weft/v1/overload.proto',
   'weft/ca/v1/certificates.proto',
   'xds/type/v3/typed_struct.proto',
+  'weft/quota/v1/quotas.proto',
 ];
 
 /** Files that are not configuration: all of their messages are used. */
-const whole = ['envoy/service/discovery/v3/discovery.proto', 'weft/v1/address.proto', 'weft/ca/v1/certificates.proto'];
+const whole = [
+  'weft/quota/v1/quotas.proto',
+ 'envoy/service/discovery/v3/discovery.proto', 'weft/v1/address.proto', 'weft/ca/v1/certificates.proto'];
 
 /** Custom options: they say how other implementations validate, and weigh more than the types. */
 const annotations =

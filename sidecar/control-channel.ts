@@ -4,11 +4,13 @@ import { methodPaths } from '@weft/policies/wire/method-paths';
 import type { Method } from './grpc/call.ts';
 import { GrpcChannel } from './grpc/channel.ts';
 import type { SignedChain } from './identity/manager.ts';
+import { decodeLeaseResponse, encodeLeaseRequest, type QuotaLease, type QuotaUse } from './quota/messages.ts';
 import type { ControlWire } from './wire/codec.ts';
 import type { AdsListener, AdsStream } from './xds/client.ts';
 import type { DeltaNode, DeltaRequest, DeltaResponse } from './xds/messages.ts';
 
 const SIGN_TIMEOUT_MS = 10_000;
+const LEASE_TIMEOUT_MS = 2_000;
 
 export interface ControlChannelOptions {
   /** host:port */
@@ -21,6 +23,12 @@ export interface ControlChannelOptions {
   /** Found anew for each message: it may have been let go meanwhile. */
   readonly wire: () => ControlWire;
 }
+
+const leasing: Method<readonly [node: string, uses: readonly QuotaUse[]], readonly QuotaLease[]> = {
+  path: methodPaths.lease,
+  requestSerialize: ([node, uses]) => encodeLeaseRequest(node, uses),
+  responseDeserialize: decodeLeaseResponse,
+};
 
 type Discovery = readonly [request: DeltaRequest, node: DeltaNode | undefined];
 
@@ -75,6 +83,24 @@ export class ControlChannel {
         },
       });
       call.send(csr, true);
+    });
+  }
+
+  lease(node: string, uses: readonly QuotaUse[]): Promise<readonly QuotaLease[]> {
+    return new Promise((resolve, reject) => {
+      let answer: readonly QuotaLease[] | undefined;
+      const options = { metadata: this.metadata(), timeoutMs: LEASE_TIMEOUT_MS };
+      const call = this.connected().call(leasing, options, {
+        onMessage(response) {
+          answer = response;
+        },
+        onEnd({ code, message }) {
+          if (code !== 0 || answer === undefined)
+            reject(new Error(code === 0 ? 'empty answer' : failure(code, message)));
+          else resolve(answer);
+        },
+      });
+      call.send([node, uses], true);
     });
   }
 

@@ -53,6 +53,7 @@ export interface ThreadSharing extends ListenerSharing {
 export interface DataPlane {
   readonly listeners: ListenerManager;
   readonly clusters: ClusterManager;
+  readonly protection: Protection;
 }
 
 /** getaddrinfo, as every program of the pod resolves names; both families. */
@@ -119,7 +120,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         calls: listener.settings === undefined ? undefined : calls,
       }),
   });
-  return { listeners, clusters };
+  return { listeners, clusters, protection };
 }
 
 /** The recorder of each filter chain, with its own loggers where it has any. */

@@ -14,6 +14,8 @@ import { StateDir } from './identity/state-dir.ts';
 import type { OverloadMonitor } from './overload/monitor.ts';
 import { processOverload } from './overload/process.ts';
 import { trimWhenIdle } from './overload/trim.ts';
+import { QuotaClient } from './quota/client.ts';
+import { globalLimits } from './quota/global-limits.ts';
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 import type { DataThreads } from './threads/data-threads.ts';
 import type { ThreadPool } from './threads/pool.ts';
@@ -88,8 +90,27 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
   const parts = { telemetry, door, channel, identity, xds, overload };
   threads = pool ?? (await createLocal(config, ports, parts));
   if (pool !== undefined) handOut(identity, pool);
-  const sidecar = new MeshSidecar(config, ports, { ...parts, threads });
+  const quotas = leaseQuotas(xds, threads, channel, ports, count);
+  const sidecar = new MeshSidecar(config, ports, { ...parts, threads, quotas });
   return sidecar.start();
+}
+
+/** Leases of global limits, for as long as the inbound listener names any. */
+function leaseQuotas(
+  xds: XdsClient,
+  threads: DataThreads,
+  channel: ControlChannel,
+  { clock, prng }: ProcessPorts,
+  count: (event: string) => void,
+): QuotaClient {
+  const quotas = new QuotaClient({ lease: (uses) => channel.lease(xds.nodeId, uses), threads, clock, prng, count });
+  const follow = (): void => {
+    const inbound = xds.source.current().get('listener', INBOUND);
+    quotas.follow(inbound.state === 'found' ? globalLimits(inbound.value) : []);
+  };
+  xds.source.onChange(follow);
+  follow();
+  return quotas;
 }
 
 /** Key material goes to the data threads as it is made. */
@@ -134,7 +155,7 @@ async function createPool(
 async function createLocal(
   config: SidecarConfig,
   { clock, prng }: ProcessPorts,
-  { telemetry, identity, xds, overload }: Omit<Parts, 'threads'>,
+  { telemetry, identity, xds, overload }: Omit<Parts, 'threads' | 'quotas'>,
 ): Promise<DataThreads> {
   const [{ createDataPlane }, { localThread }, { warmUp, WARM_UP_MS_MAX }] = await Promise.all([
     import('./data-plane.ts'),
@@ -163,6 +184,7 @@ interface Parts {
   readonly xds: XdsClient;
   readonly overload: OverloadMonitor;
   readonly threads: DataThreads;
+  readonly quotas: QuotaClient;
 }
 
 class MeshSidecar {
@@ -303,8 +325,9 @@ class MeshSidecar {
   private async stop(): Promise<void> {
     if (this.stopping) return;
     this.stopping = true;
-    const { telemetry, identity, xds, channel, threads, overload } = this.parts;
+    const { telemetry, identity, xds, channel, threads, overload, quotas } = this.parts;
     this.ports.log('draining');
+    quotas.close();
     await threads.drain(Math.min(DRAIN_MS_MAX, this.config.graceMs));
     overload.close();
     await threads.close();

@@ -1,8 +1,9 @@
-/** The gRPC server of port 15012: discovery and certificates. */
+/** The gRPC server of port 15012: discovery, certificates and quotas. */
 import { Server, type ServerCredentials } from '@grpc/grpc-js';
 import { type CertificatesParts, certificatesHandlers } from './certificates.ts';
 import { type DiscoveryParts, discoveryHandlers } from './discovery.ts';
-import { certificatesService, discoveryService } from './methods.ts';
+import { certificatesService, discoveryService, quotasService } from './methods.ts';
+import { type QuotaParts, quotaHandlers } from './quotas.ts';
 
 export interface RpcServerOptions {
   readonly address: string;
@@ -28,6 +29,7 @@ export async function startRpcServer(
   options: RpcServerOptions,
   discovery: DiscoveryParts,
   certificates: CertificatesParts,
+  quotas: QuotaParts,
 ): Promise<RpcServer> {
   const server = new Server({
     'grpc.max_receive_message_length': options.requestBytesMax,
@@ -40,6 +42,7 @@ export async function startRpcServer(
   });
   server.addService(discoveryService, discoveryHandlers(discovery));
   server.addService(certificatesService, certificatesHandlers(certificates));
+  server.addService(quotasService, quotaHandlers(quotas));
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(options.address, options.credentials, (error, bound) =>
       error === null ? resolve(bound) : reject(error),

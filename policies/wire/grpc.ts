@@ -6,6 +6,7 @@ import {
   DiscoveryResponseSchema,
 } from './gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { SignRequestSchema, SignResponseSchema } from './gen/weft/ca/v1/certificates_pb.ts';
+import { LeaseRequestSchema, LeaseResponseSchema } from './gen/weft/quota/v1/quotas_pb.ts';
 import { methodPaths } from './method-paths.ts';
 
 /** What @grpc/grpc-js takes as a method definition, by structure: the contract does not depend on it. */
@@ -65,4 +66,9 @@ export const aggregatedDiscovery = {
 /** The certificate authority. */
 export const certificates = {
   Sign: method(methodPaths.sign, false, SignRequestSchema, SignResponseSchema),
+} as const;
+
+/** Leases of limits that the pods of a workload share. */
+export const quotas = {
+  Lease: method(methodPaths.lease, false, LeaseRequestSchema, LeaseResponseSchema),
 } as const;

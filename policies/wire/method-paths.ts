@@ -3,4 +3,5 @@ export const methodPaths = {
   streamAggregatedResources: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
   deltaAggregatedResources: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
   sign: '/weft.ca.v1.Certificates/Sign',
+  lease: '/weft.quota.v1.Quotas/Lease',
 } as const;

@@ -1,6 +1,7 @@
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import type { HttpConnectionManager, HttpFilter } from '@weft/policies/model/listener';
+import type { QuotaGrant } from '../quota/client.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import { escapeLabel } from '../telemetry/series.ts';
 import { Admissions } from './admission/admissions.ts';
@@ -22,10 +23,17 @@ export interface ProtectionDeps {
 export class Protection {
   readonly limits: Limits;
   readonly admissions: Admissions;
+  private readonly clock: Clock;
 
   constructor(deps: ProtectionDeps) {
+    this.clock = deps.clock;
     this.limits = new Limits(deps);
     this.admissions = new Admissions(deps);
+  }
+
+  /** What the control plane leases of global limits. */
+  grant(grants: readonly QuotaGrant[]): void {
+    for (const one of grants) this.limits.grant(one, this.clock.nowMs());
   }
 
   /** Metrics in the text format of Prometheus; empty where nothing is limited. */

@@ -104,6 +104,9 @@ class DataThread {
       case 'shed':
         this.overload.tell(message.on);
         break;
+      case 'grant':
+        this.plane.protection.grant(message.grants);
+        break;
       case 'ask':
         this.post({ kind: 'answer', id: message.id, value: this.answer(message.what) });
         break;
@@ -136,6 +139,8 @@ class DataThread {
         return this.plane.listeners.stats();
       case 'clusters':
         return clusterRows(this.plane.clusters);
+      case 'quotas':
+        return this.plane.protection.limits.takeDemand();
       case 'counters':
         return this.telemetry.metrics.counters();
     }

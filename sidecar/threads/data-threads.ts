@@ -1,11 +1,12 @@
 import type { Result } from '@weft/policies/kit/result';
 import type { ClusterRow } from '../cluster/rows.ts';
 import type { ListenerStats } from '../listener/manager.ts';
+import type { QuotaThreads } from '../quota/client.ts';
 import type { NamedCounters } from '../telemetry/exchange-counters.ts';
 import type { TelemetrySettings } from './protocol.ts';
 
 /** The data path, whether it is this very thread or several others. */
-export interface DataThreads {
+export interface DataThreads extends QuotaThreads {
   /** Resolves when all are bound, or one cannot be. */
   start(): Promise<Result<void, string>>;
   configure(settings: TelemetrySettings): void;

@@ -12,7 +12,7 @@ export interface WarmUpAt {
 
 /** One thread for everything: nothing is sent, copied or shared. */
 export function localThread(dataPlane: DataPlane, telemetry: Telemetry, warmUp: WarmUpAt): DataThreads {
-  const { listeners, clusters } = dataPlane;
+  const { listeners, clusters, protection } = dataPlane;
   collectUpstreams(telemetry.metrics, clusters);
   return {
     async start() {
@@ -34,6 +34,8 @@ export function localThread(dataPlane: DataPlane, telemetry: Telemetry, warmUp: 
     metrics: async () => telemetry.metrics.render(),
     listeners: async () => listeners.stats(),
     clusters: async () => clusterRows(clusters),
+    quotas: async () => protection.limits.takeDemand(),
+    grant: (grants) => protection.grant(grants),
     counters: async () => telemetry.metrics.counters(),
   };
 }

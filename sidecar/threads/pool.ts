@@ -4,6 +4,7 @@ import type { ResourceKind } from '@weft/policies/model/snapshot';
 import { type ClusterRow, sumCounters } from '../cluster/rows.ts';
 import type { KeyMaterial } from '../identity/material.ts';
 import type { ListenerStats } from '../listener/manager.ts';
+import type { QuotaDemand, QuotaGrant } from '../quota/client.ts';
 import type { NamedCounters } from '../telemetry/exchange-counters.ts';
 import type { SpanRecord } from '../telemetry/span-ring.ts';
 import type { Replicas } from '../xds/client.ts';
@@ -183,6 +184,18 @@ export class ThreadPool implements DataThreads, Replicas {
     let sum: NamedCounters = {};
     for (const counters of (await this.ask('counters')).values()) sum = sumCounters(sum, counters);
     return sum;
+  }
+
+  async quotas(): Promise<QuotaDemand> {
+    const sum: Record<string, number> = {};
+    for (const demand of (await this.ask('quotas')).values()) {
+      for (const [limit, requests] of Object.entries(demand)) sum[limit] = (sum[limit] ?? 0) + requests;
+    }
+    return sum;
+  }
+
+  grant(grants: readonly QuotaGrant[]): void {
+    this.tell({ kind: 'grant', grants });
   }
 
   private ask<W extends keyof Answers>(what: W): Promise<ReadonlyMap<number, Answers[W]>> {

@@ -3,6 +3,7 @@ import type { ResourceKind } from '@weft/policies/model/snapshot';
 import type { ClusterRow } from '../cluster/rows.ts';
 import type { KeyMaterial } from '../identity/material.ts';
 import type { ListenerStats } from '../listener/manager.ts';
+import type { QuotaDemand, QuotaGrant } from '../quota/client.ts';
 import type { NamedCounters } from '../telemetry/exchange-counters.ts';
 import type { SpanRecord } from '../telemetry/span-ring.ts';
 import type { Change } from '../xds/table-source.ts';
@@ -46,6 +47,7 @@ export interface Answers {
   readonly clusters: readonly ClusterRow[];
   /** Under Envoy's names. */
   readonly counters: NamedCounters;
+  readonly quotas: QuotaDemand;
 }
 
 export type ToData =
@@ -60,6 +62,7 @@ export type ToData =
   | { readonly kind: 'settings'; readonly settings: TelemetrySettings }
   | { readonly kind: 'retire'; readonly listener: string }
   | { readonly kind: 'shed'; readonly on: boolean }
+  | { readonly kind: 'grant'; readonly grants: readonly QuotaGrant[] }
   | { readonly kind: 'ask'; readonly id: number; readonly what: keyof Answers }
   | { readonly kind: 'spans-taken' }
   | { readonly kind: 'drain'; readonly timeoutMs: number }

@@ -98,6 +98,10 @@ export class XdsClient {
     });
   }
 
+  get nodeId(): string {
+    return this.options.nodeId;
+  }
+
   /** Applies the stored snapshot, if there is one, then connects. True when something was restored. */
   start(): boolean {
     const restored = this.restore();

@@ -1,4 +1,5 @@
 import type { RateLimit, TokenBucketSettings } from '@weft/policies/model/overload';
+import type { QuotaDemand, QuotaGrant } from '../../quota/client.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import { KeyedBuckets } from './keyed-buckets.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -73,8 +74,24 @@ export class Limits {
     for (const [name, { value }] of this.counted) yield [name, value];
   }
 
-  allGlobal(): GlobalLimit[] {
-    return [...this.globals.values()].map(({ value }) => value);
+  /** Requests that each global limit was asked for since the last time. */
+  takeDemand(): QuotaDemand {
+    const demand: Record<string, number> = {};
+    for (const [name, { value }] of this.globals) {
+      demand[name] = value.demand;
+      value.demand = 0;
+    }
+    return demand;
+  }
+
+  /** Without a lease each sidecar has its even part, as far as it is known how many there are. */
+  grant({ limit, tokensPerSecond, holders }: QuotaGrant, nowMs: number): void {
+    const global = this.globals.get(limit)?.value;
+    if (global === undefined) return;
+    const { tokensMax, tokensPerFill, fillIntervalMs } = global.settings;
+    const wholePerMs = tokensPerFill / fillIntervalMs;
+    const perMs = tokensPerSecond === undefined ? wholePerMs / Math.max(1, holders) : tokensPerSecond / 1_000;
+    global.bucket.adjust(perMs * this.share, ((tokensMax * perMs) / wholePerMs) * this.share, nowMs);
   }
 
   /** A limit that is set anew begins with a full bucket. */
