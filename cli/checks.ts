@@ -42,6 +42,7 @@ const crds = [
   'faultpolicies.weft.dev',
   'authorizationpolicies.weft.dev',
   'overloadpolicies.weft.dev',
+  'externalservices.weft.dev',
   'httproutes.gateway.networking.k8s.io',
   'referencegrants.gateway.networking.k8s.io',
 ] as const;
