@@ -11,6 +11,7 @@ import type { Host } from './host.ts';
 import { overflow } from './limits.ts';
 import type { ClusterManager, ClusterWaiter } from './manager.ts';
 import { CONNECT_FAILED } from './outlier/monitor.ts';
+import { Hash64, xxHash64 } from './picker/hash/xxhash64.ts';
 import type { ClusterRuntime } from './runtime.ts';
 import { whyNone } from './usable.ts';
 
@@ -40,6 +41,24 @@ const ATTEMPTS_MAX = 3;
 /** A success to outlier detection. */
 const CONNECTED = 200;
 
+/** Where a connection comes from; `hashed`: its proxy says that it is picked by. */
+interface Source {
+  readonly ip: string;
+  readonly hashed: boolean;
+}
+
+const anywhere: Source = { ip: '', hashed: false };
+
+/** Of the one pick that is being made. */
+const sourceHash = new Hash64();
+
+function hashOf({ ip, hashed }: Source, { cluster: { balancer } }: ClusterRuntime): Hash64 | undefined {
+  if (balancer.kind !== 'ring-hash' && balancer.kind !== 'maglev') return undefined;
+  if (ip === '' || !(hashed || balancer.hashesSource)) return undefined;
+  xxHash64(ip, sourceHash);
+  return sourceHash;
+}
+
 export class TcpConnector {
   private readonly manager: ClusterManager;
   private readonly deps: TcpDeps;
@@ -50,8 +69,14 @@ export class TcpConnector {
   }
 
   /** Opens a connection for opaque bytes; `done` is called once unless cancelled before. */
-  connect(cluster: string, destination: SocketAddress, done: TcpDone, host = ''): { cancel(): void } {
-    const attempt = new TcpAttempt(this.manager, this.deps, destination, done, host);
+  connect(
+    cluster: string,
+    destination: SocketAddress,
+    done: TcpDone,
+    host = '',
+    source: Source = anywhere,
+  ): { cancel(): void } {
+    const attempt = new TcpAttempt(this.manager, this.deps, destination, done, host, source);
     attempt.start(cluster);
     return attempt;
   }
@@ -63,6 +88,7 @@ class TcpAttempt implements ClusterWaiter {
   private readonly destination: SocketAddress;
   private readonly done: TcpDone;
   private readonly host: string;
+  private readonly source: Source;
   private readonly deadlineMs: number;
   private address: Address | undefined = undefined;
   private attempts = 0;
@@ -70,8 +96,16 @@ class TcpAttempt implements ClusterWaiter {
   private dialing: { cancel(): void } | undefined = undefined;
   private undo: (() => void) | undefined = undefined;
 
-  constructor(manager: ClusterManager, deps: TcpDeps, destination: SocketAddress, done: TcpDone, host: string) {
+  constructor(
+    manager: ClusterManager,
+    deps: TcpDeps,
+    destination: SocketAddress,
+    done: TcpDone,
+    host: string,
+    source: Source,
+  ) {
     this.host = host;
+    this.source = source;
     this.manager = manager;
     this.deps = deps;
     this.destination = destination;
@@ -100,7 +134,7 @@ class TcpAttempt implements ClusterWaiter {
   onCluster(runtime: ClusterRuntime): void {
     if (this.cancelled) return;
     if (!runtime.isOriginalDst) {
-      this.dial(runtime, runtime.pick(undefined));
+      this.dial(runtime, runtime.pick(undefined, hashOf(this.source, runtime)));
       return;
     }
     if (runtime.cluster.meshTls && this.address === undefined) {
@@ -167,20 +201,24 @@ class TcpAttempt implements ClusterWaiter {
     };
     this.undo = undo;
     const security = runtime.securityOf(host, 'tcp');
+    const startMs = this.deps.clock.nowMs();
     this.dialing = this.deps.dial({ endpoint: host.endpoint, security, timeoutMs, tcpKeepAlive }, (result) => {
       if ('error' in result) {
         this.undo = undefined;
         undo();
         this.deps.recorder.count('cluster.connect.failed');
         host.report(CONNECT_FAILED);
+        host.latency?.observe(this.deps.clock.nowMs(), -1, true);
         const again = result.error.retry === 'yes' && this.attempts < ATTEMPTS_MAX && !runtime.isOriginalDst;
-        const other = again ? runtime.pick(host) : undefined;
+        const other = again ? runtime.pick(host, hashOf(this.source, runtime)) : undefined;
         if (other === undefined || other === host) this.finish({ error: result.error });
         else this.dial(runtime, other);
         return;
       }
       // Of opaque bytes nothing more is known of how the endpoint does, as in Envoy's TCP proxy.
       host.outlier?.report(CONNECTED);
+      const nowMs = this.deps.clock.nowMs();
+      host.latency?.observe(nowMs, nowMs - startMs, false);
       let released = false;
       const release = (): void => {
         if (released) return;

@@ -1,6 +1,6 @@
 import type { SocketAddress } from '@weft/policies/model/address';
 import type { ProxyError } from '../http/errors.ts';
-import type { TcpUpstream, TcpUpstreams } from '../tcp/proxy.ts';
+import type { TcpSource, TcpUpstream, TcpUpstreams } from '../tcp/proxy.ts';
 
 type Connected = TcpUpstream | { readonly error: ProxyError };
 
@@ -22,9 +22,9 @@ export class EarlyUpstream implements TcpUpstreams {
   private taker: ((result: Connected) => void) | undefined = undefined;
   private over = false;
 
-  constructor(upstreams: TcpUpstreams, cluster: string, destination: SocketAddress) {
+  constructor(upstreams: TcpUpstreams, cluster: string, destination: SocketAddress, source: TcpSource) {
     this.cluster = cluster;
-    this.dialling = upstreams.connect(cluster, destination, (result) => this.onConnected(result));
+    this.dialling = upstreams.connect(cluster, destination, (result) => this.onConnected(result), '', source);
   }
 
   /** Hands the connection over, now or when it is there. */

@@ -66,8 +66,9 @@ export function earlyDial(
   if (opaque?.terminal.kind !== 'tcp' || opaque.tls !== undefined) return undefined;
   if (runtime.needsRequests(factsOf(runtime.listener, destination, OPAQUE), opaque)) return undefined;
   if (!decideNetwork(opening, opaque, undefined).allowed) return undefined;
-  const { clusters } = opaque.terminal;
-  return () => new EarlyUpstream(deps.tcpUpstreams, cluster ?? pickCluster(clusters, systemPrng), destination);
+  const { clusters, hashesSource } = opaque.terminal;
+  const source = { ip: opening.remoteIp, hashed: hashesSource === true };
+  return () => new EarlyUpstream(deps.tcpUpstreams, cluster ?? pickCluster(clusters, systemPrng), destination, source);
 }
 
 /** Waits for whoever speaks first, and remembers where that is the server. */

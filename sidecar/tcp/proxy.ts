@@ -31,7 +31,14 @@ export interface TcpUpstreams {
     done: (result: TcpUpstream | { readonly error: ProxyError }) => void,
     /** The name that the client asked for, in lower case; empty: none. */
     host?: string,
+    source?: TcpSource,
   ): { cancel(): void };
+}
+
+/** Where a connection comes from. `hashed`: clusters that pick by hash do so by that, whatever they say themselves. */
+export interface TcpSource {
+  readonly ip: string;
+  readonly hashed: boolean;
 }
 
 export type TcpLabels = Pick<
@@ -40,7 +47,7 @@ export type TcpLabels = Pick<
 >;
 
 export interface TcpProxyOptions {
-  readonly proxy: Pick<TcpProxy, 'clusters' | 'idleTimeoutMs'>;
+  readonly proxy: Pick<TcpProxy, 'clusters' | 'idleTimeoutMs' | 'hashesSource'>;
   readonly upstreams: TcpUpstreams;
   readonly destination: SocketAddress;
   readonly direction: Direction;
@@ -122,7 +129,9 @@ class ProxiedConnection implements TcpSession {
         result.release();
       } else this.begin(result);
     };
-    this.connecting = options.upstreams.connect(this.record.cluster, options.destination, connected, options.host);
+    const source = { ip: connection.remoteIp, hashed: options.proxy.hashesSource === true };
+    const { destination, host, upstreams } = options;
+    this.connecting = upstreams.connect(this.record.cluster, destination, connected, host, source);
     if (this.over) recorder.count('tcp.connect_failed');
   }
 
