@@ -20,12 +20,13 @@ import { createDataPlane } from '@weft/sidecar/data-plane';
 import { TestRecorder } from '@weft/sidecar/http/h1/testing';
 import { plaintextIdentity } from './egress-identity.fixture.ts';
 
+/** Without objects: the servers alone. */
 const [, , folder = '', objects = ''] = process.argv;
 const tls = {
   cert: readFileSync(`${folder}/server.pem`),
   key: readFileSync(`${folder}/server.key`),
 };
-const initial = readFileSync(objects, 'utf8');
+const initial = objects === '' ? undefined : readFileSync(objects, 'utf8');
 process.setgid?.(1337);
 process.setuid?.(1337);
 
@@ -98,41 +99,45 @@ class TranslatedSource implements SnapshotSource {
   }
 }
 
-apply(initial);
-const source = new TranslatedSource();
-const recorder = new TestRecorder();
-const names = new Map([
-  ['api.example.com', ['10.88.0.1']],
-  ['v6.example.com', ['fd88::1']],
-  ['secure.example.com', ['10.88.0.1']],
-  ['misnamed.example.org', ['10.88.0.1']],
-  ['evil.example.org', ['10.88.0.66']],
-]);
-const asked: string[] = [];
-const plane = createDataPlane({
-  source,
-  listenerNames: ['outbound'],
-  certificates: plaintextIdentity,
-  recorder,
-  clock: systemClock,
-  prng: systemPrng,
-  ownIps: new Set(),
-  resolveHost: (host, done) => {
-    asked.push(host);
-    const below = /\.(wild|tls)\.example\.com$/.test(host) ? ['10.88.0.1'] : undefined;
-    const ips = names.get(host) ?? below;
-    setImmediate(() => done(ips === undefined ? { error: 'no such name' } : { ips }));
-  },
-});
-const started = await plane.listeners.start();
-if (!started.ok) throw new Error(started.error);
+async function proxy(initial: string): Promise<void> {
+  apply(initial);
+  const source = new TranslatedSource();
+  const recorder = new TestRecorder();
+  const names = new Map([
+    ['api.example.com', ['10.88.0.1']],
+    ['v6.example.com', ['fd88::1']],
+    ['secure.example.com', ['10.88.0.1']],
+    ['misnamed.example.org', ['10.88.0.1']],
+    ['evil.example.org', ['10.88.0.66']],
+  ]);
+  const asked: string[] = [];
+  const plane = createDataPlane({
+    source,
+    listenerNames: ['outbound'],
+    certificates: plaintextIdentity,
+    recorder,
+    clock: systemClock,
+    prng: systemPrng,
+    ownIps: new Set(),
+    resolveHost: (host, done) => {
+      asked.push(host);
+      const below = /\.(wild|tls)\.example\.com$/.test(host) ? ['10.88.0.1'] : undefined;
+      const ips = names.get(host) ?? below;
+      setImmediate(() => done(ips === undefined ? { error: 'no such name' } : { ips }));
+    },
+  });
+  const started = await plane.listeners.start();
+  if (!started.ok) throw new Error(started.error);
 
-process.on('message', (message) => {
-  if (typeof message === 'string' && message.startsWith('apply ')) {
-    apply(message.slice('apply '.length));
-    source.changed();
-    process.send?.('applied');
-  }
-  if (message === 'stats') process.send?.({ records: recorder.records, events: recorder.events, asked });
-});
+  process.on('message', (message) => {
+    if (typeof message === 'string' && message.startsWith('apply ')) {
+      apply(message.slice('apply '.length));
+      source.changed();
+      process.send?.('applied');
+    }
+    if (message === 'stats') process.send?.({ records: recorder.records, events: recorder.events, asked });
+  });
+}
+
+if (initial !== undefined) await proxy(initial);
 process.send?.('ready');

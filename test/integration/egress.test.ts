@@ -1,40 +1,26 @@
 /** What leaves the mesh: the outbound listener with ExternalServices, in both modes, and attempts to get around it. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { RequestRecord } from '@weft/sidecar/telemetry/record';
-import { stringify } from 'yaml';
-import { CertificateFolder } from '../support/certs.ts';
+import { EgressNamespace, egressCertificates, egressWorld, mesh } from '../support/egress.ts';
 import { waitFor } from '../support/wait.ts';
 
-const run = promisify(execFile);
-const namespace = `weft-eg-${process.pid}`;
 const FIXTURE = fileURLToPath(new URL('./egress.fixture.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'weft-egress-'));
 const ca = join(folder, 'ca.pem');
 let proxy: ChildProcess;
 
-const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
-const inside = (...command: string[]): string => ip('netns', 'exec', namespace, ...command);
-/** Standard output, or the exit code: 35 is a broken TLS handshake, 52 and 56 a connection that was closed. */
-async function curl(...args: string[]): Promise<string> {
-  const command = ['netns', 'exec', namespace, 'curl', '-s', '--max-time', '5', ...args];
-  const { stdout } = await run('ip', command).catch((error: { stdout?: string; code?: number }) => ({
-    stdout: `${error.stdout ?? ''}exit ${error.code}`,
-  }));
-  return stdout;
-}
+const net = new EgressNamespace(`weft-eg-${process.pid}`);
+const curl = (...args: string[]): Promise<string> => net.curl(...args);
+const raw = (address: string, port: number, text: string): string => net.raw(address, port, text);
 const status = (...args: string[]): Promise<string> => curl('-o', '/dev/null', '-w', '%{http_code}', ...args);
 const at = (host: string, port: number, address: string): string[] => ['--resolve', `${host}:${port}:${address}`];
-/** Bytes as they are, to an address; what comes back in time. */
-const raw = (address: string, port: number, text: string): string =>
-  inside('bash', '-c', `exec 3<>/dev/tcp/${address}/${port} && printf '%b' '${text}' >&3 && timeout 2 cat <&3 || true`);
 
 interface Stats {
   readonly records: readonly RequestRecord[];
@@ -57,73 +43,15 @@ async function apply(text: string): Promise<void> {
 const lastRecord = async (matches: (record: RequestRecord) => boolean): Promise<RequestRecord> =>
   waitFor('the record', async () => (await stats()).records.findLast(matches));
 
-const http = (number = 80, more: object = {}) => ({ name: `http-${number}`, number, appProtocol: 'http', ...more });
-const https = { name: 'https', number: 443, appProtocol: 'tls' };
-const external = (name: string, spec: object): string =>
-  stringify({ kind: 'ExternalService', metadata: { name, namespace: 'shop' }, spec });
-const mesh = (outbound: string): string =>
-  stringify({ kind: 'Mesh', metadata: { name: 'default' }, spec: { outbound } });
-
-function world(): string {
-  const caCertificates = readFileSync(ca, 'utf8');
-  return [
-    stringify({
-      kind: 'Pod',
-      metadata: { name: 'client', namespace: 'shop' },
-      spec: { serviceAccountName: 'client', containers: [{ name: 'app' }] },
-      status: { podIP: '10.88.9.9' },
-    }),
-    mesh('RegistryOnly'),
-    external('api', { hosts: ['api.example.com', 'v6.example.com'], ports: [http(), https] }),
-    external('wild', { hosts: ['*.wild.example.com'], ports: [http(), https] }),
-    external('secure', {
-      hosts: ['secure.example.com'],
-      ports: [http(8080, { targetPort: 443 })],
-      tls: { caCertificates },
-    }),
-    external('below', {
-      hosts: ['*.tls.example.com'],
-      ports: [http(8080, { targetPort: 443 })],
-      tls: { caCertificates },
-    }),
-    external('misnamed', {
-      hosts: ['misnamed.example.org'],
-      ports: [http(8080, { targetPort: 443 })],
-      tls: { caCertificates },
-    }),
-    external('unvouched', { hosts: ['api.example.com'], ports: [http(8082, { targetPort: 443 })], tls: {} }),
-    external('db', {
-      addresses: ['10.88.0.1', 'fd88::1'],
-      ports: [{ name: 'db', number: 3306, appProtocol: 'tcp' }],
-      resolution: 'Passthrough',
-    }),
-  ].join('---\n');
-}
-
 before(async () => {
-  const authority = await CertificateFolder.make(folder);
-  const dnsNames = [
-    'api.example.com',
-    'v6.example.com',
-    'secure.example.com',
-    '*.wild.example.com',
-    '*.tls.example.com',
-  ];
-  await authority.issue('server', 'spiffe://outside/server', { dnsNames });
+  await egressCertificates(folder);
   const objects = join(folder, 'objects.yaml');
-  writeFileSync(objects, world());
-  ip('netns', 'add', namespace);
-  inside('ip', 'link', 'set', 'lo', 'up');
-  for (const address of ['10.88.0.1', '10.88.0.66']) inside('ip', 'address', 'add', `${address}/32`, 'dev', 'lo');
-  for (const address of ['fd88::1', 'fd88::66']) inside('ip', 'address', 'add', `${address}/128`, 'dev', 'lo', 'nodad');
-  inside('sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0');
-  inside('nft', 'add', 'table', 'inet', 't');
-  inside('nft', 'add chain inet t out { type nat hook output priority -100; }');
-  inside('nft', 'add rule inet t out meta skuid != 1337 meta l4proto tcp redirect to :15001');
+  writeFileSync(objects, egressWorld(ca));
+  net.create();
   proxy = spawn(
     'ip',
     [
-      ...['netns', 'exec', namespace, process.execPath, '--experimental-ffi', '--disable-warning=ExperimentalWarning'],
+      ...['netns', 'exec', net.name, process.execPath, '--experimental-ffi', '--disable-warning=ExperimentalWarning'],
       ...[FIXTURE, folder, objects],
     ],
     { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
@@ -136,7 +64,7 @@ after(async () => {
     proxy.kill('SIGKILL');
     await once(proxy, 'exit');
   }
-  ip('netns', 'delete', namespace);
+  net.delete();
   rmSync(folder, { recursive: true, force: true });
 });
 
