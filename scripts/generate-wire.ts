@@ -75,7 +75,10 @@ const entries = [
 /** Files that are not configuration: all of their messages are used. */
 const whole = [
   'weft/quota/v1/quotas.proto',
- 'envoy/service/discovery/v3/discovery.proto', 'weft/v1/address.proto', 'weft/ca/v1/certificates.proto'];
+  'envoy/service/discovery/v3/discovery.proto',
+  'weft/v1/address.proto',
+  'weft/ca/v1/certificates.proto',
+];
 
 /** Custom options: they say how other implementations validate, and weigh more than the types. */
 const annotations =

@@ -85,7 +85,9 @@ export const queue = withRules(
     maxWait: durationBetween('1ms', '60s').default('1s').describe('How long one waits.'),
     target: durationBetween('1ms', '10s')
       .default('5ms')
-      .describe('How long one waits once there has been no end of waiting for a whole `interval`.'),
+      .describe(
+        'How long one waits once there has been no end of waiting for a whole `interval`; in a class of more weight than the lightest as many times longer.',
+      ),
     interval: durationBetween('1ms', '60s')
       .default('100ms')
       .describe('How long a queue may stand before it counts as overload rather than as a burst.'),

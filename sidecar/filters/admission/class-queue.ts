@@ -90,11 +90,18 @@ export class ClassQueue {
   /**
    * Calls with those that have waited too long. A queue that has stood for a whole interval is no burst, and then nobody
    * waits longer than the target: who gets in is answered soon, and who does not knows it soon (after CoDel, RFC 8289).
+   * A class that weighs more than the lightest waits as many times longer: the others give way before it does.
    */
-  expire(queue: QueueSettings, nowMs: number, shed: (ticket: Ticket, reason: ShedReason) => void): void {
+  expire(
+    queue: QueueSettings,
+    lightest: number,
+    nowMs: number,
+    shed: (ticket: Ticket, reason: ShedReason) => void,
+  ): void {
+    const targetMs = queue.targetMs * Math.max(1, this.weight / lightest);
     for (const flow of this.turns) {
       const overloaded = nowMs - flow.sinceMs > queue.intervalMs;
-      const waitMsMax = overloaded ? Math.min(queue.targetMs, queue.waitMsMax) : queue.waitMsMax;
+      const waitMsMax = overloaded ? Math.min(targetMs, queue.waitMsMax) : queue.waitMsMax;
       for (let ticket = flow.oldest(); ticket !== undefined; ticket = flow.oldest()) {
         if (nowMs - ticket.queuedMs < waitMsMax) break;
         this.remove(ticket);

@@ -227,7 +227,11 @@ export class AdmissionController {
       const nowMs = this.deps.clock.nowMs();
       this.leaveStreams(nowMs);
       this.admitWaiting(nowMs);
-      for (const one of this.byName.values()) if (one.length > 0) one.expire(this.queue, nowMs, this.onExpired);
+      let lightest = Number.POSITIVE_INFINITY;
+      for (const one of this.byName.values()) lightest = Math.min(lightest, one.weight);
+      for (const one of this.byName.values()) {
+        if (one.length > 0) one.expire(this.queue, lightest, nowMs, this.onExpired);
+      }
       if (this.waiting > 0) this.tick();
     });
   }
