@@ -43,7 +43,18 @@ export function reachOf(
   said.push(...forHeadless(state, policy, services.filter(isHeadless)));
   const elsewhere = services.filter(({ addressing }) => addressing === 'external-name');
   if (elsewhere.length > 0) said.push(`clients of an ExternalName (${listed(elsewhere)}) are not affected`);
+  const own = onlyWeft(policy);
+  if (own.length > 0) said.push(`proxies other than Weft's sidecar do without ${own.join(', ')}`);
   return said.join('; ');
+}
+
+/** For what Envoy has no message. */
+function onlyWeft({ spec }: TrafficPolicy): string[] {
+  return fieldsSet({
+    'circuitBreaker.errorRate': spec.circuitBreaker?.errorRate,
+    'outlierDetection.latency': spec.outlierDetection?.latency,
+    'healthChecks.initially': spec.healthChecks?.initially === 'Healthy' ? true : undefined,
+  });
 }
 
 const listed = (services: readonly Service[]): string => {
@@ -78,7 +89,11 @@ function forHeadless(state: ClusterState, policy: TrafficPolicy, services: reado
 
 /** What chooses among endpoints, or judges them against each other. */
 function notForHeadless({ spec }: TrafficPolicy): string[] {
-  return fieldsSet({ loadBalancer: spec.loadBalancer, outlierDetection: spec.outlierDetection });
+  return fieldsSet({
+    loadBalancer: spec.loadBalancer,
+    outlierDetection: spec.outlierDetection,
+    healthChecks: spec.healthChecks,
+  });
 }
 
 /** What belongs to connections and endpoints, which all routes to a Service share. */
@@ -86,6 +101,9 @@ function notForRoutes({ spec }: TrafficPolicy): string[] {
   return fieldsSet({
     circuitBreaker: spec.circuitBreaker,
     loadBalancer: spec.loadBalancer,
+    outlierDetection: spec.outlierDetection,
+    healthChecks: spec.healthChecks,
+    connections: spec.connections,
     'retries.budget': spec.retries?.budget,
     'timeouts.connect': spec.timeouts?.connect,
     'timeouts.idle': spec.timeouts?.idle,
@@ -105,6 +123,12 @@ function notForBytes({ spec }: TrafficPolicy): string[] {
     'circuitBreaker.limits.maxPendingRequests': limits?.maxPendingRequests,
     'circuitBreaker.limits.maxRequests': limits?.maxRequests,
     'circuitBreaker.limits.maxRetries': limits?.maxRetries,
+    'outlierDetection.latency': spec.outlierDetection?.latency,
+    'connections.upstreamProtocol': spec.connections?.upstreamProtocol,
+    'connections.maxRequestsPerConnection': spec.connections?.maxRequestsPerConnection,
+    'connections.maxConnectionDuration': spec.connections?.maxConnectionDuration,
+    'connections.maxConcurrentStreams': spec.connections?.maxConcurrentStreams,
+    'connections.http2KeepAlive': spec.connections?.http2KeepAlive,
     'loadBalancer.hashKeys (but source)': keys?.some(({ source }) => source === undefined) ? keys : undefined,
     'loadBalancer.loadReported': spec.loadBalancer?.type === 'LoadReported' ? true : undefined,
   });

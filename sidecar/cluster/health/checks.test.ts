@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { parseSpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Cluster, Endpoint } from '@weft/policies/model/cluster';
 import type { HealthCheck } from '@weft/policies/model/health-check';
 import { noMutation } from '@weft/policies/model/route';
 import { type Answer, forwardTo, routes, testCluster, testEndpoint, testHcm, World } from '../../filters/testing.ts';
 import { Headers } from '../../http/headers.ts';
+import { CheckBounds } from './bounds.ts';
 
 const INTERVAL_MS = 1_000;
 const NO_TRAFFIC_MS = 60_000;
@@ -229,6 +231,36 @@ describe('how often', () => {
     assert.equal(checksAt('10.0.0.2').length, two);
     assert.equal(checksAt('10.0.0.1').length, one + 5);
   });
+});
+
+describe('mesh TLS', () => {
+  const identity = parseSpiffeId('spiffe://cluster.local/ns/shop/sa/web');
+  assert.ok(identity.ok);
+  const meshed = testEndpoint('10.0.0.1', 80, { mtls: true, spiffeId: identity.value });
+
+  for (const [probe, alpn] of [
+    [httpCheck.probe, ['weft-h2', 'weft-http/1.1']],
+    [{ kind: 'tcp', send: '', receive: [] }, ['weft-tcp']],
+  ] as const) {
+    test(`checks by ${probe.kind} are of the same security as requests`, () => {
+      const { world, request } = shop({ probe });
+      world.source.assignment('shop', [meshed]);
+      assert.equal(request().status, 200);
+      const dialled = world.dials[0]?.security;
+      assert.deepEqual(dialled, { kind: 'mesh', spiffeId: identity.value, alpn });
+    });
+  }
+});
+
+test('no more checks than the bound are under way, and all get their turn', () => {
+  const bounds = new CheckBounds({ count: () => undefined }, 2);
+  const ran: number[] = [];
+  for (let i = 0; i < 5; i++) bounds.enter(() => ran.push(i));
+  assert.deepEqual(ran, [0, 1]);
+  for (let i = 0; i < 5; i++) bounds.end();
+  assert.deepEqual(ran, [0, 1, 2, 3, 4]);
+  bounds.enter(() => ran.push(5));
+  assert.equal(ran.length, 6);
 });
 
 describe('changes while there is traffic', () => {
