@@ -90,10 +90,11 @@ function decodeOutlierDetection(
 
 /** Undefined: another kind of cluster. */
 function decodeDynamic(
-  { clusterDiscoveryType: type, loadAssignment, edsClusterConfig }: ClusterMessage,
+  message: ClusterMessage,
   settings: StructReader | undefined,
   at: At,
 ): Cluster['discovery'] | undefined {
+  const { clusterDiscoveryType: type, loadAssignment, edsClusterConfig } = message;
   if (type.case !== 'clusterType') return undefined;
   const here = at.field('cluster_type');
   if (loadAssignment !== undefined || edsClusterConfig !== undefined)
@@ -101,6 +102,10 @@ function decodeDynamic(
   const config = type.value.typedConfig && at.decoding.unpack(type.value.typedConfig);
   if (!isMessage(config, ClusterConfigSchema)) {
     return here.field('typed_config').fail('has to be that of dynamic_forward_proxy', { kind: 'original-dst' });
+  }
+  if (!config.allowInsecureClusterOptions && !asksByHost(message, at)) {
+    const options = here.field('typed_config').field('allow_insecure_cluster_options');
+    options.fail('has to be true without auto_sni and auto_san_validation, as for Envoy', undefined);
   }
   const specifier = config.clusterImplementationSpecifier;
   const cacheAt = here.field('typed_config').field('dns_cache_config');
@@ -113,6 +118,12 @@ function decodeDynamic(
   settings?.end();
   return discovery;
 }
+
+const asksByHost = (message: ClusterMessage, at: At): boolean => {
+  const any = message.typedExtensionProtocolOptions[HTTP_OPTIONS];
+  const options = any === undefined ? undefined : at.decoding.unpack(any);
+  return isMessage(options, HttpProtocolOptionsSchema) && options.upstreamHttpProtocolOptions?.autoSni === true;
+};
 
 /** Envoy has the two apart; a name that is asked for and not verified would be worth nothing. */
 function decodeSniFromHost(

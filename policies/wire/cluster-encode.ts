@@ -51,6 +51,7 @@ export function encodeCluster(cluster: Cluster): ClusterInit {
 function encodeDiscovery({
   name,
   discovery,
+  sniFromHost,
 }: Cluster): Pick<
   ClusterInit,
   'clusterDiscoveryType' | 'edsClusterConfig' | 'loadAssignment' | 'dnsRefreshRate' | 'dnsLookupFamily'
@@ -104,6 +105,8 @@ function encodeDiscovery({
             typedConfig: anyPack(
               ClusterConfigSchema,
               create(ClusterConfigSchema, {
+                // Without it Envoy wants SNI of the host, also where there is no TLS or the name is another.
+                allowInsecureClusterOptions: sniFromHost !== true,
                 clusterImplementationSpecifier: { case: 'dnsCacheConfig', value: encodeDnsCache(discovery.cache) },
               }),
             ),

@@ -155,7 +155,7 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.cluster.v3.Cluster':
     'name type cluster_type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config upstream_connection_options health_checks load_balancing_policy ring_hash_lb_config maglev_lb_config least_request_lb_config round_robin_lb_config',
   'envoy.config.cluster.v3.Cluster.CustomClusterType': 'name typed_config',
-  'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': 'dns_cache_config',
+  'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': 'dns_cache_config allow_insecure_cluster_options',
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': 'dns_cache_config',
   'envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig': 'dns_cache_config port_value',
   'envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheConfig':
