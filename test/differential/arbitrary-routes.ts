@@ -91,12 +91,41 @@ const retryPolicy: fc.Arbitrary<JsonObject> = fc
         'retriable-status-codes',
         '5xx,reset',
         'connect-failure,refused-stream',
+        'retriable-headers',
+        'retriable-headers,gateway-error',
       ],
+    ),
+    more: fc.record<JsonObject>(
+      {
+        retriable_headers: fc.constantFrom<JsonObject[][]>(
+          [{ name: 'ETag', present_match: true }],
+          [
+            { name: 'Etag', string_match: { prefix: 'W/' } },
+            { name: 'server', present_match: true },
+          ],
+          [{ name: 'etag', present_match: true, invert_match: true }],
+        ),
+        retriable_request_headers: fc.constantFrom<JsonObject[][]>(
+          [{ name: ':method', string_match: { exact: 'GET' } }],
+          [{ name: 'x-none', present_match: true }],
+          [{ name: ':path', string_match: { prefix: '/a' } }],
+        ),
+        // A second is more than is allowed: passed over.
+        rate_limited_retry_back_off: fc.constant<JsonObject>({
+          reset_headers: [
+            { name: 'Retry-After', format: 'SECONDS' },
+            { name: 'ETag', format: 'UNIX_TIMESTAMP' },
+          ],
+          max_interval: '0.5s',
+        }),
+      },
+      { requiredKeys: [] },
     ),
     retries: fc.constantFrom(0, 1, 1, 2, 3),
     perTry: fc.constantFrom('', '', '', '0.2s'),
   })
-  .map(({ on, retries, perTry }) => ({
+  .map(({ on, retries, perTry, more }) => ({
+    ...more,
     retry_on: on,
     num_retries: retries,
     retriable_status_codes: [429, 503],
@@ -191,6 +220,7 @@ const arbitraryRoute: fc.Arbitrary<JsonObject> = fc
     action,
     mutations: fc.oneof({ weight: 1, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: mutations }),
     retryAll: fc.constantFrom(true, true, true, false),
+    held: fc.constantFrom(-1, -1, -1, 0, 30),
   })
   .map((r) => {
     const match = {
@@ -201,7 +231,8 @@ const arbitraryRoute: fc.Arbitrary<JsonObject> = fc
     // A rewrite of the prefix needs one that was matched.
     const regex = 'safe_regex' in r.path && JSON.stringify(r.action).includes('"prefix_rewrite"');
     const act: JsonObject = regex ? { route: { cluster: '@c', timeout: '3s' } } : r.action;
-    return { match, ...act, ...r.mutations, ...(r.retryAll ? retryAll : {}) };
+    const held = r.held < 0 ? {} : { per_request_buffer_limit_bytes: r.held };
+    return { match, ...act, ...r.mutations, ...held, ...(r.retryAll ? retryAll : {}) };
   });
 
 /** Half of them end with a route for everything. */
