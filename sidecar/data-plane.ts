@@ -117,7 +117,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         overload,
         protection,
         // Listeners of the mesh say what workload they are for; a proxy from a bootstrap is as Envoy.
-        calls: listener.settings === undefined ? undefined : calls,
+        calls: (listener.settings?.workloadName ?? '') === '' ? undefined : calls,
       }),
   });
   return { listeners, clusters, protection };
