@@ -101,6 +101,10 @@ export class FrameRules {
     if (stream.remoteEnded) return h2Error('half-closed-stream', 'DATA after END_STREAM');
     if (stream.receiveWindow < 0) return h2Error('stream-window-exceeded', 'DATA beyond the window of the stream');
     if (!stream.headSeen) return h2Error('data-before-head', 'DATA before the head of the response');
+    if (stream.allowedBytes >= 0) {
+      stream.allowedBytes -= bytes;
+      if (stream.allowedBytes < 0) return h2Error('content-too-large', 'the content is larger than is taken here');
+    }
     if (stream.expectedBytes < 0) return undefined;
     stream.expectedBytes -= bytes;
     if (stream.expectedBytes < 0 || (ends && stream.expectedBytes > 0)) {

@@ -50,6 +50,7 @@ const RULES = {
 
   'head-too-large': rule('message', ENHANCE_YOUR_CALM, '6585 section 5'),
   'too-many-fields': rule('message', ENHANCE_YOUR_CALM, '6585 section 5'),
+  'content-too-large': rule('message', ENHANCE_YOUR_CALM, '9110 section 15.5.14'),
   'pseudo-field': rule('message', PROTOCOL_ERROR, '9113 section 8.3'),
   field: rule('message', PROTOCOL_ERROR, '9113 section 8.2.1'),
   'connection-field': rule('message', PROTOCOL_ERROR, '9113 section 8.2.2'),
@@ -105,6 +106,8 @@ function requestStatus(kind: H2ErrorKind): number {
     case 'head-too-large':
     case 'too-many-fields':
       return 431;
+    case 'content-too-large':
+      return 413;
     case 'expectation':
       return 417;
     default:

@@ -212,8 +212,14 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
   private open(id: number, endStream: boolean, error: H2Error | undefined): void {
     const { session, fields } = this;
     const head = error === undefined ? fields.finish(endStream) : undefined;
-    const wrong = error ?? fields.error;
+    const bodyBytesMax = head?.protocol === undefined ? this.options.limits.requestBodyBytesMax : 0;
+    const tooLarge = bodyBytesMax > 0 && head !== undefined && head.contentLength > bodyBytesMax;
+    const wrong =
+      error ??
+      fields.error ??
+      (tooLarge ? h2Error('content-too-large', `the content is larger than ${bodyBytesMax} bytes`) : undefined);
     const stream = new ServerStream(this, id, head ?? noHead(), endStream, this.options.limits.http2.streamWindowBytes);
+    if (bodyBytesMax > 0) stream.allowedBytes = bodyBytesMax;
     session.streams.set(id, stream);
     this.requests++;
     const { requestsPerConnectionMax } = this.options.limits;

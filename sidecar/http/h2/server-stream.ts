@@ -159,6 +159,11 @@ export class ServerStream extends H2Stream implements Downstream {
   }
 
   beforeReset(error: H2Error): void {
+    // Who has it already gives it up, and has no answer for it: this is the answer.
+    if (error.kind === 'content-too-large' && this.state === 'head' && this.receiver !== undefined) {
+      this.timeOut(requestError(error));
+      return;
+    }
     if (this.state === 'head' && error.scope === 'message') this.owner.refuse(this, error);
   }
 
@@ -176,7 +181,7 @@ export class ServerStream extends H2Stream implements Downstream {
     receiver?.onDone();
   }
 
-  /** A deadline of the connection has passed. */
+  /** The connection ends the exchange, with an answer where there is none yet: a deadline or a bound was passed. */
   timeOut(error: ProxyError): void {
     const { receiver } = this;
     this.receiver = undefined;

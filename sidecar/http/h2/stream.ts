@@ -25,6 +25,8 @@ export abstract class H2Stream {
   creditBytes = 0;
   /** Body as declared that is still to come, -1: not declared. */
   expectedBytes = -1;
+  /** Body that may still come, -1: as much as the peer likes. */
+  allowedBytes = -1;
   /** DATA that waits for a window or its turn. */
   queue: Buffer[] | undefined = undefined;
   queueAt = 0;
