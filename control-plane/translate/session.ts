@@ -1,8 +1,8 @@
 /** Session persistence of rules (GEP-1619). */
 import { acceptedDurationMs } from '@weft/policies/crds/duration';
+import { isOfTheCodec } from '@weft/policies/kit/field-names';
 import { type RouteFilter as FilterSetting, SESSION_FILTER } from '@weft/policies/model/route-filter';
 import type { SessionPersistence } from '@weft/policies/model/session';
-import { isOfTheCodec } from '@weft/policies/wire/header-mutation';
 import type { HttpRule } from './rules.ts';
 
 type Persistence = NonNullable<HttpRule['sessionPersistence']>;

@@ -1,7 +1,7 @@
 import type { SpiffeId } from '../identity/spiffe-id.ts';
 import type { SocketAddress } from './address.ts';
-import type { DnsCache } from './dns-cache.ts';
 import type { Balancer, Subset, ZoneAware } from './balancer.ts';
+import type { DnsCache } from './dns-cache.ts';
 import type { TcpFault } from './fault.ts';
 import type { HealthCheck } from './health-check.ts';
 import type { EndpointHints, Locality } from './locality.ts';

@@ -1,3 +1,5 @@
+import type { Prng } from '../kit/prng.ts';
+
 /** A share as Envoy writes it: so many of a hundred, of ten thousand or of a million. */
 export interface Fraction {
   readonly numerator: number;
@@ -5,3 +7,9 @@ export interface Fraction {
 }
 
 export const always: Fraction = { numerator: 100, denominator: 100 };
+
+/** Whether this one is among the share. All and none need no dice. */
+export function isAmong({ numerator, denominator }: Fraction, prng: Prng): boolean {
+  if (numerator >= denominator) return true;
+  return numerator > 0 && prng.next() * denominator < numerator;
+}

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { isOfTheCodec } from '../kit/field-names.ts';
 import type { HeaderMutation, HeaderValue } from '../model/route.ts';
 import type { At } from './decoding.ts';
 import {
@@ -90,13 +91,6 @@ export function decodeMutation(
   return { set, add, remove: remove.map((name) => name.toLowerCase()) };
 }
 
-/** What a codec writes itself, from what it knows of the message and the connection. */
-const OF_THE_CODEC = new Set(
-  'host content-length transfer-encoding connection keep-alive proxy-connection upgrade te trailer http2-settings'.split(
-    ' ',
-  ),
-);
-export const isOfTheCodec = (name: string): boolean => OF_THE_CODEC.has(name.toLowerCase());
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** RFC 9110 section 5.5. Written as octets: a character beyond them would be cut to one, which may be a line end. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -104,7 +98,7 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Codecs trust what configuration lets them write: here is where a line end in it would become another field. */
 export function decodeFieldName(name: string, at: At): string {
   if (!FIELD_NAME.test(name)) return at.fail('is not the name of a header', name);
-  if (OF_THE_CODEC.has(name.toLowerCase())) return at.fail(`"${name}" is set by the proxy itself`, name);
+  if (isOfTheCodec(name)) return at.fail(`"${name}" is set by the proxy itself`, name);
   return name;
 }
 

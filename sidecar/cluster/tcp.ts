@@ -1,4 +1,5 @@
 import type { Clock } from '@weft/policies/kit/clock';
+import type { Prng } from '@weft/policies/kit/prng';
 import type { Address, SocketAddress } from '@weft/policies/model/address';
 import type { Cluster, Endpoint } from '@weft/policies/model/cluster';
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
@@ -13,6 +14,7 @@ import type { ClusterManager, ClusterWaiter } from './manager.ts';
 import { CONNECT_FAILED } from './outlier/monitor.ts';
 import { Hash64, xxHash64 } from './picker/hash/xxhash64.ts';
 import type { ClusterRuntime } from './runtime.ts';
+import { type ConnectionFault, resetByFault, TcpFaults } from './tcp-fault.ts';
 import { whyNone } from './usable.ts';
 
 export interface TcpConnected {
@@ -22,6 +24,8 @@ export interface TcpConnected {
   readonly cluster: string;
   /** The Service that the cluster is of. */
   readonly service: Cluster['service'];
+  /** What is done to the connection on purpose; absent: nothing. */
+  readonly fault?: ConnectionFault;
   /** To be called once, when the connection has ended. */
   release(): void;
 }
@@ -33,6 +37,7 @@ interface TcpDeps {
   readonly dial: Dial;
   readonly recorder: Recorder;
   readonly clock: Clock;
+  readonly prng: Prng;
   readonly onDemandWaitMsMax: number;
 }
 
@@ -62,10 +67,12 @@ function hashOf({ ip, hashed }: Source, { cluster: { balancer } }: ClusterRuntim
 export class TcpConnector {
   private readonly manager: ClusterManager;
   private readonly deps: TcpDeps;
+  private readonly faults: TcpFaults;
 
   constructor(manager: ClusterManager, deps: TcpDeps) {
     this.manager = manager;
     this.deps = deps;
+    this.faults = new TcpFaults(deps.prng, deps.recorder);
   }
 
   /** Opens a connection for opaque bytes; `done` is called once unless cancelled before. */
@@ -76,7 +83,7 @@ export class TcpConnector {
     host = '',
     source: Source = anywhere,
   ): { cancel(): void } {
-    const attempt = new TcpAttempt(this.manager, this.deps, destination, done, host, source);
+    const attempt = new TcpAttempt(this.manager, this.deps, this.faults, destination, done, host, source);
     attempt.start(cluster);
     return attempt;
   }
@@ -95,15 +102,19 @@ class TcpAttempt implements ClusterWaiter {
   private cancelled = false;
   private dialing: { cancel(): void } | undefined = undefined;
   private undo: (() => void) | undefined = undefined;
+  private readonly faults: TcpFaults;
+  private fault: ConnectionFault | undefined = undefined;
 
   constructor(
     manager: ClusterManager,
     deps: TcpDeps,
+    faults: TcpFaults,
     destination: SocketAddress,
     done: TcpDone,
     host: string,
     source: Source,
   ) {
+    this.faults = faults;
     this.host = host;
     this.source = source;
     this.manager = manager;
@@ -129,10 +140,30 @@ class TcpAttempt implements ClusterWaiter {
     this.dialing?.cancel();
     this.undo?.();
     this.undo = undefined;
+    this.fault?.end();
   }
 
   onCluster(runtime: ClusterRuntime): void {
     if (this.cancelled) return;
+    const wanted = runtime.cluster.fault;
+    this.fault = wanted && this.faults.draw(wanted);
+    const delayMs = this.fault?.delayMs ?? 0;
+    if (delayMs === 0) {
+      this.proceed(runtime);
+      return;
+    }
+    const cancel = this.deps.clock.after(delayMs, () => {
+      this.dialing = undefined;
+      this.proceed(runtime);
+    });
+    this.dialing = { cancel };
+  }
+
+  private proceed(runtime: ClusterRuntime): void {
+    if (this.fault?.resets === true) {
+      this.finish({ error: resetByFault });
+      return;
+    }
     if (!runtime.isOriginalDst) {
       this.dial(runtime, runtime.pick(undefined, hashOf(this.source, runtime)));
       return;
@@ -140,7 +171,7 @@ class TcpAttempt implements ClusterWaiter {
     if (runtime.cluster.meshTls && this.address === undefined) {
       const lookup = this.deps.source.lookup('address', this.destination.ip);
       if (lookup.state === 'pending') {
-        this.awaitAddress(() => this.onCluster(runtime));
+        this.awaitAddress(() => this.proceed(runtime));
         return;
       }
       if (lookup.state === 'found') this.address = lookup.value;
@@ -224,15 +255,20 @@ class TcpAttempt implements ClusterWaiter {
         if (released) return;
         released = true;
         undo();
+        fault?.end();
       };
+      const { fault } = this;
       this.undo = undefined;
-      this.finish({ transport: result.transport, endpoint: host.endpoint, cluster: name, service, release });
+      const { transport } = result;
+      const extra = fault === undefined ? {} : { fault };
+      this.finish({ transport, endpoint: host.endpoint, cluster: name, service, release, ...extra });
     });
   }
 
   private finish(result: TcpConnected | { readonly error: ProxyError }): void {
     if (this.cancelled) return;
     this.cancelled = true;
+    if ('error' in result) this.fault?.end();
     this.done(result);
   }
 }

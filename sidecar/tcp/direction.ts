@@ -1,4 +1,6 @@
 import type { Duplex } from 'node:stream';
+import type { Clock } from '@weft/policies/kit/clock';
+import { Pace } from '../net/pace.ts';
 import { copyLanded, READ_BYTES_MAX, readIntoBuffer, sharedLanding } from '../net/read.ts';
 import { isTlsSocket } from '../net/tls-socket.ts';
 
@@ -8,6 +10,8 @@ const WAITING_BYTES_MAX = 262_144;
 const RECORD_BYTES_MAX = 16_384;
 /** Buffers that nobody reads into are kept for the next who needs one. */
 const SPARE_BUFFERS_MAX = 16;
+
+const EMPTY = Buffer.alloc(0);
 
 /** Buffers of one size that go round: from a read to the end of the write that sends what was read. */
 class BufferPool {
@@ -47,6 +51,7 @@ export class RelayDirection {
   private readonly landing: Buffer;
   private stopped = false;
   private watch: ((chunk: Buffer) => boolean) | undefined;
+  private pace: Pace | undefined = undefined;
 
   constructor(from: Duplex, to: Duplex, watch?: (chunk: Buffer) => boolean) {
     this.watch = watch;
@@ -65,11 +70,34 @@ export class RelayDirection {
     if (!this.land()) from.on('data', this.onData);
   }
 
+  /** Before anything is read: no more than so much goes on from here. */
+  slowDown(kibPerSecond: number, clock: Clock): void {
+    const { to } = this;
+    const pace = new Pace(kibPerSecond, clock, {
+      onBytes: (chunk, end) => {
+        if (end) to.end();
+        else if (to.writable) to.write(chunk);
+        return to.writableLength < WAITING_BYTES_MAX;
+      },
+      onTrailers: () => undefined,
+      onDrained: () => this.from.resume(),
+    });
+    this.pace = pace;
+    to.on('drain', () => pace.resume());
+    to.on('close', () => pace.stop());
+  }
+
   /** Bytes that were read before the relay began. */
   begin(chunk: Buffer): void {
     this.bytes += chunk.length;
     if (this.watch !== undefined && !this.watch(chunk)) this.watch = undefined;
-    this.to.write(chunk);
+    if (this.pace === undefined) this.to.write(chunk);
+    else this.slowly(chunk, this.pace);
+  }
+
+  private slowly(chunk: Buffer, pace: Pace): void {
+    this.from.pause();
+    pace.push(chunk, false);
   }
 
   private land(): boolean {
@@ -103,6 +131,11 @@ export class RelayDirection {
     this.bytes += chunk.length;
     if (this.watch !== undefined && !this.watch(chunk)) this.watch = undefined;
     if (!to.writable) return;
+    if (this.pace !== undefined) {
+      this.slowly(lent === undefined ? chunk : Buffer.from(chunk), this.pace);
+      if (lent !== undefined) this.pool.giveBack(lent);
+      return;
+    }
     if (lent === undefined) to.write(chunk);
     else to.write(chunk, () => this.pool.giveBack(lent));
     if (to.writableLength < WAITING_BYTES_MAX || this.stopped) return;
@@ -117,7 +150,8 @@ export class RelayDirection {
   };
 
   private readonly onEnd = (): void => {
-    this.to.end();
+    if (this.pace === undefined) this.to.end();
+    else this.pace.push(EMPTY, true);
   };
 
   private readonly onClose = (): void => {

@@ -20,6 +20,8 @@ export interface TcpUpstream {
   readonly cluster: string;
   /** The Service that the cluster is of, where it is of one. */
   readonly service?: { readonly namespace: string; readonly name: string } | undefined;
+  /** What is done to the connection on purpose; rates in KiB a second, 0: as fast as it goes. */
+  readonly fault?: { readonly delayMs: number; readonly requestRate: number; readonly responseRate: number };
   release(): void;
 }
 
@@ -150,12 +152,15 @@ class ProxiedConnection implements TcpSession {
       record.destinationIdentity = upstream.transport.peer?.spiffeId ?? '';
     }
     record.upstreamMs = options.clock.nowMs() - this.startMs;
+    const { fault } = upstream;
+    if (fault !== undefined && fault.delayMs > 0) record.flag = 'DI';
     if (upstream.transport.peer !== undefined) record.mtls = true;
     const relay = new Relay(this.socket, upstream.transport.socket, {
       firstBytes: options.firstBytes,
       idleTimeoutMs: options.proxy.idleTimeoutMs,
       clock: options.clock,
       deadlines: deadlinesOf(options.clock),
+      ...(fault === undefined ? {} : { rates: fault }),
       ...(options.watch === undefined
         ? {}
         : {
@@ -198,7 +203,8 @@ class ProxiedConnection implements TcpSession {
       record.flag = error.flag;
       record.detail = error.detail;
     }
-    if (relay === undefined) this.socket.destroy();
+    if (relay === undefined && error?.flag === 'FI') resetConnection(this.socket);
+    else if (relay === undefined) this.socket.destroy();
     options.recorder.record(record);
   }
 }

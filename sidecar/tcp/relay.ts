@@ -12,6 +12,8 @@ export interface RelayOptions {
   readonly idleTimeoutMs: number;
   readonly clock: Clock;
   readonly deadlines: Deadlines;
+  /** KiB a second from the first socket and to it; 0: as fast as it goes. */
+  readonly rates?: { readonly requestRate: number; readonly responseRate: number };
   /** Sees what the client sends, until it returns false. */
   readonly watch?: (chunk: Buffer) => boolean;
   /** Called once, when both sides are closed. */
@@ -45,6 +47,9 @@ export class Relay implements Timed {
     if (this.stepMs > 0) options.deadlines.set(this, this.quietSinceMs + this.stepMs);
     this.up = new RelayDirection(downstream, upstream, options.watch);
     this.down = new RelayDirection(upstream, downstream);
+    const { rates, clock } = options;
+    if (rates !== undefined && rates.requestRate > 0) this.up.slowDown(rates.requestRate, clock);
+    if (rates !== undefined && rates.responseRate > 0) this.down.slowDown(rates.responseRate, clock);
     const first = options.firstBytes;
     if (first !== undefined && first.length > 0) this.up.begin(first);
     this.watch(downstream, upstream, 'DC', 'the client');

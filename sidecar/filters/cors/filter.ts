@@ -1,10 +1,10 @@
 import type { Prng } from '@weft/policies/kit/prng';
 import type { CorsPolicy } from '@weft/policies/model/cors';
+import { isAmong } from '@weft/policies/model/fraction';
 import { type HeaderValue, noMutation } from '@weft/policies/model/route';
 import type { RequestHead, ResponseHead } from '../../http/exchange.ts';
 import type { Headers } from '../../http/headers.ts';
 import { StringMatcher } from '../../route/pattern.ts';
-import { isAmong } from '../../route/share.ts';
 import type { CompiledRoute } from '../../route/table.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import type { RequestContext, ResponseDecorator } from '../context.ts';

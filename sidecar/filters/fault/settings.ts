@@ -1,9 +1,9 @@
 import type { Prng } from '@weft/policies/kit/prng';
 import type { FaultAbort, HttpFault } from '@weft/policies/model/fault';
 import type { Fraction } from '@weft/policies/model/fraction';
+import { isAmong } from '@weft/policies/model/fraction';
 import type { RequestHead } from '../../http/exchange.ts';
 import { HeaderMatcher } from '../../route/fields.ts';
-import { isAmong } from '../../route/share.ts';
 
 /**
  * Fields by which a request asks for a fault, where the configuration lets it (Envoy's "controlling fault injection via

@@ -8,7 +8,7 @@ import type {
   ResponseHead,
 } from '../../http/exchange.ts';
 import type { Headers } from '../../http/headers.ts';
-import { Pace } from './pace.ts';
+import { Pace } from '../../net/pace.ts';
 
 /** An exchange whose bodies go slowly. It stands between the codec and the request's stream, and neither knows. */
 export class ThrottledExchange implements Downstream, RequestReceiver {

@@ -1,11 +1,11 @@
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
+import { isAmong } from '@weft/policies/model/fraction';
 import type { Mirror, MirrorDiff } from '@weft/policies/model/mirror';
 import type { ForwardAction } from '@weft/policies/model/route';
 import type { ClusterManager } from '../../cluster/manager.ts';
 import type { Downstream, RequestHead, ResponseHead } from '../../http/exchange.ts';
 import type { Headers } from '../../http/headers.ts';
-import { isAmong } from '../../route/share.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import { AnswerDigest } from './digest.ts';
 import { noteMismatch } from './note.ts';

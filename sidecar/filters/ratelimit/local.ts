@@ -1,10 +1,10 @@
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
+import { isAmong } from '@weft/policies/model/fraction';
 import type { HttpConnectionManager } from '@weft/policies/model/listener';
 import type { LocalRateLimit } from '@weft/policies/model/overload';
 import type { ResponseHead } from '../../http/exchange.ts';
 import { applyMutation } from '../../route/mutation.ts';
-import { isAmong } from '../../route/share.ts';
 import type { CompiledRoute } from '../../route/table.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';

@@ -1,5 +1,5 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
-import type { Headers } from '../../http/headers.ts';
+import type { Headers } from '../http/headers.ts';
 
 /** As Envoy's fault filter: bytes go in steps of so long, and nothing is saved up from one to the next. */
 const STEP_MS = 50;
@@ -18,7 +18,7 @@ interface Waiting {
   readonly end: boolean;
 }
 
-/** One direction of an exchange at a bounded rate. What waits here is bounded by the credit of its producer. */
+/** One direction of an exchange, or of a connection, at a bounded rate. What waits here is bounded by the credit of its producer. */
 export class Pace {
   private readonly stepBytes: number;
   private readonly clock: Clock;
