@@ -98,6 +98,11 @@ export class EchoMesh {
     return http(await this.caller(from), { ip: clusterIps[to], port: 80, host: to, path, ...rest });
   }
 
+  /** How often a pod was asked for a path. */
+  calls(version: 'v1' | 'v2', path: string): number {
+    return this.pods.find(({ name }) => name === `echo-${version}`)?.requests.get(path) ?? 0;
+  }
+
   async channel(to: ServiceName = 'echo'): Promise<GrpcChannel> {
     return GrpcChannel.open(await this.caller(), clusterIps[to], 7070, `${to}:7070`);
   }

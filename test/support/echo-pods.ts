@@ -45,6 +45,8 @@ export interface TlsFiles {
 export class EchoPod {
   readonly name: string;
   readonly ip: string;
+  /** Requests by path. */
+  readonly requests = new Map<string, number>();
   private readonly servers: Server[] = [];
   private readonly sessions = new Set<Http2Session>();
 
@@ -54,8 +56,10 @@ export class EchoPod {
   }
 
   async start(tls: TlsFiles | undefined): Promise<void> {
-    const echo = (method: string, path: string, headers: IncomingHttpHeaders): string =>
-      JSON.stringify({ pod: this.name, method, path, headers: flat(headers) } satisfies Echo);
+    const echo = (method: string, path: string, headers: IncomingHttpHeaders): string => {
+      this.requests.set(path, (this.requests.get(path) ?? 0) + 1);
+      return JSON.stringify({ pod: this.name, method, path, headers: flat(headers) } satisfies Echo);
+    };
     const http = createServer((request, response) => {
       request.resume();
       response.setHeader('content-type', 'application/json');

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { EchoMesh, route } from '../../support/echo-mesh.ts';
 import type { GrpcChannel } from '../../support/mesh-callers.ts';
+import { waitFor } from '../../support/wait.ts';
 
 const parent = { parent: '{ group: "", kind: Service, name: echo, port: 7070 }' };
 const v1 = 'backendRefs: [{ name: echo-v1, port: 7070 }]';
@@ -71,6 +72,13 @@ describe('GRPCRoutes of a mesh', () => {
       for (const [name, value] of Object.entries(seen)) assert.equal(echo?.headers[name], value, `${header} ${name}`);
     }
     assert.equal((await channel.call('/shop.Cart/Get', { 'x-test-case': 'other' })).status, UNIMPLEMENTED);
+  });
+
+  test('MeshGRPCRouteRequestMirror: the answer is of the backend, and the mirror gets a copy', async () => {
+    apply(`filters: [{ type: RequestMirror, requestMirror: { backendRef: { name: echo-v2, port: 7070 } } }]\n${v1}`);
+    const before = mesh.calls('v2', '/shop.Mirror/Get');
+    for (let sent = 0; sent < 5; sent++) assert.equal((await channel.call('/shop.Mirror/Get')).echo?.pod, 'echo-v1');
+    await waitFor('five copies', () => (mesh.calls('v2', '/shop.Mirror/Get') - before === 5 ? true : undefined));
   });
 
   test('GRPCRouteMatch.method: exact, service only, method only, expressions; what is most specific wins', async () => {

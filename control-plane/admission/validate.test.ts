@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ClusterState } from '../index/state.ts';
+import { parseObjects } from '../static/objects.ts';
+import { trustDomain } from '../testing/harness.ts';
+import type { TranslateContext } from '../translate/context.ts';
+import { validateObject } from './validate.ts';
+
+function contextWith(yaml: string): TranslateContext {
+  const state = new ClusterState('weft-system');
+  const objects = parseObjects(yaml);
+  if (!objects.ok) assert.fail(objects.error);
+  for (const object of objects.value) state.apply(object);
+  return { state, trustDomain: trustDomain(), isDrained: () => true };
+}
+
+const context = contextWith(`
+kind: Service
+metadata: { name: cart, namespace: shop }
+spec: { clusterIPs: [10.96.0.10], ports: [{ name: http, port: 80 }, { name: tcp, port: 9000 }] }
+`);
+const cart = { group: '', kind: 'Service', name: 'cart' };
+const object = (kind: string, spec: object) => ({
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind,
+  metadata: { name: 'r', namespace: 'shop' },
+  spec,
+});
+
+describe('admission of routes', () => {
+  test('a route of a gateway alone is not judged, whatever fields it has', () => {
+    for (const kind of ['HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute']) {
+      const spec = { parentRefs: [{ name: 'gateway' }], rules: [{ fieldOfTomorrow: 1 }] };
+      assert.deepEqual(validateObject(context, kind, object(kind, spec)), { allowed: true, warnings: [] });
+    }
+  });
+
+  const refused: readonly (readonly [kind: string, spec: object, message: RegExp])[] = [
+    ['HTTPRoute', { rules: [{ fieldOfTomorrow: 1 }] }, /fieldOfTomorrow/],
+    ['GRPCRoute', { rules: [{ matches: [{ method: {} }] }] }, /set service, method or both/],
+    ['TCPRoute', { rules: [] }, /at least 1/],
+    ['TLSRoute', { rules: [{ backendRefs: [{ name: 'a', port: 1 }] }] }, /hostnames/],
+  ];
+  for (const [kind, spec, message] of refused) {
+    test(`a ${kind} of the mesh keeps the schema`, () => {
+      const verdict = validateObject(context, kind, object(kind, { parentRefs: [cart], ...spec }));
+      assert.match(verdict.allowed ? 'allowed' : verdict.message, message);
+    });
+  }
+
+  const warned: readonly (readonly [kind: string, spec: object, warnings: readonly RegExp[]])[] = [
+    ['HTTPRoute', { rules: [{ backendRefs: [{ name: 'cart', port: 80 }] }] }, []],
+    ['HTTPRoute', { rules: [{ backendRefs: [{ name: 'missing', port: 80 }] }] }, [/there is no Service shop\/missing/]],
+    [
+      'GRPCRoute',
+      { rules: [{}, { matches: [{ method: { type: 'RegularExpression', method: '(' } }] }] },
+      [/^Dropped Rule 1: /],
+    ],
+    [
+      'TLSRoute',
+      { hostnames: ['a.example'], rules: [{ backendRefs: [{ name: 'cart', port: 80 }] }] },
+      [/does not carry TLS/],
+    ],
+  ];
+  for (const [kind, spec, warnings] of warned) {
+    test(`a ${kind} is stored with ${warnings.length} warnings: ${warnings.join(', ')}`, () => {
+      const verdict = validateObject(context, kind, object(kind, { parentRefs: [cart], ...spec }));
+      assert.ok(verdict.allowed);
+      assert.equal(verdict.warnings.length, warnings.length, verdict.warnings.join('; '));
+      for (const [index, warning] of warnings.entries()) assert.match(verdict.warnings[index] ?? '', warning);
+    });
+  }
+});
