@@ -54,6 +54,8 @@ function onlyWeft({ spec }: TrafficPolicy): string[] {
     'circuitBreaker.errorRate': spec.circuitBreaker?.errorRate,
     'outlierDetection.latency': spec.outlierDetection?.latency,
     'healthChecks.initially': spec.healthChecks?.initially === 'Healthy' ? true : undefined,
+    'loadBalancer.peakEwma': spec.loadBalancer?.peakEwma,
+    'loadBalancer.subset': spec.loadBalancer?.subset,
   });
 }
 

@@ -126,3 +126,14 @@ export class Breaker {
 
 const ordinary = { kind: 'ordinary' } as const;
 export type BreakerTicket = typeof ordinary | Probe;
+
+/** A breaker of the one may go on as one of the other. */
+export function sameBreaker(a: ErrorRateBreaker | undefined, b: ErrorRateBreaker | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.thresholdPercent === b.thresholdPercent &&
+    a.volumeMin === b.volumeMin &&
+    a.windowMs === b.windowMs &&
+    a.openMs === b.openMs
+  );
+}

@@ -1,9 +1,9 @@
 import type { Address, SocketAddress } from '@weft/policies/model/address';
-import type { Cluster, Endpoint, EndpointAssignment, ErrorRateBreaker } from '@weft/policies/model/cluster';
+import type { Cluster, Endpoint, EndpointAssignment } from '@weft/policies/model/cluster';
 import type { HttpVersion } from '../http/exchange.ts';
 import { ExchangeCounters } from '../telemetry/exchange-counters.ts';
 import { Balancing, sameBalancing } from './balancing.ts';
-import { Breaker } from './breaker.ts';
+import { Breaker, sameBreaker } from './breaker.ts';
 import { endpointOf } from './destination.ts';
 import type { CheckBounds } from './health/bounds.ts';
 import { HealthChecks } from './health/checks.ts';
@@ -398,14 +398,4 @@ export class ClusterRuntime {
 
 function hostKey(endpoint: Endpoint, security: string): string {
   return `${endpoint.address.ip} ${endpoint.address.port} ${security}`;
-}
-
-function sameBreaker(a: ErrorRateBreaker | undefined, b: ErrorRateBreaker | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return (
-    a.thresholdPercent === b.thresholdPercent &&
-    a.volumeMin === b.volumeMin &&
-    a.windowMs === b.windowMs &&
-    a.openMs === b.openMs
-  );
 }

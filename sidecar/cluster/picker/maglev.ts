@@ -70,10 +70,16 @@ function makeTable<T extends Candidate>({ candidates, shares, max }: Shares<T>, 
       if (filled === size) break;
       if (turn * entry.share < entry.target) continue;
       entry.target += max;
-      while (taken[entry.place] === 1) entry.place = (entry.place + entry.skip) % size;
-      table[entry.place] = entry.candidate;
-      taken[entry.place] = 1;
-      entry.place = (entry.place + entry.skip) % size;
+      const { skip } = entry;
+      let { place } = entry;
+      while (taken[place] === 1) {
+        place += skip;
+        if (place >= size) place -= size;
+      }
+      table[place] = entry.candidate;
+      taken[place] = 1;
+      place += skip;
+      entry.place = place < size ? place : place - size;
       filled++;
     }
   }
