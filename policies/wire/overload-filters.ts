@@ -16,13 +16,16 @@ export type OverloadFilter = Extract<
   { readonly kind: 'localRateLimit' | 'rateLimits' | 'adaptiveConcurrency' | 'admission' }
 >;
 
+/** A sidecar of an earlier version passes over what it does not know, rather than refuse the listener. */
+const named = (name: string) => ({ name, isOptional: name.startsWith('weft.dev/') });
+
 export function encodeOverloadFilter(filter: OverloadFilter): MessageInitShape<typeof HttpFilterSchema> {
   const { name } = filter;
   switch (filter.kind) {
     case 'localRateLimit':
-      return { name, configType: typedConfig(LocalRateLimitSchema, encodeLocalRateLimit(filter.limit)) };
+      return { ...named(name), configType: typedConfig(LocalRateLimitSchema, encodeLocalRateLimit(filter.limit)) };
     case 'adaptiveConcurrency':
-      return { name, configType: typedConfig(AdaptiveConcurrencySchema, encodeGradient(filter.gradient)) };
+      return { ...named(name), configType: typedConfig(AdaptiveConcurrencySchema, encodeGradient(filter.gradient)) };
     // Envoy passes over what it does not know.
     case 'rateLimits':
       return { name, isOptional: true, configType: typedConfig(RateLimitsSchema, encodeRateLimits(filter.limits)) };

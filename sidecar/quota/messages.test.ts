@@ -20,5 +20,15 @@ test('what is written by hand is what the schema reads, and the other way', () =
     { limit: 'b', tokensPerSecond: 0, validMs: 1, holders: 0 },
   ];
   const bytes = toBinary(LeaseResponseSchema, create(LeaseResponseSchema, { leases }));
-  assert.deepEqual(decodeLeaseResponse(bytes), leases);
+  assert.deepEqual(decodeLeaseResponse(Buffer.from(bytes)), leases);
+});
+
+test('what is cut off is no message', () => {
+  const bytes = toBinary(
+    LeaseResponseSchema,
+    create(LeaseResponseSchema, { leases: [{ limit: 'a', tokensPerSecond: 1, validMs: 1_000, holders: 300 }] }),
+  );
+  for (let length = 1; length < bytes.length; length++) {
+    assert.throws(() => decodeLeaseResponse(Buffer.from(bytes.subarray(0, length))));
+  }
 });
