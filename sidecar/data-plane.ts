@@ -16,6 +16,7 @@ import { connectHttp } from './http/client.ts';
 import type { CertificateSource } from './identity/source.ts';
 import type { ListenerSharing } from './listener/deps.ts';
 import { createListenerManager, type ListenerManager } from './listener/manager.ts';
+import { refuses } from './listener/outside.ts';
 import type { Dial } from './net/connection.ts';
 import { createDial } from './net/dial.ts';
 import type { OverloadState } from './overload/state.ts';
@@ -114,6 +115,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         prng,
         onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
         identity: certificates,
+        refusesOutside: listener.filterChains.some((one) => one.outside !== undefined && refuses(one)),
         overload,
         protection,
         // Listeners of the mesh say what workload they are for; a proxy from a bootstrap is as Envoy.

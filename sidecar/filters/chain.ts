@@ -47,6 +47,8 @@ export interface DispatchDeps {
   /** How long a request waits for configuration that the control plane has not answered yet. */
   readonly onDemandWaitMsMax: number;
   readonly identity: CertificateSource;
+  /** What is not of the mesh may not be called. */
+  readonly refusesOutside?: boolean;
   readonly overload?: OverloadState | undefined;
   /** Rate limits and places of applications, which outlive listeners; undefined: those of this one alone. */
   readonly protection?: Protection;

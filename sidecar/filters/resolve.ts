@@ -1,6 +1,6 @@
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
-import { destinationOf, noCluster, PASSTHROUGH } from '../cluster/destination.ts';
+import { destinationOf, hostRefused, noCluster, PASSTHROUGH } from '../cluster/destination.ts';
 import type { ProxyError } from '../http/errors.ts';
 import { type RouteTable, routeTable } from '../route/table.ts';
 import type { Chain } from './chain.ts';
@@ -48,6 +48,11 @@ function resolveDestination(chain: Chain, context: RequestContext, deadlineMs: n
     return;
   }
   if (destination.kind === 'outside') {
+    // Only on a connection that was kept longer than its Service: new ones go by chains for the outside.
+    if (chain.deps.refusesOutside === true) {
+      waiter.onUnresolved(hostRefused(PASSTHROUGH, destinationIp));
+      return;
+    }
     waiter.onClusterOnly(PASSTHROUGH);
     return;
   }

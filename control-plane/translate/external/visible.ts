@@ -1,5 +1,6 @@
 /** Which ExternalServices a namespace sees, and which of them has a host, an address or a port where several want it. */
 import type { ExternalService } from '@weft/policies/crds/kinds';
+import { canonicalIp } from '../../index/core.ts';
 import { byAge, objectKey } from '../../index/objects.ts';
 import type { ClusterState } from '../../index/state.ts';
 import { parseCidr } from '../principals.ts';
@@ -50,10 +51,26 @@ function externalServicesFor(state: ClusterState, namespace: string): ExternalSe
   return [...own, ...wide].filter((external) => isVisibleTo(state, external, namespace)).sort(byAge);
 }
 
-const canonicalBlock = (text: string): string => {
+/** Without what is behind the prefix: `10.0.0.7/8` is `10.0.0.0/8`. */
+function canonicalBlock(text: string): string {
   const { ip, prefixBits } = parseCidr(text);
-  return `${ip}/${prefixBits}`;
-};
+  if (ip.includes(':')) return `${maskedV6(ip, prefixBits)}/${prefixBits}`;
+  const bytes = ip.split('.').map((byte, i) => Number(byte) & (0xff00 >> Math.min(8, Math.max(0, prefixBits - 8 * i))));
+  return `${bytes.map((byte) => byte & 0xff).join('.')}/${prefixBits}`;
+}
+
+/** The URL parser writes RFC 5952, from eight groups in full. */
+function maskedV6(ip: string, prefixBits: number): string {
+  const [head = '', tail] = ip.split('::');
+  const groups = (part: string): string[] => (part === '' ? [] : part.split(':'));
+  const [first, last] = [groups(head), groups(tail ?? '')];
+  const all = [...first, ...Array<string>(tail === undefined ? 0 : 8 - first.length - last.length).fill('0'), ...last];
+  const masked = all.map((group, i) => {
+    const bits = Math.min(16, Math.max(0, prefixBits - 16 * i));
+    return (Number.parseInt(group, 16) & (0xffff0000 >> bits) & 0xffff).toString(16);
+  });
+  return canonicalIp(masked.join(':'));
+}
 
 function claimsOf(external: ExternalService): Claim[] {
   const { ports, hosts, addresses = [] } = external.spec;
