@@ -4,6 +4,7 @@ import { type TrafficPolicyField, trafficPolicyFields } from '@weft/policies/crd
 import { byAge, objectKey } from '../index/objects.ts';
 import { type ClientPolicy, type ClusterState, targetKey, targetOwner } from '../index/state.ts';
 import type { ObjectStore } from '../index/store.ts';
+import { affinityOf } from './affinity.ts';
 
 type Spec = TrafficPolicy['spec'];
 export type MergedPolicy = { readonly [Field in TrafficPolicyField]?: Spec[Field] };
@@ -85,7 +86,7 @@ export function mergedPolicy(state: ClusterState, clientNamespace: string, targe
   const merged: { [Field in TrafficPolicyField]?: Spec[Field] } = {};
   const attached = attachedPolicies(state, state.trafficPolicies, clientNamespace, target);
   for (const field of trafficPolicyFields) takeFirst(merged, field, attached);
-  return merged;
+  return { ...merged, ...affinityOf(state, target, merged.loadBalancer) };
 }
 
 function takeFirst<Field extends TrafficPolicyField>(

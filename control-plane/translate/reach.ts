@@ -41,6 +41,11 @@ export function reachOf(
   }
   const services = [...new Set(ports.map((one) => one.service))];
   said.push(...forHeadless(state, policy, services.filter(isHeadless)));
+  const sticky =
+    policy.spec.loadBalancer !== undefined
+      ? services.filter(({ affinitySeconds }) => affinitySeconds !== undefined)
+      : [];
+  if (sticky.length > 0) said.push(`loadBalancer goes before sessionAffinity of Services (${listed(sticky)})`);
   const elsewhere = services.filter(({ addressing }) => addressing === 'external-name');
   if (elsewhere.length > 0) said.push(`clients of an ExternalName (${listed(elsewhere)}) are not affected`);
   const own = onlyWeft(policy);
