@@ -110,9 +110,14 @@ describe('pods of a headless Service', () => {
 
   test('opaque bytes too', () => {
     const { world } = statefulSet('tcp');
-    const plans: (OutboundPlan | string)[] = [];
+    const plans: (Pick<OutboundPlan, 'protocol' | 'cluster' | 'service'> | string)[] = [];
     const deps = { source: world.source, onDemandWaitMsMax: 10, recorder: world.recorder };
-    for (const port of [80, 81, 82]) findPlan(deps, { ip: '10.0.0.1', port }, (plan) => plans.push(plan));
+    for (const port of [80, 81, 82]) {
+      findPlan(deps, { ip: '10.0.0.1', port }, (plan) => {
+        if (typeof plan === 'string') plans.push(plan);
+        else plans.push({ protocol: plan.protocol, cluster: plan.cluster, service: plan.service });
+      });
+    }
     assert.deepEqual(plans, [
       { protocol: 'tcp', cluster: direct, service: 'shop/canonical', outside: false },
       { protocol: 'tcp', cluster: ORIGINAL_DESTINATION, service: 'shop/canonical', outside: false },
