@@ -19,6 +19,8 @@ export type ConnectHttp = (transport: UpstreamTransport, cluster: Cluster, wire:
 /** So many exchanges share a connection before another is opened beside it: one that is lost takes fewer with it. */
 const STREAMS_PER_CONNECTION = 128;
 const SHARED_CONNECTIONS_MAX = 4;
+/** One connection may be held off for reasons of its own; when another is as well, further ones would be no better. */
+const HELD_OFF_MAX = 2;
 /** Of the age that a connection may reach: those that were opened together do not end together. */
 const AGE_JITTER = 0.1;
 /** After a failure to open one more, which no request waited for. */
@@ -79,6 +81,8 @@ export class HttpPool {
   private dialing = 0;
   private draining = false;
   private cancelIdleTimer: Cancel | undefined = undefined;
+  /** Requests wait for a peer that takes none for now. */
+  private cancelHold: Cancel | undefined = undefined;
 
   constructor(deps: PoolDeps, host: Host, cluster: Cluster, limits: LimitState, wire: PoolWire) {
     this.deps = deps;
@@ -126,7 +130,7 @@ export class HttpPool {
   /** The endpoint is gone: exchanges under way are finished, waiting ones go elsewhere. */
   drain(): void {
     this.draining = true;
-    this.stopIdleTimer();
+    this.stopTimers();
     this.ready.length = 0;
     for (const pooled of [...this.connections]) this.retire(pooled);
     for (const waiter of [...this.waiters]) {
@@ -157,7 +161,7 @@ export class HttpPool {
   }
 
   destroy(): void {
-    this.stopIdleTimer();
+    this.stopTimers();
     this.draining = true;
     for (const pooled of [...this.connections]) pooled.connection.destroy();
   }
@@ -267,10 +271,36 @@ export class HttpPool {
   /** One connection for each waiting request; with HTTP/2 one at a time, since it will take many. */
   private dialForWaiters(): void {
     if (this.draining) return;
+    if (this.multiplexes && this.waiters.size > 0 && this.isHeldOff()) {
+      this.cancelHold ??= this.deps.clock.after(this.cluster.connectTimeoutMs, () => this.holdOver());
+      return;
+    }
     while (this.dialing < this.wantedDials()) {
       if (!this.limits.beginConnection(this.connections.size === 0 && this.dialing === 0)) return;
       this.dialing++;
       this.dialOne();
+    }
+  }
+
+  private isHeldOff(): boolean {
+    let held = 0;
+    for (const { connection, retired } of this.connections) {
+      if (!retired && !connection.closed && connection.takesNone === true) held++;
+    }
+    return held >= HELD_OFF_MAX;
+  }
+
+  /** A server may take no requests for a short time only; those that still wait then are not kept longer. */
+  private holdOver(): void {
+    this.cancelHold = undefined;
+    if (!this.isHeldOff()) {
+      this.dialForWaiters();
+      return;
+    }
+    this.deps.recorder.count('cluster.connection.takes_none');
+    for (const waiter of [...this.waiters]) {
+      this.cancel(waiter);
+      waiter.onLeaseError(overflow(`${this.host.label} takes no requests (SETTINGS_MAX_CONCURRENT_STREAMS 0)`));
     }
   }
 
@@ -342,9 +372,11 @@ export class HttpPool {
     });
   }
 
-  private stopIdleTimer(): void {
+  private stopTimers(): void {
     this.cancelIdleTimer?.();
     this.cancelIdleTimer = undefined;
+    this.cancelHold?.();
+    this.cancelHold = undefined;
   }
 
   private armIdleTimer(delayMs: number): void {

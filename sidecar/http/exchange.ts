@@ -128,6 +128,8 @@ export interface UpstreamConnection {
   /** Called when `available` grows, and once when the connection is gone. */
   onChange: (() => void) | undefined;
   readonly closed: boolean;
+  /** The peer takes no requests for now (RFC 9113 section 5.1.2). */
+  readonly takesNone?: boolean;
   /** Finishes what is open, takes nothing new. */
   drain(): void;
   destroy(): void;

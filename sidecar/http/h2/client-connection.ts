@@ -95,6 +95,10 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
     return Math.max(0, Math.min(this.streamsMax, allowed) - session.streams.size - this.waiting.length);
   }
 
+  get takesNone(): boolean {
+    return this.session.settingsSeen && this.session.peer.concurrentStreamsMax === 0;
+  }
+
   open(head: RequestHead, end: boolean, receiver: ResponseReceiver, version = head.version): Upstream {
     const stream = new ClientStream(this, this.nextId, head, receiver, version);
     if (this.available === 0) {
