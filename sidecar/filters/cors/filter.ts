@@ -103,6 +103,8 @@ function permissions(policy: CorsPolicy, origin: string, method: string, { heade
   const asked = headers.combined('access-control-request-headers') ?? '';
   add('access-control-allow-headers', policy.allowHeaders === ALL ? asked : policy.allowHeaders);
   add('access-control-max-age', policy.maxAge);
+  // Says nothing to a browser here; Envoy sends it all the same.
+  add('access-control-expose-headers', policy.exposeHeaders);
   return given;
 }
 
