@@ -106,6 +106,41 @@ ${route(4, 'rpc')}`);
     assert.match(message ?? '', /outbound\/shop\/rpc\/9000 speaks HTTP\/2, which 1 of the connected sidecars/);
   });
 
+  test('of a route only our entries change, and PartiallyInvalid is there only while it holds', () => {
+    const calls = (generation: number, service: string): string => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: { name: calls, namespace: shop, generation: ${generation} }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: cart }, { name: some-gateway }]
+  rules:
+    - { backendRefs: [{ name: cart, port: 80 }] }
+    - { matches: [{ method: { type: RegularExpression, service: "${service}" } }] }
+`;
+    const of = (generation: number, before: unknown) =>
+      statusFor(parts(), 'GRPCRoute', 'shop/calls', observed(generation, before));
+    const foreign = { parentRef: { name: 'some-gateway' }, controllerName: 'example.com/gateway', conditions: [] };
+    harness.apply(calls(1, '('));
+    const broken = of(1, { parents: [foreign] });
+    assert.deepEqual(z.object({ parents: z.array(z.unknown()) }).parse(broken).parents[0], foreign);
+    const ours = (status: unknown) => {
+      const all = z.object({ parents: z.array(z.looseObject({ controllerName: z.string() })) }).parse(status).parents;
+      const own = all.filter((one) => one.controllerName === 'weft.dev/control-plane');
+      return routeStatus
+        .parse({ parents: own })
+        .parents.map(({ conditions }) =>
+          conditions
+            .filter((one) => one.type !== 'weft.dev/Programmed')
+            .map((one) => `${one.type} ${one.status} ${one.reason} ${one['observedGeneration']}`),
+        );
+    };
+    assert.deepEqual(ours(broken), [
+      ['Accepted True Accepted 1', 'ResolvedRefs True ResolvedRefs 1', 'PartiallyInvalid True UnsupportedValue 1'],
+    ]);
+    harness.apply(calls(2, 'shop.*'));
+    assert.deepEqual(ours(of(2, broken)), [['Accepted True Accepted 2', 'ResolvedRefs True ResolvedRefs 2']]);
+  });
+
   test('the Mesh has every field of its status', () => {
     harness.apply('apiVersion: weft.dev/v1alpha1\nkind: Mesh\nmetadata: { name: default, generation: 5 }\n');
     const status = statusFor(parts(), 'Mesh', 'default', observed(5));
