@@ -119,9 +119,9 @@ describe('pods of a headless Service', () => {
       });
     }
     assert.deepEqual(plans, [
-      { protocol: 'tcp', cluster: direct, service: 'shop/canonical', outside: false },
-      { protocol: 'tcp', cluster: ORIGINAL_DESTINATION, service: 'shop/canonical', outside: false },
-      { protocol: 'detect', cluster: ORIGINAL_DESTINATION, service: 'shop/canonical', outside: false },
+      { protocol: 'tcp', cluster: direct, service: 'shop/canonical' },
+      { protocol: 'tcp', cluster: ORIGINAL_DESTINATION, service: 'shop/canonical' },
+      { protocol: 'detect', cluster: ORIGINAL_DESTINATION, service: 'shop/canonical' },
     ]);
     const connected: unknown[] = [];
     for (const cluster of [direct, ORIGINAL_DESTINATION]) {
