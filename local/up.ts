@@ -244,7 +244,3 @@ async function start(mesh: string, options: UpOptions, undo: Undo): Promise<Runn
 export function downMesh(mesh: string): Promise<Cleared> {
   return clearLeftovers(mesh);
 }
-
-export function meshState(mesh: string): MeshState | undefined {
-  return readMeshState(mesh);
-}

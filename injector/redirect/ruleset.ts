@@ -136,12 +136,6 @@ export const isIn = (field: Field, values: readonly Interval[]): Statement => ({
   values,
   negate: false,
 });
-export const notIn = (field: Field, values: readonly Interval[]): Statement => ({
-  kind: 'in',
-  field,
-  values,
-  negate: true,
-});
 export const inSet = (set: string, ...fields: readonly Field[]): Statement => ({
   kind: 'inSet',
   fields,

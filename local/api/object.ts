@@ -7,7 +7,6 @@ export const nameOf = (object: JsonObject): string => asString(metaOf(object)['n
 export const namespaceOf = (object: JsonObject): string => asString(metaOf(object)['namespace']);
 export const uidOf = (object: JsonObject): string => asString(metaOf(object)['uid']);
 export const labelsOf = (object: JsonObject): Record<string, string> => stringMap(metaOf(object)['labels']);
-export const annotationsOf = (object: JsonObject): Record<string, string> => stringMap(metaOf(object)['annotations']);
 export const finalizersOf = (object: JsonObject): string[] => asStrings(metaOf(object)['finalizers']);
 export const isDeleting = (object: JsonObject): boolean => typeof metaOf(object)['deletionTimestamp'] === 'string';
 export const generationOf = (object: JsonObject): number => asNumber(metaOf(object)['generation']) ?? 0;
@@ -35,9 +34,4 @@ export function ownersOf(object: JsonObject): OwnerReference[] {
 /** metav1.Time has whole seconds. */
 export function rfc3339(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
-
-/** metav1.MicroTime. */
-export function rfc3339Micro(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 23)}000Z`;
 }

@@ -180,8 +180,6 @@ export type GRPCRoute = DeepReadonly<z.output<typeof grpcRouteObject>>;
 export type TCPRoute = DeepReadonly<z.output<typeof tcpRouteObject>>;
 export type TLSRoute = DeepReadonly<z.output<typeof tlsRouteObject>>;
 export type ReferenceGrant = DeepReadonly<z.output<typeof referenceGrantObject>>;
-export type PolicyStatus = DeepReadonly<z.output<typeof policyStatus>>;
-export type RouteStatus = DeepReadonly<z.output<typeof routeStatus>>;
 
 export interface KindTypes {
   readonly Mesh: Mesh;

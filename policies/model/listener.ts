@@ -177,5 +177,3 @@ export interface TcpProxy {
   /** Clusters that pick by hash do so by the client's address. */
   readonly hashesSource?: true;
 }
-
-export type DetectedProtocol = Exclude<AppProtocol, 'detect'>;

@@ -7,7 +7,3 @@ export function applyMutation(headers: Headers, mutation: HeaderMutation): void 
   for (const field of mutation.set) headers.set(field.name, field.value);
   for (const field of mutation.add) headers.append(field.name, field.value);
 }
-
-export function isEmptyMutation(mutation: HeaderMutation): boolean {
-  return mutation.set.length === 0 && mutation.add.length === 0 && mutation.remove.length === 0;
-}

@@ -44,7 +44,8 @@ export const scale: Bench = {
     );
     const field = await Field.start(contestants);
     try {
-      await field.warmUp((subject) => saturatedHttp1(context, subject, warmUpSeconds(context), allCores));
+      // Each data thread is warmed by its share of the requests, and compiles for itself.
+      await field.warmUp((subject) => saturatedHttp1(context, subject, 3 * warmUpSeconds(context), allCores));
       const load = (subject: Subject): Promise<Sample> => saturatedHttp1(context, subject, options.seconds, allCores);
       const saturated = await field.measure(options.runs, load);
       const where = `load and proxies share ${availableParallelism()} cores`;
