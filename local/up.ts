@@ -13,7 +13,7 @@ import { createNode } from './node/node.ts';
 import { processRef } from './node/processes.ts';
 import { startHostResolver } from './node/resolver.ts';
 import { chooseSlot, isMeshRunning, viewSlots, withSlotLock } from './node/slots.ts';
-import { type MeshState, readMeshState, writeMeshState } from './node/state.ts';
+import { writeMeshState } from './node/state.ts';
 
 export interface UpOptions {
   /** Default "weft". */

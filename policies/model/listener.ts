@@ -1,5 +1,5 @@
 import type { AccessLog } from './access-log.ts';
-import type { AppProtocol, CidrRange, SocketAddress, WeightedTcpCluster } from './address.ts';
+import type { CidrRange, SocketAddress, WeightedTcpCluster } from './address.ts';
 import type { Rbac } from './authorization.ts';
 import type { DnsCache } from './dns-cache.ts';
 import type { HttpEdge } from './edge.ts';
