@@ -61,6 +61,9 @@ function onlyWeft({ spec }: TrafficPolicy): string[] {
     'healthChecks.initially': spec.healthChecks?.initially === 'Healthy' ? true : undefined,
     'loadBalancer.peakEwma': spec.loadBalancer?.peakEwma,
     'loadBalancer.subset': spec.loadBalancer?.subset,
+    hedging: spec.hedging,
+    'retries.idempotencyKey': spec.retries?.idempotencyKey === true ? true : undefined,
+    'retries.budget.interval': spec.retries?.budget,
   });
 }
 
@@ -123,6 +126,9 @@ function notForBytes({ spec }: TrafficPolicy): string[] {
   const keys = spec.loadBalancer?.hashKeys;
   return fieldsSet({
     retries: spec.retries,
+    hedging: spec.hedging,
+    'timeouts.stream': spec.timeouts?.stream,
+    'timeouts.streamIdle': spec.timeouts?.streamIdle,
     'timeouts.request': spec.timeouts?.request,
     'timeouts.backendRequest': spec.timeouts?.backendRequest,
     'timeouts.idle': spec.timeouts?.idle,
