@@ -61,7 +61,7 @@ describe('state-of-the-world ADS', () => {
     client.send('cluster', { resourceNames: [] });
     const first = await client.next();
     const names = first.resources.map((one) => decoded(one).name);
-    assert.deepEqual(names.sort(), ['inbound', 'outbound/shop/cart-v2/80', cart, 'passthrough'].sort());
+    assert.deepEqual(names.sort(), ['blackhole', 'inbound', 'outbound/shop/cart-v2/80', cart, 'passthrough'].sort());
     client.send('cluster', { responseNonce: first.nonce, versionInfo: first.versionInfo });
     harness.apply(
       'kind: Service\nmetadata: { name: late, namespace: shop }\nspec: { clusterIPs: [10.96.0.99], ports: [{ port: 80 }] }\n',

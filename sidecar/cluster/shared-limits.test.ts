@@ -120,9 +120,8 @@ test('real threads that race for one place never hold it together', async () => 
         }),
     ),
   );
-  for (const { admitted, highest } of results) {
-    assert.ok(admitted > 0);
-    assert.equal(highest, 1);
-  }
+  for (const { admitted, highest } of results) assert.equal(highest, Math.min(admitted, 1));
+  // One that is stopped by the scheduler while it holds the place keeps the other out for as long.
+  assert.ok(results.some(({ admitted }) => admitted > 0));
   assert.equal(new SlotShare(block, 0).total(SLOTS.requests), 0);
 });
