@@ -177,9 +177,9 @@ ${more}`;
     });
 
   test('a field of a later version is pruned by the CRD; stored under a wider one it is named, and the rest ships', async () => {
-    await rig.kubectl(['apply', '--validate=false', '-f', '-'], policy('later', '  hedging: { after: 10ms }\n'));
+    await rig.kubectl(['apply', '--validate=false', '-f', '-'], policy('later', '  telepathy: { after: 10ms }\n'));
     await accepted('later', /^True Accepted/);
-    assert.doesNotMatch(await rig.kubectl(['get', 'tp', 'later', '-n', 'shop', '-o', 'yaml']), /hedging: *\n? *after/);
+    assert.doesNotMatch(await rig.kubectl(['get', 'tp', 'later', '-n', 'shop', '-o', 'yaml']), /telepathy: *\n? *after/);
     const wider = JSON.stringify(customResourceDefinition(kinds.TrafficPolicy)).replace(
       '"spec":{"description"',
       '"spec":{"x-kubernetes-preserve-unknown-fields":true,"description"',
@@ -187,12 +187,12 @@ ${more}`;
     assert.match(wider, /preserve-unknown-fields/);
     await rig.apply(wider);
     await eventually('the wider CRD', async () => {
-      await rig.kubectl(['apply', '--validate=false', '-f', '-'], policy('broken', '  hedging: { after: 10ms }\n'));
-      return /"hedging":/.test(await rig.kubectl(['get', 'tp', 'broken', '-n', 'shop', '-o', 'jsonpath={.spec}']))
+      await rig.kubectl(['apply', '--validate=false', '-f', '-'], policy('broken', '  telepathy: { after: 10ms }\n'));
+      return /"telepathy":/.test(await rig.kubectl(['get', 'tp', 'broken', '-n', 'shop', '-o', 'jsonpath={.spec}']))
         ? true
         : undefined;
     });
-    await accepted('broken', /^False Invalid spec\.hedging: is no field of this kind.*nothing of it is served$/);
+    await accepted('broken', /^False Invalid spec\.telepathy: is no field of this kind.*nothing of it is served$/);
     await rig.apply(policy('sound'));
     await accepted('sound', /^True Accepted/);
     await rig.apply(stringify(customResourceDefinition(kinds.TrafficPolicy)));
