@@ -1,13 +1,15 @@
 /** What admission says about an object: the schema's verdict, and warnings about what it refers to. Pure. */
-import { isRouteKind, type KindName, kindNames, parseKind } from '@weft/policies/crds/kinds';
+import { type AnyRoute, isRouteKind, type KindName, kindNames, parseKind } from '@weft/policies/crds/kinds';
 import { describeErrors } from '@weft/policies/crds/parse';
 import { z } from 'zod';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
+import { isServiceParent } from '../translate/attachment.ts';
 import type { TranslateContext } from '../translate/context.ts';
 import { externalServiceStatus } from '../translate/external/status.ts';
 import { faultPolicyStatus } from '../translate/fault-status.ts';
 import { routeStatus } from '../translate/route-status.ts';
+import { droppedRules } from '../translate/rule-faults.ts';
 import { trafficPolicyStatus } from '../translate/status.ts';
 
 export type AdmissionVerdict =
@@ -24,6 +26,8 @@ export function validateObject(context: TranslateContext, kind: string, object: 
   if (isRouteKind(kind) && !hasServiceParent(object)) return { allowed: true, warnings: [] };
   const parsed = parseKind(kind, object);
   if (!parsed.ok) return { allowed: false, message: `${kind} is not valid: ${describeErrors(parsed.error)}` };
+  const cannot = whatIsAlwaysDropped(parsed.value);
+  if (cannot.length > 0) return { allowed: false, message: `${kind} is not valid: ${cannot.join('; ')}` };
   const warnings = warningsFor(context, parsed.value);
   return { allowed: true, warnings: warnings.slice(0, warningsMax).map((one) => one.slice(0, warningCharsMax)) };
 }
@@ -41,6 +45,14 @@ function hasServiceParent(object: unknown): boolean {
 }
 
 type Parsed = Extract<ReturnType<typeof parseKind>, { ok: true }>['value'];
+
+/** What no change of anything else would make right. A gateway that the route names too may be able to do it. */
+function whatIsAlwaysDropped(object: Parsed): readonly string[] {
+  if (!isRoute(object) || !(object.spec.parentRefs ?? []).every(isServiceParent)) return [];
+  return [...droppedRules(object).values()].slice(0, warningsMax);
+}
+
+const isRoute = (object: Parsed): object is AnyRoute => isRouteKind(object.kind);
 
 /** References may be met later, so that what they miss is no reason to refuse. */
 function warningsFor(context: TranslateContext, object: Parsed): string[] {

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { headerFault } from './header-faults.ts';
+
+const change = (change: object) => ({
+  filters: [{ type: 'RequestHeaderModifier' as const, requestHeaderModifier: change }],
+});
+
+describe('header changes that a sidecar would refuse with all routes of the Service', () => {
+  const cases: readonly (readonly [what: string, change: object, fault: RegExp | undefined])[] = [
+    [
+      'the end of a line in a value',
+      { set: [{ name: 'x', value: 'a\r\nb: c' }] },
+      /^filters\[0\]\.requestHeaderModifier\.set\[0\]\.value: /,
+    ],
+    ['a character beyond octets', { add: [{ name: 'x', value: '€' }] }, /add\[0\]\.value: /],
+    [
+      'a header of the codec',
+      { add: [{ name: 'Connection', value: 'x' }] },
+      /add\[0\]\.name: Connection is written by the proxy itself; remove it/,
+    ],
+    ['Host', { set: [{ name: 'Host', value: 'x' }] }, /set\[0\]\.name: .*URLRewrite/],
+    ['a removal of Host', { remove: ['x', 'hOst'] }, /remove\[1\]: hOst /],
+    ['a removal of a pseudo-field', { remove: [':path'] }, /remove\[0\]: :path /],
+    [
+      'what is right',
+      { set: [{ name: 'x', value: 'a\té' }], add: [{ name: 'x', value: '%' }], remove: ['y'] },
+      undefined,
+    ],
+  ];
+  for (const [what, changed, fault] of cases) {
+    test(what, () => {
+      const rule = change(changed);
+      if (fault === undefined) assert.equal(headerFault(rule), undefined);
+      else assert.match(headerFault(rule) ?? 'none', fault);
+    });
+  }
+
+  test('in a filter of a backend', () => {
+    assert.match(
+      headerFault({ backendRefs: [{}, change({ remove: ['te'] })] }) ?? '',
+      /^backendRefs\[1\]\.filters\[0\]\./,
+    );
+  });
+});
