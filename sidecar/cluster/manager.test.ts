@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { createSecureContext } from 'node:tls';
 import { parseSpiffeId } from '@weft/policies/identity/spiffe-id';
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
+import type { RetryPolicy } from '@weft/policies/model/retry';
 import { forwardTo, routes, testCluster, testEndpoint, testHcm, World } from '../filters/testing.ts';
 import type { TcpDone } from './tcp.ts';
 
@@ -204,4 +205,32 @@ describe('opaque TCP', () => {
     made.clock.advance(1);
     assert.deepEqual(flags, ['NC', 'NC', 'UO', 'connected']);
   });
+});
+
+test('a request that outlives its cluster does not begin another breaker, which nobody would stop', () => {
+  const made = new World();
+  const errorRate = { thresholdPercent: 50, volumeMin: 10, windowMs: 1_000, openMs: 1_000 };
+  made.source.cluster(testCluster('shop', { errorRate }));
+  made.source.assignment('shop', [testEndpoint('10.0.0.1', 80)]);
+  made.server('10.0.0.1', 80, () => ({ status: 503 }));
+  const retry: RetryPolicy = {
+    on: ['5xx'],
+    retriesMax: 1,
+    perTryTimeoutMs: 0,
+    statusCodes: [],
+    backoffBaseMs: 100,
+    backoffMaxMs: 100,
+    nonIdempotent: false,
+  };
+  const dispatch = made.dispatch(testHcm({ kind: 'inline', config: routes('r', forwardTo('shop', { retry })) }));
+  const exchange = made.send(dispatch);
+  made.clock.advance(1);
+  const runtime = made.clusters.get('shop');
+  assert.ok(runtime?.startedBreaker);
+  made.source.removeCluster('shop');
+  made.clock.advance(200);
+  assert.equal(exchange.status, 503);
+  const left = runtime.startedBreaker;
+  left?.close();
+  assert.equal(left, undefined);
 });

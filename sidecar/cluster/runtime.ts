@@ -63,6 +63,8 @@ export class ClusterRuntime {
   private watch: OutlierWatch | undefined = undefined;
   private checks: HealthChecks | undefined = undefined;
   private panic = false;
+  /** Drained: nothing is made any more that nobody would stop. */
+  private gone = false;
   private digest: LatencyDigest | undefined = undefined;
   /** Endpoints that are added were there before, with other settings. */
   private renewing = false;
@@ -87,7 +89,7 @@ export class ClusterRuntime {
 
   /** Made at the first traffic, so that a cluster without any costs no timer. */
   get breaker(): Breaker | undefined {
-    if (this.breakerState === undefined && this.cluster.errorRate !== undefined) {
+    if (this.breakerState === undefined && this.cluster.errorRate !== undefined && !this.gone) {
       this.breakerState = new Breaker(this.cluster.errorRate, this.deps.recorder);
     }
     return this.breakerState;
@@ -283,6 +285,7 @@ export class ClusterRuntime {
 
   /** The cluster is gone: what is under way is finished. */
   drain(): void {
+    this.gone = true;
     const gone = [...this.hosts.values()];
     this.hosts.clear();
     this.lastByPort.clear();

@@ -45,6 +45,8 @@ export class TestServer {
   readonly connections = new Set<TestUpstreamConnection>();
   readonly dials: DialRequest[] = [];
   accepts = true;
+  /** Of a request; with more it asks to wait, and never asks for the rest. */
+  takesBytes = Number.POSITIVE_INFINITY;
   connectMs = 0;
   handler: Handler;
 
@@ -92,6 +94,11 @@ export class TestUpstreamConnection implements UpstreamConnection {
     else this.onChange?.();
   }
 
+  /** Before it has the whole request. */
+  answerEarly(answer: Answer): void {
+    this.busy?.answer(answer);
+  }
+
   drain(): void {
     this.draining = true;
     if (this.busy === undefined) this.destroy();
@@ -114,6 +121,7 @@ class TestUpstream implements Upstream, Later {
   private readonly head: RequestHead;
   private readonly receiver: ResponseReceiver;
   private readonly chunks: Buffer[] = [];
+  private bytes = 0;
   private alive = true;
 
   constructor(connection: TestUpstreamConnection, head: RequestHead, receiver: ResponseReceiver) {
@@ -127,7 +135,8 @@ class TestUpstream implements Upstream, Later {
   write(chunk: Buffer, end: boolean): boolean {
     this.chunks.push(chunk);
     if (end) this.requestComplete();
-    return true;
+    this.bytes += chunk.length;
+    return this.bytes <= this.connection.server.takesBytes;
   }
 
   trailers(): void {

@@ -66,3 +66,31 @@ test('what is remembered is bounded, whoever gives up', () => {
   assert.equal(calls.enter(keys('late'), limits(1e9), 1e8), true);
   assert.equal(calls.size, 1);
 });
+
+test('a caller that claims to have months keeps nothing for others from being forgotten', () => {
+  const calls = new ActiveCalls();
+  const months = 9_999_999_999;
+  calls.enter(keys('hostile'), limits(months), 0);
+  calls.leave(keys('hostile'), false, 0);
+  for (let i = 0; i < 100; i++) {
+    calls.enter(keys(`r${i}`), limits(i + 100), i);
+    calls.leave(keys(`r${i}`), false, i);
+  }
+  calls.enter(keys('late'), limits(months), 600_000);
+  assert.equal(calls.size, 1);
+});
+
+test('one key that is given up over and over takes the memory of one, and keeps no other', () => {
+  const calls = new ActiveCalls();
+  calls.enter(keys('again'), limits(100), 0);
+  calls.leave(keys('again'), false, 0);
+  calls.enter(keys('other'), limits(100), 1);
+  calls.leave(keys('other'), false, 1);
+  for (let nowMs = 2; nowMs < 60_000; nowMs++) {
+    calls.enter(keys('again'), limits(nowMs + 100), nowMs);
+    calls.leave(keys('again'), false, nowMs);
+    assert.ok(calls.remembered <= 2, `${calls.remembered} at ${nowMs}`);
+  }
+  assert.equal(calls.find(keys('other')), undefined);
+  assert.equal(calls.find(keys('again'))?.deadlineMs, 60_099);
+});

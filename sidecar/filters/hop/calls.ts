@@ -4,6 +4,8 @@ import type { HopLimits } from './header.ts';
 const CALLS_MAX = 16_384;
 /** How long work of a caller that has given up is known as such, from its deadline on. */
 const LINGER_MS = 10_000;
+/** From when it was given up, whatever its deadline: callers name times as long as they like. */
+const LINGER_MS_MAX = 60_000;
 
 /** Requests with the same key: their widest limits, since nobody can tell for which of them the application calls. */
 class Call {
@@ -13,6 +15,8 @@ class Call {
   users = 1;
   /** When it may be forgotten, once nobody uses it. */
   untilMs = 0;
+  /** It is among those that will be looked at then. */
+  lingers = false;
 
   constructor({ deadlineMs, attempt, retried }: HopLimits) {
     this.deadlineMs = deadlineMs;
@@ -29,6 +33,14 @@ class Call {
   }
 }
 
+/** Of a call that was given up: when to see whether it can be forgotten. */
+interface Look {
+  readonly map: Map<string, Call>;
+  readonly key: string;
+  readonly call: Call;
+  readonly atMs: number;
+}
+
 /** How a request of the application is known to belong to one that it is answering. */
 export interface CallKeys {
   readonly requestId: string;
@@ -42,16 +54,21 @@ export interface CallKeys {
 export class ActiveCalls {
   private readonly byRequest = new Map<string, Call>();
   private readonly byTrace = new Map<string, Call>();
-  private readonly lingering: { readonly map: Map<string, Call>; readonly key: string; readonly call: Call }[] = [];
+  private readonly lingering: Look[] = [];
 
   get size(): number {
     return this.byRequest.size + this.byTrace.size;
   }
 
+  /** Calls that were given up, and that nobody has looked at since. */
+  get remembered(): number {
+    return this.lingering.length;
+  }
+
   /** False: too many are known, and the calls for this one will be unlimited. */
   enter({ requestId, traceId }: CallKeys, limits: HopLimits, nowMs: number): boolean {
     this.forget(nowMs);
-    if (this.size >= CALLS_MAX) return false;
+    if (this.size >= CALLS_MAX || this.lingering.length >= CALLS_MAX) return false;
     join(this.byRequest, requestId, limits);
     join(this.byTrace, traceId, limits);
     return true;
@@ -82,18 +99,22 @@ export class ActiveCalls {
       map.delete(key);
       return;
     }
-    call.untilMs = Math.max(nowMs, call.deadlineMs) + LINGER_MS;
-    this.lingering.push({ map, key, call });
+    call.untilMs = Math.min(Math.max(nowMs, call.deadlineMs) + LINGER_MS, nowMs + LINGER_MS_MAX);
+    if (call.lingers) return;
+    call.lingers = true;
+    this.lingering.push({ map, key, call, atMs: call.untilMs });
   }
 
-  /** In about the order in which they were given up; a long deadline among them keeps others a while longer. */
+  /** In about the order in which they were given up; what was taken up again meanwhile is looked at once more. */
   private forget(nowMs: number): void {
     const { lingering } = this;
     let done = 0;
-    for (const { map, key, call } of lingering) {
-      if (call.users === 0 && call.untilMs > nowMs && map.get(key) === call) break;
-      if (call.users === 0 && map.get(key) === call) map.delete(key);
+    for (let look = lingering[0]; look !== undefined && look.atMs <= nowMs; look = lingering[done]) {
       done++;
+      const { map, key, call } = look;
+      if (map.get(key) !== call || call.users > 0) call.lingers = false;
+      else if (call.untilMs > nowMs) lingering.push({ map, key, call, atMs: call.untilMs });
+      else map.delete(key);
     }
     if (done > 0) lingering.splice(0, done);
   }

@@ -7,8 +7,8 @@ export function tellHop({ context, clocks, attempts }: RequestStream, attempt: A
   const { headers } = context.head;
   const { hop } = context;
   const { retries } = attempts;
-  // Of the attempt before.
-  if (attempt.number > 1) headers.remove(HOP_FIELD);
+  // Of another attempt, which need not have been begun earlier.
+  if (context.attempts > 1) headers.remove(HOP_FIELD);
   if (attempt.host.security.kind !== 'mesh') return;
   const retried = hop?.retried === true || retries.coversAnswers;
   const repeats = retries.repeats + (attempt.hedged ? 2 : 1);

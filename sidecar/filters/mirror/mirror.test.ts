@@ -103,6 +103,21 @@ describe('mirrors', () => {
     assert.equal(world.count('mirror.overflow'), 1);
   });
 
+  test('a copy that is answered before all of it could be sent leaves nothing under way', () => {
+    const { world, send, copy } = shop({ mirrors: [to('copy')] });
+    copy.takesBytes = 2;
+    const exchange = send({ method: 'POST' }, []);
+    exchange.receiver?.onData(Buffer.from('half'), false);
+    world.clock.advance(1);
+    exchange.receiver?.onData(Buffer.from('rest'), true);
+    world.clock.advance(1);
+    assert.equal(copy.requests.length, 0, 'it waits for the server to take more');
+    for (const connection of copy.connections) connection.answerEarly({ status: 413, body: 'no' });
+    world.clock.advance(1);
+    assert.equal(world.count('mirror.answered'), 1);
+    assert.equal(copy.connections.size, 0);
+  });
+
   test('body that came before the route was known is copied too', () => {
     const { world, send, copy } = shop({ mirrors: [to('copy')] });
     copy.connectMs = 100;

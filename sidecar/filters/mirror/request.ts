@@ -209,12 +209,14 @@ export class MirrorRequest implements ClusterWaiter, LeaseWaiter, ResponseReceiv
     if (this.over) return;
     this.over = true;
     this.deadlines.remove(this);
+    const whole = this.requestEnded && this.held.length === 0 && this.heldTrailers === undefined;
     this.held.length = 0;
+    this.heldTrailers = undefined;
     const { upstream, pool, runtime, host } = this;
     this.upstream = undefined;
     if (host !== undefined) host.active--;
     if (pool !== undefined) pool.cancel(this);
-    else if (outcome !== 'answered' || !this.requestEnded) upstream?.reset(givenUp);
+    else if (outcome !== 'answered' || !whole) upstream?.reset(givenUp);
     runtime?.limits.endRequest();
     this.done(this, outcome);
   }

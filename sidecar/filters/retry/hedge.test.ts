@@ -3,6 +3,8 @@ import { describe, test } from 'node:test';
 import { defaultClusterLimits } from '@weft/policies/model/cluster';
 import type { HedgePolicy, RetryPolicy } from '@weft/policies/model/retry';
 import type { ForwardAction } from '@weft/policies/model/route';
+import { ActiveCalls } from '../hop/calls.ts';
+import { HOP_FIELD } from '../hop/header.ts';
 import {
   type Answer,
   forwardTo,
@@ -14,6 +16,7 @@ import {
   testHcm,
   World,
 } from '../testing.ts';
+import { meshConnection } from '../testing-chain.ts';
 
 const after = (delayMs: number, attemptsMax = 2): HedgePolicy => ({
   onPerTryTimeout: false,
@@ -284,4 +287,32 @@ test('by percentile: nothing before enough is known, then the slowest few', () =
   const slow = it.world.recorder.records.slice(200).filter((record) => record.durationMs > 100).length;
   assert.ok(slow <= 2, `${slow} were slow all the same`);
   settled(it);
+});
+
+test('attempts that get their connections in another order tell each its own sidecar, and nobody else', () => {
+  const ips = ['10.0.0.1', '10.0.0.2', '10.0.0.3'];
+  const { spiffeId } = meshConnection.peer;
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = new World(seed);
+    world.source.cluster(testCluster('shop'));
+    world.source.assignment(
+      'shop',
+      ips.map((ip, i) => testEndpoint(ip, 80, i < 2 ? { mtls: true, spiffeId } : {})),
+    );
+    let asked = 0;
+    for (const ip of ips) {
+      const server = world.server(ip, 80, ({ head }) => {
+        asked++;
+        assert.equal(head.headers.getAll(HOP_FIELD).length, ip === '10.0.0.3' ? 0 : 1, ip);
+        return 'hang';
+      });
+      server.connectMs = 100;
+    }
+    const action = { hedge: after(50), timeoutMs: 1_000 };
+    const hcm = testHcm({ kind: 'inline', config: routes('r', forwardTo('shop', action)) });
+    world.send(world.dispatch(hcm, 'outbound', { calls: new ActiveCalls() }));
+    for (const server of world.servers.values()) server.connectMs = 0;
+    world.clock.advance(200);
+    assert.equal(asked, 2);
+  }
 });
