@@ -1,11 +1,12 @@
 /** Samples of ExternalService. */
+import { firstCa, secondCa } from './certificates.testing.ts';
 import { right, type Sample, wrong } from './corpus.testing.ts';
 
 const https = { name: 'https', number: 443, appProtocol: 'tls' };
 const http = { name: 'http', number: 80, appProtocol: 'http' };
 const mysql = { name: 'mysql', number: 3306, appProtocol: 'tcp' };
 const api = { hosts: ['api.example.com'], ports: [https] };
-const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
+const notDer = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
 
 const kind = 'ExternalService';
 
@@ -18,7 +19,12 @@ export const externalSamples: readonly Sample[] = [
     ports: [{ ...http, targetPort: 443 }],
     resolution: 'Static',
     endpoints: [{ address: '192.0.2.1', port: 8443, zone: 'a', weight: 3 }, { address: '2001:db8::1' }],
-    tls: { mode: 'Mutual', sni: 'api.example.com', subjectAltNames: ['api.example.com'], caCertificates: pem },
+    tls: {
+      mode: 'Mutual',
+      sni: 'api.example.com',
+      subjectAltNames: ['api.example.com'],
+      caCertificates: firstCa + secondCa,
+    },
     visibility: 'Mesh',
   }),
   right(kind, 'TLS to the host that was called', { hosts: ['*.example.com', 'example.org'], ports: [http], tls: {} }),
@@ -143,6 +149,13 @@ export const externalSamples: readonly Sample[] = [
     { ...api, ports: [http], tls: { caCertificates: 'secret' } },
     'spec.tls.caCertificates',
     'certificates in PEM',
+  ),
+  wrong(
+    kind,
+    'PEM of something else',
+    { ...api, ports: [http], tls: { caCertificates: firstCa + notDer } },
+    'spec.tls.caCertificates',
+    'no X.509 certificate',
   ),
   wrong(kind, 'an unknown field', { ...api, host: 'a' }, 'spec.host', 'no field of this kind'),
 ];

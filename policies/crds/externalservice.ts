@@ -1,6 +1,7 @@
 /** `ExternalService`: a host outside of the mesh, and how it is called. */
 import { z } from 'zod';
 import { isIP } from '../kit/ip.ts';
+import { areCertificates } from './certificates.ts';
 import { dnsLabel, hostname, ipBlock, port, preciseHostname } from './formats.ts';
 import { conditions } from './object.ts';
 import { integer, listOf, mapOf, setOf, text, withRules } from './schema.ts';
@@ -60,10 +61,13 @@ const tls = z.strictObject({
   subjectAltNames: setOf(preciseHostname(), { min: 1, max: 16 })
     .optional()
     .describe('Names of which the certificate of the server has to bear one. Without it the server name.'),
-  caCertificates: text(
-    /^\s*(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+$/,
-    'certificates in PEM',
-    { min: 1, max: caCharsMax },
+  caCertificates: withRules(
+    text(/^\s*(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+$/, 'certificates in PEM', {
+      min: 1,
+      max: caCharsMax,
+    }),
+    // CEL reads no ASN.1.
+    [{ message: 'has a block that is no X.509 certificate; correct or remove it', check: areCertificates }],
   )
     .optional()
     .describe('Authorities that are trusted for this server, in PEM. Without it those of the system.'),

@@ -1,6 +1,6 @@
+import { firstCa, secondCa } from '@weft/policies/crds/certificates.testing';
 import type { KindSamples } from '../field-samples.testing.ts';
 
-const pem = (text: string): string => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
 const http = { name: 'http', number: 80, appProtocol: 'http' };
 const hosts = ['api.example.com'];
 const addresses = ['192.0.2.0/24'];
@@ -28,6 +28,6 @@ export const externalSamples: KindSamples = {
     'endpoints[].weight': { values: [2, 3] },
     'tls.sni': { values: ['a.example.com', 'b.example.com'] },
     'tls.subjectAltNames[]': { values: ['a.example.com', 'b.example.com'] },
-    'tls.caCertificates': { values: [pem('AA=='), pem('BB==')] },
+    'tls.caCertificates': { values: [firstCa, secondCa] },
   },
 };
