@@ -1,5 +1,5 @@
 /** The registry of kinds: everything about each of them in one place, and the door through which objects come in. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { err, ok, type Result } from '../kit/result.ts';
 import { authorizationPolicySpec } from './authorizationpolicy.ts';
 import { externalServiceSpec, externalServiceStatus } from './externalservice.ts';
@@ -9,12 +9,45 @@ import { httpRouteSpec } from './gateway/httproute.ts';
 import { tcpRouteSpec, tlsRouteSpec } from './gateway/l4routes.ts';
 import { referenceGrantSpec } from './gateway/referencegrant.ts';
 import { routeStatus } from './gateway/status.ts';
+import {
+  authorizationPolicyObject,
+  externalServiceObject,
+  faultPolicyObject,
+  grpcRouteObject,
+  httpRouteObject,
+  type KindName,
+  type KindTypes,
+  meshObject,
+  meshRules,
+  overloadPolicyObject,
+  referenceGrantObject,
+  tcpRouteObject,
+  tlsRouteObject,
+  trafficPolicyObject,
+  trafficPolicyRules,
+} from './kind-schemas.ts';
 import { meshSpec, meshStatus } from './mesh.ts';
-import { clusterMetadata, namespacedMetadata, policyStatus } from './object.ts';
+import { policyStatus } from './object.ts';
 import { overloadPolicySpec } from './overloadpolicy.ts';
 import { type FieldError, fieldErrors } from './parse.ts';
-import { type CelRule, celRulesOf, type DeepReadonly, type Rule, withRules } from './schema.ts';
+import { type CelRule, celRulesOf } from './schema.ts';
 import { trafficPolicySpec } from './trafficpolicy.ts';
+
+export type {
+  AuthorizationPolicy,
+  ExternalService,
+  FaultPolicy,
+  GRPCRoute,
+  HTTPRoute,
+  KindName,
+  KindTypes,
+  Mesh,
+  OverloadPolicy,
+  ReferenceGrant,
+  TCPRoute,
+  TLSRoute,
+  TrafficPolicy,
+} from './kind-schemas.ts';
 
 export type { FieldError } from './parse.ts';
 
@@ -50,152 +83,6 @@ export interface KindDefinition<T = unknown> {
   readonly celRules: readonly CelRule[];
   readonly printerColumns: readonly PrinterColumn[];
 }
-
-/** List items come without type meta, so that both fields may be absent, but never wrong. */
-const typeMeta = <const Versions extends readonly [string, ...string[]], const Kind extends string>(
-  versions: Versions,
-  kind: Kind,
-) => ({ apiVersion: z.enum(versions).default(versions[0]), kind: z.literal(kind).default(kind) });
-
-const meshRules: readonly Rule<{ readonly metadata: { readonly name: string } }>[] = [
-  {
-    cel: "self.metadata.name == 'default'",
-    message: 'the Mesh must be named default, there is only one',
-    path: ['metadata', 'name'],
-    check: (mesh) => mesh.metadata.name === 'default',
-  },
-];
-
-interface Targeting {
-  readonly metadata: { readonly namespace: string };
-  readonly spec: { readonly targetRefs: readonly { readonly kind: string; readonly name: string }[] };
-}
-
-const trafficPolicyRules: readonly Rule<Targeting>[] = [
-  // CEL sees no metadata but the name, so that only admission can say this.
-  {
-    message: 'a target of kind Namespace must be the namespace of the policy',
-    path: ['spec', 'targetRefs'],
-    check: (policy) =>
-      policy.spec.targetRefs.every((ref) => ref.kind !== 'Namespace' || ref.name === policy.metadata.namespace),
-  },
-];
-
-const meshObject = withRules(
-  z.strictObject({
-    ...typeMeta(['weft.dev/v1alpha1'], 'Mesh'),
-    metadata: clusterMetadata,
-    spec: meshSpec.prefault({}),
-    status: meshStatus.optional(),
-  }),
-  meshRules,
-);
-
-const trafficPolicyObject = withRules(
-  z.strictObject({
-    ...typeMeta(['weft.dev/v1alpha1'], 'TrafficPolicy'),
-    metadata: namespacedMetadata,
-    spec: trafficPolicySpec,
-    status: policyStatus.optional(),
-  }),
-  trafficPolicyRules,
-);
-
-const faultPolicyObject = withRules(
-  z.strictObject({
-    ...typeMeta(['weft.dev/v1alpha1'], 'FaultPolicy'),
-    metadata: namespacedMetadata,
-    spec: faultPolicySpec,
-    status: policyStatus.optional(),
-  }),
-  trafficPolicyRules,
-);
-
-const authorizationPolicyObject = z.strictObject({
-  ...typeMeta(['weft.dev/v1alpha1'], 'AuthorizationPolicy'),
-  metadata: namespacedMetadata,
-  spec: authorizationPolicySpec.prefault({}),
-  status: policyStatus.optional(),
-});
-
-const overloadPolicyObject = z.strictObject({
-  ...typeMeta(['weft.dev/v1alpha1'], 'OverloadPolicy'),
-  metadata: namespacedMetadata,
-  spec: overloadPolicySpec,
-  status: policyStatus.optional(),
-});
-
-const externalServiceObject = z.strictObject({
-  ...typeMeta(['weft.dev/v1alpha1'], 'ExternalService'),
-  metadata: namespacedMetadata,
-  spec: externalServiceSpec,
-  status: externalServiceStatus.optional(),
-});
-
-const httpRouteObject = z.strictObject({
-  ...typeMeta(['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1beta1'], 'HTTPRoute'),
-  metadata: namespacedMetadata,
-  spec: httpRouteSpec,
-  status: routeStatus.optional(),
-});
-
-const grpcRouteObject = z.strictObject({
-  ...typeMeta(['gateway.networking.k8s.io/v1'], 'GRPCRoute'),
-  metadata: namespacedMetadata,
-  spec: grpcRouteSpec.prefault({}),
-  status: routeStatus.optional(),
-});
-
-const tcpRouteObject = z.strictObject({
-  ...typeMeta(['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha2'], 'TCPRoute'),
-  metadata: namespacedMetadata,
-  spec: tcpRouteSpec,
-  status: routeStatus.optional(),
-});
-
-const tlsRouteObject = z.strictObject({
-  ...typeMeta(
-    ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha3', 'gateway.networking.k8s.io/v1alpha2'],
-    'TLSRoute',
-  ),
-  metadata: namespacedMetadata,
-  spec: tlsRouteSpec,
-  status: routeStatus.optional(),
-});
-
-const referenceGrantObject = z.strictObject({
-  ...typeMeta(['gateway.networking.k8s.io/v1beta1', 'gateway.networking.k8s.io/v1'], 'ReferenceGrant'),
-  metadata: namespacedMetadata,
-  spec: referenceGrantSpec,
-});
-
-export type Mesh = DeepReadonly<z.output<typeof meshObject>>;
-export type TrafficPolicy = DeepReadonly<z.output<typeof trafficPolicyObject>>;
-export type FaultPolicy = DeepReadonly<z.output<typeof faultPolicyObject>>;
-export type AuthorizationPolicy = DeepReadonly<z.output<typeof authorizationPolicyObject>>;
-export type OverloadPolicy = DeepReadonly<z.output<typeof overloadPolicyObject>>;
-export type ExternalService = DeepReadonly<z.output<typeof externalServiceObject>>;
-export type HTTPRoute = DeepReadonly<z.output<typeof httpRouteObject>>;
-export type GRPCRoute = DeepReadonly<z.output<typeof grpcRouteObject>>;
-export type TCPRoute = DeepReadonly<z.output<typeof tcpRouteObject>>;
-export type TLSRoute = DeepReadonly<z.output<typeof tlsRouteObject>>;
-export type ReferenceGrant = DeepReadonly<z.output<typeof referenceGrantObject>>;
-
-export interface KindTypes {
-  readonly Mesh: Mesh;
-  readonly TrafficPolicy: TrafficPolicy;
-  readonly FaultPolicy: FaultPolicy;
-  readonly AuthorizationPolicy: AuthorizationPolicy;
-  readonly OverloadPolicy: OverloadPolicy;
-  readonly ExternalService: ExternalService;
-  readonly HTTPRoute: HTTPRoute;
-  readonly GRPCRoute: GRPCRoute;
-  readonly TCPRoute: TCPRoute;
-  readonly TLSRoute: TLSRoute;
-  readonly ReferenceGrant: ReferenceGrant;
-}
-
-export type KindName = keyof KindTypes;
 
 const age: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' };
 const accepted: PrinterColumn = {
