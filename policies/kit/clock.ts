@@ -15,15 +15,18 @@ export interface Clock {
   afterUnref(delayMs: number, run: () => void): Cancel;
 }
 
+/** Node's timers take 31 bits of milliseconds (24 days) and fire at once beyond that. */
+const TIMER_MS_MAX = 2_147_483_647;
+
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   unixMs: () => Date.now(),
   after(delayMs, run) {
-    const timer = setTimeout(run, delayMs);
+    const timer = setTimeout(run, Math.min(delayMs, TIMER_MS_MAX));
     return () => clearTimeout(timer);
   },
   afterUnref(delayMs, run) {
-    const timer = setTimeout(run, delayMs).unref();
+    const timer = setTimeout(run, Math.min(delayMs, TIMER_MS_MAX)).unref();
     return () => clearTimeout(timer);
   },
 };

@@ -39,3 +39,10 @@ test('times beyond the last counter are in it', () => {
   for (let i = 0; i < 100; i++) digest.observe(1e9);
   assert.ok((digest.percentile(50) ?? 0) > 100_000);
 });
+
+test('what is not known is not taken for fast', () => {
+  const digest = new LatencyDigest(new ManualClock());
+  for (let i = 0; i < 100; i++) digest.observe(500);
+  for (let i = 0; i < 1_000; i++) digest.observe(-1);
+  assert.ok((digest.percentile(50) ?? 0) >= 500);
+});

@@ -26,7 +26,9 @@ export class LatencyDigest {
     this.decayedMs = clock.nowMs();
   }
 
+  /** Negative: not known, as of an attempt that waited for its connection. */
   observe(tookMs: number): void {
+    if (tookMs < 0) return;
     this.decay();
     const octaves = Math.log2(Math.max(tookMs, LOWEST_MS) / LOWEST_MS);
     const at = Math.min(BUCKETS - 1, Math.floor(octaves * BUCKETS_PER_OCTAVE));

@@ -82,3 +82,9 @@ test('what drains is used when nothing else is left, and only then', () => {
   assert.equal(chosen(0, host(0, 'draining'), host(0, 'ejected')), '');
   assert.equal(chosen(50, host(0, 'draining'), host(1, 'healthy')), '1');
 });
+
+test('the last healthy one of very many is used where there is no panic', () => {
+  const hosts = Array.from({ length: 200 }, (_, i) => host(0, i === 7 ? 'healthy' : 'unhealthy'));
+  assert.equal(chosen(0, ...hosts), '7');
+  assert.equal(chosen(0, ...hosts.map(() => host(0, 'unhealthy'))), '');
+});

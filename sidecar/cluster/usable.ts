@@ -79,7 +79,7 @@ function prioritiesOf(hosts: readonly Host[]): Priority[] {
 }
 
 function withoutHealthy(hosts: readonly Host[], priorities: readonly Priority[], panicPercent: number): Usable {
-  if (priorities.length > 0) return panicPercent > 0 ? byNumber(priorities) : { levels: [], panic: false };
+  if (priorities.length > 0) return panicPercent > 0 ? byNumber(priorities) : lastOnes(priorities);
   // They still serve, and nobody else does (KEP-1669).
   const last = hosts.every(isDraining) ? hosts : [];
   const draining = last.filter((host) => weighs(host) && host.health?.failed !== true);
@@ -87,6 +87,13 @@ function withoutHealthy(hosts: readonly Host[], priorities: readonly Priority[],
     levels: draining.length === 0 ? [] : [{ hosts: draining, percent: 100, total: draining.length }],
     panic: false,
   };
+}
+
+/** Without panic: so few are healthy that they come to less than one percent, and nobody else may be used. */
+function lastOnes(priorities: readonly Priority[]): Usable {
+  const first = priorities.find(({ available }) => available.length > 0);
+  if (first === undefined) return { levels: [], panic: false };
+  return { levels: [{ hosts: first.available, percent: 100, total: first.all.length }], panic: false };
 }
 
 /** Everything is in panic: each priority gets what its number of endpoints is of all. */

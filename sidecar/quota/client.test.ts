@@ -12,13 +12,14 @@ function rig() {
   const asked: (readonly QuotaUse[])[] = [];
   const grants: QuotaGrant[] = [];
   const events: string[] = [];
-  const state = { answer: undefined as QuotaLease | undefined, demand: 0 };
+  const state = { answer: undefined as QuotaLease | undefined, demand: 0, gate: Promise.resolve() };
   const client = new QuotaClient({
     clock,
     prng: new SeededPrng(1),
     count: (event) => events.push(event),
     lease: async (uses) => {
       asked.push(uses);
+      await state.gate;
       if (state.answer === undefined) throw new Error('nobody there');
       return [state.answer];
     },
@@ -81,5 +82,35 @@ describe('leases of global limits', () => {
     const before = asked.length;
     await pass(10_000);
     assert.equal(asked.length, before);
+  });
+
+  test('are asked for by one, however limits come and go while an answer is waited for', async () => {
+    const { client, asked, state, pass } = rig();
+    state.answer = { limit, tokensPerSecond: 40, validMs: 10_000, holders: 2 };
+    client.follow([limit]);
+    await pass(0);
+    for (let i = 0; i < 5; i++) {
+      let answer = (): void => undefined;
+      state.gate = new Promise((resolve) => {
+        answer = resolve;
+      });
+      await pass(3_500);
+      client.follow([]);
+      client.follow([limit]);
+      await pass(100);
+      answer();
+      await pass(100);
+    }
+    const before = asked.length;
+    await pass(60_000);
+    assert.ok(asked.length - before <= 24, `${asked.length - before} times in a minute`);
+  });
+
+  test('that are no numbers are none', async () => {
+    const { client, grants, state, pass } = rig();
+    state.answer = { limit, tokensPerSecond: Number.NaN, validMs: 10_000, holders: 2 };
+    client.follow([limit]);
+    await pass(0);
+    assert.deepEqual(grants, []);
   });
 });

@@ -49,6 +49,9 @@ export class QuotaClient {
   private askedMs: number;
   private limits: readonly string[] = [];
   private closed = false;
+  /** An answer is waited for, and whether there are limits by now that it says nothing of. */
+  private asking = false;
+  private again = false;
 
   constructor(options: QuotaClientOptions) {
     this.options = options;
@@ -63,6 +66,8 @@ export class QuotaClient {
     if (this.limits.length === 0) {
       this.cancel?.();
       this.cancel = undefined;
+    } else if (this.asking) {
+      this.again ||= this.limits.some((name) => !this.held.has(name));
     } else if (this.cancel === undefined && !this.closed) {
       // At once: a limit that is new has no lease.
       this.cancel = this.options.clock.afterUnref(0, () => void this.ask());
@@ -75,36 +80,45 @@ export class QuotaClient {
   }
 
   private async ask(): Promise<void> {
+    this.cancel = undefined;
+    this.asking = true;
+    const busy = await this.exchange();
+    this.asking = false;
+    this.expire();
+    if (this.closed || this.limits.length === 0) return;
+    const { clock, prng } = this.options;
+    const delayMs = this.again ? 0 : (busy ? BUSY_MS : IDLE_MS) * (0.9 + 0.2 * prng.next());
+    this.again = false;
+    this.cancel = clock.afterUnref(delayMs, () => void this.ask());
+  }
+
+  /** True: there is demand. */
+  private async exchange(): Promise<boolean> {
     const { threads, lease, clock, count } = this.options;
-    const demand = await threads.quotas();
-    const nowMs = clock.nowMs();
-    const seconds = Math.max(0.001, (nowMs - this.askedMs) / 1_000);
-    this.askedMs = nowMs;
-    const uses = this.limits.map((limit) => ({
-      limit,
-      demandPerSecond: (demand[limit] ?? 0) / seconds,
-      leasedPerSecond: this.held.get(limit)?.tokensPerSecond ?? 0,
-    }));
+    let busy = false;
     try {
+      const demand = await threads.quotas();
+      const nowMs = clock.nowMs();
+      const seconds = Math.max(0.001, (nowMs - this.askedMs) / 1_000);
+      this.askedMs = nowMs;
+      const uses = this.limits.map((limit) => ({
+        limit,
+        demandPerSecond: (demand[limit] ?? 0) / seconds,
+        leasedPerSecond: this.held.get(limit)?.tokensPerSecond ?? 0,
+      }));
+      busy = uses.some(({ demandPerSecond }) => demandPerSecond > 0);
       this.adopt(await lease(uses));
     } catch {
       count('quota.lease_failed');
     }
-    this.expire();
-    const busy = uses.some(({ demandPerSecond }) => demandPerSecond > 0);
-    if (this.closed || this.limits.length === 0) {
-      this.cancel = undefined;
-      return;
-    }
-    const delayMs = (busy ? BUSY_MS : IDLE_MS) * (0.9 + 0.2 * this.options.prng.next());
-    this.cancel = clock.afterUnref(delayMs, () => void this.ask());
+    return busy;
   }
 
   private adopt(leases: readonly QuotaLease[]): void {
     const nowMs = this.options.clock.nowMs();
     const grants: QuotaGrant[] = [];
     for (const { limit, tokensPerSecond, validMs, holders } of leases) {
-      if (!this.limits.includes(limit)) continue;
+      if (!this.limits.includes(limit) || !Number.isFinite(tokensPerSecond) || tokensPerSecond < 0) continue;
       this.held.set(limit, { tokensPerSecond, holders, untilMs: nowMs + validMs, expired: false });
       grants.push({ limit, tokensPerSecond, holders });
     }

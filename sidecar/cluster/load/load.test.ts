@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { ManualClock } from '@weft/policies/kit/clock';
+import { SeededPrng } from '@weft/policies/kit/prng';
 import fc from 'fast-check';
 import { Headers } from '../../http/headers.ts';
+import { LoadReportedPicker } from '../picker/load-reported.ts';
 import { emptyReport, parseBinaryReport, parseReport } from './orca.ts';
 import { PeakLatency } from './peak-latency.ts';
 import { ReportedLoad } from './reported-load.ts';
@@ -142,4 +145,29 @@ describe('the weight that reports give', () => {
     assert.equal(load.read(new Headers(), 3), true);
     assert.equal(load.weightAt(3), 200);
   });
+});
+
+test('absurd reports neither stop the choice nor keep others from their turn', () => {
+  const absurd = [
+    'TEXT cpu_utilization=1e-300,rps_fractional=1e300',
+    'TEXT cpu_utilization=1e300,rps_fractional=1e-300',
+  ];
+  for (const errorPenalty of [0, 1]) {
+    for (const text of [...absurd, 'TEXT cpu_utilization=1,rps_fractional=5e-324,eps=1e308']) {
+      const settings = { kind: 'load-reported', blackoutMs: 0, expirationMs: 0, updateMs: 1, errorPenalty } as const;
+      const candidates = [text, text, '', 'TEXT cpu_utilization=0.5,rps_fractional=100'].map((report, i) => {
+        const reportedLoad = new ReportedLoad(settings);
+        const fields = new Headers();
+        if (report !== '') fields.append('endpoint-load-metrics', report);
+        reportedLoad.read(fields, 0);
+        const weight = reportedLoad.weightAt(0);
+        assert.ok(Number.isFinite(weight) && weight >= 0, `${report}: ${weight}`);
+        return { label: String(i), weight: 1, active: 0, sinceMs: 0, latency: undefined, reportedLoad };
+      });
+      const clock = new ManualClock();
+      const picker = new LoadReportedPicker<(typeof candidates)[number]>(settings, new SeededPrng(1), clock);
+      picker.update(candidates);
+      for (let i = 0; i < 100; i++) assert.ok(picker.pick());
+    }
+  }
 });

@@ -4,6 +4,9 @@ import { emptyReport, type LoadReport, ORCA_BINARY_FIELD, ORCA_FIELD, parseBinar
 
 type Settings = Extract<Balancer, { readonly kind: 'load-reported' }>;
 
+/** Far more than any server does; what endpoints say must not make sums of weights endless. */
+const WEIGHT_MAX = 1e12;
+
 /** One at a time is read. */
 const scratch = emptyReport();
 
@@ -39,7 +42,8 @@ export class ReportedLoad {
     const penalty = (report.errors / report.rate) * this.settings.errorPenalty;
     if (this.sinceMs === Number.NEGATIVE_INFINITY || this.isExpired(nowMs)) this.sinceMs = nowMs;
     this.lastMs = nowMs;
-    this.weight = report.rate / (utilization + penalty);
+    const weight = report.rate / (utilization + penalty);
+    this.weight = weight > 0 ? Math.min(weight, WEIGHT_MAX) : 0;
   }
 
   /** 0: it has none. */
