@@ -32,6 +32,8 @@ describe('admission webhooks', () => {
   let hook: Server;
   let seen: JsonObject[] = [];
   let respond: Respond = () => ({ allowed: true });
+  /** What happens while the API server waits for the answer. */
+  let meanwhile: (() => Promise<unknown>) | undefined;
   let port = 0;
 
   before(async () => {
@@ -45,8 +47,9 @@ describe('admission webhooks', () => {
         const asked = (isObject(review) ? asObject(review['request']) : undefined) ?? {};
         seen.push(asked);
         const answer = { uid: asked['uid'] ?? '', ...respond(asked) };
+        const body = JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response: answer });
         response.setHeader('content-type', 'application/json');
-        response.end(JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response: answer }));
+        void (meanwhile?.() ?? Promise.resolve()).then(() => response.end(body));
       });
     });
     await new Promise<void>((resolve) => hook.listen(0, '127.0.0.1', resolve));
@@ -144,6 +147,34 @@ describe('admission webhooks', () => {
     const warned = await createMap();
     assert.equal(warned.status, 201);
     assert.match(String(warned.headers['warning']), /299 - "look out"/);
+  });
+
+  test('what others write while a webhook is asked is no conflict for a patch, and one for an update of a version', async () => {
+    await configure('Validating');
+    const made = await createMap();
+    const name = asString(at(made.body, 'metadata', 'name'));
+    const path = `/api/v1/namespaces/default/configmaps/${name}`;
+    const patch = (labels: JsonObject) =>
+      server.call('PATCH', path, { metadata: { labels } }, { 'content-type': 'application/merge-patch+json' });
+    let other: Promise<unknown> = Promise.resolve();
+    meanwhile = () => {
+      meanwhile = undefined;
+      other = patch({ b: '2' });
+      return other;
+    };
+    const patched = await patch({ a: '1' });
+    await other;
+    assert.equal(patched.status, 200, patched.text);
+    assert.deepEqual(at(patched.body, 'metadata', 'labels'), { a: '1', b: '2' });
+
+    meanwhile = () => {
+      meanwhile = undefined;
+      other = patch({ b: '3' });
+      return other;
+    };
+    const put = await server.call('PUT', path, { ...patched.body, data: { c: '4' } });
+    await other;
+    assert.equal(put.status, 409, put.text);
   });
 
   test('selectors and match conditions decide what is sent', async () => {

@@ -24,7 +24,7 @@ export interface Change {
 
 const attemptsMax = 5;
 
-/** PUT and every PATCH. Without a resourceVersion in the wanted object a conflict with another writer is tried again on what is there now. */
+/** PUT and every PATCH. Unless it asks for one resourceVersion, a conflict with another writer is tried again on what is there now. */
 export async function update(
   context: ApiContext,
   type: ResourceType,
@@ -45,7 +45,8 @@ export async function update(
     if (unchanged(object, existing)) return existing;
     const done = save(context, type, stored, object, call);
     if (done !== undefined) return done;
-    if (attempt >= attemptsMax || asked !== '') throw conflict(type, name);
+    // A patch is made again of what is there now; who asked for one version is told above that it is gone.
+    if (attempt >= attemptsMax) throw conflict(type, name);
   }
 }
 
