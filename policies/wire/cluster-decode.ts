@@ -31,7 +31,6 @@ import { DURATION_MS_MAX, decodeDuration, type StructReader, weftMetadata } from
 /** Envoy's defaults. */
 const CONNECT_TIMEOUT_DEFAULT_MS = 5_000;
 const IDLE_TIMEOUT_DEFAULT_MS = 3_600_000;
-const _DNS_REFRESH_DEFAULT_MS = 5_000;
 
 export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   if (message.name === '') at.field('name').fail('is required', undefined);

@@ -16,6 +16,8 @@ import { ClusterConfigSchema } from './gen/envoy/extensions/clusters/dynamic_for
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { decodeDuration, decodeHostAddress, type StructReader } from './values.ts';
 
+const DNS_REFRESH_DEFAULT_MS = 5_000;
+
 /** Undefined: another kind of cluster. */
 export function decodeDynamic(
   message: ClusterMessage,
