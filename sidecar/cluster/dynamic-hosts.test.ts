@@ -96,3 +96,19 @@ describe('a cluster below a dynamic one', () => {
     }
   });
 });
+
+test('nothing stays of names that there was no room for', () => {
+  const hosts = new DynamicHosts();
+  const kept = hosts.derive(parent, 'kept.example.com');
+  assert.ok(kept);
+  hosts.remember(kept, parent.name, 'kept.example.com');
+  for (let i = 0; i < 1_000; i++) {
+    const cluster = hosts.derive(parent, `n${i}.example.com`);
+    assert.ok(cluster);
+    hosts.forget(parent, cluster.name);
+  }
+  assert.equal(hosts.madeFor(parent), 1);
+  assert.equal(hosts.derive(parent, 'kept.example.com'), kept);
+  hosts.forget(parent, kept.name);
+  assert.deepEqual([hosts.madeFor(parent), hosts.size], [0, 0]);
+});

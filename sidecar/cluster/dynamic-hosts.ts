@@ -59,13 +59,20 @@ export class DynamicHosts {
     return this.derived.get(name);
   }
 
+  /** Also one that was derived and never remembered. */
   forget(parent: Cluster | undefined, name: string): void {
-    const entry = this.derived.get(name);
-    if (entry === undefined) return;
+    const host = this.derived.get(name)?.host ?? (parent && name.slice(nameBelow(parent, '').length));
     this.derived.delete(name);
-    if (parent !== undefined) this.made.get(parent)?.delete(entry.host);
+    if (parent !== undefined && host !== undefined) this.made.get(parent)?.delete(host);
+  }
+
+  /** Clusters that are kept for the hosts below this one. */
+  madeFor(parent: Cluster): number {
+    return this.made.get(parent)?.size ?? 0;
   }
 }
+
+const nameBelow = (parent: Cluster, host: string): string => `${parent.name}#${host}`;
 
 function named(parent: Cluster, discovery: Extract<Cluster['discovery'], { kind: 'dynamic' }>, host: string): Cluster {
   const port = discovery.port === 0 ? (parent.tls === undefined ? 80 : 443) : discovery.port;
@@ -73,7 +80,7 @@ function named(parent: Cluster, discovery: Extract<Cluster['discovery'], { kind:
   const validation = tls?.validation;
   return {
     ...parent,
-    name: `${parent.name}#${host}`,
+    name: nameBelow(parent, host),
     discovery: { kind: 'strict-dns', hosts: [{ host, port }], refreshMs: discovery.cache.refreshMs },
     tls:
       tls === undefined || fromHost !== true

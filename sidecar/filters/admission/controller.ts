@@ -9,6 +9,8 @@ import type { Ticket } from './ticket.ts';
  * the application. A request of which nothing has come back keeps its place.
  */
 const STREAM_AFTER_MS = 1_000;
+/** Classes that are remembered; beyond them the one that was configured longest ago is forgotten. */
+const CLASSES_MAX = 64;
 const TICK_MS_MIN = 1;
 const TICK_MS_MAX = 50;
 
@@ -34,6 +36,8 @@ export class AdmissionController {
   private pass = 0;
   private readonly deps: ControllerDeps;
   private readonly byName = new Map<string, ClassQueue>();
+  /** In which somebody waits, also those whose name is forgotten: listeners that are drained still have them. */
+  private readonly standing = new Set<ClassQueue>();
   /** Running, with a response that has begun, the oldest first. */
   private readonly answered = new Set<Ticket>();
   private cancelTick: Cancel | undefined = undefined;
@@ -75,11 +79,21 @@ export class AdmissionController {
   classOf({ name, weight }: PriorityClass): ClassQueue {
     let found = this.byName.get(name);
     if (found === undefined) {
+      if (this.byName.size >= CLASSES_MAX) this.dropOldest();
       found = new ClassQueue(name, weight, () => this.deps.count('admission.flows_max'));
-      this.byName.set(name, found);
+    } else {
+      // A Map keeps the order in which they came.
+      this.byName.delete(name);
     }
+    this.byName.set(name, found);
     found.weight = weight;
     return found;
+  }
+
+  private dropOldest(): void {
+    const oldest = this.byName.keys().next();
+    if (oldest.done !== true) this.byName.delete(oldest.value);
+    this.deps.count('admission.classes_max');
   }
 
   enter(ticket: Ticket, caller: string): Entry {
@@ -161,6 +175,7 @@ export class AdmissionController {
     // Who was away has saved nothing up.
     if (priority.length === 0) priority.pass = Math.max(priority.pass, this.pass);
     priority.push(ticket, caller, nowMs);
+    this.standing.add(priority);
     priority.counts.queued++;
     this.waiting++;
   }
@@ -168,7 +183,7 @@ export class AdmissionController {
   /** The class that is farthest over its share gives up its oldest; true: that is the one that came just now. */
   private makeRoom(newest: Ticket): boolean {
     let largest: ClassQueue | undefined;
-    for (const one of this.byName.values()) {
+    for (const one of this.standing) {
       if (one.length === 0) continue;
       if (largest === undefined || one.length / one.weight > largest.length / largest.weight) largest = one;
     }
@@ -209,7 +224,7 @@ export class AdmissionController {
 
   private next(): ClassQueue | undefined {
     let first: ClassQueue | undefined;
-    for (const one of this.byName.values()) {
+    for (const one of this.standing) {
       if (one.length > 0 && (first === undefined || one.pass < first.pass)) first = one;
     }
     if (first === undefined) return undefined;
@@ -229,8 +244,9 @@ export class AdmissionController {
       this.admitWaiting(nowMs);
       let lightest = Number.POSITIVE_INFINITY;
       for (const one of this.byName.values()) lightest = Math.min(lightest, one.weight);
-      for (const one of this.byName.values()) {
+      for (const one of this.standing) {
         if (one.length > 0) one.expire(this.queue, lightest, nowMs, this.onExpired);
+        if (one.length === 0) this.standing.delete(one);
       }
       if (this.waiting > 0) this.tick();
     });

@@ -192,3 +192,17 @@ describe('places of an application', () => {
     assert.ok(text.includes(`weft_admission_requests_total{${labels},outcome="shed",reason="full"} 1\n`));
   });
 });
+
+test('names of classes that are gone are forgotten, and who waits in one still gets its turn', () => {
+  const patient = { lengthMax: 100, waitMsMax: 1_000, targetMs: 1_000, intervalMs: 1_000 };
+  const { world, send, dispatch, controller } = shop({ queue: patient });
+  const old = dispatch({ classes: [classOf('old', 1)] });
+  send();
+  const waiting = send({}, {}, old);
+  for (let i = 0; i < 200; i++) dispatch({ classes: [classOf(`c${i}`, 1)] });
+  assert.ok([...controller.classes].length <= 64, `${[...controller.classes].length}`);
+  const later = send({}, {}, old);
+  world.clock.advance(350);
+  assert.deepEqual([waiting.status, later.status], [200, 200]);
+  assert.deepEqual([controller.running, controller.queueLength], [0, 0]);
+});
