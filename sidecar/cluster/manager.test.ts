@@ -234,3 +234,17 @@ test('a request that outlives its cluster does not begin another breaker, which 
   left?.close();
   assert.equal(left, undefined);
 });
+
+test('requests that were not answered in time are not kept until endpoints are known', () => {
+  const made = new World();
+  const discovery = { kind: 'strict-dns', hosts: [{ host: 'db.example', port: 80 }], refreshMs: 5_000 } as const;
+  made.source.cluster(testCluster('shop', { discovery }));
+  const hcm = testHcm({ kind: 'inline', config: routes('r', forwardTo('shop')) });
+  // A name takes a millisecond to be looked up.
+  const dispatch = made.dispatch(hcm, 'outbound', { onDemandWaitMsMax: 0.4 });
+  const exchanges = Array.from({ length: 10 }, () => made.send(dispatch));
+  made.clock.advance(0.5);
+  for (const exchange of exchanges) assert.equal(exchange.ended, true);
+  assert.equal(made.clusters.active()[0]?.ready, false);
+  assert.equal(made.clusters.active()[0]?.idle, true);
+});

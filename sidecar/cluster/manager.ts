@@ -205,16 +205,18 @@ export class ClusterManager {
     }
     this.waiting++;
     let answered = false;
+    let leave: (() => void) | undefined;
     const answer = (ready: boolean): void => {
       if (answered) return;
       answered = true;
       this.waiting--;
       cancel();
+      leave?.();
       if (ready) waiter.onCluster(runtime);
       else waiter.onClusterError(noCluster(`the endpoints of cluster ${name} were not known in time`));
     };
     const cancel = this.deps.clock.after(deadlineMs - this.deps.clock.nowMs(), () => answer(false));
-    runtime.whenReady(() => answer(true));
+    leave = runtime.whenReady(() => answer(true));
   }
 
   private awaitResource(

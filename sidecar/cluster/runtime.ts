@@ -69,7 +69,7 @@ export class ClusterRuntime {
   /** Endpoints that are added were there before, with other settings. */
   private renewing = false;
   /** Called once when `ready` turns true. */
-  private readonly onReady: (() => void)[] = [];
+  private readonly onReady = new Set<() => void>();
 
   constructor(cluster: Cluster, deps: RuntimeDeps) {
     this.cluster = cluster;
@@ -126,9 +126,11 @@ export class ClusterRuntime {
     return [...this.hosts.values()];
   }
 
-  whenReady(run: () => void): void {
+  /** Who waits no longer takes it back: nothing may be kept for those who came while nobody answers. */
+  whenReady(run: () => void): () => void {
     if (this.ready) run();
-    else this.onReady.push(run);
+    else this.onReady.add(run);
+    return () => this.onReady.delete(run);
   }
 
   update(cluster: Cluster): void {
@@ -272,7 +274,7 @@ export class ClusterRuntime {
   /** Nothing is under way and no connection is open. */
   get idle(): boolean {
     if (this.limits.requests > 0 || this.limits.connections > 0 || this.limits.pending > 0) return false;
-    return this.onReady.length === 0 && (this.breakerState === undefined || this.breakerState.state === 'closed');
+    return this.onReady.size === 0 && (this.breakerState === undefined || this.breakerState.state === 'closed');
   }
 
   /** Frees what endpoints that nobody uses any more hold. */
@@ -395,7 +397,9 @@ export class ClusterRuntime {
   private becomeReady(): void {
     if (this.ready || this.checks?.settled === false) return;
     this.ready = true;
-    for (const run of this.onReady.splice(0)) run();
+    const waiting = [...this.onReady];
+    this.onReady.clear();
+    for (const run of waiting) run();
   }
 }
 
