@@ -5,6 +5,7 @@ import { type Cluster, type ClusterLimits, defaultClusterLimits } from '@weft/po
 import { keyOf } from '../index/objects.ts';
 import { connectionsOf } from './connections.ts';
 import type { TranslateContext } from './context.ts';
+import { timerMs } from './durations.ts';
 import { UNKNOWN } from './external/names.ts';
 import { tcpFault } from './fault.ts';
 import { healthCheckOf } from './health-check.ts';
@@ -99,7 +100,7 @@ export function originalDestinationCluster(name: typeof INBOUND | typeof PASSTHR
 }
 
 const durationOr = (text: string | undefined, otherwiseMs: number): number =>
-  text === undefined ? otherwiseMs : acceptedDurationMs(text);
+  text === undefined ? otherwiseMs : timerMs(text);
 
 function limitsOf(policy: MergedPolicy, mesh: Mesh | undefined): ClusterLimits {
   const limits = policy.circuitBreaker?.limits;

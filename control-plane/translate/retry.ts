@@ -3,6 +3,8 @@ import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import type { Mesh } from '@weft/policies/crds/kinds';
 import type { RetryBudget } from '@weft/policies/model/cluster';
 import { BODY_REPLAY_BYTES_DEFAULT, type HedgePolicy, type RetryPolicy } from '@weft/policies/model/retry';
+import { DURATION_MS_MAX } from '@weft/policies/wire/values';
+import { timerMs } from './durations.ts';
 import type { MergedPolicy } from './policy.ts';
 import type { HttpRule } from './rules.ts';
 
@@ -45,13 +47,13 @@ export interface RequestTimes {
 export function requestTimes(rule: RuleTimes | undefined, policy: MergedPolicy): RequestTimes {
   const request = rule?.timeouts?.request ?? policy.timeouts?.request;
   const perTry = rule?.timeouts?.backendRequest ?? policy.retries?.perTryTimeout ?? policy.timeouts?.backendRequest;
-  const perTryTimeoutMs = perTry === undefined ? 0 : acceptedDurationMs(perTry);
+  const perTryTimeoutMs = perTry === undefined ? 0 : timerMs(perTry);
   const retry = rule?.retry === undefined ? policyRetry(policy) : ruleRetry(rule.retry);
   const methods = rule?.retry === undefined ? policy.retries?.methods : undefined;
   return {
-    timeoutMs: request === undefined ? 0 : acceptedDurationMs(request),
-    idleTimeoutMs: policy.timeouts?.streamIdle === undefined ? 0 : acceptedDurationMs(policy.timeouts.streamIdle),
-    streamDurationMsMax: policy.timeouts?.stream === undefined ? undefined : acceptedDurationMs(policy.timeouts.stream),
+    timeoutMs: request === undefined ? 0 : timerMs(request),
+    idleTimeoutMs: policy.timeouts?.streamIdle === undefined ? 0 : timerMs(policy.timeouts.streamIdle),
+    streamDurationMsMax: policy.timeouts?.stream === undefined ? undefined : timerMs(policy.timeouts.stream),
     hedge: policy.hedging && hedge(policy.hedging),
     retry: timed(retry, perTryTimeoutMs),
     methods,
@@ -124,7 +126,7 @@ function hedge({ delay, percentile, minDelay, maxAttempts }: NonNullable<MergedP
 /** GEP-1731: connection failures are retried, and the statuses that are named. */
 function ruleRetry(retry: NonNullable<HttpRule['retry']>): RetryPolicy {
   const codes = retry.codes ?? [];
-  const baseMs = retry.backoff === undefined ? defaultRetry.backoffBaseMs : acceptedDurationMs(retry.backoff);
+  const baseMs = retry.backoff === undefined ? defaultRetry.backoffBaseMs : timerMs(retry.backoff);
   return {
     on: [
       'connect-failure',
@@ -136,7 +138,7 @@ function ruleRetry(retry: NonNullable<HttpRule['retry']>): RetryPolicy {
     perTryTimeoutMs: 0,
     statusCodes: codes,
     backoffBaseMs: baseMs,
-    backoffMaxMs: Math.max(baseMs * 10, defaultRetry.backoffMaxMs),
+    backoffMaxMs: Math.min(Math.max(baseMs * 10, defaultRetry.backoffMaxMs), DURATION_MS_MAX),
     nonIdempotent: false,
   };
 }

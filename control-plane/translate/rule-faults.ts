@@ -1,8 +1,8 @@
 /** Rules that the mesh cannot carry out. They are dropped, and the status says so; the others of the route serve. */
 import type { AnyRoute, GRPCRoute, HTTPRoute } from '@weft/policies/crds/kinds';
 import { compileLinearRegex } from '@weft/policies/kit/linear-regex';
+import { filterFault } from './filter-faults.ts';
 import { callPattern } from './grpc-match.ts';
-import { headerFault } from './header-faults.ts';
 import { unusableSession } from './session.ts';
 
 type HttpRule = HTTPRoute['spec']['rules'][number];
@@ -37,7 +37,7 @@ function httpFault(rule: HttpRule): string | undefined {
       firstFault(queryParams, (one, at) => patternFault(`queryParams[${at}]`, one));
     if (fault !== undefined) return `matches[${index}].${fault}`;
   }
-  return headerFault(rule) ?? unusableSession(rule.sessionPersistence);
+  return filterFault(rule) ?? unusableSession(rule.sessionPersistence);
 }
 
 function grpcFault(rule: GrpcRule): string | undefined {
@@ -47,7 +47,7 @@ function grpcFault(rule: GrpcRule): string | undefined {
       firstFault(headers, (one, at) => patternFault(`headers[${at}]`, one));
     if (fault !== undefined) return `matches[${index}].${fault}`;
   }
-  return headerFault(rule) ?? unusableSession(rule.sessionPersistence);
+  return filterFault(rule) ?? unusableSession(rule.sessionPersistence);
 }
 
 /** Each part alone first: two that do not compile may together make something that does. */

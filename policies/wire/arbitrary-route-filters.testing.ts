@@ -67,7 +67,7 @@ const session = (timeoutMs: fc.Arbitrary<number>): fc.Arbitrary<SessionPersisten
       kind: fc.constant('cookie' as const),
       name: fieldName,
       path: fc.constantFrom('', '/', '/shop'),
-      ttlMs: fc.integer({ min: 0, max: 10_000 }).map((seconds) => seconds * 1000),
+      ttlMs: fc.integer({ min: 0, max: 399_996 * 3600 }).map((seconds) => seconds * 1000),
       timeoutMs,
       strict: fc.boolean(),
     }),

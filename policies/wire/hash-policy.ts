@@ -5,7 +5,7 @@ import type {
   RouteAction_HashPolicy,
   RouteAction_HashPolicySchema,
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
-import { decodeDuration, encodeDuration } from './values.ts';
+import { AGE_MS_MAX, decodeDuration, encodeDuration } from './values.ts';
 
 type PolicyInit = MessageInitShape<typeof RouteAction_HashPolicySchema>;
 
@@ -54,7 +54,7 @@ function decodeHashKey({ policySpecifier: specifier, terminal }: RouteAction_Has
       const here = at.field('cookie');
       if (!COOKIE_NAME.test(name)) here.field('name').fail('has to be a token (RFC 6265 section 4.1.1)', undefined);
       if (!COOKIE_PATH.test(path)) here.field('path').fail('has a character that no path of a cookie has', undefined);
-      const ttlMs = ttl === undefined ? undefined : decodeDuration(ttl, 0, here.field('ttl'));
+      const ttlMs = ttl === undefined ? undefined : decodeDuration(ttl, 0, here.field('ttl'), AGE_MS_MAX);
       return { kind: 'cookie', name, ttlMs, path, terminal };
     }
     case 'queryParameter':

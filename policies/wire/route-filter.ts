@@ -11,7 +11,7 @@ import { StatefulSessionPerRouteSchema } from './gen/envoy/extensions/filters/ht
 import { decodeRouteRateLimit, encodeLocalRateLimit } from './local-rate-limit.ts';
 import { packed } from './packed.ts';
 import { decodeRouteSession, encodeRouteSession } from './session.ts';
-import { DURATION_MS_MAX, type StructReader } from './values.ts';
+import { AGE_MS_MAX, type StructReader } from './values.ts';
 
 type PerFilter = Record<string, Any>;
 
@@ -68,7 +68,7 @@ function decodeOne(name: string, any: Any, settings: StructReader | undefined, a
     return { kind: 'fault', name, fault: { ...decodeHttpFault(config, at), ...readHttpFault(settings) } };
   }
   if (isMessage(config, StatefulSessionPerRouteSchema)) {
-    const timeoutMs = settings?.number('timeout_ms', 0, DURATION_MS_MAX) ?? 0;
+    const timeoutMs = settings?.number('timeout_ms', 0, AGE_MS_MAX) ?? 0;
     settings?.end();
     return { kind: 'session', name, session: decodeRouteSession(config, timeoutMs, at) };
   }

@@ -11,7 +11,7 @@ import { CookieBasedSessionStateSchema } from './gen/envoy/extensions/http/state
 import { HeaderBasedSessionStateSchema } from './gen/envoy/extensions/http/stateful_session/header/v3/header_pb.ts';
 import { decodeFieldName } from './header-mutation.ts';
 import { packed } from './packed.ts';
-import { decodeDuration, encodeDuration } from './values.ts';
+import { AGE_MS_MAX, decodeDuration, encodeDuration } from './values.ts';
 
 const COOKIE = 'envoy.http.stateful_session.cookie';
 const HEADER = 'envoy.http.stateful_session.header';
@@ -72,7 +72,7 @@ export function decodeSession(
   const { cookie } = state;
   if (cookie === undefined) return here.field('cookie').fail('is required', undefined);
   const place = here.field('cookie');
-  const ttlMs = decodeDuration(cookie.ttl, 0, place.field('ttl'));
+  const ttlMs = decodeDuration(cookie.ttl, 0, place.field('ttl'), AGE_MS_MAX);
   if (ttlMs % 1000 !== 0) place.field('ttl').fail('has to be whole seconds', undefined);
   if (!TOKEN.test(cookie.name)) place.field('name').fail('is not the name of a cookie', undefined);
   if (!PATH.test(cookie.path)) place.field('path').fail('is not the path of a cookie', undefined);

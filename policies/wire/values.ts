@@ -19,11 +19,19 @@ export const encodeDuration = (ms: number): MessageInitShape<typeof DurationSche
   return { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1_000_000) };
 };
 
+/** What the Gateway API can write, four times 99,999 hours: for times that are told to others and never waited for. */
+export const AGE_MS_MAX = 399_996 * 3_600_000;
+
 /** Rounded up to whole milliseconds, so that a time never becomes "none". */
-export function decodeDuration(duration: Duration | undefined, absentMs: number, at: At): number {
+export function decodeDuration(
+  duration: Duration | undefined,
+  absentMs: number,
+  at: At,
+  msMax: number = DURATION_MS_MAX,
+): number {
   if (duration === undefined) return absentMs;
   const ms = Math.ceil(Number(duration.seconds) * 1000 + duration.nanos / 1_000_000);
-  if (ms < 0 || ms > DURATION_MS_MAX) return at.fail(`duration is not between 0 and ${DURATION_MS_MAX} ms`, absentMs);
+  if (ms < 0 || ms > msMax) return at.fail(`duration is not between 0 and ${msMax} ms`, absentMs);
   return ms;
 }
 

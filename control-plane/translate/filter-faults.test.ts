@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { headerFault } from './header-faults.ts';
+import { filterFault } from './filter-faults.ts';
 
 const change = (change: object) => ({
   filters: [{ type: 'RequestHeaderModifier' as const, requestHeaderModifier: change }],
@@ -31,14 +31,24 @@ describe('header changes that a sidecar would refuse with all routes of the Serv
   for (const [what, changed, fault] of cases) {
     test(what, () => {
       const rule = change(changed);
-      if (fault === undefined) assert.equal(headerFault(rule), undefined);
-      else assert.match(headerFault(rule) ?? 'none', fault);
+      if (fault === undefined) assert.equal(filterFault(rule), undefined);
+      else assert.match(filterFault(rule) ?? 'none', fault);
     });
   }
 
+  test('a path that is not one', () => {
+    const path = { type: 'ReplaceFullPath' as const, replaceFullPath: '/a b\r\n' };
+    assert.match(
+      filterFault({ filters: [{ type: 'URLRewrite', urlRewrite: { path } }] }) ?? '',
+      /^filters\[0\]\.urlRewrite\.path\.replaceFullPath: .*percent-encode/,
+    );
+    const good = { type: 'ReplacePrefixMatch' as const, replacePrefixMatch: '/a%20b' };
+    assert.equal(filterFault({ filters: [{ type: 'URLRewrite', urlRewrite: { path: good } }] }), undefined);
+  });
+
   test('in a filter of a backend', () => {
     assert.match(
-      headerFault({ backendRefs: [{}, change({ remove: ['te'] })] }) ?? '',
+      filterFault({ backendRefs: [{}, change({ remove: ['te'] })] }) ?? '',
       /^backendRefs\[1\]\.filters\[0\]\./,
     );
   });
