@@ -1,5 +1,5 @@
 import { acceptedDurationMs } from '@weft/policies/crds/duration';
-import { DURATION_MS_MAX } from '@weft/policies/wire/values';
+import { TIMER_MS_MAX } from '@weft/policies/kit/timer';
 
 /** Of a timer. The standard's durations reach to decades, which no timer does: beyond 24.8 days it is these. */
-export const timerMs = (text: string): number => Math.min(acceptedDurationMs(text), DURATION_MS_MAX);
+export const timerMs = (text: string): number => Math.min(acceptedDurationMs(text), TIMER_MS_MAX);

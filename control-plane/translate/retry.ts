@@ -1,9 +1,9 @@
 /** Timeouts and retries of a route: what the rule says itself, then what its policies say, then the mesh's defaults. */
 import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import type { Mesh } from '@weft/policies/crds/kinds';
+import { TIMER_MS_MAX } from '@weft/policies/kit/timer';
 import type { RetryBudget } from '@weft/policies/model/cluster';
 import { BODY_REPLAY_BYTES_DEFAULT, type HedgePolicy, type RetryPolicy } from '@weft/policies/model/retry';
-import { DURATION_MS_MAX } from '@weft/policies/wire/values';
 import { timerMs } from './durations.ts';
 import type { MergedPolicy } from './policy.ts';
 import type { HttpRule } from './rules.ts';
@@ -138,7 +138,7 @@ function ruleRetry(retry: NonNullable<HttpRule['retry']>): RetryPolicy {
     perTryTimeoutMs: 0,
     statusCodes: codes,
     backoffBaseMs: baseMs,
-    backoffMaxMs: Math.min(Math.max(baseMs * 10, defaultRetry.backoffMaxMs), DURATION_MS_MAX),
+    backoffMaxMs: Math.min(Math.max(baseMs * 10, defaultRetry.backoffMaxMs), TIMER_MS_MAX),
     nonIdempotent: false,
   };
 }

@@ -1,6 +1,7 @@
 import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
 import type { Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
 import { isIP } from '../kit/ip.ts';
+import { TIMER_MS_MAX } from '../kit/timer.ts';
 import type { CidrRange, SocketAddress } from '../model/address.ts';
 import type { At } from './decoding.ts';
 import type {
@@ -11,8 +12,7 @@ import type {
 } from './gen/envoy/config/core/v3/address_pb.ts';
 import type { Metadata, MetadataSchema } from './gen/envoy/config/core/v3/base_pb.ts';
 
-/** What a timer takes: 2^31 - 1 ms, 24.8 days. */
-export const DURATION_MS_MAX = 2_147_483_647;
+export const DURATION_MS_MAX: number = TIMER_MS_MAX;
 
 export const encodeDuration = (ms: number): MessageInitShape<typeof DurationSchema> => {
   const seconds = Math.floor(ms / 1000);
