@@ -1,5 +1,6 @@
 import type { Address, SocketAddress } from '@weft/policies/model/address';
 import type { Cluster, Endpoint, EndpointAssignment } from '@weft/policies/model/cluster';
+import type { ProxyError } from '../http/errors.ts';
 import type { HttpVersion } from '../http/exchange.ts';
 import { ExchangeCounters } from '../telemetry/exchange-counters.ts';
 import { Balancing, sameBalancing } from './balancing.ts';
@@ -16,7 +17,7 @@ import { OutlierWatch } from './outlier/watch.ts';
 import type { Hash64 } from './picker/hash/xxhash64.ts';
 import { HttpPool, type PoolDeps } from './pool.ts';
 import { type Payload, securityKey, upstreamSecurity } from './security.ts';
-import { usableHosts } from './usable.ts';
+import { noHealthyUpstream, usableHosts } from './usable.ts';
 
 export interface RuntimeDeps extends PoolDeps {
   /** Limits that are shared with other threads; undefined: this thread's own. */
@@ -63,6 +64,7 @@ export class ClusterRuntime {
   private watch: OutlierWatch | undefined = undefined;
   private checks: HealthChecks | undefined = undefined;
   private panic = false;
+  private none: ProxyError | undefined = undefined;
   /** Drained: nothing is made any more that nobody would stop. */
   private gone = false;
   private digest: LatencyDigest | undefined = undefined;
@@ -199,6 +201,12 @@ export class ClusterRuntime {
   pick(exclude: Host | undefined, hash?: Hash64): Host | undefined {
     this.used = true;
     return this.balancing.pick(exclude, hash);
+  }
+
+  /** Why nothing can be picked; made once for each change, since a cluster that is down is asked by every request. */
+  get noneUsable(): ProxyError {
+    this.none ??= noHealthyUpstream(this.cluster.name, this.endpoints);
+    return this.none;
   }
 
   /** The endpoint at `ip:port`, if it may get traffic. */
@@ -374,6 +382,7 @@ export class ClusterRuntime {
   }
 
   private chooseUsable(): void {
+    this.none = undefined;
     const { levels, panic } = usableHosts([...this.hosts.values()], this.cluster.healthyPanicPercent);
     if (panic && !this.panic) this.deps.recorder.count('cluster.panic');
     this.panic = panic;

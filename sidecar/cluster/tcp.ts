@@ -15,7 +15,6 @@ import { CONNECT_FAILED } from './outlier/monitor.ts';
 import { Hash64, xxHash64 } from './picker/hash/xxhash64.ts';
 import type { ClusterRuntime } from './runtime.ts';
 import { type ConnectionFault, resetByFault, TcpFaults } from './tcp-fault.ts';
-import { whyNone } from './usable.ts';
 
 export interface TcpConnected {
   readonly transport: UpstreamTransport;
@@ -217,7 +216,7 @@ class TcpAttempt implements ClusterWaiter {
     const { name, connectTimeoutMs: timeoutMs, connections, service } = runtime.cluster;
     const tcpKeepAlive = connections?.tcpKeepAlive;
     if (host === undefined) {
-      this.finish({ error: noHealthyUpstream(runtime) });
+      this.finish({ error: runtime.noneUsable });
       return;
     }
     if (!runtime.limits.beginConnection(false)) {
@@ -271,14 +270,4 @@ class TcpAttempt implements ClusterWaiter {
     if ('error' in result) this.fault?.end();
     this.done(result);
   }
-}
-
-export function noHealthyUpstream({ cluster, endpoints }: Pick<ClusterRuntime, 'cluster' | 'endpoints'>): ProxyError {
-  return {
-    source: 'internal',
-    flag: 'UH',
-    status: 503,
-    retry: 'no',
-    detail: `no healthy endpoint in cluster ${cluster.name}: ${whyNone(endpoints)}`,
-  };
 }

@@ -1,3 +1,4 @@
+import type { ProxyError } from '../http/errors.ts';
 import type { Host } from './host.ts';
 
 /** Endpoints of one priority that take traffic, and their share of it. */
@@ -108,7 +109,7 @@ function byNumber(priorities: readonly Priority[]): Usable {
 }
 
 /** For who asks why nothing was sent: which endpoints there are, and why they take no traffic. */
-export function whyNone(hosts: readonly Host[]): string {
+function whyNone(hosts: readonly Host[]): string {
   if (hosts.length === 0) return 'it has no endpoints';
   const reasons = new Map<string, number>();
   for (const host of hosts) {
@@ -125,3 +126,11 @@ function reasonOf({ endpoint, health, outlier, weight }: Host): string {
   if (outlier?.ejected === true) return 'ejected as outliers';
   return weight > 0 ? 'available' : 'without weight';
 }
+
+export const noHealthyUpstream = (cluster: string, hosts: readonly Host[]): ProxyError => ({
+  source: 'internal',
+  flag: 'UH',
+  status: 503,
+  retry: 'no',
+  detail: `no healthy endpoint in cluster ${cluster}: ${whyNone(hosts)}`,
+});

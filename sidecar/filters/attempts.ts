@@ -2,7 +2,6 @@ import type { Cancel } from '@weft/policies/kit/clock';
 import type { HedgePolicy } from '@weft/policies/model/retry';
 import { overflow } from '../cluster/limits.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
-import { noHealthyUpstream } from '../cluster/tcp.ts';
 import type { ProxyError } from '../http/errors.ts';
 import type { ResponseHead } from '../http/exchange.ts';
 import { Attempt } from './attempt.ts';
@@ -56,7 +55,7 @@ export class Attempts implements TimeoutTarget {
     const host = pickHost(chain, context, runtime, elsewhere ? context.host : undefined);
     if (host === undefined) {
       if (breaker !== undefined && ticket !== undefined) breaker.settle(ticket, 'abandoned');
-      this.notStarted(runtime, hedged, noHealthyUpstream(runtime));
+      this.notStarted(runtime, hedged, runtime.noneUsable);
       return;
     }
     context.host = host;
