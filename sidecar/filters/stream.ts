@@ -172,14 +172,14 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { head } = context;
     const { route } = found;
     const cluster = pickCluster(this.chain, context, found);
+    context.matched = route;
+    context.matchedCluster = cluster;
     if (cluster === undefined || cluster.name === '') {
       this.fail(noBackend(route.name));
       return;
     }
     this.route = found;
     this.routeCluster = cluster;
-    context.matched = route;
-    context.matchedCluster = cluster;
     this.attempts.retries.use(action.retry, isRetriedAbove(context.hop));
     if (action.hedge !== undefined) this.hedge(action.hedge);
     if (action.hashKeys !== undefined) hashRequest(action.hashKeys, context);

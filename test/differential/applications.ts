@@ -8,10 +8,15 @@ import { originH2 } from './origin-h2.ts';
 import { APPLICATIONS, type Ports } from './tables.ts';
 
 export class Applications {
-  readonly script = new Script();
+  readonly script: Script;
   ports: Ports = {};
   private readonly servers: Server[] = [];
   private readonly sockets = new Set<Socket>();
+
+  /** `copying`: the application that only takes copies. */
+  constructor(copying?: string) {
+    this.script = new Script(copying);
+  }
 
   async start(): Promise<void> {
     const ports: Record<string, number> = { down: await freePort() };

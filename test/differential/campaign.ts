@@ -65,8 +65,8 @@ async function explain(applications: Applications, folder: string, mismatch: Mis
     },
     TABLE_TRIES_MAX,
   );
-  const file = writeReplay(seed, wires, table, cases);
-  return mismatchText(found, { wires, table, cases }, ran, file);
+  const again = writeReplay(seed, wires, table, cases);
+  return mismatchText(found, { wires, table, cases }, ran, again);
 }
 
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {

@@ -96,6 +96,8 @@ export interface Response {
 export interface Outcome {
   readonly response: Response;
   readonly received: readonly Received[];
+  /** What mirrors sent to the application that takes copies. */
+  readonly copies: readonly Received[];
   /** The line of the access log; undefined where it was not waited for. */
   readonly log: string | undefined;
 }
@@ -104,6 +106,16 @@ export interface Outcome {
 export interface Table {
   readonly virtualHosts: readonly JsonObject[];
   readonly filters: readonly JsonObject[];
+  /** Where it comes from is another's matter: what policies were translated to brings all of this. */
+  readonly translated?: TranslatedParts;
+}
+
+export interface TranslatedParts {
+  /** Fields of the connection manager. */
+  readonly manager: JsonObject;
+  /** Clusters with the endpoints of the applications `a` to `c`, whose addresses are 10.1.0.1 and so on. */
+  readonly clusters: readonly JsonObject[];
+  readonly wires: readonly Wires[];
 }
 
 export const emptyResponse = (): Response => ({

@@ -63,6 +63,9 @@ function* compareReceived(weft: Received, envoy: Received, wires: Wires, early: 
 
 const brief = (text: string): string => (text.length <= 300 ? text : `${text.slice(0, 300)}... (${text.length})`);
 
+/** Of an answer that a proxy gives itself. */
+const OWN_WORDS = new Set(['response content-type', 'response server', 'response grpc-message']);
+
 function* compareResponses(weft: Outcome, envoy: Outcome, wires: Wires): Generator<Difference> {
   const [ours, theirs] = [weft.response, envoy.response];
   const forwarded = fieldOf(ours.fields, CASE_FIELD) !== undefined;
@@ -78,9 +81,7 @@ function* compareResponses(weft: Outcome, envoy: Outcome, wires: Wires): Generat
     yield { what: 'body', weft: brief(ours.body), envoy: brief(theirs.body) };
   }
   const fields = [...compareFields('response', ours.fields, theirs.fields)];
-  yield* forwarded
-    ? fields
-    : fields.filter(({ what }) => what !== 'response content-type' && what !== 'response server');
+  yield* forwarded ? fields : fields.filter(({ what }) => !OWN_WORDS.has(what));
   if (wires.down === 'h1' && wires.up === 'h1' && forwarded)
     yield* compareCasing('response', ours.fields, theirs.fields);
   if (ours.complete && theirs.complete) yield* compareFields('trailer', ours.trailers, theirs.trailers);
@@ -100,7 +101,17 @@ export function* compare(weft: Outcome, envoy: Outcome, wires: Wires, early: boo
     const theirs = envoy.received[i];
     if (theirs !== undefined) yield* compareReceived(ours, theirs, wires, early);
   }
+  yield* compareCopies(weft, envoy, wires);
   yield* compareResponses(weft, envoy, wires);
+}
+
+function* compareCopies(weft: Outcome, envoy: Outcome, wires: Wires): Generator<Difference> {
+  const [own, other] = [weft.copies.length, envoy.copies.length];
+  if (own !== other) yield { what: 'copies', weft: `${own}`, envoy: `${other}` };
+  for (const [i, ours] of weft.copies.entries()) {
+    const theirs = envoy.copies[i];
+    if (theirs !== undefined) yield* compareReceived(ours, theirs, wires, false);
+  }
 }
 
 /** What both say of one request in their logs: status, flags, route, cluster, attempts. */

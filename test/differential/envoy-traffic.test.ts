@@ -52,7 +52,7 @@ describe(`Weft and Envoy, seed ${seed} (WEFT_SEED repeats it)`, () => {
     await applications.start();
     try {
       const { ran, found } = await replayOnce(applications, folder, replay);
-      assert.deepEqual(found, [], mismatchText(found, replay, ran, file));
+      assert.deepEqual(found, [], mismatchText(found, replay, ran, `of ${file}`));
     } finally {
       applications.stop();
     }

@@ -144,14 +144,13 @@ export const knownOfPolicy: readonly KnownDifference[] = [
   },
   {
     name: 'one-flag',
-    why: 'A request has one flag, that of its last error or URX for what was not repeated any more; Envoy writes both',
+    why: 'A request has one flag, that of its last error, or URX for what was not repeated any more; Envoy writes all of them',
     reference: 'sidecar/http/errors.ts: the reason why an exchange ended',
     explains: ({ difference: { what, weft, envoy } }) => {
       const flags = envoy.split(',');
       // Of a bound of the cluster, Envoy says UO for the retry that was not made.
       return (
-        what === 'log flags' &&
-        ((flags.includes('URX') && flags.includes(weft)) || (weft === 'URX' && flags.includes('UO')))
+        what === 'log flags' && ((flags.length > 1 && flags.includes(weft)) || (weft === 'URX' && flags.includes('UO')))
       );
     },
   },

@@ -11,7 +11,11 @@ export interface Lane {
   readonly index: number;
   readonly table: Table;
   readonly wires: Wires;
+  /** Absent: those of any table. */
+  readonly cases?: fc.Arbitrary<readonly Case[]>;
 }
+
+const casesOf = ({ wires, cases }: Lane): fc.Arbitrary<readonly Case[]> => cases ?? arbitraryCases(wires);
 
 export interface Mismatch {
   readonly lane: Lane;
@@ -39,12 +43,13 @@ export async function differences(
   unstable: Difference[],
 ): Promise<{ readonly ran: readonly Ran[]; readonly found: readonly Difference[] }> {
   const { rig, index, wires } = lane;
-  const first = await rig.run(index, wires, cases, { logs });
+  const copies = JSON.stringify(lane.table.virtualHosts).includes('"request_mirror_policies"');
+  const first = await rig.run(index, wires, cases, { logs, copies });
   const found = judgeAll(cases, first, lane, usage);
   if (found.length === 0) return { ran: first, found };
   if (found.some(({ what }) => what.includes('with the response of'))) return { ran: first, found };
   rig.refresh(index, wires);
-  const second = await rig.run(index, wires, cases, { logs });
+  const second = await rig.run(index, wires, cases, { logs, copies });
   const again = judgeAll(cases, second, lane, new Usage());
   if (again.length === 0) unstable.push(...found);
   return { ran: second, found: again };
@@ -53,7 +58,7 @@ export async function differences(
 /** The smallest of what differs in that way, as far as it is found in time. */
 async function shrink(lane: Lane, seed: number, path: string, logs: boolean): Promise<Mismatch | undefined> {
   let smallest: Mismatch | undefined;
-  const property = fc.asyncProperty(arbitraryCases(lane.wires), async (cases) => {
+  const property = fc.asyncProperty(casesOf(lane), async (cases) => {
     const { ran, found } = await differences(lane, cases, logs, new Usage(), []);
     if (found.length === 0) return;
     smallest = { lane, seed, cases, differences: found, ran };
@@ -73,7 +78,7 @@ export async function runLane(
   const unstable: Difference[] = [];
   const done: { readonly cases: readonly Case[]; readonly ran: readonly Ran[] }[] = [];
   let count = 0;
-  const property = fc.asyncProperty(arbitraryCases(lane.wires), async (cases) => {
+  const property = fc.asyncProperty(casesOf(lane), async (cases) => {
     if (performance.now() > deadlineMs) return;
     const { ran, found } = await differences(lane, cases, false, usage, unstable);
     count += cases.length;

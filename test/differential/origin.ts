@@ -16,14 +16,15 @@ export interface Play {
 interface Expected {
   readonly answer: Answer;
   readonly received: Readonly<Record<Side, Received[]>>;
+  readonly copies: Readonly<Record<Side, Received[]>>;
 }
 
-const unexpected: Answer = {
+const plain: Answer = {
   interim: [],
-  status: 299,
+  status: 200,
   fields: [],
   framing: 'length',
-  chunks: ['nobody expects this request'],
+  chunks: [],
   trailers: [],
   early: false,
   delayMs: 0,
@@ -33,17 +34,28 @@ const unexpected: Answer = {
   failureStatus: 0,
   failure: undefined,
 };
+const unexpected: Answer = { ...plain, status: 299, chunks: ['nobody expects this request'] };
 
 /** Which requests are under way, and what has come of them. */
 export class Script {
   private readonly cases = new Map<string, Expected>();
+  private readonly copying: string | undefined;
+
+  /** The application that only takes copies: they come when they come, and are no attempts. */
+  constructor(copying?: string) {
+    this.copying = copying;
+  }
 
   expect(id: string, answer: Answer): void {
-    this.cases.set(id, { answer, received: { weft: [], envoy: [] } });
+    this.cases.set(id, { answer, received: { weft: [], envoy: [] }, copies: { weft: [], envoy: [] } });
   }
 
   received(id: string, side: Side): readonly Received[] {
     return this.cases.get(id)?.received[side] ?? [];
+  }
+
+  copies(id: string, side: Side): readonly Received[] {
+    return this.cases.get(id)?.copies[side] ?? [];
   }
 
   forget(id: string): void {
@@ -55,6 +67,10 @@ export class Script {
     const id = fieldOf(received.fields, CASE_FIELD) ?? '';
     const expected = this.cases.get(id);
     if (expected === undefined) return { id, answer: unexpected, status: unexpected.status, fault: undefined };
+    if (received.application === this.copying) {
+      expected.copies[side].push(received);
+      return { id, answer: plain, status: plain.status, fault: undefined };
+    }
     const all = expected.received[side];
     all.push(received);
     const { answer } = expected;

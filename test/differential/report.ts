@@ -18,12 +18,12 @@ export interface Replay {
   readonly bootstrap: string;
 }
 
-/** The file's path. */
+/** How to do it again. */
 export function writeReplay(seed: number, wires: Wires, table: Table, cases: readonly Case[]): string {
   const file = join(tmpdir(), `weft-differential-${seed}-${wires.down}-${wires.up}-${process.pid}.json`);
   const replay: Replay = { seed, wires, table, cases, bootstrap: bootstrapOf([table], IP.weft, {}, 0) };
   writeFileSync(file, JSON.stringify(replay, undefined, 1));
-  return file;
+  return `WEFT_DIFF_REPLAY=${file} repeats it`;
 }
 
 const TEXT_MAX = 2_000;
@@ -41,7 +41,7 @@ export function mismatchText(
   found: readonly Difference[],
   replay: { readonly wires: Wires; readonly table: Table; readonly cases: readonly Case[] },
   ran: readonly Ran[],
-  file: string,
+  again: string,
 ): string {
   const { wires, table, cases } = replay;
   return [
@@ -58,6 +58,6 @@ export function mismatchText(
       ].join('\n'),
     ),
     `routes: ${JSON.stringify(table)}`,
-    `WEFT_DIFF_REPLAY=${file} repeats it`,
+    again,
   ].join('\n');
 }

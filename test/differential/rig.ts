@@ -8,7 +8,7 @@ import type { Case, Outcome, Response, Table, Wires } from './case.ts';
 import { H1Client } from './client-h1.ts';
 import { H2Client } from './client-h2.ts';
 import { IP, type Side } from './origin.ts';
-import { allWires, bootstrapOf, listenerName, type Ports } from './tables.ts';
+import { bootstrapOf, listenerName, type Ports, wiresOf } from './tables.ts';
 
 type Client = H1Client | H2Client;
 export type Both<T> = Readonly<Record<Side, T>>;
@@ -23,6 +23,8 @@ export interface Ran {
 const LOG_FLUSH_MS = 20;
 const LOG_MS_MAX = 4_000;
 const LOG_SILENCE_MS = 400;
+const COPIES_MS = 15;
+const COPIES_MS_MAX = 150;
 
 let nextId = 0;
 
@@ -34,20 +36,23 @@ export class Rig {
   private readonly logs: Both<Map<string, string>> = { weft: new Map(), envoy: new Map() };
   private readonly logged: Record<Side, number> = { weft: 0, envoy: 0 };
 
-  constructor(applications: Applications) {
+  private readonly bootstrap: typeof bootstrapOf;
+
+  constructor(applications: Applications, bootstrap = bootstrapOf) {
     this.applications = applications;
+    this.bootstrap = bootstrap;
   }
 
   async start(folder: string, tables: readonly Table[]): Promise<void> {
     const ports: Record<string, number> = { ...this.applications.ports };
-    for (const i of tables.keys()) {
-      for (const wires of allWires) ports[listenerName(i, wires)] = await freePort();
+    for (const [i, table] of tables.entries()) {
+      for (const wires of wiresOf(table)) ports[listenerName(i, wires)] = await freePort();
     }
     this.ports = ports;
-    const weft = await startSidecar(folder, bootstrapOf(tables, IP.weft, ports, await freePort()));
+    const weft = await startSidecar(folder, this.bootstrap(tables, IP.weft, ports, await freePort()));
     try {
       const adminPort = await freePort();
-      const text = bootstrapOf(tables, IP.envoy, ports, adminPort);
+      const text = this.bootstrap(tables, IP.envoy, ports, adminPort);
       const more = ['--file-flush-interval-msec', String(LOG_FLUSH_MS)];
       this.programs = { weft, envoy: await startEnvoy(folder, text, adminPort, more) };
     } catch (error) {
@@ -90,7 +95,7 @@ export class Rig {
     table: number,
     wires: Wires,
     cases: readonly Case[],
-    options: { readonly logs: boolean },
+    options: { readonly logs: boolean; readonly copies?: boolean },
   ): Promise<readonly Ran[]> {
     const { script } = this.applications;
     const ids = cases.map(() => String(nextId++));
@@ -100,17 +105,32 @@ export class Rig {
       this.client('weft', table, wires).exchange(requests, ids),
       this.client('envoy', table, wires).exchange(requests, ids),
     ]);
+    if (options.copies === true) await this.awaitCopies(ids);
     if (options.logs) await this.awaitLogs(ids);
     return ids.map((id, i) => {
       const of = (side: Side, response: Response | undefined): Outcome => ({
         response: response ?? missing(),
         received: [...script.received(id, side)],
+        copies: [...script.copies(id, side)],
         log: options.logs ? this.logs[side].get(id) : undefined,
       });
       const outcome = { weft: of('weft', weft[i]), envoy: of('envoy', envoy[i]) };
       script.forget(id);
       return { id, outcome };
     });
+  }
+
+  /** Copies come beside the answer: there are as many of both for a moment, or waiting ends. */
+  private async awaitCopies(ids: readonly string[]): Promise<void> {
+    const { script } = this.applications;
+    const startMs = performance.now();
+    const settled = (id: string): boolean => {
+      const [weft, envoy] = [script.copies(id, 'weft'), script.copies(id, 'envoy')];
+      return weft.length === envoy.length && [...weft, ...envoy].every(({ complete }) => complete);
+    };
+    const all = (): true | undefined =>
+      performance.now() - startMs > COPIES_MS && ids.every(settled) ? true : undefined;
+    await waitFor('copies', all, COPIES_MS_MAX, 5).catch(() => undefined);
   }
 
   /** The lines of both logs, as far as they have been written. */

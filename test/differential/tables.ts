@@ -20,7 +20,7 @@ const LOG_FORMAT =
   '@%REQ(X-CASE)% %RESPONSE_CODE% %RESPONSE_FLAGS% %ROUTE_NAME% %UPSTREAM_CLUSTER% n=%UPSTREAM_REQUEST_ATTEMPT_COUNT% ' +
   'rx=%BYTES_RECEIVED% tx=%BYTES_SENT%\n';
 
-const accessLog: JsonObject = {
+export const accessLog: JsonObject = {
   name: 'log',
   typed_config: typed('extensions.access_loggers.stream.v3.StdoutAccessLog', {
     log_format: { text_format_source: { inline_string: LOG_FORMAT } },
@@ -105,6 +105,8 @@ export const allWires: readonly Wires[] = [
   { down: 'h2', up: 'h1' },
   { down: 'h2', up: 'h2' },
 ];
+
+export const wiresOf = ({ translated }: Table): readonly Wires[] => translated?.wires ?? allWires;
 
 export const listenerName = (table: number, { down, up }: Wires): string => `t${table}-${down}-${up}`;
 
