@@ -87,6 +87,13 @@ export const knownOfTranslation: readonly KnownDifference[] = [
       (/^\d+ \S*FI/.test(outcome.weft.log ?? '') || isPreflight(one)),
   },
   {
+    name: 'cors-casing',
+    why: 'What CORS says takes the place of what the application says of it, in lower case; Envoy keeps the case of what was there',
+    reference: 'RFC 9110 section 5.1: names have no case',
+    explains: ({ difference: { what, weft, envoy } }) =>
+      what === 'response casing' && weft.startsWith('access-control-') && envoy.toLowerCase() === weft,
+  },
+  {
     name: 'cors-nothing-granted',
     why: 'A preflight of an origin that is not allowed gets none of the fields that allow; Envoy leaves out the origin alone',
     reference: 'Gateway API, HTTPCORSFilter.allowOrigins',
