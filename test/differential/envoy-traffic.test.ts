@@ -9,7 +9,7 @@ import { after, describe, type TestContext, test } from 'node:test';
 import { testFolder } from '../support/pair-sidecar.ts';
 import { Applications } from './applications.ts';
 import { replayOnce, runCampaign } from './campaign.ts';
-import { knownDifferences } from './known-differences.ts';
+import { knownOfTraffic } from './known-differences.ts';
 import { mismatchText, type Replay } from './report.ts';
 
 const DAY_MS = 86_400_000;
@@ -38,11 +38,11 @@ describe(`Weft and Envoy, seed ${seed} (WEFT_SEED repeats it)`, () => {
     });
     const { cases, bootstraps, usage, unstable } = result;
     t.diagnostic(`${cases} cases, ${bootstraps} bootstraps, seed ${seed}, ${unstable.length} not seen again`);
-    for (const { name } of knownDifferences) t.diagnostic(`${name}: ${usage.counts.get(name) ?? 0}`);
+    for (const { name } of knownOfTraffic) t.diagnostic(`${name}: ${usage.counts.get(name) ?? 0}`);
     if (result.failure !== undefined) assert.fail(result.failure);
     assert.ok(unstable.length <= 1 + cases * UNSTABLE_SHARE_MAX, JSON.stringify(unstable.slice(0, 10)));
     if (cases < CASES_FOR_ALL) return;
-    const dead = knownDifferences.filter(({ name }) => !usage.counts.has(name)).map(({ name }) => name);
+    const dead = knownOfTraffic.filter(({ name }) => !usage.counts.has(name)).map(({ name }) => name);
     assert.deepEqual(dead, [], 'known differences that nothing met any more');
   };
 
