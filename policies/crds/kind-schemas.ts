@@ -105,7 +105,7 @@ export const httpRouteObject = z.strictObject({
 export const grpcRouteObject = z.strictObject({
   ...typeMeta(['gateway.networking.k8s.io/v1'], 'GRPCRoute'),
   metadata: namespacedMetadata,
-  spec: grpcRouteSpec.prefault({}),
+  spec: grpcRouteSpec,
   status: routeStatus.optional(),
 });
 
