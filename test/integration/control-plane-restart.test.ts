@@ -179,7 +179,10 @@ ${more}`;
   test('a field of a later version is pruned by the CRD; stored under a wider one it is named, and the rest ships', async () => {
     await rig.kubectl(['apply', '--validate=false', '-f', '-'], policy('later', '  telepathy: { after: 10ms }\n'));
     await accepted('later', /^True Accepted/);
-    assert.doesNotMatch(await rig.kubectl(['get', 'tp', 'later', '-n', 'shop', '-o', 'yaml']), /telepathy: *\n? *after/);
+    assert.doesNotMatch(
+      await rig.kubectl(['get', 'tp', 'later', '-n', 'shop', '-o', 'yaml']),
+      /telepathy: *\n? *after/,
+    );
     const wider = JSON.stringify(customResourceDefinition(kinds.TrafficPolicy)).replace(
       '"spec":{"description"',
       '"spec":{"x-kubernetes-preserve-unknown-fields":true,"description"',

@@ -16,7 +16,23 @@ export async function startCapture(mesh: string): Promise<{ stop(): Promise<Pack
   const file = join(folder, 'bridge.pcap');
   const child = spawn(
     'ip',
-    ['netns', 'exec', `weft-${mesh}-node`, 'tcpdump', '-i', 'weft0', '-w', file, '--immediate-mode', '-U', '-s', '0', '-Z', 'root', 'tcp'],
+    [
+      'netns',
+      'exec',
+      `weft-${mesh}-node`,
+      'tcpdump',
+      '-i',
+      'weft0',
+      '-w',
+      file,
+      '--immediate-mode',
+      '-U',
+      '-s',
+      '0',
+      '-Z',
+      'root',
+      'tcp',
+    ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   let said = '';
