@@ -232,7 +232,7 @@ class MeshSidecar {
       clock: this.ports.clock,
       listeners: () => threads.listeners(),
       count: (event) => telemetry.recorder.count(event),
-      before: () => this.parts.door.letGo(),
+      spare: this.parts.door,
     });
     this.listening = true;
     return ok(undefined);

@@ -298,6 +298,7 @@ export class ClusterRuntime {
     this.gone = true;
     const gone = [...this.hosts.values()];
     this.hosts.clear();
+    this.none = undefined;
     this.lastByPort.clear();
     this.able = [];
     this.ableByLabel = undefined;

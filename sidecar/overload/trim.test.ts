@@ -60,6 +60,32 @@ describe('when memory is given back', () => {
     assert.equal(given, 1);
   });
 
+  test('what can be had again is let go after the start, and left alone while it is in use', async () => {
+    cancel();
+    const spare = { loaded: true, times: 0, letGo: () => {} };
+    spare.letGo = () => {
+      spare.times++;
+      spare.loaded = false;
+    };
+    const giveBack = (): void => {
+      given++;
+      held = 8 * MB;
+    };
+    cancel = trimWhenIdle(
+      { clock, listeners: () => [], count: () => undefined, spare },
+      { heldBytes: () => held, giveBack },
+    );
+    await pass(1);
+    assert.deepEqual([spare.times, given], [1, 1]);
+    spare.loaded = true;
+    held = 12 * MB;
+    await pass(60);
+    assert.deepEqual([spare.times, given], [1, 1], 'an update has come');
+    spare.loaded = false;
+    await pass(36);
+    assert.deepEqual([spare.times, given], [1, 2]);
+  });
+
   test('again after a burst, when it has left something', async () => {
     await pass(1);
     connections = 3;

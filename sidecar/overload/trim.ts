@@ -13,8 +13,8 @@ export interface TrimOptions {
   readonly clock: Clock;
   readonly listeners: () => readonly ListenerStats[] | Promise<readonly ListenerStats[]>;
   readonly count: (event: string) => void;
-  /** Lets go of what can be had again. */
-  readonly before?: () => void;
+  /** What can be had again: let go when the start is over, and not in vain swept around while it is in use. */
+  readonly spare?: { readonly loaded: boolean; letGo(): void };
 }
 
 /** Of the calling thread. */
@@ -54,7 +54,10 @@ class Trimmer {
   }
 
   start(): void {
-    this.lookAfter(AFTER_START_MS);
+    this.cancel = this.options.clock.afterUnref(AFTER_START_MS, () => {
+      this.options.spare?.letGo();
+      void this.look();
+    });
   }
 
   close(): void {
@@ -67,17 +70,16 @@ class Trimmer {
   }
 
   private async look(): Promise<void> {
-    const { clock, listeners } = this.options;
+    const { clock, listeners, spare } = this.options;
     const stats = await listeners();
     if (this.closed) return;
-    if (stats.some(({ connections }) => connections > 0)) this.quietSinceMs = clock.nowMs();
+    if (spare?.loaded === true || stats.some(({ connections }) => connections > 0)) this.quietSinceMs = clock.nowMs();
     else if (clock.nowMs() - this.quietSinceMs >= QUIET_MS_MIN) this.trim();
     this.lookAfter(LOOK_EVERY_MS);
   }
 
   private trim(): void {
     const { memory } = this;
-    this.options.before?.();
     if (memory.heldBytes() - this.keptBytes < HELD_BYTES_MIN) return;
     memory.giveBack();
     this.keptBytes = memory.heldBytes();

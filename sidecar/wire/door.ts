@@ -35,7 +35,6 @@ export class WireDoor {
     return this.held;
   };
 
-  /** For tests. */
   get loaded(): boolean {
     return this.held !== undefined;
   }
