@@ -11,7 +11,8 @@ test('requests go through both paths, and nothing of it stays open', async () =>
   // Sockets report their close in later turns of the event loop.
   for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
   const after = process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length;
-  assert.equal(after, before);
+  // Fewer, where the tests of another file have just closed theirs.
+  assert.ok(after <= before, `${after} sockets are open, ${before} were before`);
 });
 
 test('it ends as soon as it is not wanted any more', async () => {

@@ -47,7 +47,8 @@ export class EgressNamespace {
 
   /** Bytes as they are, to an address; what comes back in time. */
   raw(address: string, port: number, text: string): string {
-    const script = `exec 3<>/dev/tcp/${address}/${port} && printf '%b' '${text}' >&3 && timeout 2 cat <&3 || true`;
+    // Who is refused at once has its write answered by a reset; that is an answer, and no reason for a shell to die.
+    const script = `trap '' PIPE; exec 3<>/dev/tcp/${address}/${port} && printf '%b' '${text}' >&3 && timeout 2 cat <&3 || true`;
     return this.inside('bash', '-c', script);
   }
 }
