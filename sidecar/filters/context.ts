@@ -13,6 +13,7 @@ import type { CorsGrant } from './cors/filter.ts';
 import { GrpcCall } from './grpc/call.ts';
 import { isGrpc } from './grpc/content-type.ts';
 import type { HopLimits } from './hop/header.ts';
+import type { VerifiedJwt } from './jwt/verified.ts';
 import type { MirrorSet } from './mirror/set.ts';
 import type { TokenBucket } from './ratelimit/token-bucket.ts';
 import type { SessionChoice } from './session/choice.ts';
@@ -65,6 +66,9 @@ export class RequestContext {
   spanId = '';
   parentSpanId = '';
   sampled = false;
+
+  /** Of the end user, if a token of one came along and holds. */
+  jwt: VerifiedJwt | undefined = undefined;
 
   rule = '';
   route = '';
