@@ -5,7 +5,7 @@ import { ok, type Result } from '@weft/policies/kit/result';
 import { validateObject } from './admission/validate.ts';
 import { startWebhook } from './admission/webhook.ts';
 import { TokenReviewVerifier } from './auth/token-review.ts';
-import type { Authority } from './ca/authority.ts';
+import type { CertificateAuthority } from './ca/certificate-authority.ts';
 import { SecretRootStore } from './ca/root-secret.ts';
 import { openAuthority } from './ca/root-store.ts';
 import type { Config } from './config.ts';
@@ -93,10 +93,9 @@ export async function runInCluster(
     certificate: serving.certificate,
     validate: (kind, object) => validateObject(mesh.context, kind, object),
   });
-  const bundlePem = authority.value.trustBundlePem;
   const namespaces = (): string[] => namespacesThatStay(mesh);
-  const trust = new TrustPublisher({ client, clock: systemClock, log, bundlePem, isLeader, namespaces });
-  const webhookCa = new WebhookCaBundle(client, systemClock, log, bundlePem);
+  const trust = new TrustPublisher({ client, clock: systemClock, log, own: authority.value, isLeader, namespaces });
+  const webhookCa = new WebhookCaBundle(client, systemClock, log, authority.value);
   mesh.onNamespace(() => trust.checkAll());
   leader.onChange((leading) => {
     log.info(leading ? 'leading' : 'no longer leading');
@@ -128,7 +127,7 @@ const namespacesThatStay = (mesh: MeshControl): string[] =>
     .map((one) => one.metadata.name);
 
 /** The API server may still be starting, or our rights may be on their way. */
-async function openRoot(config: Config, client: KubeClient, log: Log): Promise<Result<Authority, string>> {
+async function openRoot(config: Config, client: KubeClient, log: Log): Promise<Result<CertificateAuthority, string>> {
   const store = new SecretRootStore(client, config.podNamespace);
   for (let attempt = 1; ; attempt += 1) {
     const opened = await openAuthority(store, config.trustDomain, systemClock);

@@ -3,7 +3,7 @@ import { systemClock } from '@weft/policies/kit/clock';
 import { Authenticator, type TokenVerifier } from './auth/caller.ts';
 import { CachedTokenVerifier } from './auth/token-cache.ts';
 import { checkCaller } from './auth/workload.ts';
-import type { Authority } from './ca/authority.ts';
+import type { CertificateAuthority } from './ca/certificate-authority.ts';
 import { ServingCertificate } from './ca/serving.ts';
 import { certificateTtlMs } from './ca/ttl.ts';
 import { type Config, formatAddress } from './config.ts';
@@ -47,7 +47,7 @@ export async function monitor({ config, mesh, missing, moreMetrics }: MonitorPar
 export interface ServeParts {
   readonly config: Config;
   readonly mesh: MeshControl;
-  readonly authority: Authority;
+  readonly authority: CertificateAuthority;
   readonly tokens: TokenVerifier;
   readonly log: Log;
   readonly monitored: Monitored;
@@ -74,7 +74,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
   const rpc = await startRpcServer(
     {
       address: formatAddress(config.xds),
-      credentials: new MeshServerCredentials(certificate, authority.trustBundlePem),
+      credentials: new MeshServerCredentials(certificate, authority),
       requestBytesMax: mesh.hub.limits.requestBytesMax,
       connectionAgeMsMax,
     },

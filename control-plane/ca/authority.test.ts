@@ -10,6 +10,7 @@ import { ManualClock } from '@weft/policies/kit/clock';
 import { Secret } from '@weft/policies/kit/secret';
 import { trustDomain } from '../testing/harness.ts';
 import { Authority, createRoot } from './authority.ts';
+import { CertificateAuthority } from './certificate-authority.ts';
 import { MemoryRootStore, openAuthority } from './root-store.ts';
 import { ServingCertificate } from './serving.ts';
 
@@ -94,7 +95,7 @@ describe('certificate authority', () => {
     const clock = new ManualClock();
     const store = new MemoryRootStore();
     const opened = await Promise.all([1, 2, 3].map(() => openAuthority(store, trustDomain(), clock)));
-    const bundles = new Set(opened.map((one) => (one.ok ? one.value.trustBundlePem : one.error)));
+    const bundles = new Set(opened.map((one) => (one.ok ? one.value.pem() : one.error)));
     assert.equal(bundles.size, 1);
   });
 
@@ -114,7 +115,11 @@ describe('certificate authority', () => {
   test('the serving certificate is renewed at half its life', async () => {
     const clock = new ManualClock();
     const authority = await newAuthority(clock);
-    const serving = await ServingCertificate.create(authority, ['weft-control-plane.weft-system.svc'], clock);
+    const serving = await ServingCertificate.create(
+      new CertificateAuthority(authority),
+      ['weft-control-plane.weft-system.svc'],
+      clock,
+    );
     const first = serving.current;
     assert.equal(new X509Certificate(first.certificatePem).subjectAltName, 'DNS:weft-control-plane.weft-system.svc');
     const renewed = new Promise<void>((resolve) => serving.onChange(() => resolve()));
@@ -122,6 +127,31 @@ describe('certificate authority', () => {
     await renewed;
     assert.ok(serving.current.notAfterMs > first.notAfterMs);
     assert.equal(createPrivateKey(serving.current.privateKeyPem.reveal()).asymmetricKeyType, 'ec');
+    serving.stop();
+  });
+
+  test('another issuer: the anchors are told first, and the serving certificate follows', async () => {
+    const clock = new ManualClock();
+    const [old, next] = [await newAuthority(clock), await newAuthority(clock)];
+    const ca = new CertificateAuthority(old);
+    const serving = await ServingCertificate.create(ca, ['weft-control-plane.weft-system.svc'], clock);
+    let told = 0;
+    const end = ca.onChange(() => {
+      told += 1;
+    });
+    ca.use(old, [...old.trustAnchors, ...next.trustAnchors]);
+    assert.equal(told, 1);
+    assert.equal(ca.pem(), old.trustBundlePem + next.trustBundlePem);
+    assert.ok(new X509Certificate(serving.current.certificatePem).verify(old.root.publicKey));
+    const renewed = new Promise<void>((resolve) => serving.onChange(() => resolve()));
+    ca.use(next, ca.anchors());
+    await renewed;
+    assert.equal(told, 1, 'the anchors are the same');
+    assert.ok(new X509Certificate(serving.current.certificatePem).verify(next.root.publicKey));
+    end();
+    ca.use(next);
+    assert.equal(told, 1);
+    assert.deepEqual(ca.anchors(), next.trustAnchors);
     serving.stop();
   });
 });

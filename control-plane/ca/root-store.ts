@@ -1,8 +1,9 @@
 /** Where the root lives, so that it is made once and shared by all replicas. */
 import type { TrustDomain } from '@weft/policies/identity/spiffe-id';
 import type { Clock } from '@weft/policies/kit/clock';
-import { err, type Result } from '@weft/policies/kit/result';
+import { err, ok, type Result } from '@weft/policies/kit/result';
 import { Authority, createRoot, type RootMaterial } from './authority.ts';
+import { CertificateAuthority } from './certificate-authority.ts';
 
 export interface RootStore {
   load(): Promise<Result<RootMaterial | undefined, string>>;
@@ -12,6 +13,15 @@ export interface RootStore {
 
 /** The root that is there, or a new one; of replicas that start together all take that of the fastest. */
 export async function openAuthority(
+  store: RootStore,
+  trustDomain: TrustDomain,
+  clock: Clock,
+): Promise<Result<CertificateAuthority, string>> {
+  const opened = await openIssuer(store, trustDomain, clock);
+  return opened.ok ? ok(new CertificateAuthority(opened.value)) : opened;
+}
+
+async function openIssuer(
   store: RootStore,
   trustDomain: TrustDomain,
   clock: Clock,

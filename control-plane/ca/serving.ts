@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { encodePem } from '@weft/policies/identity/x509/pem';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { Secret } from '@weft/policies/kit/secret';
-import type { Authority } from './authority.ts';
+import type { CertificateAuthority } from './certificate-authority.ts';
 
 export interface ServingIdentity {
   readonly certificatePem: string;
@@ -14,22 +14,34 @@ export interface ServingIdentity {
 const servingTtlMs = 24 * 3_600_000;
 
 export class ServingCertificate {
-  private readonly authority: Authority;
+  private readonly authority: CertificateAuthority;
   private readonly dnsNames: readonly string[];
   private readonly clock: Clock;
   private readonly listeners = new Set<(identity: ServingIdentity) => void>();
+  private readonly endIssuer: () => void;
   private timer: Cancel | undefined;
   private identity: ServingIdentity;
 
-  private constructor(authority: Authority, dnsNames: readonly string[], clock: Clock, first: ServingIdentity) {
+  private constructor(
+    authority: CertificateAuthority,
+    dnsNames: readonly string[],
+    clock: Clock,
+    first: ServingIdentity,
+  ) {
     this.authority = authority;
     this.dnsNames = dnsNames;
     this.clock = clock;
     this.identity = first;
+    // An anchor can only go when nothing chains to it any more.
+    this.endIssuer = authority.onIssuer(() => void this.renew());
     this.plan();
   }
 
-  static async create(authority: Authority, dnsNames: readonly string[], clock: Clock): Promise<ServingCertificate> {
+  static async create(
+    authority: CertificateAuthority,
+    dnsNames: readonly string[],
+    clock: Clock,
+  ): Promise<ServingCertificate> {
     return new ServingCertificate(authority, dnsNames, clock, await issue(authority, dnsNames));
   }
 
@@ -48,6 +60,7 @@ export class ServingCertificate {
   }
 
   stop(): void {
+    this.endIssuer();
     this.timer?.();
   }
 
@@ -58,7 +71,7 @@ export class ServingCertificate {
   }
 }
 
-async function issue(authority: Authority, dnsNames: readonly string[]): Promise<ServingIdentity> {
+async function issue(authority: CertificateAuthority, dnsNames: readonly string[]): Promise<ServingIdentity> {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const leaf = await authority.signServer(publicKey, dnsNames, servingTtlMs);
   return {

@@ -1,6 +1,7 @@
 /** The ConfigMap `weft-trust` in every namespace: written, and put right when somebody changes it. */
 import type { Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
+import type { OwnTrust } from '../ca/trust.ts';
 import type { KubeClient } from './client.ts';
 import { WorkQueue } from './queue.ts';
 import { keyOfObject, Reflector } from './reflector.ts';
@@ -15,7 +16,7 @@ export interface TrustOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Report;
-  readonly bundlePem: string;
+  readonly own: OwnTrust;
   readonly isLeader: () => boolean;
   /** Names of namespaces that are there and stay. */
   readonly namespaces: () => readonly string[];
@@ -25,6 +26,7 @@ export class TrustPublisher {
   readonly queue: WorkQueue;
   private readonly options: TrustOptions;
   private readonly reflector: Reflector;
+  private endTrust: (() => void) | undefined;
   /** What each namespace holds, as far as the watch has told. */
   private readonly held = new Map<string, string>();
 
@@ -62,10 +64,12 @@ export class TrustPublisher {
   }
 
   start(): void {
+    this.endTrust = this.options.own.onChange(() => this.checkAll());
     this.reflector.start();
   }
 
   stop(): void {
+    this.endTrust?.();
     this.reflector.stop();
     this.queue.stop();
   }
@@ -75,15 +79,15 @@ export class TrustPublisher {
   }
 
   check(namespace: string): void {
-    if (!this.options.isLeader() || this.held.get(namespace) === this.options.bundlePem) return;
+    if (!this.options.isLeader() || this.held.get(namespace) === this.options.own.pem()) return;
     if (this.options.namespaces().includes(namespace)) this.queue.add(namespace);
   }
 
   private async reconcile(namespace: string): Promise<boolean> {
-    const { client, bundlePem, log } = this.options;
+    const { client, own, log } = this.options;
     if (!this.options.isLeader() || !this.options.namespaces().includes(namespace)) return true;
     const path = `/api/v1/namespaces/${namespace}/configmaps`;
-    const data = { [dataKey]: bundlePem };
+    const data = { [dataKey]: own.pem() };
     const patched = await client.patch(`${path}/${name}`, 'application/merge-patch+json', { data });
     if (patched.ok) return true;
     if (patched.error.status !== 404) {

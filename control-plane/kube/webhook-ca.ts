@@ -1,6 +1,7 @@
 /** Puts the mesh's trust bundle into the webhooks of `weft-control-plane`, now and whenever it is not there. */
 import type { Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
+import type { OwnTrust } from '../ca/trust.ts';
 import type { KubeClient } from './client.ts';
 import { WorkQueue } from './queue.ts';
 import { Reflector } from './reflector.ts';
@@ -17,13 +18,14 @@ export class WebhookCaBundle {
   readonly queue: WorkQueue;
   private readonly reflector: Reflector;
   private readonly client: KubeClient;
-  private readonly caBundle: string;
+  private readonly own: OwnTrust;
+  private endTrust: (() => void) | undefined;
   private readonly log: Report;
 
-  constructor(client: KubeClient, clock: Clock, log: Report, bundlePem: string) {
+  constructor(client: KubeClient, clock: Clock, log: Report, own: OwnTrust) {
     this.client = client;
     this.log = log;
-    this.caBundle = Buffer.from(bundlePem, 'utf8').toString('base64');
+    this.own = own;
     this.queue = new WorkQueue({ clock, reconcile: () => this.reconcile(), intervalMs: 500, parallelMax: 1 });
     this.reflector = new Reflector({
       client,
@@ -42,19 +44,26 @@ export class WebhookCaBundle {
   }
 
   start(): void {
+    this.endTrust = this.own.onChange(() => this.queue.add(name));
     this.reflector.start();
   }
 
   stop(): void {
+    this.endTrust?.();
     this.reflector.stop();
     this.queue.stop();
   }
 
+  private caBundle(): string {
+    return Buffer.from(this.own.pem(), 'utf8').toString('base64');
+  }
+
   private wrongOnes(object: unknown): number[] {
     const parsed = configuration.safeParse(object);
+    const caBundle = this.caBundle();
     if (!parsed.success) return [];
     return (parsed.data.webhooks ?? []).flatMap(({ clientConfig }, index) =>
-      clientConfig.caBundle === this.caBundle ? [] : [index],
+      clientConfig.caBundle === caBundle ? [] : [index],
     );
   }
 
@@ -66,7 +75,7 @@ export class WebhookCaBundle {
     const operations = wrong.map((index) => ({
       op: 'add',
       path: `/webhooks/${index}/clientConfig/caBundle`,
-      value: this.caBundle,
+      value: this.caBundle(),
     }));
     const patched = await this.client.patch(`${collection}/${name}`, 'application/json-patch+json', operations);
     if (!patched.ok) this.log.warn('caBundle not written', { reason: patched.error.message });

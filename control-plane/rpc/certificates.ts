@@ -9,13 +9,14 @@ import {
   SignResponseSchema,
 } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
 import type { Authenticator, AuthFailure, Caller } from '../auth/caller.ts';
-import type { Authority, SignFailure } from '../ca/authority.ts';
+import type { SignFailure } from '../ca/authority.ts';
+import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { Pod } from '../index/core.ts';
 import { authenticateCall } from './authenticate.ts';
 import { rpcError } from './errors.ts';
 
 export interface CertificatesParts {
-  readonly authority: Authority;
+  readonly authority: CertificateAuthority;
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   /** From the Mesh, read anew for each certificate. */
@@ -80,7 +81,7 @@ async function sign(
   });
   const response = create(SignResponseSchema, {
     certificateChain: chain.map((der) => Uint8Array.from(der)),
-    trustAnchors: parts.authority.trustAnchors.map((der) => Uint8Array.from(der)),
+    trustAnchors: parts.authority.anchors().map((der) => Uint8Array.from(der)),
     nowUnixMs: BigInt(parts.clock.unixMs()),
   });
   return { ok: true, value: response };

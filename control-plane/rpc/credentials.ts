@@ -1,15 +1,15 @@
 /** TLS of port 15012: a client certificate is asked for and not required, and the server's own can be replaced. */
 import { ServerCredentials } from '@grpc/grpc-js';
-import type { ServingCertificate, ServingIdentity } from '../ca/serving.ts';
+import type { ServingCertificate } from '../ca/serving.ts';
+import type { OwnTrust } from '../ca/trust.ts';
 
 export class MeshServerCredentials extends ServerCredentials {
-  constructor(serving: ServingCertificate, trustBundlePem: string) {
+  constructor(serving: ServingCertificate, trust: OwnTrust) {
     // A certificate that does not verify counts as none: the caller may still bring a token.
-    super(
-      { requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
-      contextOptions(serving.current, trustBundlePem),
-    );
-    serving.onChange((identity) => this.updateSecureContextOptions(contextOptions(identity, trustBundlePem)));
+    super({ requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' }, contextOptions(serving, trust));
+    const update = (): void => this.updateSecureContextOptions(contextOptions(serving, trust));
+    serving.onChange(update);
+    trust.onChange(update);
   }
 
   _equals(other: ServerCredentials): boolean {
@@ -17,8 +17,8 @@ export class MeshServerCredentials extends ServerCredentials {
   }
 }
 
-const contextOptions = (identity: ServingIdentity, trustBundlePem: string) => ({
-  ca: trustBundlePem,
-  cert: identity.certificatePem,
-  key: identity.privateKeyPem.reveal(),
+const contextOptions = (serving: ServingCertificate, trust: OwnTrust) => ({
+  ca: trust.pem(),
+  cert: serving.current.certificatePem,
+  key: serving.current.privateKeyPem.reveal(),
 });

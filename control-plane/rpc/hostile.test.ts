@@ -122,11 +122,11 @@ status: { podIP: 10.1.0.9 }
     assert.ok(elsewhere.ok);
     const spiffeId = formatSpiffeId({ trustDomain: elsewhere.value, ...account });
     const abroad = await buildCsr({ spiffeId, publicKey: keys.publicKey, sign: keySigner(keys.privateKey) });
-    const signedAbroad = await harness.authority.signWorkload(abroad, spiffeId, 600_000);
+    const signedAbroad = await harness.ca.signWorkload(abroad, spiffeId, 600_000);
     assert.ok(signedAbroad.ok);
     const visitor = { chainPem: chain(signedAbroad.value.chain), key: keys.privateKey };
     assert.match(await refused({ certificate: visitor }), /is of trust domain elsewhere, this is cluster\.local/);
-    const server = await harness.authority.signServer(keys.publicKey, ['web.shop.svc'], 600_000);
+    const server = await harness.ca.signServer(keys.publicKey, ['web.shop.svc'], 600_000);
     const named = { chainPem: chain(server.chain), key: keys.privateKey };
     assert.match(await refused({ certificate: named }), /^UNAUTHENTICATED/);
   });

@@ -14,6 +14,7 @@ import {
 } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
 import { certificates } from '@weft/policies/wire/grpc';
 import { Authority, createRoot } from '../ca/authority.ts';
+import { CertificateAuthority } from '../ca/certificate-authority.ts';
 import { parseConfig } from '../config.ts';
 import { MeshControl } from '../mesh.ts';
 import { monitor, type Serving, serve } from '../serve.ts';
@@ -35,7 +36,7 @@ export interface ServerSide {
 
 export interface Harness extends ServerSide {
   readonly mesh: MeshControl;
-  readonly authority: Authority;
+  readonly ca: CertificateAuthority;
   readonly serving: Serving;
   readonly auditLines: readonly string[];
   apply(yaml: string): void;
@@ -62,20 +63,26 @@ export async function startHarness(options: {
   if (!tokens.ok) throw new Error(tokens.error);
   const authority = Authority.load(await createRoot(domain, Date.now()), systemClock);
   if (!authority.ok) throw new Error(authority.error);
+  const ca = new CertificateAuthority(authority.value);
   const auditLines: string[] = [];
   const write = (message: string, fields: unknown): void =>
     void auditLines.push(`${message} ${JSON.stringify(fields)}`);
   const serving = await serve({
     config: config.value,
     mesh,
-    authority: authority.value,
+    authority: ca,
     tokens: tokens.value,
     log: { info: write, warn: write, error: write },
     monitored: await monitor({ config: config.value, mesh, missing: () => undefined, moreMetrics: () => [] }),
   });
   return {
     mesh,
-    authority: authority.value,
+    authority: {
+      get trustBundlePem() {
+        return ca.pem();
+      },
+    },
+    ca,
     serving,
     address: `127.0.0.1:${serving.xdsPort}`,
     auditLines,
