@@ -236,7 +236,8 @@ function policyStatusObject(
       known,
       parts.nowIso(),
     );
-    return { ancestorRef: ancestor.ancestorRef, controllerName: CONTROLLER, conditions };
+    const { ancestorRef, effective } = ancestor;
+    return { ancestorRef, controllerName: CONTROLLER, conditions, ...(effective === undefined ? {} : { effective }) };
   });
   const summary = summaryOf(ancestors.map((one) => one.conditions));
   const conditions = conditionsFrom(

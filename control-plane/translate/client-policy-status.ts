@@ -3,6 +3,7 @@ import { isRouteKind } from '@weft/policies/crds/kinds';
 import { keyOf, objectKey } from '../index/objects.ts';
 import { serviceParents } from '../index/routes.ts';
 import type { ClientPolicy, ClusterState, TargetRef } from '../index/state.ts';
+import type { EffectivePolicy } from './effective-policy.ts';
 import { clusterNamesOf } from './external/status.ts';
 import { nameForClients } from './headless.ts';
 import type { PolicyConflict, PolicyTarget } from './policy.ts';
@@ -14,6 +15,8 @@ import { accepted, type ConditionVerdict, refused } from './verdict.ts';
 export interface ClientPolicyWords {
   reach(ref: TargetRef, targets: readonly TargetPort[]): string;
   conflictsAt(target: PolicyTarget): readonly PolicyConflict[];
+  /** For kinds of which several may count at one target. */
+  effectiveAt?(targets: readonly PolicyTarget[]): readonly EffectivePolicy[];
 }
 
 export function clientAncestors(
@@ -24,6 +27,8 @@ export function clientAncestors(
   return policy.spec.targetRefs.map((ref): PolicyAncestorVerdict => {
     const { namespace } = policy.metadata;
     const found = targetServices(state, policy, ref);
+    const targets = found.targets.flatMap((target) => targetOf(state, policy, ref, target));
+    const effective = targets.length === 0 ? undefined : words.effectiveAt?.(targets);
     return {
       ancestorRef: {
         group: ref.group,
@@ -36,15 +41,14 @@ export function clientAncestors(
         found.missing === undefined
           ? accepted(words.reach(ref, found.targets))
           : refused('TargetNotFound', found.missing),
-        ...(found.missing === undefined
-          ? conflictOf(state, policy, ref, found.targets, (target) => words.conflictsAt(target))
-          : []),
+        ...(found.missing === undefined ? conflictOf(policy, targets, (target) => words.conflictsAt(target)) : []),
       ],
       carriers: [
         { kind: 'route', names: found.names },
         { kind: 'cluster', names: found.names },
       ],
       clientNamespace: isProducer(state, policy, ref) ? undefined : namespace,
+      ...(effective === undefined ? {} : { effective }),
     };
   });
 }
@@ -114,28 +118,31 @@ function externalTargets(state: ClusterState, key: string, section: string | und
 
 /** Only conflicts about the target itself: a wider policy that a narrower one overrides is as intended. */
 function conflictOf(
-  state: ClusterState,
   policy: ClientPolicy,
-  ref: TargetRef,
-  targets: readonly TargetPort[],
+  targets: readonly PolicyTarget[],
   conflictsAt: (target: PolicyTarget) => readonly PolicyConflict[],
 ): ConditionVerdict[] {
   const name = objectKey(policy.metadata);
   const lost = new Map<string, string>();
   for (const target of targets) {
-    const found = ref.kind === 'ExternalService' ? externalPort(state, target) : servicePort(state, target);
-    if (found === undefined) continue;
-    const route = isRouteKind(ref.kind)
-      ? state.routes.get(ref.kind, keyOf(ref.namespace ?? policy.metadata.namespace, ref.name))
-      : undefined;
-    for (const conflict of conflictsAt({ ...found, route, ruleName: ref.sectionName }))
+    for (const conflict of conflictsAt(target)) {
       if (conflict.loser === name) lost.set(conflict.field, conflict.winner);
+    }
   }
   if (lost.size === 0) return [];
   const message = [...lost]
     .map(([field, winner]) => `${field} is set by the older ${policy.kind} ${winner}`)
     .join('; ');
   return [{ type: 'Conflicted', status: 'True', reason: 'Conflicted', message }];
+}
+
+function targetOf(state: ClusterState, policy: ClientPolicy, ref: TargetRef, target: TargetPort): PolicyTarget[] {
+  const found = ref.kind === 'ExternalService' ? externalPort(state, target) : servicePort(state, target);
+  if (found === undefined) return [];
+  const route = isRouteKind(ref.kind)
+    ? state.routes.get(ref.kind, keyOf(ref.namespace ?? policy.metadata.namespace, ref.name))
+    : undefined;
+  return [{ ...found, route, ruleName: ref.sectionName }];
 }
 
 function servicePort(state: ClusterState, target: TargetPort) {

@@ -64,6 +64,7 @@ function onlyWeft({ spec }: TrafficPolicy): string[] {
     hedging: spec.hedging,
     'retries.idempotencyKey': spec.retries?.idempotencyKey === true ? true : undefined,
     'retries.budget.interval': spec.retries?.budget,
+    mirrorDiff: spec.mirrorDiff,
   });
 }
 

@@ -149,7 +149,37 @@ function amongOthers(state: ClusterState, route: AnyRoute, service: Service, car
   if (route.kind === 'TCPRoute' && superseded.size > 0) {
     said.push(`connections go by the older TCPRoute ${[...superseded].join(', ')}`);
   }
+  const own = onlyWeft(route);
+  if (own !== undefined) said.push(`proxies other than Weft's sidecar ${own}`);
   return { condition: accepted(said.join('; ')), ...carriersOf(state, route, service, won) };
+}
+
+/** For what Envoy has no message. */
+function onlyWeft(route: AnyRoute): string | undefined {
+  switch (route.kind) {
+    case 'TCPRoute':
+    case 'TLSRoute':
+      return 'do without the route: what a connection goes to is not in a route configuration';
+    case 'GRPCRoute':
+    case 'HTTPRoute': {
+      const rules: readonly SessionLike[] = route.spec.rules ?? [];
+      // A permanent cookie ends by itself, in whoever keeps it.
+      const timed = rules.some(
+        ({ sessionPersistence: session }) =>
+          session?.absoluteTimeout !== undefined && session.cookie?.lifetimeType !== 'Permanent',
+      );
+      return timed ? 'do without sessionPersistence.absoluteTimeout' : undefined;
+    }
+  }
+}
+
+interface SessionLike {
+  readonly sessionPersistence?:
+    | {
+        readonly absoluteTimeout?: string | undefined;
+        readonly cookie?: { readonly lifetimeType?: string | undefined } | undefined;
+      }
+    | undefined;
 }
 
 function carriersOf(

@@ -5,6 +5,7 @@ import { objectKey } from '../index/objects.ts';
 import { policiesFor } from './authorization.ts';
 import { clientAncestors } from './client-policy-status.ts';
 import type { TranslateContext } from './context.ts';
+import { type EffectivePolicy, effectivePolicies } from './effective-policy.ts';
 import { faultPolicyStatus } from './fault-status.ts';
 import { overloadPolicyStatus } from './overload-status.ts';
 import { policyConflicts } from './policy.ts';
@@ -23,6 +24,8 @@ export interface PolicyAncestorVerdict {
   readonly carriers: readonly Carriers[];
   /** The clients that it is for; undefined: all. */
   readonly clientNamespace: string | undefined;
+  /** What it comes to together with others; absent where it is not merged with any. */
+  readonly effective?: readonly EffectivePolicy[];
 }
 
 export interface PolicyVerdict {
@@ -61,6 +64,7 @@ export function trafficPolicyStatus(context: TranslateContext, policy: TrafficPo
     ancestors: clientAncestors(state, policy, {
       reach: (ref, targets) => reachOf(state, policy, ref, targets),
       conflictsAt: (target) => policyConflicts(state, policy.metadata.namespace, target),
+      effectiveAt: (targets) => effectivePolicies(state, policy.metadata.namespace, targets),
     }),
   };
 }

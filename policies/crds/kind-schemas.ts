@@ -9,7 +9,7 @@ import { tcpRouteSpec, tlsRouteSpec } from './gateway/l4routes.ts';
 import { referenceGrantSpec } from './gateway/referencegrant.ts';
 import { routeStatus } from './gateway/status.ts';
 import { meshSpec, meshStatus } from './mesh.ts';
-import { clusterMetadata, namespacedMetadata, policyStatus } from './object.ts';
+import { clusterMetadata, mergedPolicyStatus, namespacedMetadata, policyStatus } from './object.ts';
 import { overloadPolicySpec } from './overloadpolicy.ts';
 import { type DeepReadonly, type Rule, withRules } from './schema.ts';
 import { trafficPolicySpec } from './trafficpolicy.ts';
@@ -59,7 +59,7 @@ export const trafficPolicyObject = withRules(
     ...typeMeta(['weft.dev/v1alpha1'], 'TrafficPolicy'),
     metadata: namespacedMetadata,
     spec: trafficPolicySpec,
-    status: policyStatus.optional(),
+    status: mergedPolicyStatus.optional(),
   }),
   trafficPolicyRules,
 );

@@ -27,7 +27,7 @@ import {
   trafficPolicyRules,
 } from './kind-schemas.ts';
 import { meshSpec, meshStatus } from './mesh.ts';
-import { policyStatus } from './object.ts';
+import { mergedPolicyStatus, policyStatus } from './object.ts';
 import { overloadPolicySpec } from './overloadpolicy.ts';
 import { type FieldError, fieldErrors } from './parse.ts';
 import { type CelRule, celRulesOf } from './schema.ts';
@@ -135,7 +135,7 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
     description: 'TrafficPolicy says how clients call a target: retries, timeouts, circuit breaking, load balancing.',
     schema: trafficPolicyObject,
     spec: trafficPolicySpec,
-    status: policyStatus,
+    status: mergedPolicyStatus,
     celRules: celRulesOf(trafficPolicyRules),
     printerColumns: [
       { name: 'Target Kind', type: 'string', jsonPath: '.spec.targetRefs[0].kind' },

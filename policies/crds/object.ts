@@ -1,7 +1,7 @@
 /** What every Kubernetes object has: type, metadata and conditions. */
 import { z } from 'zod';
 import { apiGroup, dnsLabel, kindName, port } from './formats.ts';
-import { listOf, mapOf, text } from './schema.ts';
+import { listOf, mapOf, openKey, text } from './schema.ts';
 
 /** JSON `null` and absence mean the same in metadata; clients send both. */
 const metaText = () =>
@@ -61,29 +61,62 @@ export const controllerName = () =>
     { min: 1, max: 253 },
   ).describe('Which controller wrote this entry.');
 
-/** Status of a policy, after the Gateway API's policy attachment (GEP-713): one entry for each object it applies to. */
-export const policyStatus = z
-  .looseObject({
-    observedGeneration: z.int().min(0).meta({ format: 'int64' }).optional().describe('The generation last handled.'),
-    conditions: conditions({ max: 8 }).optional(),
-    ancestors: listOf(
+const effective = listOf(
+  z.looseObject({
+    targets: listOf(z.string().max(512), { max: 8 }).describe(
+      'Ports of Services, `<namespace>/<name>:<port>`, that have the same settings.',
+    ),
+    moreTargets: z.int().min(1).optional().describe('How many more ports have them.'),
+    sources: listOf(
       z.looseObject({
-        ancestorRef: z
-          .looseObject({
-            group: apiGroup().default('').describe('API group of the object; empty for core.'),
-            kind: kindName().default('Service').describe('Kind of the object.'),
-            namespace: dnsLabel().optional().describe('Namespace of the object.'),
-            name: z.string().min(1).max(253).describe('Name of the object.'),
-            sectionName: z.string().min(1).max(253).optional().describe('Part of the object: a port or a rule.'),
-            port: port().optional().describe('Port of the object.'),
-          })
-          .describe('The object that the policy applies to.'),
-        controllerName: controllerName(),
-        conditions: conditions({ min: 1, max: 8 }),
+        field: z.string().max(63).describe('A field of the settings.'),
+        policy: z.string().max(317).describe('The policy that it comes from, `<namespace>/<name>`.'),
       }),
-      { max: 16 },
-    )
+      { max: 32 },
+    ).describe('Where each field comes from.'),
+    settings: z
+      .looseObject({})
+      .meta({ [openKey]: true })
+      .describe('What all policies come to together, as in the spec.'),
+  }),
+  { max: 4 },
+);
+
+const ancestor = {
+  ancestorRef: z
+    .looseObject({
+      group: apiGroup().default('').describe('API group of the object; empty for core.'),
+      kind: kindName().default('Service').describe('Kind of the object.'),
+      namespace: dnsLabel().optional().describe('Namespace of the object.'),
+      name: z.string().min(1).max(253).describe('Name of the object.'),
+      sectionName: z.string().min(1).max(253).optional().describe('Part of the object: a port or a rule.'),
+      port: port().optional().describe('Port of the object.'),
+    })
+    .describe('The object that the policy applies to.'),
+  controllerName: controllerName(),
+  conditions: conditions({ min: 1, max: 8 }),
+};
+
+const statusWith = <Ancestor extends z.ZodType>(one: Ancestor) =>
+  z
+    .looseObject({
+      observedGeneration: z.int().min(0).meta({ format: 'int64' }).optional().describe('The generation last handled.'),
+      conditions: conditions({ max: 8 }).optional(),
+      ancestors: listOf(one, { max: 16 })
+        .optional()
+        .describe('How far the policy has come for each object that it applies to.'),
+    })
+    .describe('Written by the control plane.');
+
+/** Status of a policy, after the Gateway API's policy attachment (GEP-713): one entry for each object it applies to. */
+export const policyStatus = statusWith(z.looseObject(ancestor));
+
+/** Of a policy that is merged with others. */
+export const mergedPolicyStatus = statusWith(
+  z.looseObject({
+    ...ancestor,
+    effective: effective
       .optional()
-      .describe('How far the policy has come for each object that it applies to.'),
-  })
-  .describe('Written by the control plane.');
+      .describe('What holds there when all policies are merged; the most common outcome first.'),
+  }),
+);

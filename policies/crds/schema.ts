@@ -33,6 +33,8 @@ export interface CelRule {
 }
 
 export const celKey = 'x-kubernetes-validations';
+/** What is in such an object is nobody's business but its writer's: it is neither pruned nor judged. */
+export const openKey = 'x-kubernetes-preserve-unknown-fields';
 export const listTypeKey = 'x-kubernetes-list-type';
 export const listMapKeysKey = 'x-kubernetes-list-map-keys';
 

@@ -4,7 +4,7 @@
  * the API server of a user.
  */
 import { z } from 'zod';
-import { type CelRule, celKey, listMapKeysKey, listTypeKey } from './schema.ts';
+import { type CelRule, celKey, listMapKeysKey, listTypeKey, openKey } from './schema.ts';
 
 export interface StructuralSchema {
   readonly type?: string;
@@ -24,6 +24,7 @@ export interface StructuralSchema {
   readonly properties?: Readonly<Record<string, StructuralSchema>>;
   readonly items?: StructuralSchema;
   readonly additionalProperties?: StructuralSchema;
+  readonly [openKey]?: true;
   readonly [celKey]?: readonly CelRule[];
   readonly [listTypeKey]?: string;
   readonly [listMapKeysKey]?: readonly string[];
@@ -47,6 +48,7 @@ const copied = [
   'maxItems',
   'maxProperties',
   'required',
+  openKey,
   celKey,
   listTypeKey,
   listMapKeysKey,
