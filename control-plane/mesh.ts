@@ -5,9 +5,10 @@ import type { MeshObject, ObjectKind } from './index/objects.ts';
 import { ClusterState } from './index/state.ts';
 import { isTouched, type Touched } from './index/touched.ts';
 import { DrainTracker } from './resources/drain.ts';
-import { changeOf } from './resources/groups.ts';
+import { changeOf, TRUST_GROUP } from './resources/groups.ts';
 import { TranslatedSource } from './resources/source.ts';
 import type { TranslateContext } from './translate/context.ts';
+import { MeshTrust } from './trust/mesh-trust.ts';
 import { ResourceCache } from './xds/cache.ts';
 import { defaultXdsLimits, XdsHub, type XdsLimits } from './xds/hub.ts';
 
@@ -25,15 +26,17 @@ export class MeshControl {
   readonly context: TranslateContext;
   readonly hub: XdsHub;
   readonly drain: DrainTracker;
+  readonly trust = new MeshTrust();
   private readonly listeners = new Set<(touched: Touched) => void>();
   private readonly namespaceListeners = new Set<() => void>();
 
   constructor({ meshNamespace, trustDomain, clock, limits = defaultXdsLimits, onFault }: MeshOptions) {
     this.state = new ClusterState(meshNamespace);
     this.drain = new DrainTracker(this.state);
-    this.context = { state: this.state, trustDomain, isDrained: (key) => this.drain.isDrained(key) };
+    this.context = { state: this.state, trustDomain, isDrained: (key) => this.drain.isDrained(key), trust: this.trust };
     this.hub = new XdsHub(new ResourceCache(new TranslatedSource(this.context), onFault), clock, limits);
     this.drain.attach(this.hub);
+    this.trust.onChange(() => this.hub.change({ everything: false, groups: new Set([TRUST_GROUP]), names: false }));
   }
 
   apply(object: MeshObject): void {

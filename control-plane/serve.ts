@@ -69,6 +69,7 @@ export function servingNames(config: Config): string[] {
 export async function serve(parts: ServeParts): Promise<Serving> {
   const { config, mesh, authority, log, monitored } = parts;
   const clock = systemClock;
+  mesh.trust.follow(authority);
   const certificate = await ServingCertificate.create(authority, servingNames(config), clock);
   const authenticator = new Authenticator(new CachedTokenVerifier(parts.tokens, clock), config.trustDomain, clock);
   const rpc = await startRpcServer(

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import { TRUST_SECRETS } from '@weft/policies/model/trust';
 import { startAdminServer } from './admin/admin-server.ts';
 import { waitForRemoval } from './admin/drain-wait.ts';
 import { startHealthServer } from './admin/health-server.ts';
@@ -11,6 +12,7 @@ import type { SidecarConfig } from './config.ts';
 import { ControlChannel } from './control-channel.ts';
 import { IdentityManager } from './identity/manager.ts';
 import { StateDir } from './identity/state-dir.ts';
+import { followTrust } from './identity/trust-follower.ts';
 import type { OverloadMonitor } from './overload/monitor.ts';
 import { processOverload } from './overload/process.ts';
 import { trimWhenIdle } from './overload/trim.ts';
@@ -76,6 +78,7 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
     log,
     count,
     listeners: LISTENERS,
+    secrets: TRUST_SECRETS,
     waitersMax: WAITERS_MAX,
     namesMax: NAMES_MAX,
     store: {
@@ -87,6 +90,7 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
     },
     replicas: pool,
   });
+  followTrust(xds.source, config.spiffeId, identity);
   const parts = { telemetry, door, channel, identity, xds, overload };
   threads = pool ?? (await createLocal(config, ports, parts));
   if (pool !== undefined) handOut(identity, pool);

@@ -147,6 +147,7 @@ async function startPlane(
       cluster: new Map([[NAME, clusterOf(upstreamPort, protocol)]]),
       route: new Map(),
       endpoints: new Map(),
+      secret: new Map(),
       address: new Map(),
     }),
     listenerNames: [NAME],

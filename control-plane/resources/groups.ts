@@ -6,8 +6,13 @@ import { parseEgressName, parseExternalName } from '../translate/external/names.
 import { parseDirectName, parseOutboundName } from '../translate/names.ts';
 import type { Change } from '../xds/change.ts';
 
+/** What every proxy is told of trust. */
+export const TRUST_GROUP = 'trust';
+
 export function groupOf(kind: ResourceKind, name: string, podKey: string): string {
   switch (kind) {
+    case 'secret':
+      return TRUST_GROUP;
     case 'address':
       return `address ${name}`;
     case 'listener':

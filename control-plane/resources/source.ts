@@ -5,6 +5,7 @@ import type { ExternalService } from '@weft/policies/crds/kinds';
 import { unreachable } from '@weft/policies/kit/result';
 import { BLACKHOLE } from '@weft/policies/model/egress';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
+import { TRUST_SECRETS } from '@weft/policies/model/trust';
 import { ResourceSchema } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
 import { encodeResource, resourceVersion, type EncodedResource as WireResource } from '@weft/policies/wire/resource';
 import type { TranslateContext } from '../translate/context.ts';
@@ -44,6 +45,8 @@ export class TranslatedSource implements ResourceSource {
 
   names(kind: ResourceKind): readonly string[] {
     switch (kind) {
+      case 'secret':
+        return TRUST_SECRETS;
       case 'listener':
         return [INBOUND, OUTBOUND];
       case 'cluster':
@@ -72,6 +75,8 @@ export class TranslatedSource implements ResourceSource {
 
 export function encodeTranslated(resource: TranslatedResource, name: string): WireResource {
   switch (resource.kind) {
+    case 'secret':
+      return encodeResource('secret', name, resource.value);
     case 'address':
       return encodeResource('address', name, resource.value);
     case 'listener':

@@ -17,6 +17,7 @@ import { type ClientFeatures, translateInbound, translateOutbound } from './list
 import { INBOUND, OUTBOUND, PASSTHROUGH, parseDirectName, parseOutboundName, type ServicePortRef } from './names.ts';
 import { endpointsForPlace } from './peer-endpoints.ts';
 import { translateRoutes } from './route.ts';
+import { translateTrust } from './trust.ts';
 
 /** Who asks, as far as it makes a difference to the answer. */
 export interface Client {
@@ -36,6 +37,8 @@ export type TranslatedResource = {
  */
 export function scopeOf(context: TranslateContext, kind: ResourceKind, name: string, client: Client): string {
   switch (kind) {
+    case 'secret':
+      return '';
     case 'address':
       return context.state.routes.routesConnections(client.namespace) ? client.namespace : '';
     case 'endpoints':
@@ -57,6 +60,8 @@ export function translateResource(
   client: Client,
 ): TranslatedResource | undefined {
   switch (kind) {
+    case 'secret':
+      return tagged('secret', translateTrust(context, name));
     case 'address':
       return tagged('address', translateAddress(context, client.namespace, name));
     case 'listener':

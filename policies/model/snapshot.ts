@@ -2,9 +2,12 @@ import type { Address } from './address.ts';
 import type { Cluster, EndpointAssignment } from './cluster.ts';
 import type { Listener } from './listener.ts';
 import type { RouteConfiguration } from './route.ts';
+import type { TrustSecret } from './trust.ts';
 
 /** What a sidecar may look up, by kind and name. */
 export interface ResourceMap {
+  /** Whom to believe. */
+  readonly secret: TrustSecret;
   readonly address: Address;
   readonly listener: Listener;
   readonly route: RouteConfiguration;

@@ -39,6 +39,7 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
+import { SPIFFECertValidatorConfigSchema } from './gen/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { AdmissionSchema, RateLimitsSchema } from './gen/weft/v1/overload_pb.ts';
 import { TypedStructSchema } from './gen/xds/type/v3/typed_struct_pb.ts';
@@ -72,6 +73,7 @@ export const registry = createRegistry(
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
   RawBufferSchema,
+  SPIFFECertValidatorConfigSchema,
   HttpProtocolOptionsSchema,
   PreviousHostsPredicateSchema,
   DynamicClusterSchema,

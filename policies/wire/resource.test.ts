@@ -2,12 +2,20 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
+import type { TrustSecret } from '../model/trust.ts';
 import { arbitraryResources } from './arbitrary-resources.testing.ts';
 import { decodeResource, encodeResource, resourceVersion } from './resource.ts';
+import { secretName } from './secret.ts';
 import { resourceKinds, typeUrls } from './type-urls.ts';
 
-const nameOf = (value: ResourceMap[ResourceKind]): string =>
-  'clusterName' in value ? value.clusterName : 'kind' in value ? '' : value.name;
+const isTrust = (value: ResourceMap[ResourceKind]): value is TrustSecret =>
+  'kind' in value && (value.kind === 'bundles' || value.kind === 'rules');
+
+const nameOf = (value: ResourceMap[ResourceKind]): string => {
+  if ('clusterName' in value) return value.clusterName;
+  if (!('kind' in value)) return value.name;
+  return isTrust(value) ? secretName(value) : '';
+};
 
 describe('a resource comes back as it was', () => {
   for (const kind of resourceKinds) {

@@ -20,11 +20,13 @@ import { ClusterSchema } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { ClusterLoadAssignmentSchema } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts';
 import { ListenerSchema } from './gen/envoy/config/listener/v3/listener_pb.ts';
 import { RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.ts';
+import { SecretSchema } from './gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
 import { AddressSchema } from './gen/weft/v1/address_pb.ts';
 import { decodeListener } from './listener-decode.ts';
 import { encodeListener } from './listener-encode.ts';
 import { decodeRouteConfiguration } from './route-decode.ts';
 import { encodeRouteConfiguration } from './route-encode.ts';
+import { decodeSecret, encodeSecret } from './secret.ts';
 import { kindOf, type TypeUrl, typeUrls } from './type-urls.ts';
 
 export type { WireError } from './decoding.ts';
@@ -69,6 +71,12 @@ const binary = <K extends ResourceKind, Desc extends DescMessage>(codec: Codec<K
 });
 
 const codecs: { readonly [K in ResourceKind]: BinaryCodec<K> } = {
+  secret: binary<'secret', typeof SecretSchema>({
+    schema: SecretSchema,
+    encode: encodeSecret,
+    decode: decodeSecret,
+    name: ({ name }) => name,
+  }),
   address: binary<'address', typeof AddressSchema>({
     schema: AddressSchema,
     encode: encodeAddress,
@@ -125,6 +133,8 @@ export function decodeResource(typeUrl: string, bytes: Uint8Array): Result<Decod
 function decodeKind(kind: ResourceKind, bytes: Uint8Array, decoding: Decoding): DecodedResource {
   const rest = () => ({ unknownFields: decoding.unknownFields });
   switch (kind) {
+    case 'secret':
+      return { kind, ...codecs.secret.fromBytes(bytes, decoding), ...rest() };
     case 'address':
       return { kind, ...codecs.address.fromBytes(bytes, decoding), ...rest() };
     case 'listener':

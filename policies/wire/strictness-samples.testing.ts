@@ -6,12 +6,14 @@ import { ClusterSchema } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { ClusterLoadAssignmentSchema } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts';
 import { ListenerSchema } from './gen/envoy/config/listener/v3/listener_pb.ts';
 import { RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.ts';
+import { SecretSchema } from './gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
 import { AddressSchema } from './gen/weft/v1/address_pb.ts';
 import { registry } from './registry.ts';
 import { decodeResource } from './resource.ts';
 import { typeUrls } from './type-urls.ts';
 
 export const schemas = {
+  secret: SecretSchema,
   listener: ListenerSchema,
   route: RouteConfigurationSchema,
   cluster: ClusterSchema,

@@ -116,6 +116,7 @@ function decodeValidation(common: CommonTlsContext | undefined, at: At): PeerVal
     case 'validationContext': {
       const here = at.field('validation_context');
       const names = context.value.matchTypedSubjectAltNames;
+      refuseValidator(context.value, here);
       return {
         trust: { kind: 'inline', ca: decodePem(context.value.trustedCa, here.field('trusted_ca')) },
         subjectAltNames: names.map((san, i) => decodeSan(san, here.field('match_typed_subject_alt_names').index(i))),
@@ -135,6 +136,7 @@ function decodeValidation(common: CommonTlsContext | undefined, at: At): PeerVal
       const own = context.value.defaultValidationContext;
       const defaults = here.field('default_validation_context');
       if (own?.crl !== undefined) defaults.field('crl').fail('is not supported by Weft beside a secret', undefined);
+      if (own !== undefined) refuseValidator(own, defaults);
       if (own?.trustedCa !== undefined) defaults.field('trusted_ca').fail('the secret has it already', undefined);
       return {
         trust: { kind: 'secret', name },
@@ -147,6 +149,12 @@ function decodeValidation(common: CommonTlsContext | undefined, at: At): PeerVal
     default:
       return undefined;
   }
+}
+
+/** Trust by trust domain is the control plane's to tell, by secret. */
+function refuseValidator({ customValidatorConfig }: CertificateValidationContext, at: At): void {
+  if (customValidatorConfig === undefined) return;
+  at.field('custom_validator_config').fail('is supported by Weft in a secret over SDS only', undefined);
 }
 
 /** A SHA-256: as Envoy takes it, in hex with or without colons, or in base64. */

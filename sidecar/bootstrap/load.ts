@@ -43,6 +43,7 @@ function staticSource({ listeners, clusters }: BootstrapConfig): StaticSource {
     discovery.kind === 'static' ? [[name, discovery.assignment] as const] : [],
   );
   return new StaticSource({
+    secret: new Map(),
     address: new Map(),
     listener: new Map(listeners.map((listener) => [listener.name, listener])),
     route: new Map(),

@@ -23,6 +23,8 @@ const peer: PeerCertificateInfo = {
   subjectAltNames: [],
   fingerprint: 'AB',
   notAfterUnixMs: 0,
+  notBeforeUnixMs: 0,
+  serialHex: '',
 };
 export const meshConnection = { ...testConnection, peer };
 

@@ -68,6 +68,7 @@ export class TestSource implements SnapshotSource {
 
   lookup<K extends ResourceKind>(kind: K, name: string): Lookup<ResourceMap[K]> {
     const tables: { readonly [T in ResourceKind]: ReadonlyMap<string, ResourceMap[T]> } = {
+      secret: new Map(),
       address: this.addresses,
       listener: this.listeners,
       route: this.routes,

@@ -15,6 +15,7 @@ import type { Prng } from '@weft/policies/kit/prng';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { leafOfChain } from './chain.ts';
 import { certificateOf, type KeyMaterial } from './material.ts';
+import { PeerTrust, type TrustData } from './peer-trust.ts';
 import type { CertificateSource, WorkloadCertificate } from './source.ts';
 import type { StateDir } from './state-dir.ts';
 
@@ -50,6 +51,8 @@ export class IdentityManager implements CertificateSource {
   private readonly listeners = new Set<(certificate: WorkloadCertificate) => void>();
   private readonly key: KeyObject;
   private certificate: WorkloadCertificate | undefined;
+  /** From the control plane; undefined: what came with the certificate is all that is known. */
+  private trust: TrustData | undefined;
   /** What the certificate is made of, for other threads. */
   material: KeyMaterial | undefined;
   /** When the certificate is to be renewed: by the wall clock, and by the one that never jumps. */
@@ -79,6 +82,22 @@ export class IdentityManager implements CertificateSource {
   onChange(listener: (certificate: WorkloadCertificate) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** Whom to believe from now on. Throws when it cannot be used; what held before goes on holding. */
+  adoptTrust(trust: TrustData | undefined): void {
+    if (trust !== undefined) PeerTrust.checked(trust);
+    this.trust = trust;
+    const { material } = this;
+    if (material === undefined) return;
+    // Other ticket keys and another generation: no session outlives the trust that it was begun with.
+    this.put({ ...material, trust, generation: ++this.generation, ticketKeys: randomBytes(TICKET_KEY_BYTES) });
+    const anchors = trust?.bundles.find((one) => one.trustDomain === trust.ownDomain)?.anchorsPem;
+    if (anchors === undefined || leafOfChain(material.chainPem, anchors).ok) return;
+    this.options.count('certificate_anchor_dropped');
+    this.options.log('identity: our own certificate leads to no trust anchor any more; asking for another one');
+    this.dueMs = this.options.clock.nowMs();
+    this.scheduleRenewal();
   }
 
   /** Asks at once when there is no valid certificate, else when the held one is due. */
@@ -173,7 +192,7 @@ export class IdentityManager implements CertificateSource {
   }
 
   private adopt(leaf: X509Certificate, chainPem: string, trustPem: string): void {
-    const material: KeyMaterial = {
+    this.put({
       spiffeId: this.options.spiffeId,
       notBeforeUnixMs: leaf.validFromDate.getTime(),
       notAfterUnixMs: leaf.validToDate.getTime(),
@@ -182,12 +201,16 @@ export class IdentityManager implements CertificateSource {
       key: this.key,
       trustPem,
       generation: ++this.generation,
+      trust: this.trust,
       ticketKeys: randomBytes(TICKET_KEY_BYTES),
-    };
+    });
+    if (this.certificate !== undefined) this.plan(this.certificate);
+  }
+
+  private put(material: KeyMaterial): void {
     const certificate = certificateOf(material);
     this.material = material;
     this.certificate = certificate;
-    this.plan(certificate);
     for (const listener of this.listeners) listener(certificate);
   }
 

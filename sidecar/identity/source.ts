@@ -1,5 +1,6 @@
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import type { PeerTrust } from './peer-trust.ts';
 
 export type OutsideVersions = Pick<SecureContextOptions, 'minVersion' | 'maxVersion'>;
 
@@ -13,9 +14,11 @@ export interface WorkloadCertificate {
   readonly context: SecureContext;
   /** The same key and leaf towards servers outside of the mesh, whom other authorities vouch for; `ca` undefined: the runtime's. */
   readonly contextFor?: (ca: string | undefined, versions: OutsideVersions) => SecureContext;
-  /** PEM bundle of trust anchors. */
+  /** PEM bundle of all trust anchors, of whichever trust domain. */
   readonly trustPem: string;
-  /** Grows with each rotation: keys caches of sessions and connections. */
+  /** Which of them vouch for whom, and who is revoked; undefined: all for everybody. */
+  readonly trust?: PeerTrust | undefined;
+  /** Grows with each rotation, also of trust: keys caches of sessions and connections. */
   readonly generation: number;
 }
 

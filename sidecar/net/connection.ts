@@ -13,7 +13,10 @@ export interface PeerCertificateInfo {
   readonly subjectAltNames: readonly string[];
   /** Upper-case hex SHA-256 of the leaf. */
   readonly fingerprint: string;
+  readonly notBeforeUnixMs: number;
   readonly notAfterUnixMs: number;
+  /** Lower-case hex without leading zeros. */
+  readonly serialHex: string;
 }
 
 /** An established transport to an upstream endpoint: TCP, or TLS whose peer was verified. */

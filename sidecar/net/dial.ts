@@ -6,6 +6,7 @@ import type { SocketAddress } from '@weft/policies/model/address';
 import type { UpstreamTls } from '@weft/policies/model/tls';
 import type { TcpKeepAlive } from '@weft/policies/model/upstream-connections';
 import type { ProxyError } from '../http/errors.ts';
+import type { PeerTrust } from '../identity/peer-trust.ts';
 import type { CertificateSource } from '../identity/source.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import { socketIp } from './addresses.ts';
@@ -168,10 +169,13 @@ class Dialling {
     if (this.resumed !== undefined && socket.isSessionReused()) return ok(this.resumed.peer);
     const peer = peerOf(socket, this.dialer.clock.unixMs());
     if (!peer.ok) return peer;
-    if (security.kind === 'mesh') return checkSpiffeId(peer.value, security.spiffeId);
+    if (security.kind === 'mesh') return checkSpiffeId(peer.value, security.spiffeId, this.dialer.contexts.meshTrust());
     // Nothing is known of a peer that nothing verified.
     if (security.tls.validation === undefined) return ok(undefined);
-    const refused = refusePeer(peer.value, security.tls.validation);
+    const trust = this.dialer.contexts.trustFor(security.tls.validation);
+    const refused =
+      (peer.value && trust?.refusalOfChain(peer.value.info, peer.value.certificate)) ??
+      refusePeer(peer.value, security.tls.validation);
     return refused === undefined ? ok(peer.value?.info) : err(refused);
   }
 
@@ -208,9 +212,13 @@ function keepAlive(socket: Socket, settings: TcpKeepAlive | undefined): void {
 function checkSpiffeId(
   peer: PeerCertificate | undefined,
   expected: string,
+  trust: PeerTrust | undefined,
 ): Result<PeerCertificateInfo | undefined, string> {
   const actual = peer?.info.spiffeId;
-  if (peer !== undefined && actual === expected) return ok(peer.info);
+  if (peer !== undefined && actual !== undefined && (actual === expected || trust?.isSame(actual, expected) === true)) {
+    const refused = trust?.refusalOfChain(peer.info, peer.certificate);
+    return refused === undefined ? ok(peer.info) : err(refused);
+  }
   return err(`the peer's identity is ${actual ?? 'no SPIFFE ID'}, expected ${expected}`);
 }
 

@@ -4,6 +4,7 @@ import { parseSpiffeId, type SpiffeId } from '@weft/policies/identity/spiffe-id'
 import { linearRegex } from '@weft/policies/kit/linear-regex';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { CertificatePins, PeerValidation, SanMatcher } from '@weft/policies/model/tls';
+import { serialOf } from '../identity/peer-trust.ts';
 import type { PeerCertificateInfo } from './connection.ts';
 
 interface SubjectAltName {
@@ -77,7 +78,9 @@ function readCertificate(certificate: X509Certificate, fingerprint: string): Res
     spiffeId,
     subjectAltNames: names.filter((n) => n.type === 'uri' || n.type === 'dns').map((n) => n.value),
     fingerprint: fingerprint.replaceAll(':', ''),
+    notBeforeUnixMs: certificate.validFromDate.getTime(),
     notAfterUnixMs: certificate.validToDate.getTime(),
+    serialHex: serialOf(certificate.serialNumber),
   };
   return ok({ info, names, certificate });
 }

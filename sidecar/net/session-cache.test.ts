@@ -6,7 +6,14 @@ import { SessionCache } from './session-cache.ts';
 const HOUR_MS = 3_600_000;
 
 function session(name: string, clock: ManualClock) {
-  const peer = { spiffeId: undefined, subjectAltNames: [], fingerprint: '', notAfterUnixMs: clock.unixMs() + HOUR_MS };
+  const peer = {
+    spiffeId: undefined,
+    subjectAltNames: [],
+    fingerprint: '',
+    notAfterUnixMs: clock.unixMs() + HOUR_MS,
+    notBeforeUnixMs: 0,
+    serialHex: '',
+  };
   return { session: Buffer.from(name), peer };
 }
 

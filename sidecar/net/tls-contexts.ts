@@ -14,6 +14,7 @@ import {
   type UpstreamTls,
 } from '@weft/policies/model/tls';
 import { chainToSend } from '../identity/chain.ts';
+import type { PeerTrust } from '../identity/peer-trust.ts';
 import type { CertificateSource, WorkloadCertificate } from '../identity/source.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import { ByServerName, serverNamesOf } from './server-names.ts';
@@ -76,6 +77,15 @@ export class TlsContexts {
   constructor(certificates: CertificateSource, ports: TlsContextPorts) {
     this.certificates = certificates;
     this.ports = ports;
+  }
+
+  /** Trust of this moment, for peers that are verified by it; undefined: their chain is all that is asked for. */
+  trustFor(validation: PeerValidation | undefined): PeerTrust | undefined {
+    return validation?.trust.kind === 'secret' ? this.certificates.own()?.trust : undefined;
+  }
+
+  meshTrust(): PeerTrust | undefined {
+    return this.certificates.own()?.trust;
   }
 
   /** The workload's own identity: mesh TLS. */

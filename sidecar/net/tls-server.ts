@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { DownstreamTls } from '@weft/policies/model/tls';
+import type { PeerTrust } from '../identity/peer-trust.ts';
 import { alpnList } from './alpn.ts';
 import type { PeerCertificateInfo } from './connection.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
@@ -41,6 +42,7 @@ function chainError(socket: TLSSocket): string | undefined {
 function verifiedPeer(
   socket: TLSSocket,
   tls: DownstreamTls,
+  trust: PeerTrust | undefined,
   nowUnixMs: number,
 ): Result<PeerCertificateInfo | undefined, string> {
   const peer = peerOf(socket, nowUnixMs);
@@ -52,7 +54,8 @@ function verifiedPeer(
   if (tls.validation === undefined) return ok(undefined);
   const chain = chainError(socket);
   if (chain !== undefined) return err(`the client certificate is not trusted: ${chain}`);
-  const refused = refusePeer(peer.value, tls.validation);
+  const refused =
+    trust?.refusalOfChain(peer.value.info, peer.value.certificate) ?? refusePeer(peer.value, tls.validation);
   return refused === undefined ? ok(peer.value.info) : err(refused);
 }
 
@@ -106,7 +109,7 @@ export function acceptTls(
   socket.on('error', (error: NodeJS.ErrnoException) => finish(err(`TLS handshake: ${error.code ?? error.message}`)));
   socket.on('close', () => finish(err('the client closed the connection during the TLS handshake')));
   socket.once('secure', () => {
-    const peer = verifiedPeer(socket, tls, options.nowUnixMs());
+    const peer = verifiedPeer(socket, tls, contexts.trustFor(tls.validation), options.nowUnixMs());
     if (!peer.ok) finish(peer);
     else finish(ok({ socket, alpn: socket.alpnProtocol || '', peer: peer.value }));
   });

@@ -34,6 +34,8 @@ export interface XdsClientOptions {
   readonly log: (line: string) => void;
   /** Names always subscribed: this workload's own listeners. */
   readonly listeners: readonly string[];
+  /** Likewise: whom to believe. */
+  readonly secrets?: readonly string[];
   readonly waitersMax: number;
   readonly namesMax: number;
   /** Where others apply the same changes, in threads of their own. */
@@ -105,6 +107,7 @@ export class XdsClient {
   /** Applies the stored snapshot, if there is one, then connects. True when something was restored. */
   start(): boolean {
     const restored = this.restore();
+    for (const name of this.options.secrets ?? []) this.source.lookup('secret', name);
     for (const name of this.options.listeners) this.source.lookup('listener', name);
     this.connect();
     return restored;

@@ -40,6 +40,7 @@ function dependencies(change: Change): readonly (readonly [ResourceKind, string]
         ? [['endpoints', change.entry.value.discovery.serviceName]]
         : [];
     case 'endpoints':
+    case 'secret':
       return [];
   }
 }

@@ -1,7 +1,14 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Lookup, ResourceKind, ResourceMap, Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
 
-export const RESOURCE_KINDS: readonly ResourceKind[] = ['address', 'listener', 'route', 'cluster', 'endpoints'];
+export const RESOURCE_KINDS: readonly ResourceKind[] = [
+  'secret',
+  'address',
+  'listener',
+  'route',
+  'cluster',
+  'endpoints',
+];
 
 /** A value, or the control plane's word that there is none. */
 export type Entry<T> = { readonly value: T } | { readonly absent: true };
@@ -13,6 +20,7 @@ export type Change = {
 export type Tables = { readonly [K in ResourceKind]: ReadonlyMap<string, Entry<ResourceMap[K]>> };
 
 const emptyTables = (): Tables => ({
+  secret: new Map(),
   address: new Map(),
   listener: new Map(),
   route: new Map(),

@@ -147,6 +147,7 @@ before(async () => {
   const listener = { ...resource.value, useOriginalDst: false, addresses: [bound(httpPort), bound(tcpPort)] };
   plane = createDataPlane({
     source: new StaticSource({
+      secret: new Map(),
       address: new Map(),
       listener: new Map([['inbound', listener]]),
       route: new Map(),
@@ -300,6 +301,7 @@ test('TLS of the application’s own passes untouched where no rule forbids it, 
   const listener = { ...resource.value, useOriginalDst: false, addresses: [{ ip: '127.0.0.1', port: 0 }] };
   const open = createDataPlane({
     source: new StaticSource({
+      secret: new Map(),
       address: new Map(),
       listener: new Map([['inbound', listener]]),
       route: new Map(),

@@ -192,6 +192,7 @@ async function dataPlane(one: Listener, cluster: Cluster, certificates: Identity
   const recorder = new TestRecorder();
   const plane: DataPlane = createDataPlane({
     source: new StaticSource({
+      secret: new Map(),
       address: new Map(),
       listener: new Map([[one.name, one]]),
       route: new Map(),

@@ -11,7 +11,7 @@ import { clusterJson, endpointsJson, listenerJson, routeJson } from '@weft/polic
 import type { JsonObject } from './pair-bootstrap.ts';
 
 /** What Envoy has a resource type for. */
-export type EnvoyKind = Exclude<ResourceKind, 'address'>;
+export type EnvoyKind = Exclude<ResourceKind, 'address' | 'secret'>;
 
 export class Translated {
   private readonly context: TranslateContext;
@@ -45,6 +45,7 @@ export class Translated {
       case 'endpoints':
         return untyped(endpointsJson(found.value));
       case 'address':
+      case 'secret':
         return undefined;
       default:
         return unreachable(found);

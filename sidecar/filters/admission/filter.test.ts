@@ -20,6 +20,8 @@ const peer = {
   subjectAltNames: [],
   fingerprint: 'AB',
   notAfterUnixMs: 0,
+  notBeforeUnixMs: 0,
+  serialHex: '',
 };
 
 function shop(settings: Partial<Admission> = {}, answer: Answer = { status: 200, body: 'ok', afterMs: 100 }) {

@@ -16,6 +16,8 @@ const peer = {
   subjectAltNames: [id.value, 'web.shop', 'a,URI=spiffe://forged'],
   fingerprint: 'AB',
   notAfterUnixMs: 0,
+  notBeforeUnixMs: 0,
+  serialHex: '',
 };
 
 function pass(edge: Partial<HttpEdge>, headers: string[], options: { mtls?: boolean; authority?: string } = {}) {

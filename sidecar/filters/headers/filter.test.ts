@@ -23,7 +23,16 @@ const forged = [
 function pass(direction: Direction, trustedHops: number, mesh: boolean): Headers {
   const id = parseSpiffeId('spiffe://cluster.local/ns/shop/sa/web');
   assert.ok(id.ok);
-  const peer = mesh ? { spiffeId: id.value, subjectAltNames: [], fingerprint: 'AB', notAfterUnixMs: 0 } : undefined;
+  const peer = mesh
+    ? {
+        spiffeId: id.value,
+        subjectAltNames: [],
+        fingerprint: 'AB',
+        notAfterUnixMs: 0,
+        notBeforeUnixMs: 0,
+        serialHex: '',
+      }
+    : undefined;
   const exchange = new TestDownstream(requestHead({ headers: Headers.from(forged) }), true, {
     ...testConnection,
     peer,

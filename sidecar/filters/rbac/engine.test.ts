@@ -8,7 +8,14 @@ import { evaluateNetwork, RbacEngine, type Subject } from './engine.ts';
 function peer(id: string) {
   const parsed = parseSpiffeId(id);
   assert.ok(parsed.ok);
-  return { spiffeId: parsed.value, subjectAltNames: [id], fingerprint: 'AB', notAfterUnixMs: 0 };
+  return {
+    spiffeId: parsed.value,
+    subjectAltNames: [id],
+    fingerprint: 'AB',
+    notAfterUnixMs: 0,
+    notBeforeUnixMs: 0,
+    serialHex: '',
+  };
 }
 
 const frontend = peer('spiffe://cluster.local/ns/shop/sa/frontend');

@@ -1,0 +1,34 @@
+/** Whom a proxy is to believe: the same for every one of the mesh. */
+import { TRUST_SECRET } from '@weft/policies/model/tls';
+import { type Revocation, TRUST_RULES_SECRET, type TrustBundle, type TrustSecret } from '@weft/policies/model/trust';
+import type { TranslateContext } from './context.ts';
+
+/** What is known of trust that is not in any object: it comes from the authority, and from other trust domains. */
+export interface TrustFacts {
+  /** PEM; empty: there is no authority yet. */
+  readonly ownAnchorsPem: string;
+  readonly federated: readonly TrustBundle[];
+  readonly revoked: readonly Revocation[];
+}
+
+export function translateTrust(context: TranslateContext, name: string): TrustSecret | undefined {
+  const { trust, trustDomain } = context;
+  if (trust === undefined || trust.ownAnchorsPem === '') return undefined;
+  const aliases = trustAliases(context);
+  switch (name) {
+    case TRUST_SECRET: {
+      const own = [trustDomain, ...aliases].map((one) => ({ trustDomain: one, anchorsPem: trust.ownAnchorsPem }));
+      const known = new Set(own.map((one) => one.trustDomain));
+      // Nobody else's anchors vouch for names of ours.
+      const federated = trust.federated.filter((one) => !known.has(one.trustDomain));
+      return { kind: 'bundles', bundles: [...own, ...federated] };
+    }
+    case TRUST_RULES_SECRET:
+      return { kind: 'rules', aliases, revoked: trust.revoked };
+    default:
+      return undefined;
+  }
+}
+
+/** Other names of the mesh's own trust domain. */
+export const trustAliases = ({ trustDomain }: TranslateContext): TrustBundle['trustDomain'][] => [trustDomain].slice(1);
