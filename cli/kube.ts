@@ -25,9 +25,29 @@ export class Kube {
   }
 
   /** GET of any path; undefined for 404, an error that says what and where for anything else. */
-  async get<T>(path: string, timeoutMs = 5_000): Promise<T | undefined> {
+  get<T>(path: string, timeoutMs = 5_000): Promise<T | undefined> {
+    return this.ask<T>('GET', path, undefined, timeoutMs);
+  }
+
+  create(path: string, object: unknown, timeoutMs = 5_000): Promise<void> {
+    return this.ask<unknown>('POST', path, object, timeoutMs).then((created) => {
+      if (created === undefined) throw new Error(`${path} is not there`);
+    });
+  }
+
+  /** False when there is nothing of that name. */
+  async delete(path: string, timeoutMs = 5_000): Promise<boolean> {
+    return (await this.ask<unknown>('DELETE', path, undefined, timeoutMs)) !== undefined;
+  }
+
+  private async ask<T>(method: string, path: string, body: unknown, timeoutMs: number): Promise<T | undefined> {
     const url = new URL(path, this.server);
-    const options: Parameters<typeof request>[1] = { timeout: timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
+    const options: Parameters<typeof request>[1] = {
+      method,
+      timeout: timeoutMs,
+      signal: AbortSignal.timeout(timeoutMs),
+      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' } }),
+    };
     await this.config.applyToHTTPSOptions(options);
     return new Promise((resolve, reject) => {
       const call = request(url, options, (response) => {
@@ -38,7 +58,7 @@ export class Kube {
         });
         response.on('end', () => {
           if (response.statusCode === 404) return resolve(undefined);
-          if (response.statusCode !== 200) {
+          if (response.statusCode !== 200 && response.statusCode !== 201) {
             return reject(new Error(`${url.href} answered ${response.statusCode}: ${text.slice(0, 300).trim()}`));
           }
           try {
@@ -49,7 +69,7 @@ export class Kube {
         });
       });
       call.on('error', (error) => reject(new Error(`${url.host} cannot be reached: ${error.message}`)));
-      call.end();
+      call.end(body === undefined ? undefined : JSON.stringify(body));
     });
   }
 }

@@ -9,6 +9,8 @@ import type { CertificateAuthority } from './ca/certificate-authority.ts';
 import { SecretRootStore } from './ca/root-secret.ts';
 import { openAuthority } from './ca/root-store.ts';
 import type { Config } from './config.ts';
+import { Joins } from './join/joins.ts';
+import { KubeJoinRecords } from './join/kube-records.ts';
 import { KubeClient, type KubeConfig, loadKubeConfig } from './kube/client.ts';
 import { LeaderElection } from './kube/lease.ts';
 import { ServedVersions } from './kube/resources.ts';
@@ -18,6 +20,7 @@ import { WebhookCaBundle } from './kube/webhook-ca.ts';
 import { errorText, type Log } from './log.ts';
 import { MeshControl } from './mesh.ts';
 import { clusterFamilies } from './monitoring/cluster-families.ts';
+import { joinFamilies } from './monitoring/join-families.ts';
 import { monitor, type Serving, serve } from './serve.ts';
 import { StatusWriter } from './status/writer.ts';
 import { startTracing } from './tracing.ts';
@@ -65,12 +68,13 @@ export async function runInCluster(
     },
     observe: (kind, key, raw, invalid) => status.observe(kind, key, raw, invalid),
   });
+  const joins = new Joins(new KubeJoinRecords(client, config.podNamespace), systemClock);
   let waitingFor: string | undefined = 'the root certificate (Secret weft-ca)';
   const monitored = await monitor({
     config,
     mesh,
     missing: () => waitingFor,
-    moreMetrics: () => clusterFamilies({ watcher, status, leader }),
+    moreMetrics: () => [...clusterFamilies({ watcher, status, leader }), ...joinFamilies(joins)],
   });
   watcher.start();
   const tracing = await startTracing(config.tracing);
@@ -86,7 +90,7 @@ export async function runInCluster(
     await new Promise((resolve) => setTimeout(resolve, syncPollMs));
   }
   const tokens = new TokenReviewVerifier(client, systemClock);
-  const serving = await serve({ config, mesh, authority: authority.value, tokens, log, monitored });
+  const serving = await serve({ config, mesh, authority: authority.value, tokens, joins, log, monitored });
   status.serving();
   const webhook = await startWebhook({
     address: config.webhook,
@@ -102,6 +106,7 @@ export async function runInCluster(
     trust.checkAll();
     status.soon();
   });
+  joins.startSweeping(isLeader, (reason) => log.warn('join tokens not swept', { reason }));
   leader.start();
   trust.start();
   webhookCa.start();
@@ -112,7 +117,7 @@ export async function runInCluster(
     mesh,
     stop: async () => {
       waitingFor = 'nothing: it is stopping';
-      for (const part of [trust, webhookCa, status]) part.stop();
+      for (const part of [trust, webhookCa, status, joins]) part.stop();
       await leader.stop();
       await new Promise((resolve) => setTimeout(resolve, config.terminationDelayMs));
       watcher.stop();

@@ -7,6 +7,7 @@ import type { CertificateAuthority } from './ca/certificate-authority.ts';
 import { ServingCertificate } from './ca/serving.ts';
 import { certificateTtlMs } from './ca/ttl.ts';
 import { type Config, formatAddress } from './config.ts';
+import type { Joins } from './join/joins.ts';
 import type { Log } from './log.ts';
 import type { MeshControl } from './mesh.ts';
 import { meshFamilies } from './monitoring/families.ts';
@@ -49,6 +50,8 @@ export interface ServeParts {
   readonly mesh: MeshControl;
   readonly authority: CertificateAuthority;
   readonly tokens: TokenVerifier;
+  /** Undefined where nobody can join by token. */
+  readonly joins?: Joins | undefined;
   readonly log: Log;
   readonly monitored: Monitored;
 }
@@ -85,7 +88,9 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       authenticator,
       clock,
       ttlMs: () => certificateTtlMs(mesh.state.mesh),
-      checkPod: (caller) => checkCaller(mesh.state, clock, caller),
+      checkCaller: (caller) => checkCaller({ state: mesh.state, clock, joins: parts.joins }, caller),
+      joins: parts.joins,
+      trustDomain: config.trustDomain,
       audit: (event, fields) => log.info(event, fields),
       counters: monitored.certificates,
     },

@@ -3,6 +3,7 @@ import { check } from './check.ts';
 import { down } from './down.ts';
 import { sidecar } from './sidecar.ts';
 import { status } from './status.ts';
+import { token } from './token.ts';
 import { up } from './up.ts';
 
-export const commands: readonly Command[] = [up, down, status, check, sidecar];
+export const commands: readonly Command[] = [up, down, status, check, sidecar, token];

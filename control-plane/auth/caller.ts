@@ -10,6 +10,7 @@ import { parseCertificate } from '@weft/policies/identity/x509/certificate';
 import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { Secret } from '@weft/policies/kit/secret';
+import { keyDigestOf } from './key-digest.ts';
 
 /** Audience of the tokens that the mesh takes: a token for the API server is none of ours. */
 export const TOKEN_AUDIENCE = 'weft.dev';
@@ -41,7 +42,9 @@ export interface Caller {
   readonly identity: ServiceIdentity;
   /** Proven by the token; a certificate names only the account. */
   readonly pod: BoundPod | undefined;
-  readonly via: 'token' | 'certificate';
+  readonly via: 'token' | 'certificate' | 'join-token';
+  /** SHA-256 of the client certificate's public key (SubjectPublicKeyInfo), in hexadecimal. */
+  readonly keyDigest?: string;
 }
 
 export interface Credential {
@@ -97,6 +100,7 @@ export class Authenticator {
     if (notAfterMs < nowMs) return denied(`the client certificate expired at ${new Date(notAfterMs).toISOString()}`);
     if (notBeforeMs > nowMs)
       return denied(`the client certificate is not valid before ${new Date(notBeforeMs).toISOString()}`);
+    const keyDigest = keyDigestOf(certificate.value.publicKey);
     const identity = parseServiceIdentity(spiffeId);
     if (!identity.ok) return denied(identity.error);
     if (identity.value.trustDomain !== this.trustDomain) {
@@ -104,6 +108,6 @@ export class Authenticator {
         `the client certificate is of trust domain ${identity.value.trustDomain}, this is ${this.trustDomain}`,
       );
     }
-    return ok({ spiffeId, identity: identity.value, pod: undefined, via: 'certificate' });
+    return ok({ spiffeId, identity: identity.value, pod: undefined, via: 'certificate', keyDigest });
   }
 }

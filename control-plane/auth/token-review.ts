@@ -56,10 +56,12 @@ export class TokenReviewVerifier implements TokenVerifier {
     }
     const [podName] = user?.extra?.[podNameExtra] ?? [];
     const [podUid] = user?.extra?.[podUidExtra] ?? [];
+    // Without its UID a token would go with whichever pod has the name next.
+    const bound = podName !== undefined && podName !== '' && podUid !== undefined && podUid !== '';
     return ok({
       namespace,
       serviceAccount,
-      pod: podName === undefined || podUid === undefined ? undefined : { name: podName, uid: podUid },
+      pod: bound ? { name: podName, uid: podUid } : undefined,
       expiresUnixMs: claimedExpiryMs(text),
     });
   }

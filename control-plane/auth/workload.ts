@@ -4,6 +4,8 @@ import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { Pod } from '../index/core.ts';
 import { keyOf, objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
+import type { Joins } from '../join/joins.ts';
+import type { HeldRecord } from '../join/records.ts';
 import type { AuthFailure, Caller } from './caller.ts';
 
 export interface NodeHint {
@@ -46,6 +48,8 @@ export function workloadOf(state: ClusterState, caller: Caller, nodeId: string):
       `the token is bound to an earlier pod ${objectKey(pod.metadata)} (uid ${uid}, now ${pod.metadata.uid})`,
     );
   }
+  // What ran in it has ended: whoever still holds its token is not it.
+  if (pod.finished) return denied(`pod ${objectKey(pod.metadata)} has ended`);
   if (pod.serviceAccount !== serviceAccount) {
     return denied(
       `pod ${objectKey(pod.metadata)} runs as ${pod.serviceAccount}, the credential is of ${serviceAccount}`,
@@ -76,14 +80,35 @@ export async function awaitWorkload(
   }
 }
 
-/** Whether whoever asks for a certificate is still there: the pod of a token, or any pod of a certificate's account. */
-export async function checkCaller(
-  state: ClusterState,
-  clock: Clock,
-  caller: Caller,
-): Promise<Result<Pod | undefined, AuthFailure>> {
-  if (caller.via === 'token') return awaitWorkload(state, clock, caller, '');
+export interface StandingParts {
+  readonly state: ClusterState;
+  readonly clock: Clock;
+  /** Undefined where nobody can join by token. */
+  readonly joins: Joins | undefined;
+}
+
+/** In which place a caller stands, so that he gets a certificate at all. */
+export type Standing = { readonly as: 'pod'; readonly pod: Pod } | { readonly as: 'joined'; readonly held: HeldRecord };
+
+/**
+ * Whether whoever asks for a certificate is still there: the pod of a token, or the process that joined with this key.
+ * A certificate alone renews nothing else: one that was stolen from a pod ends when it ends, and a join that was taken
+ * back is not kept alive by pods of the same account.
+ */
+export async function checkCaller(parts: StandingParts, caller: Caller): Promise<Result<Standing, AuthFailure>> {
+  const { state, clock, joins } = parts;
+  if (caller.via === 'token') {
+    const pod = await awaitWorkload(state, clock, caller, '');
+    return pod.ok ? ok({ as: 'pod', pod: pod.value }) : pod;
+  }
+  const held =
+    joins === undefined || caller.keyDigest === undefined ? ok(undefined) : await joins.joinedWith(caller.keyDigest);
+  if (!held.ok) return held;
   const { namespace, serviceAccount } = caller.identity;
-  if (state.pods.keysBy('serviceAccount', keyOf(namespace, serviceAccount)).size > 0) return ok(undefined);
-  return denied(`no pod runs as ${keyOf(namespace, serviceAccount)} any more; its certificate is not renewed`);
+  const record = held.value?.record;
+  if (held.value !== undefined && record?.namespace === namespace && record.serviceAccount === serviceAccount)
+    return ok({ as: 'joined', held: held.value });
+  return denied(
+    'a certificate is renewed for the key of a process that joined by token, and this is none or was taken back; pods bring their token',
+  );
 }

@@ -49,6 +49,11 @@ export class KubeClient {
     return this.request(HttpMethod.PUT, path, { body, contentType: 'application/json' });
   }
 
+  /** `options`: a DeleteOptions, such as preconditions. */
+  remove(path: string, options: unknown): Promise<Result<unknown, KubeError>> {
+    return this.request(HttpMethod.DELETE, path, { body: options, contentType: 'application/json' });
+  }
+
   patch(path: string, contentType: PatchType, body: unknown): Promise<Result<unknown, KubeError>> {
     return this.request(HttpMethod.PATCH, path, { body, contentType });
   }

@@ -1,11 +1,15 @@
 /** The control plane without Kubernetes: objects and tokens from files. */
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { systemClock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { MemoryRootStore, openAuthority } from '../ca/root-store.ts';
 import type { Config, StaticSource } from '../config.ts';
+import { FileJoinRecords, joinFolder } from '../join/file-records.ts';
+import { Joins } from '../join/joins.ts';
 import { errorText, type Log } from '../log.ts';
 import { MeshControl } from '../mesh.ts';
+import { joinFamilies } from '../monitoring/join-families.ts';
 import { monitor, type Serving, serve } from '../serve.ts';
 import { FileRootStore } from './root-files.ts';
 import { StaticObjects } from './source.ts';
@@ -27,19 +31,34 @@ export async function runStatic(config: Config, source: StaticSource, log: Log):
   const store = source.caDir === undefined ? new MemoryRootStore() : new FileRootStore(source.caDir);
   const authority = await openAuthority(store, trustDomain, systemClock);
   if (!authority.ok) return authority;
+  const joins =
+    source.caDir === undefined
+      ? undefined
+      : new Joins(new FileJoinRecords(join(source.caDir, joinFolder)), systemClock);
+  joins?.startSweeping(
+    () => true,
+    (reason) => log.warn('join tokens not swept', { reason }),
+  );
   const serving = await serve({
     config,
     mesh,
     authority: authority.value,
     tokens: tokens.value,
+    joins,
     log,
-    monitored: await monitor({ config, mesh, missing: () => undefined, moreMetrics: () => [] }),
+    monitored: await monitor({
+      config,
+      mesh,
+      missing: () => undefined,
+      moreMetrics: () => (joins === undefined ? [] : joinFamilies(joins)),
+    }),
   });
   objects.watch();
   return ok({
     ...serving,
     stop: async () => {
       objects.stop();
+      joins?.stop();
       await serving.stop();
     },
   });

@@ -16,6 +16,7 @@ import { certificates } from '@weft/policies/wire/grpc';
 import { Authority, createRoot } from '../ca/authority.ts';
 import { CertificateAuthority } from '../ca/certificate-authority.ts';
 import { parseConfig } from '../config.ts';
+import type { Joins } from '../join/joins.ts';
 import { MeshControl } from '../mesh.ts';
 import { monitor, type Serving, serve } from '../serve.ts';
 import { parseObjects } from '../static/objects.ts';
@@ -47,6 +48,7 @@ export async function startHarness(options: {
   readonly objects: string;
   readonly tokens: string;
   readonly limits?: Partial<XdsLimits>;
+  readonly joins?: Joins;
 }): Promise<Harness> {
   const config = parseConfig(['--xds', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'], {});
   if (!config.ok || config.value === 'help') throw new Error('config');
@@ -72,6 +74,7 @@ export async function startHarness(options: {
     mesh,
     authority: ca,
     tokens: tokens.value,
+    joins: options.joins,
     log: { info: write, warn: write, error: write },
     monitored: await monitor({ config: config.value, mesh, missing: () => undefined, moreMetrics: () => [] }),
   });
@@ -93,6 +96,7 @@ export async function startHarness(options: {
 
 export interface ClientIdentity {
   readonly token?: string;
+  readonly joinToken?: string;
   readonly certificate?: { readonly chainPem: string; readonly key: KeyObject };
 }
 
@@ -100,7 +104,7 @@ export function rpcClient(
   harness: ServerSide,
   identity: ClientIdentity,
 ): { readonly client: Client; readonly metadata: Metadata } {
-  const { certificate, token } = identity;
+  const { certificate, token, joinToken } = identity;
   const channel = credentials.createSsl(
     Buffer.from(harness.authority.trustBundlePem),
     certificate === undefined ? null : Buffer.from(certificate.key.export({ type: 'pkcs8', format: 'pem' })),
@@ -112,6 +116,7 @@ export function rpcClient(
   });
   const metadata = new Metadata();
   if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+  if (joinToken !== undefined) metadata.set('authorization', `Join ${joinToken}`);
   return { client, metadata };
 }
 
@@ -125,8 +130,9 @@ export async function signFor(
   identity: ClientIdentity,
   wanted: { readonly namespace: string; readonly serviceAccount: string },
   csrBytes?: Uint8Array,
+  keys = generateKeyPairSync('ec', { namedCurve: 'P-256' }),
 ): Promise<SignOutcome> {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { privateKey, publicKey } = keys;
   const spiffeId = formatSpiffeId({ trustDomain: trustDomain(), ...wanted });
   const csr = csrBytes ?? (await buildCsr({ spiffeId, publicKey, sign: keySigner(privateKey) }));
   const { client, metadata } = rpcClient(harness, identity);

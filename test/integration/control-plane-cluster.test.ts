@@ -259,6 +259,39 @@ spec:
     }
   });
 
+  test('a process joins by a token that the command makes, renews with its key, and nobody comes twice', async () => {
+    const account = { namespace: 'shop', serviceAccount: 'cart' };
+    const token = async (...args: string[]): Promise<string> =>
+      run(
+        process.execPath,
+        [
+          join(import.meta.dirname, '..', '..', 'cli', 'main.ts'),
+          'token',
+          ...args,
+          '--kubeconfig',
+          join(rig.dir, 'kubeconfig'),
+        ],
+        '',
+      );
+    const [, joinToken = ''] =
+      /^(weft-join-\S{43})$/m.exec(await token('create', '-n', 'shop', '--service-account', 'cart')) ?? [];
+    await assert.rejects(
+      token('create', '-n', 'shop', '--service-account', 'nobody'),
+      /no service account shop\/nobody/,
+    );
+    const all = await Promise.all([1, 2, 3, 4].map(() => signFor(harness, { joinToken }, account)));
+    const [first, ...others] = all.filter((one) => one.ok);
+    assert.ok(first !== undefined && others.length === 0);
+    const again = await signFor(harness, { joinToken }, account);
+    assert.ok(!again.ok && /it was used at/.test(again.details));
+    const certificate = { chainPem: first.chainPem, key: first.key };
+    assert.ok((await signFor(harness, { certificate }, account)).ok);
+    const [, name = ''] = /^(weft-join-[0-9a-f]{32}) .* joined /m.exec(await token('list')) ?? [];
+    await token('revoke', '--name', name);
+    const late = await signFor(harness, { certificate }, account);
+    assert.ok(!late.ok && late.code === 'PERMISSION_DENIED');
+  });
+
   test('monitoring: health, metrics that promtool takes, and how far sidecars have come', async (t) => {
     const base = `http://127.0.0.1:${running.monitoringPort}`;
     assert.equal((await fetch(`${base}/readyz`)).status, 200);
