@@ -7,4 +7,4 @@ COPY node /usr/local/bin/node
 COPY weft /weft
 WORKDIR /weft
 USER 65532:65532
-ENTRYPOINT ["/usr/local/bin/node", "--experimental-ffi", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=16", @FLAGS@"/weft/@PROGRAM@"]
+ENTRYPOINT ["/usr/local/bin/node", @FLAGS@, "/weft/@PROGRAM@"]

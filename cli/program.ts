@@ -2,9 +2,6 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Flags that every program of the mesh is started with. */
-export const nodeFlags = ['--experimental-ffi', '--disable-warning=ExperimentalWarning'] as const;
-
 /** The repository, or the installed package, which is laid out alike. */
 export const projectRoot = ((): string => {
   let folder = dirname(fileURLToPath(import.meta.url));
@@ -17,7 +14,7 @@ export const projectRoot = ((): string => {
 })();
 
 /** A program of the mesh: its source in the repository, its bundle in the package. */
-export function program(path: string): { readonly file: string; readonly flags: readonly string[] } {
+export function program(path: string): string {
   const source = join(projectRoot, `${path}.ts`);
-  return { file: existsSync(source) ? source : join(projectRoot, `${path}.js`), flags: nodeFlags };
+  return existsSync(source) ? source : join(projectRoot, `${path}.js`);
 }

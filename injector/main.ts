@@ -4,6 +4,8 @@
  */
 async function main(args: readonly string[]): Promise<number | undefined> {
   const [command, ...rest] = args;
+  // Of what Node's permission model allows this program, each way of running needs one half: netlink is reached by FFI.
+  process.permission?.drop(command === 'init' ? 'net' : 'ffi');
   if (command === 'init') return (await import('./redirect/init.ts')).runInit(rest);
   if (command !== undefined) {
     process.stderr.write(`weft-injector: unknown argument ${command}\nUsage: weft-injector [init [--undo]]\n`);

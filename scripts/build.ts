@@ -10,6 +10,7 @@ import { constants, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, r
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { nodeFlags, PROGRAMS, type ShippedProgram } from '../local/images/node-flags.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = resolve(process.argv[2] ?? join(root, 'dist'));
@@ -37,7 +38,7 @@ type Program = (typeof programs)[number];
 const data = ['local/manifests', 'charts', 'sidecar/openssl.cnf', 'README.md', 'LICENSE'] as const;
 
 /** The first program is the image's entry point. */
-const images: Readonly<Record<string, readonly [Program, ...Program[]]>> = {
+const images: Readonly<Record<ShippedProgram, readonly [Program, ...Program[]]>> = {
   sidecar: ['sidecar/main.ts', 'sidecar/threads/data-thread.ts', 'sidecar/bootstrap/read.ts', 'sidecar/wire/codec.ts'],
   'control-plane': ['control-plane/main.ts'],
   injector: ['injector/main.ts', 'injector/redirect/main.ts'],
@@ -45,11 +46,6 @@ const images: Readonly<Record<string, readonly [Program, ...Program[]]>> = {
 
 /** Files of an image besides its programs. */
 const imageData: Readonly<Record<string, readonly string[]>> = { sidecar: ['sidecar/openssl.cnf'] };
-
-/** Of V8's worker threads a sidecar gets one: each costs memory in every pod, and a sidecar has a fraction of a core. */
-const flags: Readonly<Record<string, readonly string[]>> = {
-  sidecar: ['--v8-pool-size=1', '--openssl-config', '/weft/sidecar/openssl.cnf'],
-};
 
 /** Packages that must not be loaded at start: memory that every pod would pay. What is imported later may hold them. */
 const tooHeavy: Readonly<Partial<Record<Program, readonly string[]>>> = {
@@ -210,7 +206,7 @@ function packPackage(): void {
 }
 
 function packImage(
-  name: string,
+  name: ShippedProgram,
   parts: readonly [Program, ...Program[]],
   files: Map<Program, readonly string[]>,
 ): void {
@@ -222,8 +218,8 @@ function packImage(
   copyFileSync(node, join(context, 'node'), constants.COPYFILE_FICLONE);
   writeJson(join(context, 'weft', 'package.json'), { name: `weft-${name}`, version, type: 'module' });
   const recipe = readFileSync(join(root, 'Dockerfile'), 'utf8');
-  const own = (flags[name] ?? []).map((flag) => `"${flag}", `).join('');
-  const filled = recipe.replaceAll('@FLAGS@', own).replaceAll('@PROGRAM@', bundleOf(parts[0]));
+  const flags = nodeFlags(name, { code: ['/weft/*'], root: '/weft' }).map((flag) => JSON.stringify(flag));
+  const filled = recipe.replaceAll('@FLAGS@', flags.join(', ')).replaceAll('@PROGRAM@', bundleOf(parts[0]));
   writeFileSync(join(context, 'Dockerfile'), filled);
 }
 
@@ -233,5 +229,5 @@ rmSync(dist, { recursive: true, force: true });
 const files = new Map<Program, readonly string[]>();
 for (const program of programs) files.set(program, await bundle(program));
 packPackage();
-for (const [name, parts] of Object.entries(images)) packImage(name, parts, files);
+for (const name of PROGRAMS) packImage(name, images[name], files);
 console.log(`${weft} and ${join(dist, 'images')}/{${Object.keys(images).join(',')}} are built`);

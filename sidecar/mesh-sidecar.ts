@@ -18,6 +18,7 @@ import { processOverload } from './overload/process.ts';
 import { trimWhenIdle } from './overload/trim.ts';
 import { QuotaClient } from './quota/client.ts';
 import { globalLimits } from './quota/global-limits.ts';
+import { dropStartRights } from './rights.ts';
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 import type { DataThreads } from './threads/data-threads.ts';
 import type { ThreadPool } from './threads/pool.ts';
@@ -238,6 +239,7 @@ class MeshSidecar {
       count: (event) => telemetry.recorder.count(event),
       spare: this.parts.door,
     });
+    dropStartRights(this.config.concurrency);
     this.listening = true;
     return ok(undefined);
   }

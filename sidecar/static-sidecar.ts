@@ -11,6 +11,7 @@ import type { ProcessPorts } from './mesh-sidecar.ts';
 import { hostPort } from './net/connection-record.ts';
 import { processOverload } from './overload/process.ts';
 import { trimWhenIdle } from './overload/trim.ts';
+import { dropStartRights } from './rights.ts';
 import type { DataThreads } from './threads/data-threads.ts';
 
 const DRAIN_MS_MAX = 10_000;
@@ -78,6 +79,7 @@ export async function runStaticSidecar(
   }
   const started = await threads.start();
   if (!started.ok) return err([started.error]);
+  dropStartRights(concurrency);
   state.listening = true;
   overload.start();
   trimWhenIdle({ clock, listeners: () => made.value.listeners(), count: (event) => recorder.count(event) });

@@ -1,7 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { nodeFlags, projectCode } from '@weft/local/images/node-flags';
+import { bootstrapFiles } from '../bootstrap-files.ts';
 import { type Command, parseOptions } from '../command.ts';
 import { UsageError } from '../exit.ts';
-import { program } from '../program.ts';
+import { program, projectRoot } from '../program.ts';
 
 export const sidecar: Command = {
   name: 'sidecar',
@@ -25,7 +28,14 @@ SIGTERM drains and ends it.`,
     });
     if (options.config === undefined) throw new UsageError('weft sidecar needs -c <bootstrap.yaml>');
     if (!existsSync(options.config)) throw new UsageError(`${options.config} does not exist`);
-    const { file, flags } = program('sidecar/main');
+    // Of files the proxy gets those that the bootstrap names.
+    const named = bootstrapFiles(readFileSync(options.config, 'utf8'));
+    const flags = nodeFlags('sidecar', {
+      code: projectCode(projectRoot, 'sidecar'),
+      root: projectRoot,
+      read: [resolve(options.config), ...named.read],
+      write: named.write,
+    });
     const concurrency = options.concurrency === undefined ? [] : ['--concurrency', options.concurrency];
     // The proxy takes the place of this process: one less to hold memory and pass signals on.
     process.execve?.(
@@ -33,7 +43,7 @@ SIGTERM drains and ends it.`,
       [
         process.execPath,
         ...flags,
-        file,
+        program('sidecar/main'),
         '-c',
         options.config,
         ...concurrency,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { findImage, loadImages, lookupNames, missingImageMessage, parseImages } from './images.ts';
+import { withFlags } from './node-flags.ts';
 
 describe('image references', () => {
   test('tags, digests, registries and library/ are ignored unless listed', () => {
@@ -59,6 +60,15 @@ describe('image table', () => {
       assert.ok(!result.ok);
       assert.match(result.message, message);
     }
+  });
+
+  test("the flags of a program take the place of their name, in the project's folder", () => {
+    const sidecar = findImage(loadImages(undefined).table, 'weft/sidecar')?.entrypoint ?? [];
+    assert.equal(sidecar[0], '{node}');
+    assert.equal(sidecar.at(-1), '{project}/sidecar/main.ts');
+    assert.ok(sidecar.includes('--permission'));
+    assert.ok(sidecar.includes('--allow-fs-read={project}/sidecar/*'));
+    assert.deepEqual(withFlags('{flags:nobody}'), ['{flags:nobody}']);
   });
 
   test('the user file is laid over the built-in table; a broken one leaves that in force', () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import builtIn from './images.json' with { type: 'json' };
+import { withFlags } from './node-flags.ts';
 
 /**
  * `image:` names are looked up in a table: OCI images are not pulled here. An entry says which host program stands for the image; its
@@ -51,7 +52,7 @@ function parseEntry(value: unknown, where: string): Image | string {
   }
   return {
     image,
-    entrypoint,
+    entrypoint: entrypoint.flatMap(withFlags),
     cmd,
     tmpfs: tmpfs ?? [],
     env,

@@ -15,8 +15,8 @@ interface Door {
 
 let door: Door | undefined;
 
-/** Loaded at the first use: no start waits for it. */
-function open(): Door {
+/** At the first use, or before the process gives up the right to. */
+export function openSocketOptions(): Door {
   if (door !== undefined) return door;
   const { functions } = dlopen(null, {
     getsockopt: { return: 'int32', arguments: ['int32', 'int32', 'int32', 'pointer', 'pointer'] },
@@ -37,14 +37,14 @@ export function fileDescriptor(socket: Duplex): number {
 
 /** What getsockopt(2) answers, in memory that the next call uses again; undefined if the kernel refuses. */
 export function socketOption(fd: number, level: number, option: number, bytes: number): Buffer | undefined {
-  const { getsockopt, memory, pointer } = open();
+  const { getsockopt, memory, pointer } = openSocketOptions();
   memory.writeUInt32LE(bytes, OPTION_BYTES_MAX);
   return getsockopt(fd, level, option, pointer, pointer + BigInt(OPTION_BYTES_MAX)) === 0 ? memory : undefined;
 }
 
 /** setsockopt(2) of an option that is made of two ints. */
 export function setSocketOption(fd: number, level: number, option: number, first: number, second: number): void {
-  const { setsockopt, memory, pointer } = open();
+  const { setsockopt, memory, pointer } = openSocketOptions();
   memory.writeInt32LE(first, 0);
   setsockopt(fd, level, option, pointer, memory.writeInt32LE(second, 4));
 }

@@ -4,16 +4,21 @@ import { collector } from './readings.ts';
 /** Gives to the system what neither the heap of this thread nor the C library's allocator needs. Takes tens of milliseconds. */
 export function memoryReturner(): () => void {
   const collect = collector();
-  let trim: (() => void) | undefined;
   return () => {
     collect();
     // OpenSSL, V8's compiler and buffers leave holes in the allocator's arenas, which it keeps unless told (malloc_trim(3)).
-    trim ??= mallocTrim();
-    trim();
+    openAllocator()();
   };
 }
 
-/** Loaded at the first use: no start waits for it. */
+let trim: (() => void) | undefined;
+
+/** At the first use, or before the process gives up the right to. */
+export function openAllocator(): () => void {
+  trim ??= mallocTrim();
+  return trim;
+}
+
 function mallocTrim(): () => void {
   try {
     const { functions } = dlopen(null, { malloc_trim: { return: 'int32', arguments: ['uint64'] } });

@@ -10,6 +10,7 @@ import { startCapture } from '../support/capture.ts';
 import { startMesh, type TestMesh } from '../support/mesh.ts';
 import { Shop } from '../support/shop.ts';
 import { waitFor } from '../support/wait.ts';
+import { rightsTests } from './rights.ts';
 import { traceTests } from './traces.ts';
 import { workloadTests } from './workloads.ts';
 
@@ -56,6 +57,8 @@ describe('the mesh from one command', () => {
     const now = await shop.stats();
     assert.equal(now.failed - before.failed, 0, now.errors.join('\n'));
   });
+
+  rightsTests(NAME, 5);
 
   test('between sidecars everything is TLS 1.3 with the right SPIFFE IDs', async () => {
     const capture = await startCapture(NAME);

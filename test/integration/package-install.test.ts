@@ -130,6 +130,9 @@ interface Context {
   readonly args: readonly string[];
 }
 
+/** What may be read besides the image's own files and its mounts has to be said. */
+const mayRead = (file: string): NodeJS.ProcessEnv => ({ ...process.env, NODE_OPTIONS: `--allow-fs-read=${file}` });
+
 /** The entry point with the paths of the image turned into those of its build context. */
 function context(name: string): Context {
   const here = join(built, 'images', name);
@@ -137,8 +140,10 @@ function context(name: string): Context {
   const entrypoint: readonly string[] = JSON.parse(/^ENTRYPOINT (\[.*\])$/m.exec(recipe)?.[1] ?? '[]');
   const copies = [...recipe.matchAll(/^COPY (\S+) (\S+)$/gm)].map(([, from = '', to = '']) => [from, to] as const);
   const [command = '', ...args] = entrypoint.map((part) => {
-    const copy = copies.find(([, to]) => part === to || part.startsWith(`${to}/`));
-    return copy === undefined ? part : join(here, copy[0], part.slice(copy[1].length));
+    // A flag that names a path in the image, or the path itself.
+    const [, flag = '', path = ''] = /^(--[\w-]+=)?(.*)$/.exec(part) ?? [];
+    const copy = copies.find(([, to]) => path === to || path.startsWith(`${to}/`));
+    return copy === undefined ? part : flag + join(here, copy[0], path.slice(copy[1].length));
   });
   return { folder: here, command, args };
 }
@@ -158,7 +163,17 @@ describe('the image contexts', { timeout: 120_000 }, () => {
   test('sidecar: carries a request', async () => {
     const { file, port } = await bootstrapFile('image.yaml');
     const { command, args, folder: here } = context('sidecar');
-    await carriesRequest(new Program(command, [...args, '-c', file], { cwd: here }), port);
+    await carriesRequest(new Program(command, [...args, '-c', file], { cwd: here, env: mayRead(file) }), port);
+  });
+
+  test("each is started with Node's permission model, and may start no process", () => {
+    for (const name of ['control-plane', 'injector', 'sidecar']) {
+      const { args } = context(name);
+      assert.ok(args.includes('--permission'), name);
+      for (const right of ['child-process', 'addons', 'inspector', 'wasi']) {
+        assert.ok(!args.some((arg) => arg.startsWith(`--allow-${right}`)), `${name}: ${right}`);
+      }
+    }
   });
 
   test('sidecar: names what the injector would have set', async () => {
@@ -173,7 +188,10 @@ describe('the image contexts', { timeout: 120_000 }, () => {
     const objects = join(folder, 'objects.yaml');
     writeFileSync(objects, 'apiVersion: v1\nkind: Namespace\nmetadata: { name: shop }\n');
     const listen = ['--xds', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'];
-    const program = new Program(command, [...args, '--static', objects, ...listen], { cwd: here });
+    const program = new Program(command, [...args, '--static', objects, ...listen], {
+      cwd: here,
+      env: mayRead(objects),
+    });
     try {
       await program.until('serving', () => program.stdout.includes('"message":"serving"'));
       program.child.kill('SIGTERM');
@@ -203,7 +221,8 @@ describe('the image contexts', { timeout: 120_000 }, () => {
     const listen = ['--xds', '--webhook', '--monitoring'].flatMap((name) => [name, '127.0.0.1:0']);
     const paths: string[] = [];
     asked.server.on('request', ({ url }) => paths.push(url ?? ''));
-    const program = new Program('env', [`KUBECONFIG=${kubeconfig}`, command, ...args, ...listen], { cwd: here });
+    const env = { ...mayRead(kubeconfig), KUBECONFIG: kubeconfig };
+    const program = new Program(command, [...args, ...listen], { cwd: here, env });
     try {
       await program.until('asks for services', () => paths.some((path) => path.startsWith('/api/v1/services')));
     } finally {

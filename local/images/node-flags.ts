@@ -1,0 +1,89 @@
+/**
+ * How Node is started for each program that ships: what it may read, write and do besides (Node's permission model,
+ * https://nodejs.org/api/permissions.html). One table for the images, the local mesh and `weft sidecar`.
+ *
+ * Nothing here may start a process, load a native addon or be debugged. What only one way of running needs (FFI, workers)
+ * is dropped by the program itself once it knows which way it runs.
+ */
+export const PROGRAMS = ['sidecar', 'control-plane', 'injector'] as const;
+export type ShippedProgram = (typeof PROGRAMS)[number];
+
+interface Needs {
+  readonly ffi?: boolean;
+  readonly worker?: boolean;
+  readonly read: readonly string[];
+  readonly write?: readonly string[];
+  /** Besides permissions. */
+  readonly flags?: readonly string[];
+}
+
+/** Folders of mounts, as the injector and the chart make them. Others are allowed by NODE_OPTIONS=--allow-fs-read=... */
+const MOUNTS = '/var/run/weft/*';
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/*';
+const SYSTEM_TRUST = '/etc/ssl/certs/ca-certificates.crt';
+
+const needs: Readonly<Record<ShippedProgram, Needs>> = {
+  sidecar: {
+    // getsockopt(SO_ORIGINAL_DST), malloc_trim.
+    ffi: true,
+    // Data threads, with a concurrency above 1.
+    worker: true,
+    // Limits of memory and descriptors: the overload monitor.
+    read: [MOUNTS, SYSTEM_TRUST, '/proc/self/cgroup', '/proc/self/fd', '/sys/fs/cgroup/*'],
+    write: ['/var/run/weft/state', '/var/run/weft/state/*'],
+    // Of V8's worker threads a sidecar gets one: each costs memory in every pod, and a sidecar has a fraction of a core.
+    flags: ['--v8-pool-size=1'],
+  },
+  'control-plane': { read: [MOUNTS, SERVICE_ACCOUNT, SYSTEM_TRUST] },
+  // Netlink, for the init container.
+  injector: { ffi: true, read: [SERVICE_ACCOUNT] },
+};
+
+/** Flags of every process of ours, whatever it does. */
+const COMMON_FLAGS = [
+  '--experimental-ffi',
+  '--disable-warning=ExperimentalWarning',
+  '--max-semi-space-size=16',
+] as const;
+
+export interface Where {
+  /** Files and folders (`/folder/*`) that hold the code. */
+  readonly code: readonly string[];
+  /** The folder that has `sidecar/openssl.cnf`. */
+  readonly root: string;
+  readonly read?: readonly string[];
+  readonly write?: readonly string[];
+}
+
+export function nodeFlags(program: ShippedProgram, where: Where): readonly string[] {
+  const { ffi, worker, read, write = [], flags = [] } = needs[program];
+  return [
+    ...COMMON_FLAGS,
+    ...flags,
+    ...(program === 'sidecar' ? [`--openssl-config=${where.root}/sidecar/openssl.cnf`] : []),
+    '--permission',
+    '--allow-net',
+    // Node warns that these two could be used to get round the model: docs/threat-model.md says what is left.
+    ...(ffi === true ? ['--allow-ffi', '--disable-warning=PERM0003'] : []),
+    ...(worker === true ? ['--allow-worker', '--disable-warning=PERM0006'] : []),
+    ...[...where.code, ...read, ...(where.read ?? [])].map((path) => `--allow-fs-read=${path}`),
+    ...[...write, ...(where.write ?? [])].map((path) => `--allow-fs-write=${path}`),
+  ];
+}
+
+/** Code as it lies in the repository and in the npm package: the program's own folder and what it imports. */
+export const projectCode = (root: string, program: ShippedProgram): readonly string[] => [
+  `${root}/package.json`,
+  ...[program, 'policies', 'node_modules'].map((folder) => `${root}/${folder}/*`),
+];
+
+const PLACEHOLDER = /^\{flags:(.+)\}$/;
+
+/** Fills `{flags:<program>}` of an entry point in the image table. */
+export function withFlags(word: string): readonly string[] {
+  const name = PLACEHOLDER.exec(word)?.[1];
+  const program = PROGRAMS.find((each) => each === name);
+  return program === undefined
+    ? [word]
+    : nodeFlags(program, { code: projectCode('{project}', program), root: '{project}' });
+}

@@ -1,0 +1,31 @@
+// Loaded into a running program of ours by NODE_OPTIONS=--import: at SIGUSR2 it tries what nobody in there should be able to.
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Session } from 'node:inspector';
+import { Worker } from 'node:worker_threads';
+
+const attempts = {
+  'read /etc/passwd': () => readFileSync('/etc/passwd'),
+  'read the environment of others': () => readFileSync('/proc/1/environ'),
+  'read its own environment anew': () => readFileSync('/proc/self/environ'),
+  'write a file': () => writeFileSync('/tmp/weft-rights-probe', ''),
+  'start a process': () => spawn('/bin/true'),
+  'become another program': () => process.execve('/bin/true', ['true'], {}),
+  'load a native addon': () => process.dlopen({ exports: {} }, '/nowhere.node'),
+  'call native functions': () => process.getBuiltinModule('node:ffi').dlopen(null, {}),
+  'start a thread': () => new Worker('0', { eval: true }),
+  'be debugged': () => new Session().connect(),
+};
+
+process.on('SIGUSR2', () => {
+  const outcome = {};
+  for (const [name, attempt] of Object.entries(attempts)) {
+    try {
+      attempt();
+      outcome[name] = 'done';
+    } catch (error) {
+      outcome[name] = error.code;
+    }
+  }
+  process.stderr.write(`rights: ${JSON.stringify(outcome)}\n`);
+});
