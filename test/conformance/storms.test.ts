@@ -1,98 +1,19 @@
-/**
- * Storms: what retries make of a failure, on a seeded clock. Pods of a chain have both sides of their sidecar as they
- * are in production, from the listener's dispatch to the pool; sockets, TLS and applications are in memory, since on a
- * real clock a fifth more of load would be lost in the noise of the machine.
- */
+/** What retries make of a failure: no storm. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ManualClock } from '@weft/policies/kit/clock';
-import { defaultClusterLimits } from '@weft/policies/model/cluster';
-import type { HedgePolicy, RetryPolicy } from '@weft/policies/model/retry';
 import type { Handler } from '@weft/sidecar/filters/testing';
-import { chainOf, type HopOptions, type Pod } from '@weft/sidecar/filters/testing-chain';
-
-const REQUESTS_PER_SECOND = 200;
-const HOPS = 4;
-
-/** What somebody writes who wants to be sure. */
-const retry: RetryPolicy = {
-  on: ['5xx', 'connect-failure', 'reset', 'refused-stream'],
-  retriesMax: 3,
-  perTryTimeoutMs: 0,
-  statusCodes: [],
-  backoffBaseMs: 25,
-  backoffMaxMs: 250,
-  nonIdempotent: false,
-};
-const hedge: HedgePolicy = {
-  onPerTryTimeout: false,
-  delayed: { delay: { kind: 'percentile', percentile: 95, delayMsMin: 1 }, attemptsMax: 2 },
-};
-
-const healthy: Handler = () => ({ status: 200, body: 'ok', afterMs: 5 });
-const failing: Handler = () => ({ status: 503, afterMs: 5 });
-const silent: Handler = () => 'hang';
-
-interface Second {
-  sent: number;
-  good: number;
-  slowestMs: number;
-}
-
-/** A chain under a steady load, second by second; seconds are those in which a request was sent. */
-class Storm {
-  readonly pods: readonly Pod[];
-  readonly seconds: Second[] = [];
-  private readonly clock = new ManualClock();
-
-  constructor(hop: HopOptions) {
-    this.pods = chainOf(
-      Array.from({ length: HOPS + 1 }, () => hop),
-      this.clock,
-    );
-    this.backend.answers = healthy;
-  }
-
-  get backend(): Pod {
-    return this.pods.at(-1) ?? assert.fail('an empty chain');
-  }
-
-  get backendRequests(): number {
-    return this.backend.app.requests.length;
-  }
-
-  run(seconds: number): void {
-    for (let i = 0; i < seconds; i++) {
-      const second: Second = { sent: 0, good: 0, slowestMs: 0 };
-      this.seconds.push(second);
-      for (let n = 0; n < REQUESTS_PER_SECOND; n++) {
-        this.send(second);
-        this.clock.advance(1_000 / REQUESTS_PER_SECOND);
-      }
-    }
-  }
-
-  /** Until everything is answered. */
-  settle(): void {
-    this.clock.advance(60_000);
-    for (const pod of this.pods) {
-      const limits = pod.world.clusters.get('next')?.limits;
-      assert.deepEqual([limits?.requests ?? 0, limits?.retries ?? 0, limits?.pending ?? 0], [0, 0, 0]);
-    }
-  }
-
-  private send(second: Second): void {
-    const startMs = this.clock.nowMs();
-    second.sent++;
-    const exchange = this.pods[0]?.call() ?? assert.fail('an empty chain');
-    const done = (): void => {
-      if (exchange.status === 200) second.good++;
-      second.slowestMs = Math.max(second.slowestMs, this.clock.nowMs() - startMs);
-    };
-    exchange.onEnd = done;
-    if (exchange.ended) done();
-  }
-}
+import type { HopOptions } from '@weft/sidecar/filters/testing-chain';
+import {
+  failing,
+  HOPS,
+  healthy,
+  hedge,
+  REQUESTS_PER_SECOND,
+  retry,
+  Storm,
+  silent,
+  wild,
+} from '../simulation/storm.testing.ts';
 
 /** How often the last application is asked in 20 s when it fails, as a multiple of when it does not. */
 function amplification(hop: HopOptions): number {
@@ -128,8 +49,6 @@ describe('a backend at 100 % errors, with retries on at every hop of a chain of 
   });
 
   test('without budgets and that word it would be a multiple', () => {
-    const limits = { ...defaultClusterLimits, retriesMax: 1_000_000, requestsMax: 1_000_000, retryBudget: undefined };
-    const wild = { action: { retry: { ...retry, retriesMax: 1, nested: true as const } }, cluster: { limits } };
     const times = amplification(wild);
     assert.equal(times, 2 ** HOPS);
   });

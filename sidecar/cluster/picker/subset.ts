@@ -28,10 +28,7 @@ export class SubsetChooser {
     const wanted = Math.min(candidates.length, Math.ceil(this.size / 2));
     const lot = this.client & mask;
     const row = (this.client & ~mask) >>> 0;
-    const lotOf = candidates.map(({ label }) => {
-      xxHash64(label, this.hash, 0, row);
-      return (this.hash.lo & mask) >>> 0;
-    });
+    const lotOf = candidates.map(({ label }) => dealtTo(label, row, mask, this.hash));
     let chosen = candidates.filter((_, i) => lotOf[i] === lot);
     // A lot that is nearly empty, or whose endpoints fail, is helped out by those after it.
     for (let more = 1; chosen.length < wanted && more <= mask; more++) {
@@ -42,7 +39,13 @@ export class SubsetChooser {
   }
 }
 
-function lotsFor(ratio: number, before: number): number {
+/** The lot of an endpoint in a row of clients; `hash` is room to work in. */
+export function dealtTo(label: string, row: number, mask: number, hash: Hash64): number {
+  xxHash64(label, hash, 0, row);
+  return (hash.lo & mask) >>> 0;
+}
+
+export function lotsFor(ratio: number, before: number): number {
   const best = Math.max(0, Math.log2(ratio));
   if (before > 0 && Math.abs(best - Math.log2(before)) <= SLACK) return before;
   return 2 ** Math.min(30, Math.round(best));
