@@ -5,12 +5,14 @@ import { formatSpiffeId } from '@weft/policies/identity/spiffe-id';
 import { parseCertificate } from '@weft/policies/identity/x509/certificate';
 import { buildCsr } from '@weft/policies/identity/x509/csr';
 import type { SubjectAltName } from '@weft/policies/identity/x509/names';
+import { encodePem } from '@weft/policies/identity/x509/pem';
 import { keySigner } from '@weft/policies/identity/x509/signature';
 import { ManualClock } from '@weft/policies/kit/clock';
-import { Secret } from '@weft/policies/kit/secret';
 import { trustDomain } from '../testing/harness.ts';
-import { Authority, createRoot } from './authority.ts';
+import type { Authority } from './authority.ts';
 import { CertificateAuthority } from './certificate-authority.ts';
+import { loadAuthority } from './material.ts';
+import { createRoot } from './root.ts';
 import { MemoryRootStore, openAuthority } from './root-store.ts';
 import { ServingCertificate } from './serving.ts';
 
@@ -20,8 +22,11 @@ const key = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const csrFor = (sans: readonly SubjectAltName[]): Promise<Uint8Array> =>
   buildCsr({ sans, publicKey: key.publicKey, sign: keySigner(key.privateKey) });
 
+const optionsOf = (clock: ManualClock) => ({ clock, issued: { trustDomain: trustDomain(), dnsName: undefined } });
+const rootPem = (authority: Authority): string => encodePem('CERTIFICATE', authority.der);
+
 async function newAuthority(clock: ManualClock): Promise<Authority> {
-  const loaded = Authority.load(await createRoot(trustDomain(), clock.unixMs()), clock);
+  const loaded = loadAuthority(await createRoot(trustDomain(), clock.unixMs()), optionsOf(clock));
   if (!loaded.ok) throw new Error(loaded.error);
   return loaded.value;
 }
@@ -36,8 +41,8 @@ describe('certificate authority', () => {
     assert.ok(der !== undefined);
     const openssl = new X509Certificate(der);
     assert.equal(openssl.subjectAltName, `URI:${web}`);
-    assert.ok(openssl.verify(createPublicKey(authority.trustBundlePem)));
-    assert.ok(openssl.checkIssued(new X509Certificate(authority.trustBundlePem)));
+    assert.ok(openssl.verify(createPublicKey(rootPem(authority))));
+    assert.ok(openssl.checkIssued(new X509Certificate(rootPem(authority))));
     assert.equal(openssl.ca, false);
     const leaf = parseCertificate(der);
     assert.ok(leaf.ok);
@@ -85,7 +90,7 @@ describe('certificate authority', () => {
     const csr = await csrFor([{ type: 'uri', value: web }]);
     const long = await authority.signWorkload(csr, web, 100 * 365 * 24 * hourMs);
     assert.ok(long.ok);
-    assert.equal(long.value.notAfterMs, authority.root.notAfterMs);
+    assert.equal(long.value.notAfterMs, authority.certificate.notAfterMs);
     const short = await authority.signWorkload(csr, web, 1);
     assert.ok(short.ok);
     assert.equal(short.value.notAfterMs, clock.unixMs() + 60_000);
@@ -105,9 +110,9 @@ describe('certificate authority', () => {
       await createRoot(trustDomain(), clock.unixMs()),
       await createRoot(trustDomain(), clock.unixMs()),
     ];
-    const mixed = Authority.load({ certificatePem: one.certificatePem, privateKeyPem: two.privateKeyPem }, clock);
+    const mixed = loadAuthority({ ...one, privateKeyPem: two.privateKeyPem }, optionsOf(clock));
     assert.deepEqual(mixed, { ok: false, error: 'ca.key is not the key of the first certificate in ca.crt' });
-    const broken = Authority.load({ certificatePem: 'x', privateKeyPem: new Secret('y') }, clock);
+    const broken = loadAuthority({ ...one, chainPem: 'x' }, optionsOf(clock));
     assert.ok(!broken.ok && broken.error.startsWith('ca.crt: '));
     assert.equal(JSON.stringify(one).includes('PRIVATE KEY'), false);
   });
@@ -141,13 +146,13 @@ describe('certificate authority', () => {
     });
     ca.use(old, [...old.trustAnchors, ...next.trustAnchors]);
     assert.equal(told, 1);
-    assert.equal(ca.pem(), old.trustBundlePem + next.trustBundlePem);
-    assert.ok(new X509Certificate(serving.current.certificatePem).verify(old.root.publicKey));
+    assert.equal(ca.pem(), rootPem(old) + rootPem(next));
+    assert.ok(new X509Certificate(serving.current.certificatePem).verify(old.certificate.publicKey));
     const renewed = new Promise<void>((resolve) => serving.onChange(() => resolve()));
     ca.use(next, ca.anchors());
     await renewed;
     assert.equal(told, 1, 'the anchors are the same');
-    assert.ok(new X509Certificate(serving.current.certificatePem).verify(next.root.publicKey));
+    assert.ok(new X509Certificate(serving.current.certificatePem).verify(next.certificate.publicKey));
     end();
     ca.use(next);
     assert.equal(told, 1);

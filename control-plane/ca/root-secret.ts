@@ -3,7 +3,7 @@ import { err, ok, type Result } from '@weft/policies/kit/result';
 import { Secret } from '@weft/policies/kit/secret';
 import { z } from 'zod';
 import type { KubeClient } from '../kube/client.ts';
-import type { RootMaterial } from './authority.ts';
+import type { KeyMaterial } from './material.ts';
 import type { RootStore } from './root-store.ts';
 
 const name = 'weft-ca';
@@ -21,7 +21,7 @@ export class SecretRootStore implements RootStore {
     this.namespace = namespace;
   }
 
-  async load(): Promise<Result<RootMaterial | undefined, string>> {
+  async load(): Promise<Result<KeyMaterial | undefined, string>> {
     const answer = await this.client.get(`/api/v1/namespaces/${this.namespace}/secrets/${name}`);
     if (!answer.ok)
       return answer.error.status === 404
@@ -31,16 +31,20 @@ export class SecretRootStore implements RootStore {
     if (!parsed.success)
       return err(`Secret ${this.namespace}/${name} has no ca.crt and ca.key; put them there or delete it`);
     const { data } = parsed.data;
-    return ok({ certificatePem: fromBase64(data['ca.crt']), privateKeyPem: new Secret(fromBase64(data['ca.key'])) });
+    return ok({
+      chainPem: fromBase64(data['ca.crt']),
+      anchorsPem: undefined,
+      privateKeyPem: new Secret(fromBase64(data['ca.key'])),
+    });
   }
 
-  async create(material: RootMaterial): Promise<Result<'created' | 'exists', string>> {
+  async create(material: KeyMaterial): Promise<Result<'created' | 'exists', string>> {
     const created = await this.client.create(`/api/v1/namespaces/${this.namespace}/secrets`, {
       apiVersion: 'v1',
       kind: 'Secret',
       type: 'Opaque',
       metadata: { name, namespace: this.namespace },
-      data: { 'ca.crt': toBase64(material.certificatePem), 'ca.key': toBase64(material.privateKeyPem.reveal()) },
+      data: { 'ca.crt': toBase64(material.chainPem), 'ca.key': toBase64(material.privateKeyPem.reveal()) },
     });
     if (created.ok) return ok('created');
     return created.error.status === 409

@@ -2,13 +2,15 @@
 import type { TrustDomain } from '@weft/policies/identity/spiffe-id';
 import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { Authority, createRoot, type RootMaterial } from './authority.ts';
+import type { Authority } from './authority.ts';
 import { CertificateAuthority } from './certificate-authority.ts';
+import { type KeyMaterial, loadAuthority } from './material.ts';
+import { createRoot } from './root.ts';
 
 export interface RootStore {
-  load(): Promise<Result<RootMaterial | undefined, string>>;
+  load(): Promise<Result<KeyMaterial | undefined, string>>;
   /** `exists` when somebody else was faster. */
-  create(material: RootMaterial): Promise<Result<'created' | 'exists', string>>;
+  create(material: KeyMaterial): Promise<Result<'created' | 'exists', string>>;
 }
 
 /** The root that is there, or a new one; of replicas that start together all take that of the fastest. */
@@ -26,28 +28,29 @@ async function openIssuer(
   trustDomain: TrustDomain,
   clock: Clock,
 ): Promise<Result<Authority, string>> {
+  const options = { clock, issued: { trustDomain, dnsName: undefined } };
   const found = await store.load();
   if (!found.ok) return found;
-  if (found.value !== undefined) return Authority.load(found.value, clock);
+  if (found.value !== undefined) return loadAuthority(found.value, options);
   const made = await createRoot(trustDomain, clock.unixMs());
   const created = await store.create(made);
   if (!created.ok) return created;
-  if (created.value === 'created') return Authority.load(made, clock);
+  if (created.value === 'created') return loadAuthority(made, options);
   const theirs = await store.load();
   if (!theirs.ok) return theirs;
   if (theirs.value === undefined) return err('the root certificate was created by another replica and is gone again');
-  return Authority.load(theirs.value, clock);
+  return loadAuthority(theirs.value, options);
 }
 
 /** For runs without Kubernetes that need not outlive their process. */
 export class MemoryRootStore implements RootStore {
-  private material: RootMaterial | undefined;
+  private material: KeyMaterial | undefined;
 
-  async load(): Promise<Result<RootMaterial | undefined, string>> {
+  async load(): Promise<Result<KeyMaterial | undefined, string>> {
     return { ok: true, value: this.material };
   }
 
-  async create(material: RootMaterial): Promise<Result<'created' | 'exists', string>> {
+  async create(material: KeyMaterial): Promise<Result<'created' | 'exists', string>> {
     if (this.material !== undefined) return { ok: true, value: 'exists' };
     this.material = material;
     return { ok: true, value: 'created' };

@@ -11,7 +11,8 @@ import { keySigner } from '@weft/policies/identity/x509/signature';
 import { systemClock } from '@weft/policies/kit/clock';
 import { DeltaDiscoveryRequestSchema } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
 import { aggregatedDiscovery } from '@weft/policies/wire/grpc';
-import { Authority, createRoot } from '../ca/authority.ts';
+import { loadAuthority } from '../ca/material.ts';
+import { createRoot } from '../ca/root.ts';
 import {
   type ClientIdentity,
   type Harness,
@@ -111,7 +112,10 @@ status: { podIP: 10.1.0.9 }
   test('client certificates of another root, of another trust domain, of a server', async () => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const request = await buildCsr({ spiffeId: own, publicKey: keys.publicKey, sign: keySigner(keys.privateKey) });
-    const otherRoot = Authority.load(await createRoot(trustDomain(), Date.now()), systemClock);
+    const otherRoot = loadAuthority(await createRoot(trustDomain(), Date.now()), {
+      clock: systemClock,
+      issued: { trustDomain: trustDomain(), dnsName: undefined },
+    });
     assert.ok(otherRoot.ok);
     const byOther = await otherRoot.value.signWorkload(request, own, 600_000);
     assert.ok(byOther.ok);

@@ -3,7 +3,7 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { Secret } from '@weft/policies/kit/secret';
-import type { RootMaterial } from '../ca/authority.ts';
+import type { KeyMaterial } from '../ca/material.ts';
 import type { RootStore } from '../ca/root-store.ts';
 import { errorText } from '../log.ts';
 
@@ -17,17 +17,17 @@ export class FileRootStore implements RootStore {
     this.dir = dir;
   }
 
-  async load(): Promise<Result<RootMaterial | undefined, string>> {
+  async load(): Promise<Result<KeyMaterial | undefined, string>> {
     try {
       const key = await readFile(join(this.dir, 'ca.key'), 'utf8');
-      const certificatePem = await readFile(join(this.dir, 'ca.crt'), 'utf8');
-      return ok({ certificatePem, privateKeyPem: new Secret(key) });
+      const chainPem = await readFile(join(this.dir, 'ca.crt'), 'utf8');
+      return ok({ chainPem, anchorsPem: undefined, privateKeyPem: new Secret(key) });
     } catch (error) {
       return isMissing(error) ? ok(undefined) : err(`${this.dir}: ${errorText(error)}`);
     }
   }
 
-  async create(material: RootMaterial): Promise<Result<'created' | 'exists', string>> {
+  async create(material: KeyMaterial): Promise<Result<'created' | 'exists', string>> {
     try {
       await mkdir(this.dir, { recursive: true, mode: 0o700 });
       // The key comes first and decides who made the root; the certificate appears whole or not at all.
@@ -35,7 +35,7 @@ export class FileRootStore implements RootStore {
       await key.writeFile(material.privateKeyPem.reveal());
       await key.close();
       const certificate = await open(join(this.dir, 'ca.crt.new'), 'w', 0o644);
-      await certificate.writeFile(material.certificatePem);
+      await certificate.writeFile(material.chainPem);
       await certificate.close();
       await rename(join(this.dir, 'ca.crt.new'), join(this.dir, 'ca.crt'));
       return ok('created');

@@ -13,8 +13,9 @@ import {
   type SignResponse,
 } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
 import { certificates } from '@weft/policies/wire/grpc';
-import { Authority, createRoot } from '../ca/authority.ts';
 import { CertificateAuthority } from '../ca/certificate-authority.ts';
+import { loadAuthority } from '../ca/material.ts';
+import { createRoot } from '../ca/root.ts';
 import { parseConfig } from '../config.ts';
 import type { Joins } from '../join/joins.ts';
 import { MeshControl } from '../mesh.ts';
@@ -63,7 +64,10 @@ export async function startHarness(options: {
   apply(options.objects);
   const tokens = StaticTokenVerifier.parse(options.tokens, systemClock);
   if (!tokens.ok) throw new Error(tokens.error);
-  const authority = Authority.load(await createRoot(domain, Date.now()), systemClock);
+  const authority = loadAuthority(await createRoot(domain, Date.now()), {
+    clock: systemClock,
+    issued: { trustDomain: domain, dnsName: undefined },
+  });
   if (!authority.ok) throw new Error(authority.error);
   const ca = new CertificateAuthority(authority.value);
   const auditLines: string[] = [];

@@ -3,6 +3,7 @@ import { err, ok, type Result } from '../../kit/result.ts';
 import { parseSpiffeId, type SpiffeId } from '../spiffe-id.ts';
 import * as der from './der.ts';
 import * as extension from './extensions.ts';
+import { decodeNameConstraints, type NameConstraints } from './name-constraints.ts';
 import { type DistinguishedName, decodeName, type EncodedName, encodeName, type SubjectAltName } from './names.ts';
 import { algorithmIdentifier, decodePublicKey, encodePublicKey, type Signer, signed } from './signature.ts';
 import { decodeTime, encodeTime } from './time.ts';
@@ -45,6 +46,7 @@ export interface Certificate {
   readonly pathLength: number | undefined;
   readonly keyUsage: readonly extension.KeyUsage[];
   readonly extKeyUsage: readonly extension.ExtKeyUsage[];
+  readonly nameConstraints: NameConstraints | undefined;
   readonly subjectKeyId: Uint8Array | undefined;
   readonly authorityKeyId: Uint8Array | undefined;
 }
@@ -148,6 +150,8 @@ function parseFields(bytes: Uint8Array): Result<Certificate, string> {
   if (!extensions.ok) return extensions;
   const sans = extension.decodeSubjectAltName(extensions.value, 'skip');
   if (!sans.ok) return sans;
+  const nameConstraints = decodeNameConstraints(extensions.value);
+  if (!nameConstraints.ok) return nameConstraints;
   return ok({
     serial: withoutSign(der.content(serial)),
     issuer: issuer.value,
@@ -162,6 +166,7 @@ function parseFields(bytes: Uint8Array): Result<Certificate, string> {
     ...extension.decodeBasicConstraints(extensions.value),
     keyUsage: extension.decodeKeyUsage(extensions.value),
     extKeyUsage: extension.decodeExtKeyUsage(extensions.value),
+    nameConstraints: nameConstraints.value,
     ...extension.decodeKeyIds(extensions.value),
   });
 }

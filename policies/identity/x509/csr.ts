@@ -5,7 +5,7 @@ import * as der from './der.ts';
 import { decodeExtensions, decodeSubjectAltName, encodeExtensions, subjectAltName } from './extensions.ts';
 import { type DistinguishedName, decodeName, encodeName, type SubjectAltName } from './names.ts';
 import { oid } from './oids.ts';
-import { decodePublicKey, encodePublicKey, type Signer, signed, verifySignature } from './signature.ts';
+import { decodeP256Key, encodePublicKey, type Signer, signed, verifySignature } from './signature.ts';
 
 /** A request with one P-256 key and a few names is about 300 bytes. */
 export const CSR_BYTES_MAX = 4_096;
@@ -15,6 +15,8 @@ export type CsrNames = { readonly spiffeId: SpiffeId } | { readonly sans: readon
 export interface CertificateRequest {
   readonly subject: DistinguishedName;
   readonly publicKey: KeyObject;
+  /** SubjectPublicKeyInfo, as it goes into the certificate. */
+  readonly publicKeyDer: Uint8Array;
   readonly sans: readonly SubjectAltName[];
 }
 
@@ -53,13 +55,19 @@ export function parseCsr(bytes: Uint8Array): Result<CertificateRequest, string> 
   }
   const subject = decodeName(subjectNode);
   if (!subject.ok) return err(`certificate request: subject: ${subject.error}`);
-  const publicKey = decodePublicKey(keyNode);
+  if (keyNode === undefined) return err('certificate request: it has no public key');
+  const publicKey = decodeP256Key(keyNode);
   if (!publicKey.ok) return err(`certificate request: ${publicKey.error}`);
   const verified = verifySignature(info, algorithm, signature, publicKey.value);
   if (!verified.ok) return err(`certificate request: ${verified.error}`);
   const sans = requestedNames(attributes);
   if (!sans.ok) return err(`certificate request: ${sans.error}`);
-  return ok({ subject: subject.value, publicKey: publicKey.value, sans: sans.value });
+  return ok({
+    subject: subject.value,
+    publicKey: publicKey.value,
+    publicKeyDer: der.encode(keyNode),
+    sans: sans.value,
+  });
 }
 
 function requestedNames(attributes: der.DerNode | undefined): Result<readonly SubjectAltName[], string> {

@@ -25,17 +25,16 @@ export type KeyUsage = (typeof keyUsages)[number];
 const extKeyUsageOids = { serverAuth: oid.serverAuth, clientAuth: oid.clientAuth } as const;
 export type ExtKeyUsage = keyof typeof extKeyUsageOids;
 
-export const encodeExtensions = (extensions: readonly Extension[]): der.DerNode =>
+export const encodeExtension = ({ id, critical, value }: Extension): der.DerNode =>
   der.sequence(
-    ...extensions.map(({ id, critical, value }) =>
-      der.sequence(
-        der.objectIdentifier(id),
-        // A value equal to its default is left out (X.690 section 11.5).
-        ...(critical ? [der.boolean(true)] : []),
-        der.octetString(der.encode(value)),
-      ),
-    ),
+    der.objectIdentifier(id),
+    // A value equal to its default is left out (X.690 section 11.5).
+    ...(critical ? [der.boolean(true)] : []),
+    der.octetString(der.encode(value)),
   );
+
+export const encodeExtensions = (extensions: readonly Extension[]): der.DerNode =>
+  der.sequence(...extensions.map(encodeExtension));
 
 export function decodeExtensions(node: der.DerNode | undefined): Result<ReadonlyMap<string, Extension>, string> {
   const extensions = new Map<string, Extension>();

@@ -7,6 +7,7 @@ export const oid = {
   subjectKeyId: '2.5.29.14',
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',
+  nameConstraints: '2.5.29.30',
   basicConstraints: '2.5.29.19',
   authorityKeyId: '2.5.29.35',
   extKeyUsage: '2.5.29.37',

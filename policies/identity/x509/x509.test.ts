@@ -237,8 +237,8 @@ describe('certificate request', () => {
     const indefinite = Uint8Array.of(0x30, 0x80, ...good.subarray(4), 0, 0);
     const cases: [string, Uint8Array, RegExp][] = [
       ['signed by another key', otherKey, /does not verify/],
-      ['P-384', wrongCurve, /not ECDSA P-256/],
-      ['RSA', rsa.value[0], /is not ECDSA with SHA-256/],
+      ['P-384', wrongCurve, /public key is ECDSA P-384, and only ECDSA P-256 is signed/],
+      ['RSA', rsa.value[0], /public key is RSA, and only ECDSA P-256 is signed/],
       ['too long', new Uint8Array(CSR_BYTES_MAX + 1), /longer than/],
       ['trailing bytes', Uint8Array.of(...good, 0), /not ASN\.1/],
       ['BER', indefinite, /not distinguished/],
