@@ -41,6 +41,7 @@ const crds = [
   'trafficpolicies.weft.dev',
   'faultpolicies.weft.dev',
   'authorizationpolicies.weft.dev',
+  'authenticationpolicies.weft.dev',
   'overloadpolicies.weft.dev',
   'externalservices.weft.dev',
   'httproutes.gateway.networking.k8s.io',

@@ -68,6 +68,7 @@ function warningsFor(context: TranslateContext, object: Parsed): string[] {
     case 'FaultPolicy':
       return faultPolicyStatus(context, object).ancestors.flatMap(({ conditions }) => refusals(conditions));
     case 'AuthorizationPolicy':
+    case 'AuthenticationPolicy':
     case 'OverloadPolicy':
       return selectsNothing(context.state, object) ? ['the selector matches no pod now'] : [];
     case 'ExternalService':
@@ -87,7 +88,7 @@ const refusals = (
 
 function selectsNothing(
   state: ClusterState,
-  policy: Extract<Parsed, { kind: 'AuthorizationPolicy' | 'OverloadPolicy' }>,
+  policy: Extract<Parsed, { kind: 'AuthorizationPolicy' | 'AuthenticationPolicy' | 'OverloadPolicy' }>,
 ): boolean {
   const labels = Object.entries(policy.spec.selector?.matchLabels ?? {});
   if (labels.length === 0) return false;

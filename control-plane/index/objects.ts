@@ -1,6 +1,7 @@
 /** Everything that the control plane watches, as one union, and the door through which raw objects come in. */
 import {
   type AnyRoute,
+  type AuthenticationPolicy,
   type AuthorizationPolicy,
   type ExternalService,
   type FaultPolicy,
@@ -23,6 +24,7 @@ export type MeshObject =
   | TrafficPolicy
   | FaultPolicy
   | AuthorizationPolicy
+  | AuthenticationPolicy
   | OverloadPolicy
   | ExternalService
   | Mesh;

@@ -1,6 +1,7 @@
 /** The state of the cluster as the mesh sees it: applied object by object, in any order, with the same outcome. */
 import { isDeepStrictEqual } from 'node:util';
 import type {
+  AuthenticationPolicy,
   AuthorizationPolicy,
   ExternalService,
   FaultPolicy,
@@ -73,6 +74,9 @@ export class ClusterState {
   readonly trafficPolicies: ObjectStore<TrafficPolicy, 'target' | 'consumer'>;
   readonly faultPolicies: ObjectStore<FaultPolicy, 'target' | 'consumer'>;
   readonly authorizationPolicies = new ObjectStore<AuthorizationPolicy, 'namespace'>({
+    namespace: (policy) => [policy.metadata.namespace],
+  });
+  readonly authenticationPolicies = new ObjectStore<AuthenticationPolicy, 'namespace'>({
     namespace: (policy) => [policy.metadata.namespace],
   });
   readonly overloadPolicies = new ObjectStore<OverloadPolicy, 'namespace'>({
@@ -202,6 +206,8 @@ export class ClusterState {
         return this.faultPolicies;
       case 'AuthorizationPolicy':
         return this.authorizationPolicies;
+      case 'AuthenticationPolicy':
+        return this.authenticationPolicies;
       case 'OverloadPolicy':
         return this.overloadPolicies;
       case 'ExternalService':
@@ -248,6 +254,9 @@ export class ClusterState {
         return;
       case 'AuthorizationPolicy':
         this.authorizationPolicies.set(key, object);
+        return;
+      case 'AuthenticationPolicy':
+        this.authenticationPolicies.set(key, object);
         return;
       case 'OverloadPolicy':
         this.overloadPolicies.set(key, object);
@@ -299,6 +308,9 @@ export class ClusterState {
       case 'OverloadPolicy':
         for (const pod of this.pods.keysBy('namespace', object.metadata.namespace)) touched.pods.add(pod);
         return;
+      case 'AuthenticationPolicy':
+        this.touchAuthentication(object, touched);
+        return;
       case 'ExternalService':
         this.touchExternal(object, touched);
         return;
@@ -308,6 +320,12 @@ export class ClusterState {
       default:
         unreachable(object);
     }
+  }
+
+  /** What a server takes is what its clients have to know. */
+  private touchAuthentication({ metadata, spec }: AuthenticationPolicy, touched: Touched): void {
+    if (metadata.namespace === this.meshNamespace && spec.selector === undefined) touched.everything = true;
+    else for (const pod of this.pods.by('namespace', metadata.namespace)) this.touchPod(pod, touched);
   }
 
   private touchService(service: Service, touched: Touched): void {

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RouteKind } from '@weft/policies/crds/kinds';
 import { isServiceParent, type ParentRef } from '../translate/attachment.ts';
+import { authenticationPolicyStatus } from '../translate/authentication-status.ts';
 import type { TranslateContext } from '../translate/context.ts';
 import { externalServiceStatus } from '../translate/external/status.ts';
 import { faultPolicyStatus } from '../translate/fault-status.ts';
@@ -83,6 +84,7 @@ function statusObject(parts: StatusParts, kind: StatusKind, key: string, observe
     case 'TrafficPolicy':
     case 'FaultPolicy':
     case 'AuthorizationPolicy':
+    case 'AuthenticationPolicy':
     case 'OverloadPolicy':
       return policyStatusObject(parts, kind, key, observed);
   }
@@ -257,6 +259,10 @@ function policyVerdict(context: TranslateContext, kind: PolicyVerdict['kind'], k
   if (kind === 'FaultPolicy') {
     const policy = context.state.faultPolicies.get(key);
     return policy && faultPolicyStatus(context, policy);
+  }
+  if (kind === 'AuthenticationPolicy') {
+    const policy = context.state.authenticationPolicies.get(key);
+    return policy && authenticationPolicyStatus(context, policy);
   }
   if (kind === 'OverloadPolicy') {
     const policy = context.state.overloadPolicies.get(key);

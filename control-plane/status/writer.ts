@@ -16,6 +16,7 @@ export const statusKinds: readonly StatusKind[] = [
   'TrafficPolicy',
   'FaultPolicy',
   'AuthorizationPolicy',
+  'AuthenticationPolicy',
   'OverloadPolicy',
   'ExternalService',
 ];

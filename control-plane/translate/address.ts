@@ -1,6 +1,7 @@
-import type { Address, ServicePort } from '@weft/policies/model/address';
+import type { Address, PlaintextPorts, ServicePort } from '@weft/policies/model/address';
 import type { Pod, Service } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
+import { toldModes } from './authentication.ts';
 import { connectionRoutes } from './connection-routes.ts';
 import { identityOf, type TranslateContext, zoneOf } from './context.ts';
 import { headlessPortOf } from './headless.ts';
@@ -50,10 +51,19 @@ function workloadAddress(context: TranslateContext, pod: Pod): Address {
     zone: zoneOf(context, pod.nodeName),
     ...(pod.nodeName === '' ? {} : { node: pod.nodeName }),
     mtls: pod.meshed,
+    ...plaintextPorts(context, pod),
     service: canonical?.metadata.name ?? '',
     ports: podPorts(context.state, pod).map((port) => directPort(context, pod, port)),
     terminating: pod.terminating && context.isDrained(objectKey(pod.metadata)),
   };
+}
+
+/** Where its policy has callers do without mesh TLS. */
+function plaintextPorts(context: TranslateContext, pod: Pod): { readonly plaintext?: PlaintextPorts } {
+  const { ports, others } = toldModes(context, objectKey(pod.metadata), pod);
+  const unlike = [...ports].filter(([, mode]) => (mode === 'DISABLED') !== (others === 'DISABLED'));
+  if (others !== 'DISABLED' && unlike.length === 0) return {};
+  return { plaintext: { ports: unlike.map(([port]) => port), others: others === 'DISABLED' } };
 }
 
 /** Straight to a pod there is neither route nor cluster, but for those of a headless Service that it belongs to. */

@@ -1,7 +1,21 @@
 import { formatSpiffeId, type SpiffeId, type TrustDomain } from '@weft/policies/identity/spiffe-id';
 import type { Pod } from '../index/core.ts';
 import type { ClusterState } from '../index/state.ts';
+import type { TlsModes } from './authentication.ts';
 import type { TrustFacts } from './trust.ts';
+
+/** Between two modes a server takes what callers of either do, and callers are told of the new one after it does. */
+export interface ModeChange {
+  readonly taken: TlsModes;
+  readonly told: TlsModes;
+}
+
+export interface KeySets {
+  /** The last good one; undefined: there never was one. */
+  get(uri: string): string | undefined;
+  /** Why it could not be fetched last time; undefined: it could, or was not tried. */
+  problem(uri: string): string | undefined;
+}
 
 /** What translation reads: the state of the cluster, and nothing that changes behind its back. */
 export interface TranslateContext {
@@ -11,6 +25,10 @@ export interface TranslateContext {
   readonly isDrained: (podKey: string) => boolean;
   /** Undefined: proxies learn of trust with their certificates alone. */
   readonly trust?: TrustFacts;
+  /** Of a pod whose policies have just changed: what holds until everyone knows. Absent: changes hold at once. */
+  readonly modeChanges?: (podKey: string) => ModeChange | undefined;
+  /** Key sets that issuers publish; absent: none are fetched. */
+  readonly keySets?: KeySets;
 }
 
 export const identityOf = (context: TranslateContext, pod: Pod): SpiffeId =>

@@ -2,6 +2,7 @@ import type { SocketAddress } from '@weft/policies/model/address';
 import type { Endpoint, EndpointAssignment } from '@weft/policies/model/cluster';
 import type { EndpointSlice, Service } from '../index/core.ts';
 import { keyOf } from '../index/objects.ts';
+import { toldModes, usesMeshTls } from './authentication.ts';
 import { identityOf, type TranslateContext, zoneOf } from './context.ts';
 import { outboundName, type ServicePortRef } from './names.ts';
 
@@ -19,7 +20,7 @@ export function translateEndpoints(context: TranslateContext, ref: ServicePortRe
     // A port without a number means "all ports" in the API; there is nothing to connect to.
     if (target === 0) continue;
     for (const endpoint of slice.endpoints) {
-      const made = toEndpoint(context, service, slice, endpoint);
+      const made = toEndpoint(context, service, slice, endpoint, target);
       if (made === undefined) continue;
       for (const ip of endpoint.addresses) {
         const address = { ip, port: target };
@@ -59,6 +60,7 @@ function toEndpoint(
   service: Service,
   slice: EndpointSlice,
   endpoint: EndpointSlice['endpoints'][number],
+  port: number,
 ): Omit<Endpoint, 'address'> | undefined {
   const podKey = endpoint.pod === '' ? undefined : keyOf(slice.metadata.namespace, endpoint.pod);
   const pod = podKey === undefined ? undefined : context.state.pods.get(podKey);
@@ -74,7 +76,7 @@ function toEndpoint(
     zone,
     ...placeOf(service, endpoint, zone),
     health: leaving ? 'draining' : 'healthy',
-    mtls: pod?.meshed ?? false,
+    mtls: podKey !== undefined && pod?.meshed === true && usesMeshTls(toldModes(context, podKey, pod), port),
     spiffeId: pod === undefined ? undefined : identityOf(context, pod),
     workload: pod === undefined ? '' : keyOf(pod.metadata.namespace, pod.workload),
   };

@@ -1,4 +1,5 @@
 import { externalSamples } from './external/field-samples.testing.ts';
+import { authenticationSamples } from './field-samples-authentication.testing.ts';
 import { faultSamples } from './field-samples-fault.testing.ts';
 import { overloadSamples } from './field-samples-overload.testing.ts';
 
@@ -94,11 +95,18 @@ const balancerFields: Readonly<Record<string, FieldSample>> = {
 
 export const fieldSamples: Readonly<
   Record<
-    'Mesh' | 'TrafficPolicy' | 'FaultPolicy' | 'AuthorizationPolicy' | 'OverloadPolicy' | 'ExternalService',
+    | 'Mesh'
+    | 'TrafficPolicy'
+    | 'FaultPolicy'
+    | 'AuthorizationPolicy'
+    | 'AuthenticationPolicy'
+    | 'OverloadPolicy'
+    | 'ExternalService',
     KindSamples
   >
 > = {
   ExternalService: externalSamples,
+  AuthenticationPolicy: authenticationSamples,
   Mesh: {
     template: { tracing: { otlpEndpoint: 'http://collector:4317' } },
     fields: {

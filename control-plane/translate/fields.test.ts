@@ -13,6 +13,7 @@ import { ClusterState } from '../index/state.ts';
 import { parseObjects } from '../static/objects.ts';
 import { clusterNamesOf, routeNamesOf } from './external/status.ts';
 import { fieldSamples, fieldWorld } from './field-samples.testing.ts';
+import { fieldKeySets } from './field-samples-authentication.testing.ts';
 import { outboundName } from './names.ts';
 import { translateResource } from './resource.ts';
 
@@ -65,7 +66,7 @@ function outcome(kind: Kind, spec: unknown): string {
   state.apply(parsed.value);
   const trustDomain = parseTrustDomain('cluster.local');
   assert.ok(trustDomain.ok);
-  const context = { state, trustDomain: trustDomain.value, isDrained: () => false };
+  const context = { state, trustDomain: trustDomain.value, isDrained: () => false, keySets: fieldKeySets };
   const resources: unknown[] = [certificateTtlMs(state.mesh), concurrencyOf(state.mesh)];
   for (const namespace of ['shop', 'desk']) {
     for (const service of state.services.values()) {
@@ -95,6 +96,7 @@ const sampleKinds = [
   'TrafficPolicy',
   'FaultPolicy',
   'AuthorizationPolicy',
+  'AuthenticationPolicy',
   'OverloadPolicy',
   'ExternalService',
 ] as const satisfies readonly Kind[];

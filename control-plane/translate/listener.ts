@@ -16,12 +16,15 @@ import { noMutation, type RouteConfiguration } from '@weft/policies/model/route'
 import { CORS_FILTER, FAULT_FILTER, SESSION_FILTER } from '@weft/policies/model/route-filter';
 import { type DownstreamTls, IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '@weft/policies/model/tls';
 import type { Pod } from '../index/core.ts';
+import { objectKey } from '../index/objects.ts';
+import { modeAt, type TlsMode, type TlsModes, takenModes } from './authentication.ts';
 import { authorizationOf, type WorkloadAuthorization } from './authorization.ts';
 import type { TranslateContext } from './context.ts';
 import { externalChains } from './external/chains.ts';
+import { jwtFilters } from './jwt.ts';
 import { INBOUND, OUTBOUND } from './names.ts';
 import { overloadFilters } from './overload.ts';
-import { podPorts } from './ports.ts';
+import { type PodPort, podPorts } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
 
 /** What a sidecar says that it can do; what it cannot is left out. */
@@ -113,14 +116,13 @@ export function translateInbound(context: TranslateContext, pod: Pod, features: 
     overload: overloadFilters(context, pod),
     accessLogs: accessLogsOf(settings),
     features,
-    permissive: context.state.mesh?.spec.mtls.mode !== 'STRICT',
+    modes: takenModes(context, objectKey(pod.metadata), pod),
+    jwt: jwtFilters(context, pod),
   });
-  const filterChains = podPorts(context.state, pod)
-    .filter(({ port }) => !ownPorts.has(port))
-    .flatMap(({ port, protocol }) => {
-      const http = carriesHttp(protocol) && (features.http2 || (protocol !== 'http2' && protocol !== 'grpc'));
-      return chains.forPort(port, http ? (protocol === 'detect' ? 'detect' : 'http') : 'tcp');
-    });
+  const filterChains = portsOf(context, pod, chains.parts.modes).flatMap(({ port, protocol }) => {
+    const http = carriesHttp(protocol) && (features.http2 || (protocol !== 'http2' && protocol !== 'grpc'));
+    return chains.forPort(port, http ? (protocol === 'detect' ? 'detect' : 'http') : 'tcp');
+  });
   return {
     name: INBOUND,
     direction: 'inbound',
@@ -130,10 +132,19 @@ export function translateInbound(context: TranslateContext, pod: Pod, features: 
     detectTls: true,
     detectHttp: filterChains.some((chain) => chain.match.applicationProtocols.some((one) => plainHttp1.includes(one))),
     detectTimeoutMs,
-    filterChains: [...filterChains, ...chains.mesh(undefined, true)],
+    filterChains: [...filterChains, ...chains.others()],
     defaultFilterChain: chains.fallback(),
     settings,
   };
+}
+
+/** Those that something is known of, and those that a policy names. */
+function portsOf(context: TranslateContext, pod: Pod, modes: TlsModes): PodPort[] {
+  const known = podPorts(context.state, pod);
+  const named = [...modes.ports.keys()].filter((port) => !known.some((one) => one.port === port));
+  return [...known, ...named.map((port): PodPort => ({ port, protocol: 'detect' }))]
+    .filter(({ port }) => !ownPorts.has(port))
+    .sort((a, b) => a.port - b.port);
 }
 
 interface ChainParts {
@@ -141,21 +152,25 @@ interface ChainParts {
   readonly overload: readonly HttpFilter[];
   readonly accessLogs: readonly AccessLog[];
   readonly features: ClientFeatures;
-  readonly permissive: boolean;
+  readonly modes: TlsModes;
+  /** What finds out who the end user is. */
+  readonly jwt: readonly HttpFilter[];
 }
 
 class InboundChains {
-  private readonly parts: ChainParts;
+  readonly parts: ChainParts;
 
   constructor(parts: ChainParts) {
     this.parts = parts;
   }
 
   forPort(port: number, kind: 'http' | 'tcp' | 'detect'): FilterChain[] {
-    const mesh = this.mesh(port, kind !== 'tcp');
-    if (!this.parts.permissive) return mesh;
+    const mode = modeAt(this.parts.modes, port);
+    const mesh = mode === 'DISABLED' ? [] : this.mesh(port, kind !== 'tcp', mode === 'STRICT');
+    if (mode === 'STRICT') return mesh;
     const match = { ...anyTraffic, destinationPort: port };
     const opaque = this.tcp(`${port}/tcp`, match, undefined);
+    mesh.push(...this.ownTls(port, mode));
     switch (kind) {
       case 'tcp':
         return [...mesh, opaque];
@@ -183,10 +198,12 @@ class InboundChains {
   }
 
   /** Mesh TLS, told apart from TLS of the application's own by its ALPN. */
-  mesh(port: number | undefined, http: boolean): FilterChain[] {
+  mesh(port: number | undefined, http: boolean, strict: boolean): FilterChain[] {
     const name = port ?? 'other';
     const match: FilterChainMatch = { ...anyTraffic, destinationPort: port, transportProtocol: 'tls' };
-    const httpAlpn = this.parts.features.http2 ? [MESH_ALPN.http2, MESH_ALPN.http1] : [MESH_ALPN.http1];
+    const meshAlpn = this.parts.features.http2 ? [MESH_ALPN.http2, MESH_ALPN.http1] : [MESH_ALPN.http1];
+    // Where nothing but the mesh is let in, `h2` can only be a peer of the mesh that is no sidecar, such as a gRPC program.
+    const httpAlpn = strict && this.parts.features.http2 ? [...meshAlpn, 'h2'] : meshAlpn;
     const chains = [
       this.tcp(`${name}/mesh-tcp`, { ...match, applicationProtocols: [MESH_ALPN.tcp] }, meshTls([MESH_ALPN.tcp])),
     ];
@@ -197,14 +214,34 @@ class InboundChains {
   }
 
   /** Ports that nobody declared. */
+  others(): FilterChain[] {
+    const { others } = this.parts.modes;
+    const mesh = others === 'DISABLED' ? [] : this.mesh(undefined, true, others === 'STRICT');
+    if (others === 'STRICT' || !this.strictSomewhere) return mesh;
+    return [...mesh, ...this.ownTls(undefined, others), this.tcp('other/tcp', anyTraffic, undefined)];
+  }
+
+  /** It takes what no chain of a port does, so that there is none where a port takes the mesh alone. */
   fallback(): FilterChain | undefined {
-    return this.parts.permissive ? this.tcp('other/tcp', anyTraffic, undefined) : undefined;
+    return this.strictSomewhere ? undefined : this.tcp('other/tcp', anyTraffic, undefined);
+  }
+
+  private get strictSomewhere(): boolean {
+    const { ports, others } = this.parts.modes;
+    return others === 'STRICT' || [...ports.values()].includes('STRICT');
+  }
+
+  /** Without a fallback, TLS of the application's own needs a chain beside those of the mesh. */
+  private ownTls(port: number | undefined, mode: TlsMode): FilterChain[] {
+    if (!this.strictSomewhere || mode === 'DISABLED') return [];
+    const match: FilterChainMatch = { ...anyTraffic, destinationPort: port, transportProtocol: 'tls' };
+    return [this.tcp(`${port ?? 'other'}/own-tls`, match, undefined)];
   }
 
   private http(name: string, match: FilterChainMatch, tls: DownstreamTls | undefined): FilterChain {
-    const { authorization, overload, accessLogs } = this.parts;
+    const { authorization, overload, accessLogs, jwt } = this.parts;
     const route = { kind: 'inline', config: toApplication } as const;
-    const terminal = httpManager(INBOUND, route, authorization.http, accessLogs, overload);
+    const terminal = httpManager(INBOUND, route, authorization.http, accessLogs, overload, jwt);
     return { name, match, tls, networkRbac: [], terminal };
   }
 
@@ -265,12 +302,14 @@ const httpManager = (
   rbac: readonly Rbac[],
   accessLogs: readonly AccessLog[],
   more: readonly HttpFilter[] = [],
+  first: readonly HttpFilter[] = [],
 ): HttpConnectionManager => ({
   kind: 'http',
   statPrefix,
   codec: 'auto',
   route,
   filters: [
+    ...first,
     ...rbac.map((one) => ({ kind: 'rbac', name: `weft.rbac.${one.action}`, rbac: one }) as const),
     ...more,
     { kind: 'router' },

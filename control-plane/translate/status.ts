@@ -2,6 +2,7 @@
 
 import type { AuthorizationPolicy, TrafficPolicy } from '@weft/policies/crds/kinds';
 import { objectKey } from '../index/objects.ts';
+import { authenticationPolicyStatus } from './authentication-status.ts';
 import { policiesFor } from './authorization.ts';
 import { clientAncestors } from './client-policy-status.ts';
 import type { TranslateContext } from './context.ts';
@@ -29,14 +30,15 @@ export interface PolicyAncestorVerdict {
 }
 
 export interface PolicyVerdict {
-  readonly kind: 'TrafficPolicy' | 'FaultPolicy' | 'AuthorizationPolicy' | 'OverloadPolicy';
+  readonly kind: 'TrafficPolicy' | 'FaultPolicy' | 'AuthorizationPolicy' | 'AuthenticationPolicy' | 'OverloadPolicy';
   readonly policy: string;
   readonly generation: number;
   readonly ancestors: readonly PolicyAncestorVerdict[];
 }
 
 export function policyStatuses(context: TranslateContext): PolicyVerdict[] {
-  const { trafficPolicies, faultPolicies, authorizationPolicies, overloadPolicies } = context.state;
+  const { trafficPolicies, faultPolicies, authorizationPolicies, authenticationPolicies, overloadPolicies } =
+    context.state;
   return [
     ...[...trafficPolicies.keys()].sort().flatMap((key) => {
       const policy = trafficPolicies.get(key);
@@ -49,6 +51,9 @@ export function policyStatuses(context: TranslateContext): PolicyVerdict[] {
       const policy = authorizationPolicies.get(key);
       return policy === undefined ? [] : [authorizationPolicyStatus(context, policy)];
     }),
+    ...[...authenticationPolicies.values()]
+      .sort((a, b) => (objectKey(a.metadata) < objectKey(b.metadata) ? -1 : 1))
+      .map((policy) => authenticationPolicyStatus(context, policy)),
     ...[...overloadPolicies.values()]
       .sort((a, b) => (objectKey(a.metadata) < objectKey(b.metadata) ? -1 : 1))
       .map((policy) => overloadPolicyStatus(context, policy)),

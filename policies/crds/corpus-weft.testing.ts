@@ -1,6 +1,7 @@
 /** Samples of our own kinds. */
 
 import { objectOf, right, type Sample, wrong } from './corpus.testing.ts';
+import { authenticationSamples } from './corpus-authentication.testing.ts';
 import { authorizationSamples } from './corpus-authorization.testing.ts';
 import { balancerSamples } from './corpus-balancer.testing.ts';
 import { externalSamples } from './corpus-external.testing.ts';
@@ -337,6 +338,7 @@ export const weftSamples: readonly Sample[] = [
   ...healthSamples,
   ...retrySamples,
   ...authorizationSamples,
+  ...authenticationSamples,
   ...overloadSamples,
   ...faultSamples,
   ...externalSamples,

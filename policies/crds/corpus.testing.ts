@@ -17,6 +17,7 @@ export const apiVersions: Readonly<Record<KindName, string>> = {
   TrafficPolicy: 'weft.dev/v1alpha1',
   FaultPolicy: 'weft.dev/v1alpha1',
   AuthorizationPolicy: 'weft.dev/v1alpha1',
+  AuthenticationPolicy: 'weft.dev/v1alpha1',
   OverloadPolicy: 'weft.dev/v1alpha1',
   ExternalService: 'weft.dev/v1alpha1',
   HTTPRoute: 'gateway.networking.k8s.io/v1',

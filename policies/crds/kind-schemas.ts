@@ -1,5 +1,6 @@
 /** Objects of each kind as a whole, as the API server hands them out. */
 import { z } from 'zod';
+import { authenticationPolicySpec } from './authenticationpolicy.ts';
 import { authorizationPolicySpec } from './authorizationpolicy.ts';
 import { externalServiceSpec, externalServiceStatus } from './externalservice.ts';
 import { faultPolicySpec } from './faultpolicy.ts';
@@ -81,6 +82,13 @@ export const authorizationPolicyObject = z.strictObject({
   status: policyStatus.optional(),
 });
 
+export const authenticationPolicyObject = z.strictObject({
+  ...typeMeta(['weft.dev/v1alpha1'], 'AuthenticationPolicy'),
+  metadata: namespacedMetadata,
+  spec: authenticationPolicySpec,
+  status: policyStatus.optional(),
+});
+
 export const overloadPolicyObject = z.strictObject({
   ...typeMeta(['weft.dev/v1alpha1'], 'OverloadPolicy'),
   metadata: namespacedMetadata,
@@ -136,6 +144,7 @@ export type Mesh = DeepReadonly<z.output<typeof meshObject>>;
 export type TrafficPolicy = DeepReadonly<z.output<typeof trafficPolicyObject>>;
 export type FaultPolicy = DeepReadonly<z.output<typeof faultPolicyObject>>;
 export type AuthorizationPolicy = DeepReadonly<z.output<typeof authorizationPolicyObject>>;
+export type AuthenticationPolicy = DeepReadonly<z.output<typeof authenticationPolicyObject>>;
 export type OverloadPolicy = DeepReadonly<z.output<typeof overloadPolicyObject>>;
 export type ExternalService = DeepReadonly<z.output<typeof externalServiceObject>>;
 export type HTTPRoute = DeepReadonly<z.output<typeof httpRouteObject>>;
@@ -149,6 +158,7 @@ export interface KindTypes {
   readonly TrafficPolicy: TrafficPolicy;
   readonly FaultPolicy: FaultPolicy;
   readonly AuthorizationPolicy: AuthorizationPolicy;
+  readonly AuthenticationPolicy: AuthenticationPolicy;
   readonly OverloadPolicy: OverloadPolicy;
   readonly ExternalService: ExternalService;
   readonly HTTPRoute: HTTPRoute;

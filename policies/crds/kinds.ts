@@ -1,6 +1,7 @@
 /** The registry of kinds: everything about each of them in one place, and the door through which objects come in. */
 import type { z } from 'zod';
 import { err, ok, type Result } from '../kit/result.ts';
+import { authenticationPolicySpec } from './authenticationpolicy.ts';
 import { authorizationPolicySpec } from './authorizationpolicy.ts';
 import { externalServiceSpec, externalServiceStatus } from './externalservice.ts';
 import { faultPolicySpec } from './faultpolicy.ts';
@@ -10,6 +11,7 @@ import { tcpRouteSpec, tlsRouteSpec } from './gateway/l4routes.ts';
 import { referenceGrantSpec } from './gateway/referencegrant.ts';
 import { routeStatus } from './gateway/status.ts';
 import {
+  authenticationPolicyObject,
   authorizationPolicyObject,
   externalServiceObject,
   faultPolicyObject,
@@ -34,6 +36,7 @@ import { type CelRule, celRulesOf } from './schema.ts';
 import { trafficPolicySpec } from './trafficpolicy.ts';
 
 export type {
+  AuthenticationPolicy,
   AuthorizationPolicy,
   ExternalService,
   FaultPolicy,
@@ -191,6 +194,30 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
       age,
     ],
   },
+  AuthenticationPolicy: {
+    group: weftGroup,
+    version: 'v1alpha1',
+    otherVersions: [],
+    kind: 'AuthenticationPolicy',
+    plural: 'authenticationpolicies',
+    singular: 'authenticationpolicy',
+    shortNames: ['authn'],
+    categories: ['weft'],
+    scope: 'Namespaced',
+    description: 'AuthenticationPolicy says by what workloads know their callers: mutual TLS, and tokens of end users.',
+    schema: authenticationPolicyObject,
+    spec: authenticationPolicySpec,
+    status: policyStatus,
+    celRules: [],
+    printerColumns: [
+      { name: 'mTLS', type: 'string', jsonPath: '.spec.mtls.mode' },
+      { name: 'Issuers', type: 'string', jsonPath: '.spec.jwt[*].issuer', priority: 1 },
+      { name: 'Selector', type: 'string', jsonPath: '.spec.selector.matchLabels', priority: 1 },
+      accepted,
+      programmed,
+      age,
+    ],
+  },
   OverloadPolicy: {
     group: weftGroup,
     version: 'v1alpha1',
@@ -324,6 +351,7 @@ export const kindNames: readonly KindName[] = [
   'TrafficPolicy',
   'FaultPolicy',
   'AuthorizationPolicy',
+  'AuthenticationPolicy',
   'OverloadPolicy',
   'ExternalService',
   'HTTPRoute',

@@ -53,6 +53,15 @@ export interface ServiceAddress {
   readonly ports: readonly ServicePort[];
 }
 
+/** These ports; or, with `others`, all but these. */
+export interface PlaintextPorts {
+  readonly ports: readonly number[];
+  readonly others: boolean;
+}
+
+export const isPlaintextPort = ({ ports, others }: PlaintextPorts, port: number): boolean =>
+  ports.includes(port) !== others;
+
 export interface WorkloadAddress {
   readonly kind: 'workload';
   readonly namespace: string;
@@ -63,6 +72,8 @@ export interface WorkloadAddress {
   /** Node that it runs on; absent: not known. */
   readonly node?: string;
   readonly mtls: boolean;
+  /** Where callers use no mesh TLS although there is a sidecar; absent: nowhere. */
+  readonly plaintext?: PlaintextPorts;
   readonly service: string;
   /** Route configuration and cluster where the port is one of a headless Service, else neither. */
   readonly ports: readonly ServicePort[];

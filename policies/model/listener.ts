@@ -5,6 +5,7 @@ import type { DnsCache } from './dns-cache.ts';
 import type { HttpEdge } from './edge.ts';
 import type { HttpFault } from './fault.ts';
 import { defaultHttp2Options, type Http2Options } from './http2-options.ts';
+import type { JwtAuthentication } from './jwt.ts';
 import type { Admission, GradientSettings, LocalRateLimit, RateLimit } from './overload.ts';
 import type { RouteConfiguration } from './route.ts';
 import type { SessionPersistence } from './session.ts';
@@ -155,6 +156,7 @@ export const defaultHttpLimits: HttpLimits = {
 
 export type HttpFilter =
   | { readonly kind: 'rbac'; readonly name: string; readonly rbac: Rbac }
+  | { readonly kind: 'jwt'; readonly name: string; readonly jwt: JwtAuthentication }
   /** Its policies are those of the routes. */
   | { readonly kind: 'cors'; readonly name: string }
   /** For routes that set none themselves. */

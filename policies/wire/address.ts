@@ -25,11 +25,14 @@ export function encodeAddress(address: Address): MessageInitShape<typeof Address
   const { namespace, name } = address;
   const ports = address.ports.map(encodePort);
   if (address.kind === 'service') return { kind: { case: 'service', value: { namespace, name, ports } } };
-  const { spiffeId, workloadName, zone, node = '', mtls, service, terminating } = address;
+  const { spiffeId, workloadName, zone, node = '', mtls, service, terminating, plaintext } = address;
   return {
     kind: {
       case: 'workload',
-      value: { namespace, name, spiffeId, workloadName, zone, node, mtls, service, ports, terminating },
+      value: {
+        ...{ namespace, name, spiffeId, workloadName, zone, node, mtls, service, ports, terminating },
+        ...(plaintext === undefined ? {} : { plaintext: { ports: [...plaintext.ports], others: plaintext.others } }),
+      },
     },
   };
 }
@@ -97,13 +100,14 @@ export function decodeAddress(message: AddressMessage, at: At): Address {
       return { kind: 'service', namespace, name, ports: decodePorts(ports, at.field('service')) };
     }
     case 'workload': {
-      const { namespace, name, workloadName, zone, node, mtls, service, ports, terminating } = kind.value;
+      const { namespace, name, workloadName, zone, node, mtls, service, ports, terminating, plaintext } = kind.value;
       const here = at.field('workload');
       const spiffeId = parseSpiffeId(kind.value.spiffeId);
       return {
         kind: 'workload',
         ...{ namespace, name, workloadName, zone, mtls, service, terminating },
         ...(node === '' ? {} : { node }),
+        ...(plaintext === undefined ? {} : { plaintext: { ports: [...plaintext.ports], others: plaintext.others } }),
         spiffeId: spiffeId.ok ? spiffeId.value : here.field('spiffe_id').fail(spiffeId.error, '' as SpiffeId),
         ports: decodePorts(ports, here),
       };

@@ -3,6 +3,7 @@ import type { AccessLogFilter, LogFormat } from '../model/access-log.ts';
 import type { HttpEdge } from '../model/edge.ts';
 import type { Http2Options } from '../model/http2-options.ts';
 import type { FilterChain, HttpConnectionManager, Listener } from '../model/listener.ts';
+import { jwtFilter } from './arbitrary-jwt.testing.ts';
 import { overloadFilter } from './arbitrary-overload.testing.ts';
 import { trafficFilter } from './arbitrary-route-filters.testing.ts';
 import { routeConfiguration } from './arbitrary-routes.testing.ts';
@@ -120,6 +121,7 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
     .array(
       fc.oneof(
         fc.record({ kind: fc.constant('rbac' as const), name, rbac }),
+        jwtFilter,
         trafficFilter,
         overloadFilter,
         fc.record({ kind: fc.constant('dynamic-dns' as const), name, cache: dnsCache }),

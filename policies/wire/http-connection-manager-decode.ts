@@ -10,6 +10,7 @@ import type { Http1ProtocolOptions } from './gen/envoy/config/core/v3/protocol_p
 import { CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
 import { FilterConfigSchema as HttpDynamicDnsSchema } from './gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
+import { JwtAuthenticationSchema } from './gen/envoy/extensions/filters/http/jwt_authn/v3/config_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
 import { StatefulSessionSchema } from './gen/envoy/extensions/filters/http/stateful_session/v3/stateful_session_pb.ts';
@@ -20,6 +21,7 @@ import {
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
+import { decodeJwt } from './jwt.ts';
 import { decodeOverloadFilter } from './overload-filters.ts';
 import { decodeRouteConfiguration } from './route-decode.ts';
 import { decodeSession } from './session.ts';
@@ -101,6 +103,8 @@ function decodeHttpFilters(messages: readonly HttpFilterMessage[], at: At): read
       filters.push(overload);
     } else if (isMessage(config, RBACSchema)) {
       filters.push({ kind: 'rbac', name, rbac: decodeRbac(config.rules, here.field('typed_config').field('rules')) });
+    } else if (isMessage(config, JwtAuthenticationSchema)) {
+      filters.push({ kind: 'jwt', name, jwt: decodeJwt(config, here.field('typed_config')) });
     } else if (isMessage(config, CorsSchema)) {
       filters.push({ kind: 'cors', name });
     } else if (isMessage(config, HTTPFaultSchema)) {

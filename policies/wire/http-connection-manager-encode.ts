@@ -9,6 +9,7 @@ import type { Http1ProtocolOptionsSchema } from './gen/envoy/config/core/v3/prot
 import { CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
 import { FilterConfigSchema as HttpDynamicDnsSchema } from './gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
+import { JwtAuthenticationSchema } from './gen/envoy/extensions/filters/http/jwt_authn/v3/config_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
 import { StatefulSessionSchema } from './gen/envoy/extensions/filters/http/stateful_session/v3/stateful_session_pb.ts';
@@ -19,6 +20,7 @@ import {
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { encodeHttp2Options } from './http2-options.ts';
+import { encodeJwt } from './jwt.ts';
 import { encodeOverloadFilter } from './overload-filters.ts';
 import { encodeRouteConfiguration } from './route-encode.ts';
 import { encodeSession } from './session.ts';
@@ -87,6 +89,8 @@ function encodeHttpFilter(filter: HttpFilter): MessageInitShape<typeof HttpFilte
   switch (filter.kind) {
     case 'rbac':
       return { name: filter.name, configType: typedConfig(RBACSchema, { rules: encodeRbac(filter.rbac) }) };
+    case 'jwt':
+      return { name: filter.name, configType: typedConfig(JwtAuthenticationSchema, encodeJwt(filter.jwt)) };
     case 'cors':
       return { name: filter.name, configType: typedConfig(CorsSchema) };
     case 'fault':

@@ -50,6 +50,14 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter': 'name typed_config is_optional',
   'envoy.extensions.filters.http.router.v3.Router': 'suppress_envoy_headers',
   'envoy.extensions.filters.http.rbac.v3.RBAC': 'rules',
+  'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication': 'providers rules',
+  'envoy.extensions.filters.http.jwt_authn.v3.JwtProvider':
+    'issuer audiences require_expiration local_jwks forward from_headers from_params from_cookies payload_in_metadata clock_skew_seconds claim_to_headers',
+  'envoy.extensions.filters.http.jwt_authn.v3.JwtHeader': 'name value_prefix',
+  'envoy.extensions.filters.http.jwt_authn.v3.JwtClaimToHeader': 'header_name claim_name',
+  'envoy.extensions.filters.http.jwt_authn.v3.RequirementRule': 'match requires',
+  'envoy.extensions.filters.http.jwt_authn.v3.JwtRequirement': 'provider_name requires_any allow_missing',
+  'envoy.extensions.filters.http.jwt_authn.v3.JwtRequirementOrList': 'requirements',
   'envoy.extensions.filters.http.cors.v3.Cors': '',
   'envoy.extensions.filters.http.cors.v3.CorsPolicy':
     'allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled forward_not_matching_preflights',
@@ -254,7 +262,8 @@ const fields: Readonly<Record<string, string>> = {
   'weft.v1.WeightedCluster': 'name weight',
   'weft.v1.ServerNameRoutes': 'routes',
   'weft.v1.ServerNameRoute': 'server_names clusters',
-  'weft.v1.Workload': 'namespace name spiffe_id workload_name zone node mtls service ports terminating',
+  'weft.v1.Workload': 'namespace name spiffe_id workload_name zone node mtls service ports terminating plaintext',
+  'weft.v1.PlaintextPorts': 'ports others',
 };
 
 export const supportedFields: ReadonlyMap<string, ReadonlySet<string>> = new Map(

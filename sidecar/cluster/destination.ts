@@ -1,9 +1,10 @@
-import type {
-  Address,
-  ServiceAddress,
-  ServicePort,
-  SocketAddress,
-  WorkloadAddress,
+import {
+  type Address,
+  isPlaintextPort,
+  type ServiceAddress,
+  type ServicePort,
+  type SocketAddress,
+  type WorkloadAddress,
 } from '@weft/policies/model/address';
 import type { Endpoint } from '@weft/policies/model/cluster';
 import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
@@ -85,10 +86,15 @@ export function endpointOf(destination: SocketAddress, address: Address | undefi
     priority: 0,
     zone: workload?.zone ?? '',
     health: 'healthy',
-    mtls: workload?.mtls ?? false,
+    mtls: takesMeshTls(workload, destination.port),
     spiffeId: workload?.spiffeId,
     workload: workload === undefined ? '' : `${workload.namespace}/${workload.workloadName}`,
   };
+}
+
+function takesMeshTls(workload: WorkloadAddress | undefined, port: number): boolean {
+  if (workload?.mtls !== true) return false;
+  return workload.plaintext === undefined || !isPlaintextPort(workload.plaintext, port);
 }
 
 export function hostRefused(cluster: string, host: string): ProxyError {

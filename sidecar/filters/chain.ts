@@ -23,6 +23,7 @@ import { FilterChain, type RequestFilter } from './filter.ts';
 import { HeadersFilter } from './headers/filter.ts';
 import type { ActiveCalls } from './hop/calls.ts';
 import { HopFilter } from './hop/filter.ts';
+import { createJwtFilter } from './jwt/filter.ts';
 import { OverloadFilter } from './overload/filter.ts';
 import { createProtection, type Protection } from './protection.ts';
 import { RbacFilter } from './rbac/filter.ts';
@@ -104,6 +105,8 @@ function createFilter(filter: HttpFilter, deps: DispatchDeps): RequestFilter | u
   switch (filter.kind) {
     case 'rbac':
       return new RbacFilter(filter.name, filter.rbac, deps.recorder);
+    case 'jwt':
+      return createJwtFilter(filter.jwt, deps);
     case 'cors':
       return new CorsFilter(filter.name, deps.prng, deps.recorder);
     case 'fault':

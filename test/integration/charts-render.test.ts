@@ -66,6 +66,7 @@ describe('helm', () => {
     const { status, stdout } = run('template', 'weft-crds', join(root, 'charts', 'weft-crds'));
     assert.equal(status, 0);
     assert.deepEqual([...stdout.matchAll(/^ {2}name: (.+)$/gm)].map((match) => match[1]).sort(), [
+      'authenticationpolicies.weft.dev',
       'authorizationpolicies.weft.dev',
       'externalservices.weft.dev',
       'faultpolicies.weft.dev',

@@ -7,6 +7,3 @@ export interface VerifiedJwt {
   readonly subject: string;
   readonly audiences: readonly string[];
 }
-
-/** What a real Envoy calls the place of the payload, in `filter_metadata`: rules on claims name both. */
-export const JWT_METADATA = { filter: 'envoy.filters.http.jwt_authn', key: 'jwt' } as const;

@@ -1,0 +1,80 @@
+/** AuthenticationPolicies of a workload: which of them counts for each field, and what connections its ports take. */
+import { type AuthenticationPolicyField, authenticationPolicyFields } from '@weft/policies/crds/authenticationpolicy';
+import type { AuthenticationPolicy } from '@weft/policies/crds/kinds';
+import type { Pod } from '../index/core.ts';
+import { byAge } from '../index/objects.ts';
+import { type ClusterState, selects } from '../index/state.ts';
+import type { TranslateContext } from './context.ts';
+
+export type TlsMode = NonNullable<AuthenticationPolicy['spec']['mtls']>['mode'];
+
+/** What connections a workload takes, by port of the pod. */
+export interface TlsModes {
+  readonly ports: ReadonlyMap<number, TlsMode>;
+  /** Of all others. */
+  readonly others: TlsMode;
+}
+
+type Level = 'workload' | 'namespace' | 'mesh';
+
+const levels: readonly Level[] = ['workload', 'namespace', 'mesh'];
+
+function levelOf(state: ClusterState, { metadata, spec }: AuthenticationPolicy): Level {
+  if (Object.keys(spec.selector?.matchLabels ?? {}).length > 0) return 'workload';
+  return metadata.namespace === state.meshNamespace ? 'mesh' : 'namespace';
+}
+
+/** All that are for a workload, in the order in which they count. */
+export function authenticationPoliciesFor(state: ClusterState, pod: Pod): AuthenticationPolicy[] {
+  const { namespace, labels } = pod.metadata;
+  const own = state.authenticationPolicies.by('namespace', namespace);
+  const ofMesh =
+    namespace === state.meshNamespace ? [] : state.authenticationPolicies.by('namespace', state.meshNamespace);
+  const all = [
+    ...own.filter(
+      (policy) => levelOf(state, policy) !== 'workload' || selects(policy.spec.selector?.matchLabels ?? {}, labels),
+    ),
+    ...ofMesh.filter((policy) => levelOf(state, policy) === 'mesh'),
+  ];
+  return levels.flatMap((level) => all.filter((policy) => levelOf(state, policy) === level).sort(byAge));
+}
+
+export type AuthenticationWinners = { readonly [Field in AuthenticationPolicyField]?: AuthenticationPolicy };
+
+export function authenticationWinners(state: ClusterState, pod: Pod): AuthenticationWinners {
+  const winners: { [Field in AuthenticationPolicyField]?: AuthenticationPolicy } = {};
+  if (state.authenticationPolicies.size === 0) return winners;
+  for (const policy of authenticationPoliciesFor(state, pod)) {
+    for (const field of authenticationPolicyFields) {
+      if (policy.spec[field] !== undefined) winners[field] ??= policy;
+    }
+  }
+  return winners;
+}
+
+/** At one level who came first has it; at another the more specific has, and nobody is in the way of anybody. */
+export function isRival(state: ClusterState, a: AuthenticationPolicy, b: AuthenticationPolicy): boolean {
+  return levelOf(state, a) === levelOf(state, b);
+}
+
+/** What policies want, whoever has heard of it by now. */
+export function wantedModes(state: ClusterState, pod: Pod): TlsModes {
+  const { mtls, ports } = authenticationWinners(state, pod);
+  return {
+    ports: new Map((ports?.spec.ports ?? []).map(({ port, mode }) => [port, mode])),
+    others: mtls?.spec.mtls?.mode ?? state.mesh?.spec.mtls.mode ?? 'PERMISSIVE',
+  };
+}
+
+export const modeAt = ({ ports, others }: TlsModes, port: number): TlsMode => ports.get(port) ?? others;
+
+/** What the sidecar of a workload takes now: while its callers are being told, more than policies want. */
+export const takenModes = (context: TranslateContext, key: string, pod: Pod): TlsModes =>
+  context.modeChanges?.(key)?.taken ?? wantedModes(context.state, pod);
+
+/** What callers of a workload are told now: what its sidecar is known to take. */
+export const toldModes = (context: TranslateContext, key: string, pod: Pod): TlsModes =>
+  context.modeChanges?.(key)?.told ?? wantedModes(context.state, pod);
+
+/** Whether callers use TLS of the mesh. */
+export const usesMeshTls = (modes: TlsModes, port: number): boolean => modeAt(modes, port) !== 'DISABLED';

@@ -1,0 +1,67 @@
+/** `jwt` of an AuthenticationPolicy as the filter that checks tokens, and what stands in its way. */
+import { acceptedDurationMs } from '@weft/policies/crds/duration';
+import type { AuthenticationPolicy } from '@weft/policies/crds/kinds';
+import { JWT_FILTER, type JwtLocation, type JwtProvider } from '@weft/policies/model/jwt';
+import type { HttpFilter } from '@weft/policies/model/listener';
+import type { Pod } from '../index/core.ts';
+import { authenticationWinners } from './authentication.ts';
+import type { TranslateContext } from './context.ts';
+
+type Issuer = NonNullable<AuthenticationPolicy['spec']['jwt']>[number];
+
+/** No key verifies anything: what is not known yet lets nobody in. */
+const noKeys = '{"keys":[]}';
+
+/** Before every rule that may decide on a claim. */
+export function jwtFilters(context: TranslateContext, pod: Pod): HttpFilter[] {
+  const issuers = authenticationWinners(context.state, pod).jwt?.spec.jwt ?? [];
+  if (issuers.length === 0) return [];
+  // On the wire they are a map.
+  const providers = issuers.map((issuer) => providerOf(context, issuer)).sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [{ kind: 'jwt', name: JWT_FILTER, jwt: { providers, allowsMissing: true } }];
+}
+
+const providerOf = (context: TranslateContext, issuer: Issuer): JwtProvider => ({
+  name: issuer.issuer,
+  issuer: issuer.issuer,
+  audiences: issuer.audiences ?? [],
+  keys: keysOf(context, issuer) ?? noKeys,
+  locations: [...issuer.from.map(locationOf)].sort(byKind),
+  forward: issuer.forward,
+  claimHeaders: (issuer.claimsToHeaders ?? []).map(({ header, claim }) => ({ header: header.toLowerCase(), claim })),
+  clockSkewMs: Math.ceil(acceptedDurationMs(issuer.clockSkew) / 1_000) * 1_000,
+});
+
+const kindOrder = { header: 0, query: 1, cookie: 2 } as const;
+const byKind = (a: JwtLocation, b: JwtLocation): number => kindOrder[a.kind] - kindOrder[b.kind];
+
+function locationOf({ header, prefix, query, cookie }: Issuer['from'][number]): JwtLocation {
+  if (header !== undefined) return { kind: 'header', name: header.toLowerCase(), prefix: prefix ?? '' };
+  if (query !== undefined) return { kind: 'query', name: query };
+  return { kind: 'cookie', name: cookie ?? '' };
+}
+
+const keysOf = ({ keySets }: TranslateContext, { jwks }: Issuer): string | undefined =>
+  jwks.inline ?? (jwks.uri === undefined ? undefined : keySets?.get(jwks.uri));
+
+/** Issuers whose tokens are refused because nobody has their keys, or whose keys could not be fetched anew. */
+export function jwksProblems({ keySets }: TranslateContext, policy: AuthenticationPolicy): string[] {
+  return (policy.spec.jwt ?? []).flatMap(({ issuer, jwks: { uri } }) => {
+    if (uri === undefined) return [];
+    const problem = keySets?.problem(uri);
+    if (keySets?.get(uri) === undefined) {
+      return [
+        `tokens of ${issuer} are refused: its keys are not known${problem === undefined ? ' yet' : `, ${problem}`}`,
+      ];
+    }
+    return problem === undefined ? [] : [`keys of ${issuer} are those fetched last: ${problem}`];
+  });
+}
+
+/** Where key sets are fetched from, of all policies. */
+export function keySetUris(policies: Iterable<AuthenticationPolicy>): Set<string> {
+  const uris = new Set<string>();
+  for (const { spec } of policies)
+    for (const { jwks } of spec.jwt ?? []) if (jwks.uri !== undefined) uris.add(jwks.uri);
+  return uris;
+}
