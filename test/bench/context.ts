@@ -45,6 +45,12 @@ export interface Bench {
   run(context: Context): Promise<void>;
 }
 
+/** Needs none of that. */
+export interface LoneBench {
+  readonly what: string;
+  run(options: Options, report: Report): Promise<void>;
+}
+
 const optionalFields: readonly OptionalField[] = ['outlier_detection', 'generate_request_id', 'ecdh_curves'];
 
 /** The fields that Weft names when it is given all of them. */

@@ -16,7 +16,8 @@ import { plainHttp1, plainHttp2 } from './benches/plain.ts';
 import { scale } from './benches/scale.ts';
 import { start } from './benches/start.ts';
 import { tcpMtls } from './benches/tcp-mtls.ts';
-import { type Bench, makeContext, type Options } from './context.ts';
+import { certificateAuthority } from './ca/bench.ts';
+import { type Bench, type LoneBench, makeContext, type Options } from './context.ts';
 import { renderPage, writePage } from './page.ts';
 import { Report } from './report.ts';
 
@@ -30,6 +31,11 @@ const benches: Readonly<Record<string, Bench>> = {
   idle,
   start,
   scale,
+};
+
+/** Those that need neither proxies nor load generators. */
+const lone: Readonly<Record<string, LoneBench>> = {
+  ca: certificateAuthority,
 };
 
 const EX_USAGE = 64;
@@ -47,7 +53,7 @@ const usage = [
   'Usage: npm run bench -- all|<name>... [--json] [--runs N] [--seconds N] [--connections N] [--quick] [--write]',
   '                                      [--profile] [--dist FOLDER]',
   '',
-  ...Object.entries(benches).map(([name, { what }]) => `  ${name.padEnd(10)} ${what}`),
+  ...Object.entries({ ...benches, ...lone }).map(([name, { what }]) => `  ${name.padEnd(10)} ${what}`),
   '',
   '  --quick    one run of a second: does everything work',
   '  --write    put the results into docs/benchmarks.md',
@@ -72,8 +78,8 @@ function parse(): Command | string {
     },
   });
   const all = positionals.includes('all');
-  const names = all ? Object.keys(benches) : positionals;
-  if (names.length === 0 || names.some((name) => benches[name] === undefined)) return usage;
+  const names = all ? [...Object.keys(benches), ...Object.keys(lone)] : positionals;
+  if (names.length === 0 || names.some((name) => (benches[name] ?? lone[name]) === undefined)) return usage;
   // All of them together are to be done in about ten minutes.
   const [runsUsual, secondsUsual] = values.quick ? ['1', '1'] : all ? ['3', '3'] : ['5', '4'];
   const numbers = [values.runs ?? runsUsual, values.seconds ?? secondsUsual, values.connections ?? '32'].map(Number);
@@ -91,27 +97,40 @@ function parse(): Command | string {
   };
 }
 
+async function timed(name: string, work: () => Promise<void> | undefined): Promise<void> {
+  const startedMs = performance.now();
+  await work();
+  console.error(`# ${name}: ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
+}
+
 async function run({ names, options, json, write, dist }: Command): Promise<boolean> {
-  const folder = testFolder('bench');
   const report = new Report(json);
+  const ofProxies = names.filter((name) => benches[name] !== undefined);
+  if (ofProxies.length > 0) await runWithProxies(ofProxies, options, report, dist);
+  for (const name of names) if (lone[name] !== undefined) await timed(name, () => lone[name]?.run(options, report));
+  if (write) writePage(report.rows, names, options);
+  return !report.failed;
+}
+
+async function runWithProxies(
+  names: readonly string[],
+  options: Options,
+  report: Report,
+  dist: string | undefined,
+): Promise<void> {
+  const folder = testFolder('bench');
   try {
     const built = dist ?? join(folder, 'dist');
     if (dist === undefined) await buildPackage(built);
     const running = await makeContext(options, report, { folder, built });
     try {
-      for (const name of names) {
-        const startedMs = performance.now();
-        await benches[name]?.run(running.context);
-        console.error(`# ${name}: ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
-      }
+      for (const name of names) await timed(name, () => benches[name]?.run(running.context));
     } finally {
       await running.stop();
     }
-    if (write) writePage(report.rows, names, options);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  return !report.failed;
 }
 
 const command = process.argv[2] === 'page' ? 'page' : parse();

@@ -40,6 +40,8 @@ export const targets: readonly Target[] = [
   { bench: 'idle', metric: 'rss_anon_mb', must: { ratio: 1.3, value: 25 }, aim: { ratio: 1, value: 20 } },
   { bench: 'idle', metric: 'rss_anon_kb_per_connection', must: { ratio: 4 }, aim: { ratio: 2 } },
   { bench: 'start', metric: 'ready_ms', must: { value: 250 }, aim: { ratio: 1 } },
+  { bench: 'ca', metric: 'certificates_per_core_second', atLeast: true, must: { value: 3_000 } },
+  { bench: 'ca', metric: 'seconds_to_enrol', must: { value: 30 } },
   { bench: 'scale', metric: cpu, must: { ratio: 1.15 } },
   { bench: 'scale', metric: 'least_loaded_thread_share', atLeast: true, must: { value: 0.7 } },
 ];
