@@ -4,6 +4,7 @@ import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { Locality } from '@weft/policies/model/locality';
 import { z } from 'zod';
 import { opaquePortsOf } from './opaque-ports.ts';
+import { trustedHopsOf } from './trusted-hops.ts';
 
 const text = z
   .string()
@@ -227,6 +228,8 @@ const pod = z
       terminating: meta.deletionTimestamp !== '',
       workload: workloadName(meta, owner),
       opaquePorts: opaquePortsOf(meta.annotations),
+      /** Undefined: as the mesh says. */
+      trustedHops: trustedHopsOf(meta.annotations),
       ports: [...spec.containers, ...spec.initContainers.filter(isOwnSidecar)].flatMap((container) =>
         container.ports
           .filter((port) => port.protocol === '' || port.protocol === 'TCP')

@@ -305,6 +305,13 @@ export class ClusterState {
         for (const ref of object.spec.targetRefs) this.touchTarget(object, ref, touched);
         return;
       case 'AuthorizationPolicy':
+        // One of the mesh's namespace may be for all of it.
+        for (const pod of object.metadata.namespace === this.meshNamespace
+          ? this.pods.keys()
+          : this.pods.keysBy('namespace', object.metadata.namespace)) {
+          touched.pods.add(pod);
+        }
+        return;
       case 'OverloadPolicy':
         for (const pod of this.pods.keysBy('namespace', object.metadata.namespace)) touched.pods.add(pod);
         return;

@@ -4,9 +4,9 @@ import type { Rbac, RbacPolicy } from '@weft/policies/model/authorization';
 import type { Pod } from '../index/core.ts';
 import { byAge, objectKey } from '../index/objects.ts';
 import { type ClusterState, selects } from '../index/state.ts';
-import type { TranslateContext } from './context.ts';
+import { type TranslateContext, trustedHopsOf } from './context.ts';
 import { httpPermissions, networkPermissions } from './permissions.ts';
-import { principalsOf } from './principals.ts';
+import { networkPrincipals, principalContext, principalsOf } from './principals.ts';
 
 type Action = AuthorizationPolicy['spec']['action'];
 
@@ -20,14 +20,24 @@ export interface WorkloadAuthorization {
   readonly network: readonly Rbac[];
 }
 
+const labelsOf = ({ spec }: AuthorizationPolicy): Readonly<Record<string, string>> => spec.selector?.matchLabels ?? {};
+
+/** One of the mesh's namespace that selects nothing is for the whole mesh. */
+export const isMeshWide = (state: ClusterState, policy: AuthorizationPolicy): boolean =>
+  policy.metadata.namespace === state.meshNamespace && Object.keys(labelsOf(policy)).length === 0;
+
+/** The union of those of the mesh, of the namespace and of the workload: none takes the place of another. */
 export function policiesFor(state: ClusterState, pod: Pod): AuthorizationPolicy[] {
-  return state.authorizationPolicies
-    .by('namespace', pod.metadata.namespace)
-    .filter(({ spec }) => {
-      const labels = spec.selector?.matchLabels ?? {};
-      return Object.keys(labels).length === 0 || selects(labels, pod.metadata.labels);
-    })
-    .sort(byAge);
+  const { namespace, labels } = pod.metadata;
+  const ofNamespace = state.authorizationPolicies.by('namespace', namespace).filter((policy) => {
+    const wanted = labelsOf(policy);
+    return Object.keys(wanted).length === 0 || selects(wanted, labels);
+  });
+  const ofMesh =
+    namespace === state.meshNamespace
+      ? []
+      : state.authorizationPolicies.by('namespace', state.meshNamespace).filter((one) => isMeshWide(state, one));
+  return [...ofMesh, ...ofNamespace].sort(byAge);
 }
 
 export function authorizationOf(context: TranslateContext, pod: Pod): WorkloadAuthorization {
@@ -42,7 +52,7 @@ export function authorizationOf(context: TranslateContext, pod: Pod): WorkloadAu
       action: rbacAction[action],
       // On the wire they are a map, judged in the order of their names.
       policies: ofAction
-        .flatMap((policy) => rbacPolicies(context, policy, layer))
+        .flatMap((policy) => (layer === 'http' ? httpPolicies(context, policy) : networkPolicies(context, policy, pod)))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
     });
     http.push(rbac('http'));
@@ -51,17 +61,25 @@ export function authorizationOf(context: TranslateContext, pod: Pod): WorkloadAu
   return { http, network };
 }
 
-function rbacPolicies(context: TranslateContext, policy: AuthorizationPolicy, layer: 'http' | 'network'): RbacPolicy[] {
+type Rule = AuthorizationPolicy['spec']['rules'][number];
+
+const ruleName = (policy: AuthorizationPolicy, rule: Rule, index: number): string =>
+  `${objectKey(policy.metadata)}/${rule.name ?? index}`;
+
+const httpPolicies = (context: TranslateContext, policy: AuthorizationPolicy): RbacPolicy[] =>
+  policy.spec.rules.map((rule, index) => ({
+    name: ruleName(policy, rule, index),
+    permissions: httpPermissions(rule),
+    principals: principalsOf(rule, principalContext(context, policy)),
+  }));
+
+function networkPolicies(context: TranslateContext, policy: AuthorizationPolicy, pod: Pod): RbacPolicy[] {
   const effect = policy.spec.action === 'ALLOW' ? 'lets-in' : 'keeps-out';
+  const trustedHops = trustedHopsOf(context, pod);
   return policy.spec.rules.flatMap((rule, index) => {
-    const permissions = layer === 'http' ? httpPermissions(rule) : networkPermissions(rule, effect);
-    if (permissions.length === 0) return [];
-    return [
-      {
-        name: `${objectKey(policy.metadata)}/${rule.name ?? index}`,
-        permissions,
-        principals: principalsOf(rule, policy.metadata.namespace, context.trustDomain),
-      },
-    ];
+    const permissions = networkPermissions(rule, effect);
+    const principals = networkPrincipals(rule, principalContext(context, policy), { effect, trustedHops });
+    if (permissions.length === 0 || principals.length === 0) return [];
+    return [{ name: ruleName(policy, rule, index), permissions, principals }];
   });
 }

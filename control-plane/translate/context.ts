@@ -40,3 +40,7 @@ export const identityOf = (context: TranslateContext, pod: Pod): SpiffeId =>
 
 export const zoneOf = (context: TranslateContext, nodeName: string): string =>
   context.state.nodes.get(nodeName)?.zone ?? '';
+
+/** How many proxies in front of a pod are believed. */
+export const trustedHopsOf = (context: TranslateContext, pod: Pod): number =>
+  pod.trustedHops ?? context.state.mesh?.spec.trustedHops ?? 0;

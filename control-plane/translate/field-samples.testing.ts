@@ -30,8 +30,14 @@ const words: FieldSample = { values: ['alpha', 'beta'] };
 const accounts: FieldSample = { values: ['alpha', 'desk/beta'] };
 const identities: FieldSample = { values: ['spiffe://cluster.local/ns/a/sa/a', '*'] };
 const blocks: FieldSample = { values: ['10.0.0.0/8', 'fd00::1'] };
-const paths: FieldSample = { values: ['/a', '/a/*', '*'] };
+const paths: FieldSample = { values: ['/a', '/a/*', '*', '/a/{b}', '/a/{**}'] };
+const domains: FieldSample = { values: ['partner.example', 'partner.*', '*.example'] };
 const hosts: FieldSample = { values: ['a.example', '*.example', 'a.example:80'] };
+
+const patterns: FieldSample = { values: ['alpha', 'a*', '*a', '*', 'true', '7'] };
+const claimed = (values: readonly unknown[], claim: (value: unknown) => object): FieldSample => ({
+  specs: values.map((value) => ({ rules: [{ from: [{ jwt: { claims: [claim(value)] } }] }] })),
+});
 
 const bytes: FieldSample = { values: ['50494e47', '51'] };
 const checkedBy = (probe: object) => ({ targetRefs: [cart], healthChecks: probe });
@@ -114,6 +120,7 @@ export const fieldSamples: Readonly<
       'tracing.samplingPercent': { values: [0, 50, 100] },
       // The injector acts on it.
       'proxy.concurrency': { values: [1, 2, 64] },
+      trustedHops: { values: [0, 1, 2] },
       'certificates.ttl': { values: ['10m', '2h'] },
       'retryBudget.percent': numbers,
       'retryBudget.minConcurrency': numbers,
@@ -263,6 +270,24 @@ export const fieldSamples: Readonly<
       'rules[].from[].notServiceAccounts[]': accounts,
       'rules[].from[].ipBlocks[]': blocks,
       'rules[].from[].notIpBlocks[]': blocks,
+      'rules[].from[].trustDomains[]': domains,
+      'rules[].from[].notTrustDomains[]': domains,
+      'rules[].from[].remoteIpBlocks[]': blocks,
+      'rules[].from[].notRemoteIpBlocks[]': blocks,
+      'rules[].from[].jwt.issuers[]': patterns,
+      'rules[].from[].jwt.notIssuers[]': patterns,
+      'rules[].from[].jwt.subjects[]': patterns,
+      'rules[].from[].jwt.notSubjects[]': patterns,
+      'rules[].from[].jwt.audiences[]': patterns,
+      'rules[].from[].jwt.notAudiences[]': patterns,
+      'rules[].from[].jwt.scopes[]': words,
+      'rules[].from[].jwt.notScopes[]': words,
+      'rules[].from[].jwt.claims[].path[]': claimed(words.values ?? [], (one) => ({ path: [one], values: ['a'] })),
+      'rules[].from[].jwt.claims[].values[]': claimed(patterns.values ?? [], (one) => ({ path: ['a'], values: [one] })),
+      'rules[].from[].jwt.claims[].notValues[]': claimed(patterns.values ?? [], (one) => ({
+        path: ['a'],
+        notValues: [one],
+      })),
       'rules[].to[].paths[]': paths,
       'rules[].to[].notPaths[]': paths,
       'rules[].to[].ports[]': { values: [80, 81] },

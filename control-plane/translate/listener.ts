@@ -19,7 +19,7 @@ import type { Pod } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import { modeAt, type TlsMode, type TlsModes, takenModes } from './authentication.ts';
 import { authorizationOf, type WorkloadAuthorization } from './authorization.ts';
-import type { TranslateContext } from './context.ts';
+import { type TranslateContext, trustedHopsOf } from './context.ts';
 import { externalChains } from './external/chains.ts';
 import { jwtFilters } from './jwt.ts';
 import { INBOUND, OUTBOUND } from './names.ts';
@@ -118,6 +118,7 @@ export function translateInbound(context: TranslateContext, pod: Pod, features: 
     features,
     modes: takenModes(context, objectKey(pod.metadata), pod),
     jwt: jwtFilters(context, pod),
+    trustedHops: trustedHopsOf(context, pod),
   });
   const filterChains = portsOf(context, pod, chains.parts.modes).flatMap(({ port, protocol }) => {
     const http = carriesHttp(protocol) && (features.http2 || (protocol !== 'http2' && protocol !== 'grpc'));
@@ -155,6 +156,7 @@ interface ChainParts {
   readonly modes: TlsModes;
   /** What finds out who the end user is. */
   readonly jwt: readonly HttpFilter[];
+  readonly trustedHops: number;
 }
 
 class InboundChains {
@@ -239,9 +241,10 @@ class InboundChains {
   }
 
   private http(name: string, match: FilterChainMatch, tls: DownstreamTls | undefined): FilterChain {
-    const { authorization, overload, accessLogs, jwt } = this.parts;
+    const { authorization, overload, accessLogs, jwt, trustedHops } = this.parts;
     const route = { kind: 'inline', config: toApplication } as const;
-    const terminal = httpManager(INBOUND, route, authorization.http, accessLogs, overload, jwt);
+    const manager = httpManager(INBOUND, route, authorization.http, accessLogs, overload, jwt);
+    const terminal = { ...manager, trustedHops };
     return { name, match, tls, networkRbac: [], terminal };
   }
 

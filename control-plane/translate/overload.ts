@@ -21,7 +21,7 @@ import { byAge, objectKey } from '../index/objects.ts';
 import { type ClusterState, selects } from '../index/state.ts';
 import type { TranslateContext } from './context.ts';
 import { httpPermissions } from './permissions.ts';
-import { principalsOf } from './principals.ts';
+import { principalContext, principalsOf } from './principals.ts';
 
 type Spec = OverloadPolicy['spec'];
 type RateLimitSpec = NonNullable<Spec['rateLimits']>[number];
@@ -155,11 +155,7 @@ function requestMatch(context: TranslateContext, policy: OverloadPolicy, match: 
   };
   return {
     permissions,
-    principals: principalsOf(
-      callers === undefined ? {} : { from: [from] },
-      policy.metadata.namespace,
-      context.trustDomain,
-    ),
+    principals: principalsOf(callers === undefined ? {} : { from: [from] }, principalContext(context, policy)),
   };
 }
 

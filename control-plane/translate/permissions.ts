@@ -3,7 +3,7 @@ import type { AuthorizationPolicy } from '@weft/policies/crds/kinds';
 import type { Permission } from '@weft/policies/model/authorization';
 import type { HeaderMatch } from '@weft/policies/model/match';
 import { methodIs } from './match.ts';
-import { parsePattern } from './patterns.ts';
+import { parsePattern, pathPattern } from './patterns.ts';
 
 type Rule = AuthorizationPolicy['spec']['rules'][number];
 type Operation = NonNullable<Rule['to']>[number];
@@ -59,8 +59,8 @@ function httpRules(operation: Operation): Permission[] {
   return [
     ...values(operation.methods, operation.notMethods, (method) => header(methodIs(method))),
     ...values(operation.paths, operation.notPaths, (path): Permission => {
-      const pattern = parsePattern(path);
-      return pattern.kind === 'any' ? { kind: 'any' } : { kind: 'path', match: pattern };
+      const pattern = pathPattern(path);
+      return pattern.kind === 'any' ? pattern : { kind: 'path', match: pattern };
     }),
     ...values(operation.hosts, operation.notHosts, hostPermission),
   ];
@@ -68,14 +68,27 @@ function httpRules(operation: Operation): Permission[] {
 
 const header = (match: HeaderMatch): Permission => ({ kind: 'header', match });
 
-/** A host without a port also means the host with any port (RFC 9110 section 7.2). */
+/**
+ * A host without a port also means the host with any port (RFC 9110 section 7.2), and either of them with the dot of the
+ * root at its end (RFC 3986 section 3.2.2).
+ */
 function hostPermission(host: string): Permission {
   const pattern = parsePattern(host, true);
   if (pattern.kind === 'any') return { kind: 'any' };
-  const named = header({ name: ':authority', value: pattern, invert: false });
-  if (pattern.kind !== 'exact' || /:[0-9]+$/.test(host)) return named;
-  const withPort = { kind: 'prefix', value: `${pattern.value}:`, ignoreCase: true } as const;
-  return { kind: 'or', rules: [named, header({ name: ':authority', value: withPort, invert: false })] };
+  const named = (kind: 'exact' | 'prefix' | 'suffix' | 'contains', value: string): Permission =>
+    header({ name: ':authority', value: { kind, value, ignoreCase: true }, invert: false });
+  if (pattern.kind === 'prefix') return named('prefix', pattern.value);
+  const [, name = '', port = ''] = /^(.*?)(:[0-9]+)?$/.exec(pattern.value) ?? [];
+  const names = name.endsWith('.') || name.endsWith(']') ? [name] : [name, `${name}.`];
+  const rules =
+    port === ''
+      ? names.flatMap((one) => [
+          named(pattern.kind, one),
+          // Nothing but a port comes after a colon that follows a name.
+          named(pattern.kind === 'exact' ? 'prefix' : 'contains', `${one}:`),
+        ])
+      : names.map((one) => named(pattern.kind, one + port));
+  return { kind: 'or', rules };
 }
 
 function conditionRules(condition: Condition): Permission[] {

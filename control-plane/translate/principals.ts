@@ -1,70 +1,159 @@
 /** `from` of an AuthorizationPolicy rule: who calls. */
-import type { AuthorizationPolicy } from '@weft/policies/crds/kinds';
 import { formatSpiffeId, type TrustDomain } from '@weft/policies/identity/spiffe-id';
 import type { CidrRange } from '@weft/policies/model/address';
 import type { Principal } from '@weft/policies/model/authorization';
 import type { StringMatch } from '@weft/policies/model/match';
 import { canonicalIp } from '../index/core.ts';
-import { escapeRegex, parsePattern } from './patterns.ts';
+import type { TranslateContext } from './context.ts';
+import { escapeRegex, type Pattern, parsePattern } from './patterns.ts';
+import { anyAndNone, type Rule, type Source } from './source-values.ts';
+import { tokenIds } from './token-principals.ts';
+import { trustAliases } from './trust.ts';
 
-type Rule = AuthorizationPolicy['spec']['rules'][number];
-type Source = NonNullable<Rule['from']>[number];
-
-export function principalsOf(rule: Rule, policyNamespace: string, trustDomain: TrustDomain): Principal[] {
-  const sources = rule.from ?? [];
-  if (sources.length === 0) return [{ kind: 'any' }];
-  return sources.map((source) => ({ kind: 'and', ids: sourceIds(source, policyNamespace, trustDomain) }));
+export interface PrincipalContext {
+  /** Of the policy. */
+  readonly namespace: string;
+  /** Of the mesh: the one it has, and those that it goes by as well. */
+  readonly trustDomains: readonly TrustDomain[];
 }
 
-function sourceIds(source: Source, policyNamespace: string, trustDomain: TrustDomain): Principal[] {
-  const ids: Principal[] = [];
-  const add = <T>(
-    values: readonly T[] | undefined,
-    negated: readonly T[] | undefined,
-    one: (value: T) => Principal,
-  ) => {
-    if (values !== undefined) ids.push({ kind: 'or', ids: values.map(one) });
-    if (negated !== undefined) ids.push({ kind: 'not', id: { kind: 'or', ids: negated.map(one) } });
+export const principalContext = (
+  context: TranslateContext,
+  policy: { readonly metadata: { readonly namespace: string } },
+): PrincipalContext => ({
+  namespace: policy.metadata.namespace,
+  trustDomains: [context.trustDomain, ...trustAliases(context)],
+});
+
+export function principalsOf(rule: Rule, context: PrincipalContext): Principal[] {
+  return ofEach(rule, (source) => [...certificateIds(source, context), ...addressIds(source), ...requestIds(source)]);
+}
+
+/**
+ * The part that can be judged without requests. What rests on a token, or on what trusted proxies tell of the client,
+ * cannot be shown to hold there: a source that lets in does not, one that keeps out does all the more.
+ */
+export function networkPrincipals(
+  rule: Rule,
+  context: PrincipalContext,
+  { effect, trustedHops }: { readonly effect: 'lets-in' | 'keeps-out'; readonly trustedHops: number },
+): Principal[] {
+  const { from } = rule;
+  if (from === undefined) return [{ kind: 'any' }];
+  // Without trusted proxies whoever connects is the client.
+  const known = (source: Source): Principal[] => (trustedHops === 0 ? clientIds(source) : []);
+  const unknown = (source: Source): boolean => requestIds(source).length > known(source).length;
+  const judged = effect === 'keeps-out' ? from : from.filter((source) => !unknown(source));
+  if (judged.length === 0) return [];
+  return ofEach({ from: judged }, (source) => [
+    ...certificateIds(source, context),
+    ...addressIds(source),
+    ...known(source),
+  ]);
+}
+
+function ofEach({ from }: Pick<Rule, 'from'>, idsOf: (source: Source) => readonly Principal[]): Principal[] {
+  if (from === undefined) return [{ kind: 'any' }];
+  return from.map((source) => {
+    const ids = idsOf(source);
+    return ids.length === 0 ? { kind: 'any' } : { kind: 'and', ids };
+  });
+}
+
+function certificateIds(source: Source, { namespace, trustDomains }: PrincipalContext): Principal[] {
+  const domains: readonly Pattern[] = source.trustDomains?.map((one) => parsePattern(one)) ?? trustDomains.map(exactly);
+  const inDomains = (one: (domain: Pattern) => Principal): Principal => {
+    const [first, ...more] = domains;
+    return first !== undefined && more.length === 0 ? one(first) : { kind: 'or', ids: domains.map(one) };
   };
-  add(source.principals, source.notPrincipals, principalId);
-  add(source.namespaces, source.notNamespaces, (namespace) => namespaceId(namespace, trustDomain));
-  add(source.serviceAccounts, source.notServiceAccounts, (account) => accountId(account, policyNamespace, trustDomain));
-  add(source.ipBlocks, source.notIpBlocks, (block) => ({ kind: 'sourceIp', range: parseCidr(block) }));
-  return ids;
+  return [
+    ...anyAndNone(source.principals, source.notPrincipals, principalId),
+    ...anyAndNone(source.trustDomains, source.notTrustDomains, (one) => domainId(parsePattern(one))),
+    ...anyAndNone(source.namespaces, source.notNamespaces, (text) =>
+      inDomains((domain) => namespaceId(parsePattern(text), domain)),
+    ),
+    ...anyAndNone(source.serviceAccounts, source.notServiceAccounts, (text) =>
+      inDomains((domain) => accountId(text, namespace, domain)),
+    ),
+  ];
 }
+
+const addressIds = (source: Source): Principal[] =>
+  anyAndNone(source.ipBlocks, source.notIpBlocks, (block) => ({ kind: 'sourceIp', range: parseCidr(block) }));
+
+const clientIds = (source: Source): Principal[] =>
+  anyAndNone(source.remoteIpBlocks, source.notRemoteIpBlocks, (block) => ({
+    kind: 'clientIp',
+    range: parseCidr(block),
+  }));
+
+const requestIds = (source: Source): Principal[] => [...clientIds(source), ...tokenIds(source.jwt)];
 
 const authenticated = (match: StringMatch | undefined): Principal => ({ kind: 'authenticated', match });
+const exactly = (value: string): Pattern => ({ kind: 'exact', value, ignoreCase: false });
+const prefixed = (value: string): Principal => authenticated({ kind: 'prefix', value, ignoreCase: false });
 
 function principalId(text: string): Principal {
   const pattern = parsePattern(text);
   return authenticated(pattern.kind === 'any' ? undefined : pattern);
 }
 
-function namespaceId(text: string, trustDomain: TrustDomain): Principal {
-  const root = `spiffe://${trustDomain}/ns/`;
-  const pattern = parsePattern(text);
+function domainId(pattern: Pattern): Principal {
   switch (pattern.kind) {
     case 'any':
       return authenticated(undefined);
     case 'exact':
-      return authenticated({ kind: 'prefix', value: `${root}${pattern.value}/sa/`, ignoreCase: false });
+      return prefixed(`spiffe://${pattern.value}/`);
     case 'prefix':
-      return authenticated({ kind: 'prefix', value: `${root}${pattern.value}`, ignoreCase: false });
+      return prefixed(`spiffe://${pattern.value}`);
     case 'suffix':
-      return authenticated({ kind: 'regex', value: `${escapeRegex(root)}[^/]*${escapeRegex(pattern.value)}/sa/[^/]+` });
+      return authenticated({ kind: 'regex', value: `spiffe://${segmentRegex(pattern)}/.*` });
   }
 }
 
-function accountId(text: string, policyNamespace: string, trustDomain: TrustDomain): Principal {
-  const slash = text.indexOf('/');
-  const namespace = slash === -1 ? policyNamespace : text.slice(0, slash);
-  const value = formatSpiffeId({ trustDomain, namespace, serviceAccount: text.slice(slash + 1) });
-  return authenticated({ kind: 'exact', value, ignoreCase: false });
+/** What one segment of an identity has to be. */
+function segmentRegex(pattern: Pattern): string {
+  if (pattern.kind === 'any') return '[^/]+';
+  const value = escapeRegex(pattern.value);
+  return `${pattern.kind === 'suffix' ? '[^/]*' : ''}${value}${pattern.kind === 'prefix' ? '[^/]*' : ''}`;
 }
 
+function namespaceId(namespace: Pattern, domain: Pattern): Principal {
+  if (namespace.kind === 'any') return domainId(domain);
+  if (domain.kind === 'exact' && namespace.kind !== 'suffix') {
+    const end = namespace.kind === 'exact' ? '/sa/' : '';
+    return prefixed(`spiffe://${domain.value}/ns/${namespace.value}${end}`);
+  }
+  const value = `spiffe://${segmentRegex(domain)}/ns/${segmentRegex(namespace)}/sa/[^/]+`;
+  return authenticated({ kind: 'regex', value });
+}
+
+function accountId(text: string, policyNamespace: string, domain: Pattern): Principal {
+  const slash = text.indexOf('/');
+  const namespace = slash === -1 ? policyNamespace : text.slice(0, slash);
+  const serviceAccount = text.slice(slash + 1);
+  if (domain.kind === 'exact') {
+    const trustDomain = domain.value as TrustDomain;
+    return authenticated(exactlyMatching(formatSpiffeId({ trustDomain, namespace, serviceAccount })));
+  }
+  const value = `spiffe://${segmentRegex(domain)}/ns/${escapeRegex(namespace)}/sa/${escapeRegex(serviceAccount)}`;
+  return authenticated({ kind: 'regex', value });
+}
+
+const exactlyMatching = (value: string): StringMatch => ({ kind: 'exact', value, ignoreCase: false });
+
+const MAPPED_BITS = 96;
+
+/** In the one form that the wire has for it: an IPv4-mapped range is one of IPv4 (RFC 4291 section 2.5.5.2). */
 export function parseCidr(text: string): CidrRange {
   const slash = text.indexOf('/');
   const ip = canonicalIp(slash === -1 ? text : text.slice(0, slash));
   const wholeBits = ip.includes(':') ? 128 : 32;
-  return { ip, prefixBits: slash === -1 ? wholeBits : Number(text.slice(slash + 1)) };
+  const prefixBits = slash === -1 ? wholeBits : Number(text.slice(slash + 1));
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(ip);
+  if (mapped === null) return { ip, prefixBits };
+  // All of IPv6 that is so wide has no IPv4 in it: connections of that are known as such.
+  if (prefixBits < MAPPED_BITS) return { ip: '::', prefixBits };
+  const [high = 0, low = 0] = mapped.slice(1).map((group) => Number.parseInt(group, 16));
+  return { ip: [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.'), prefixBits: prefixBits - MAPPED_BITS };
 }

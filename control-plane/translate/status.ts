@@ -1,9 +1,9 @@
 /** What is to be said about policies (GEP-713), judged from the state alone. */
 
-import type { AuthorizationPolicy, TrafficPolicy } from '@weft/policies/crds/kinds';
+import { type AuthorizationPolicy, type TrafficPolicy, weftGroup } from '@weft/policies/crds/kinds';
 import { objectKey } from '../index/objects.ts';
 import { authenticationPolicyStatus } from './authentication-status.ts';
-import { policiesFor } from './authorization.ts';
+import { isMeshWide, policiesFor } from './authorization.ts';
 import { clientAncestors } from './client-policy-status.ts';
 import type { TranslateContext } from './context.ts';
 import { type EffectivePolicy, effectivePolicies } from './effective-policy.ts';
@@ -77,9 +77,10 @@ export function trafficPolicyStatus(context: TranslateContext, policy: TrafficPo
 export function authorizationPolicyStatus(context: TranslateContext, policy: AuthorizationPolicy): PolicyVerdict {
   const key = objectKey(policy.metadata);
   const { namespace } = policy.metadata;
-  const pods = context.state.pods
-    .by('namespace', namespace)
-    .filter((pod) => pod.meshed && policiesFor(context.state, pod).includes(policy))
+  const { state } = context;
+  const meshWide = isMeshWide(state, policy);
+  const pods = [...(meshWide ? state.pods.values() : state.pods.by('namespace', namespace))]
+    .filter((pod) => pod.meshed && policiesFor(state, pod).includes(policy))
     .map((pod) => objectKey(pod.metadata));
   return {
     kind: 'AuthorizationPolicy',
@@ -87,7 +88,9 @@ export function authorizationPolicyStatus(context: TranslateContext, policy: Aut
     generation: policy.metadata.generation,
     ancestors: [
       {
-        ancestorRef: { group: '', kind: 'Namespace', name: namespace },
+        ancestorRef: meshWide
+          ? { group: weftGroup, kind: 'Mesh', name: 'default' }
+          : { group: '', kind: 'Namespace', name: namespace },
         conditions: [
           accepted(
             pods.length === 0

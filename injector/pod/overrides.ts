@@ -42,6 +42,13 @@ const concurrency: Parser = (text) =>
     ? ok(text)
     : err(`"${text}" is not a whole number from 1 to ${CONCURRENCY_MAX}`);
 
+/** The control plane reads it; what is written wrongly is to be seen here. */
+const TRUSTED_HOPS_MAX = 16;
+const trustedHops: Parser = (text) =>
+  /^[0-9]{1,2}$/.test(text) && Number(text) <= TRUSTED_HOPS_MAX
+    ? ok(text)
+    : err(`"${text}" is not a whole number from 0 to ${TRUSTED_HOPS_MAX}`);
+
 const PARSERS: Readonly<Record<string, Parser>> = {
   cpu,
   'cpu-limit': cpu,
@@ -51,6 +58,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'exclude-outbound-ports': list(parsePortList),
   'exclude-outbound-cidrs': list(parseCidrList),
   'opaque-ports': list(parsePortList),
+  'trusted-hops': trustedHops,
   concurrency,
 };
 

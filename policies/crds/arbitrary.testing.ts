@@ -34,6 +34,10 @@ const pools: Readonly<Record<string, readonly unknown[]>> = {
   addresses: ['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::1'],
   address: ['192.0.2.1', 'fd00::1', 'db.example.com', 'db'],
   hosts: ['api.example.com', '*.example.com', 'db.example.com'],
+  paths: ['/a', '/a/*', '*.png', '*', '/a/{b}', '/{**}'],
+  notPaths: ['/a', '/a/*', '/a/{b}'],
+  remoteIpBlocks: ['10.0.0.0/8', 'fd00::/8'],
+  notRemoteIpBlocks: ['10.0.0.0/8', 'fd00::/8'],
   notIpBlocks: ['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::1'],
   numerator: [0, 1, 50, 101],
 };

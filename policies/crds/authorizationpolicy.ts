@@ -1,9 +1,10 @@
 /** `AuthorizationPolicy`: who may call a workload, judged on the server side. */
 
 import { z } from 'zod';
-import { headerName, httpMethods, ipBlock, port } from './formats.ts';
+import { source } from './authorization/source.ts';
+import { headerName, httpMethods, port } from './formats.ts';
 import { listOf, setOf, text, withRules } from './schema.ts';
-import { namespace, path, principal, selector, serviceAccount } from './workload.ts';
+import { path, selector } from './workload.ts';
 
 const valuesMax = 32;
 
@@ -23,34 +24,14 @@ const names = <S extends z.ZodType<string | number>>(item: S, description: strin
 const somethingSet = (value: Readonly<Record<string, unknown>>): boolean =>
   Object.values(value).some((one) => one !== undefined);
 
-const source = withRules(
-  z.strictObject({
-    principals: names(principal(), 'SPIFFE IDs of the caller, from its mesh certificate.'),
-    notPrincipals: names(principal(), 'SPIFFE IDs that do not match.'),
-    namespaces: names(namespace(), 'Namespaces of the caller, from its mesh certificate.'),
-    notNamespaces: names(namespace(), 'Namespaces that do not match.'),
-    serviceAccounts: names(
-      serviceAccount(),
-      'Service accounts of the caller; one without a namespace is of the namespace of the policy.',
-    ),
-    notServiceAccounts: names(serviceAccount(), 'Service accounts that do not match.'),
-    ipBlocks: names(ipBlock(), 'Addresses that the connection comes from.'),
-    notIpBlocks: names(ipBlock(), 'Addresses that do not match.'),
-  }),
-  [
-    {
-      cel: 'has(self.principals) || has(self.notPrincipals) || has(self.namespaces) || has(self.notNamespaces) || has(self.serviceAccounts) || has(self.notServiceAccounts) || has(self.ipBlocks) || has(self.notIpBlocks)',
-      message: 'an empty entry would match every caller; set a field, or remove `from` to mean everyone',
-      check: somethingSet,
-    },
-  ],
-);
-
 const operation = withRules(
   z.strictObject({
     methods: names(z.enum(httpMethods), 'HTTP methods.'),
     notMethods: names(z.enum(httpMethods), 'HTTP methods that do not match.'),
-    paths: names(path(), 'Paths without the query: exact, `/x/*` for all below, `*x` for all that end so.'),
+    paths: names(
+      path(),
+      'Paths without the query: exact, `/x/*` for all below, `*x` for all that end so, or a template such as `/users/{id}/orders/{**}`, where a name in braces stands for one segment and `{**}` for any rest.',
+    ),
     notPaths: names(path(), 'Paths that do not match.'),
     ports: names(port(), 'Ports of the workload.'),
     notPorts: names(port(), 'Ports that do not match.'),
@@ -110,7 +91,11 @@ const rules = withRules(listOf(rule, { max: 64 }), [
 
 export const authorizationPolicySpec = withRules(
   z.strictObject({
-    selector: selector.optional().describe('The workloads that are protected. Without it, all of the namespace.'),
+    selector: selector
+      .optional()
+      .describe(
+        'The workloads of the namespace that are protected. Without it all are; in the namespace of the control plane, all of the mesh.',
+      ),
     action: z
       .enum(['ALLOW', 'DENY', 'AUDIT'])
       .default('ALLOW')
@@ -119,7 +104,9 @@ export const authorizationPolicySpec = withRules(
       ),
     rules: rules
       .default([])
-      .describe('The action is taken when any rule matches. ALLOW without rules denies everything.'),
+      .describe(
+        'The action is taken when any rule matches. ALLOW without rules denies everything that no other policy allows.',
+      ),
   }),
   [
     {
@@ -129,4 +116,4 @@ export const authorizationPolicySpec = withRules(
       check: (spec) => spec.action === 'ALLOW' || spec.rules.length > 0,
     },
   ],
-).describe('The desired access. All policies of a workload count together.');
+).describe('The desired access. All policies of a workload, its namespace and the mesh count together.');

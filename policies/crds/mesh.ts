@@ -64,6 +64,14 @@ export const meshSpec = z
       .describe(
         'What happens to connections that leave the mesh and that no ExternalService is for. Allow: they go where they were going, and are counted. RegistryOnly: they are refused.',
       ),
+    trustedHops: z
+      .int()
+      .min(0)
+      .max(16)
+      .default(0)
+      .describe(
+        'Proxies in front of the mesh that append who connected to them to X-Forwarded-For, and are believed. 0: none, whoever connects is the client. Pods say otherwise by the annotation `proxy.weft.dev/trusted-hops`.',
+      ),
     retryBudget: retryBudget.prefault({}).describe('Retry budget of destinations whose policy sets none.'),
   })
   .describe('The desired settings.');

@@ -1,5 +1,6 @@
 import type { CidrRange } from './address.ts';
 import type { HeaderMatch, StringMatch } from './match.ts';
+import type { ValueMatch } from './value-match.ts';
 
 /** One RBAC filter (HTTP or network). Policies are named `<namespace>/<policy>/<rule>`: the name shows in logs. */
 export interface Rbac {
@@ -31,5 +32,10 @@ export type Principal =
   | { readonly kind: 'not'; readonly id: Principal }
   /** Verified peer certificate whose URI SAN matches; undefined: any verified peer. */
   | { readonly kind: 'authenticated'; readonly match: StringMatch | undefined }
+  /** Of the connection. */
   | { readonly kind: 'sourceIp'; readonly range: CidrRange }
+  /** Of the client: behind trusted hops the one that they tell of, else that of the connection. */
+  | { readonly kind: 'clientIp'; readonly range: CidrRange }
+  /** In the payload of the verified token, down these names; none: the payload itself. Without a token nothing matches. */
+  | { readonly kind: 'claim'; readonly path: readonly string[]; readonly value: ValueMatch }
   | { readonly kind: 'header'; readonly match: HeaderMatch };

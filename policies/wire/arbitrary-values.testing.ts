@@ -5,6 +5,7 @@ import type { Permission, Principal, Rbac } from '../model/authorization.ts';
 import type { HeaderMatch, QueryParameterMatch, StringMatch } from '../model/match.ts';
 import type { HeaderMutation } from '../model/route.ts';
 import type { CertificateRef, DownstreamTls, PeerValidation, PemSource, UpstreamTls } from '../model/tls.ts';
+import type { ValueMatch } from '../model/value-match.ts';
 import { canonicalIp } from './values.ts';
 
 /** Any value of the parts that resources are made of, for property tests. */
@@ -164,12 +165,31 @@ const { permission } = fc.letrec<{ permission: Permission }>((tie) => ({
     fc.record({ kind: fc.constant('not' as const), rule: tie('permission') }),
   ),
 }));
+const { valueMatch } = fc.letrec<{ valueMatch: ValueMatch }>((tie) => ({
+  valueMatch: fc.oneof(
+    { maxDepth: 2, depthSize: 'small' },
+    fc.constant({ kind: 'present' as const }),
+    fc.record({ kind: fc.constant('string' as const), match: stringMatch }),
+    fc.record({ kind: fc.constant('number' as const), value: fc.double({ noNaN: true }).map((n) => n + 0) }),
+    fc.record({ kind: fc.constant('boolean' as const), value: fc.boolean() }),
+    fc.record({ kind: fc.constant('element' as const), match: tie('valueMatch') }),
+    fc.record({
+      kind: fc.constant('or' as const),
+      matches: fc.array(tie('valueMatch'), { minLength: 2, maxLength: 3 }),
+    }),
+  ),
+}));
 const { principal } = fc.letrec<{ principal: Principal }>((tie) => ({
   principal: fc.oneof(
     { maxDepth: 2, depthSize: 'small' },
     fc.constant({ kind: 'any' as const }),
     fc.record({ kind: fc.constant('authenticated' as const), match: optional(stringMatch) }),
-    fc.record({ kind: fc.constant('sourceIp' as const), range: cidr }),
+    fc.record({ kind: fc.constantFrom('sourceIp' as const, 'clientIp' as const), range: cidr }),
+    fc.record({
+      kind: fc.constant('claim' as const),
+      path: fc.array(fc.string({ minLength: 1, maxLength: 8 }), { maxLength: 3 }),
+      value: valueMatch,
+    }),
     fc.record({ kind: fc.constant('header' as const), match: headerMatch }),
     fc.record({
       kind: fc.constantFrom('and' as const, 'or' as const),

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Permission, Principal, Rbac, RbacPolicy } from '../model/authorization.ts';
+import { decodeClaim, encodeClaim } from './claim.ts';
 import type { At } from './decoding.ts';
 import {
   type Permission as PermissionMessage,
@@ -70,6 +71,10 @@ export function encodePrincipal(principal: Principal): MessageInitShape<typeof P
     // The address of the connection: forwarded headers are no proof.
     case 'sourceIp':
       return { identifier: { case: 'directRemoteIp', value: encodeCidr(principal.range) } };
+    case 'clientIp':
+      return { identifier: { case: 'remoteIp', value: encodeCidr(principal.range) } };
+    case 'claim':
+      return { identifier: { case: 'metadata', value: encodeClaim(principal) } };
     case 'header':
       return { identifier: { case: 'header', value: encodeHeaderMatch(principal.match) } };
   }
@@ -149,6 +154,10 @@ export function decodePrincipal(principal: PrincipalMessage, at: At): Principal 
     }
     case 'directRemoteIp':
       return { kind: 'sourceIp', range: decodeCidr(identifier.value, at.field('direct_remote_ip')) };
+    case 'remoteIp':
+      return { kind: 'clientIp', range: decodeCidr(identifier.value, at.field('remote_ip')) };
+    case 'metadata':
+      return decodeClaim(identifier.value, at.field('metadata'));
     case 'header':
       return { kind: 'header', match: decodeHeaderMatch(identifier.value, at.field('header')) };
     case undefined:

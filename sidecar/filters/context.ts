@@ -52,6 +52,8 @@ export class RequestContext {
   readonly head: RequestHead;
   readonly connection: DownstreamConnection;
   readonly facts: ConnectionFacts;
+  /** Where proxies in front are believed, the one that they tell of. */
+  clientIp: string;
   readonly startMs: number;
   readonly startUnixMs: number;
   /** As the client sent them, canonical; the head's own may be rewritten for the upstream. */
@@ -122,6 +124,7 @@ export class RequestContext {
     this.exchange = exchange;
     this.head = head;
     this.connection = connection;
+    this.clientIp = connection.remoteIp;
     this.facts = connectionFacts(connection);
     this.startMs = startMs;
     this.startUnixMs = startUnixMs;

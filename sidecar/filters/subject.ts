@@ -1,12 +1,14 @@
-import { BlockList } from 'node:net';
 import type { CidrRange } from '@weft/policies/model/address';
 import type { Permission, Principal } from '@weft/policies/model/authorization';
 import type { RequestMatch } from '@weft/policies/model/overload';
 import type { RequestHead } from '../http/exchange.ts';
+import { ipDigits, rangeDigits } from '../net/addresses.ts';
 import type { PeerCertificateInfo } from '../net/connection.ts';
 import { HeaderMatcher } from '../route/fields.ts';
 import { pathLength } from '../route/path.ts';
 import { StringMatcher } from '../route/pattern.ts';
+import { valueAt, valueTest } from '../route/value.ts';
+import type { VerifiedJwt } from './jwt/verified.ts';
 
 /** What is decided on: a connection, and for HTTP its request. */
 export interface Subject {
@@ -18,6 +20,9 @@ export interface Subject {
   };
   /** Undefined for opaque TCP: rules about HTTP match nothing then. */
   readonly head: RequestHead | undefined;
+  /** Of the client, where proxies in front are believed; absent: that of the connection. */
+  readonly clientIp?: string;
+  readonly jwt?: VerifiedJwt | undefined;
 }
 
 export type Test = (subject: Subject) => boolean;
@@ -32,11 +37,21 @@ export interface Findings {
 }
 
 function inRange(range: CidrRange): (ip: string) => boolean {
-  const list = new BlockList();
-  const family = range.ip.includes(':') ? 'ipv6' : 'ipv4';
-  list.addSubnet(range.ip, range.prefixBits, family);
-  return (ip) => list.check(ip, ip.includes(':') ? 'ipv6' : 'ipv4');
+  const prefix = rangeDigits(range);
+  return (ip) => ipDigits(ip).startsWith(prefix);
 }
+
+function all(tests: readonly Test[]): Test {
+  return (subject) => {
+    for (const test of tests) if (!test(subject)) return false;
+    return true;
+  };
+}
+
+const any =
+  (tests: readonly Test[]): Test =>
+  (subject) =>
+    matchesAny(tests, subject);
 
 function headerTest(matcher: HeaderMatcher, name: string, findings: Findings): Test {
   findings.usesHttp = true;
@@ -48,14 +63,10 @@ export function permissionTest(permission: Permission, findings: Findings): Test
   switch (permission.kind) {
     case 'any':
       return always;
-    case 'and': {
-      const tests = permission.rules.map((rule) => permissionTest(rule, findings));
-      return (subject) => tests.every((test) => test(subject));
-    }
-    case 'or': {
-      const tests = permission.rules.map((rule) => permissionTest(rule, findings));
-      return (subject) => tests.some((test) => test(subject));
-    }
+    case 'and':
+      return all(permission.rules.map((rule) => permissionTest(rule, findings)));
+    case 'or':
+      return any(permission.rules.map((rule) => permissionTest(rule, findings)));
     case 'not': {
       const test = permissionTest(permission.rule, findings);
       return (subject) => !test(subject);
@@ -81,14 +92,10 @@ export function principalTest(principal: Principal, findings: Findings): Test {
   switch (principal.kind) {
     case 'any':
       return always;
-    case 'and': {
-      const tests = principal.ids.map((id) => principalTest(id, findings));
-      return (subject) => tests.every((test) => test(subject));
-    }
-    case 'or': {
-      const tests = principal.ids.map((id) => principalTest(id, findings));
-      return (subject) => tests.some((test) => test(subject));
-    }
+    case 'and':
+      return all(principal.ids.map((id) => principalTest(id, findings)));
+    case 'or':
+      return any(principal.ids.map((id) => principalTest(id, findings)));
     case 'not': {
       const test = principalTest(principal.id, findings);
       return (subject) => !test(subject);
@@ -104,6 +111,16 @@ export function principalTest(principal: Principal, findings: Findings): Test {
     case 'sourceIp': {
       const contains = inRange(principal.range);
       return ({ connection }) => contains(connection.remoteIp);
+    }
+    case 'clientIp': {
+      const contains = inRange(principal.range);
+      return ({ connection, clientIp }) => contains(clientIp ?? connection.remoteIp);
+    }
+    case 'claim': {
+      findings.usesHttp = true;
+      const { path } = principal;
+      const test = valueTest(principal.value);
+      return ({ jwt }) => jwt !== undefined && test(valueAt(jwt.claims, path));
     }
     case 'header':
       return headerTest(new HeaderMatcher(principal.match), principal.match.name, findings);

@@ -98,3 +98,27 @@ export class IpRange {
     return parsed !== undefined && parsed.bits === this.family && parsed.value >> this.shift === this.prefix;
   }
 }
+
+/** Of the addresses that were asked for last; one of a connection is asked for with each of its requests. */
+const BITS_KEPT_MAX = 1_024;
+const bitsKept = new Map<string, string>();
+
+const digits = (ip: ParsedIp): string => (ip.bits === 32 ? '4' : '6') + ip.value.toString(2).padStart(ip.bits, '0');
+
+/** The family and each bit as a character, so that a range is a prefix. Empty: not an address. */
+export function ipDigits(ip: string): string {
+  const kept = bitsKept.get(ip);
+  if (kept !== undefined) return kept;
+  const parsed = parseIp(ip);
+  const made = parsed === undefined ? '' : digits(parsed);
+  if (bitsKept.size >= BITS_KEPT_MAX) bitsKept.clear();
+  bitsKept.set(ip, made);
+  return made;
+}
+
+/** What the digits of all addresses of a range begin with. */
+export function rangeDigits({ ip, prefixBits }: CidrRange): string {
+  const parsed = parseIp(ip);
+  // No address begins with it.
+  return parsed === undefined ? '-' : digits(parsed).slice(0, 1 + prefixBits);
+}

@@ -18,7 +18,10 @@ const headerCondition = z.strictObject({
 });
 
 const matchFields = {
-  paths: names(path(), 'Paths without the query: exact, `/x/*` for all below, `*x` for all that end so.'),
+  paths: names(
+    path(),
+    'Paths without the query: exact, `/x/*` for all below, `*x` for all that end so, or a template such as `/users/{id}`.',
+  ),
   methods: names(z.enum(httpMethods), 'HTTP methods.'),
   headers: listOf(headerCondition, { min: 1, max: 8 }).optional().describe('Headers, all of which must match.'),
   principals: names(principal(), 'SPIFFE IDs of the caller, from its mesh certificate.'),

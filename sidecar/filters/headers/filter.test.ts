@@ -20,7 +20,10 @@ const forged = [
   '1.1.1.1',
 ];
 
-function pass(direction: Direction, trustedHops: number, mesh: boolean): Headers {
+const pass = (direction: Direction, trustedHops: number, mesh: boolean): Headers =>
+  passed(direction, trustedHops, mesh, forged).head.headers;
+
+function passed(direction: Direction, trustedHops: number, mesh: boolean, fields: readonly string[]): RequestContext {
   const id = parseSpiffeId('spiffe://cluster.local/ns/shop/sa/web');
   assert.ok(id.ok);
   const peer = mesh
@@ -33,14 +36,36 @@ function pass(direction: Direction, trustedHops: number, mesh: boolean): Headers
         serialHex: '',
       }
     : undefined;
-  const exchange = new TestDownstream(requestHead({ headers: Headers.from(forged) }), true, {
+  const exchange = new TestDownstream(requestHead({ headers: Headers.from([...fields]) }), true, {
     ...testConnection,
     peer,
   });
   const context = new RequestContext(exchange, 0, 0);
   new HeadersFilter(direction, trustedHops, new TestIdentity(), meshEdge).onRequest(context);
-  return context.head.headers;
+  return context;
 }
+
+test('the client behind trusted proxies, counted from the nearest; a list that is too short, or says no address, tells of none', () => {
+  const clientOf = (trustedHops: number, mesh: boolean, ...lists: readonly string[]): string =>
+    passed(
+      'inbound',
+      trustedHops,
+      mesh,
+      lists.flatMap((list) => ['X-Forwarded-For', list]),
+    ).clientIp;
+  const own = '192.0.2.1';
+  for (const mesh of [false, true]) {
+    assert.equal(clientOf(0, mesh, '1.1.1.1'), own);
+    assert.equal(clientOf(1, mesh, '9.9.9.9, 1.1.1.1'), '1.1.1.1');
+    assert.equal(clientOf(2, mesh, '9.9.9.9', '2.2.2.2,1.1.1.1'), '2.2.2.2');
+    assert.equal(clientOf(1, mesh, '::FFFF:1.1.1.1'), '1.1.1.1');
+    assert.equal(clientOf(1, mesh, 'FD00::0:1'), 'fd00::1');
+    assert.equal(clientOf(2, mesh, '1.1.1.1'), own);
+    assert.equal(clientOf(1, mesh, '1.1.1.1, somebody'), own);
+    assert.equal(clientOf(1, mesh), own);
+  }
+  assert.equal(passed('outbound', 1, false, ['X-Forwarded-For', '1.1.1.1']).clientIp, own);
+});
 
 test('outside: nothing is believed, the connection says who it is', () => {
   const headers = pass('inbound', 0, false);

@@ -4,6 +4,7 @@ import type { ProxyError } from '../../http/errors.ts';
 import type { RequestHead, ResponseHead } from '../../http/exchange.ts';
 import type { Headers } from '../../http/headers.ts';
 import type { CertificateSource } from '../../identity/source.ts';
+import { canonicalIp } from '../../net/addresses.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter } from '../filter.ts';
 import { ClientCertHeader } from './client-cert.ts';
@@ -106,6 +107,7 @@ export class HeadersFilter implements RequestFilter {
     if (edge.via !== '') appendVia(headers, edge.via);
     this.clientCert.add(headers, connection);
     if (!this.outside) return undefined;
+    if (this.trustedHops > 0) context.clientIp = clientIpOf(headers, this.trustedHops) ?? connection.remoteIp;
     if (!believed && !edge.requestId.preserveExternal) headers.remove('x-request-id');
     if (!mesh && edge.appendForwardedFor) {
       if (this.trustedHops === 0) headers.append('X-Forwarded-For', connection.remoteIp);
@@ -142,6 +144,15 @@ export class HeadersFilter implements RequestFilter {
     if (this.edge.hostPort === 'strip-matching' && Number(match[1]) !== localPort) return;
     head.authority = head.authority.slice(0, match.index);
   }
+}
+
+/**
+ * The address that so many trusted proxies ago somebody connected from: each appended the one that connected to it. As
+ * in Envoy (`xff_num_trusted_hops` with `use_remote_address`) a list that is too short, or has no address there, says nothing.
+ */
+function clientIpOf(headers: Headers, trustedHops: number): string | undefined {
+  const hop = headers.combined('x-forwarded-for')?.split(',').at(-trustedHops);
+  return hop === undefined ? undefined : canonicalIp(hop.trim());
 }
 
 function appendHop(headers: Headers, ip: string): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseSpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Permission, Principal, Rbac } from '@weft/policies/model/authorization';
+import type { ValueMatch } from '@weft/policies/model/value-match';
 import { requestHead, routes, testHcm, testRoute, World } from '../testing.ts';
 import { evaluateNetwork, RbacEngine, type Subject } from './engine.ts';
 
@@ -81,6 +82,61 @@ describe('decisions', () => {
     assert.equal(engine.decide(subject('/open')).kind, 'none');
     assert.equal(engine.decide(subject('/c')).kind, 'none');
   });
+});
+
+describe('claims of the verified token', () => {
+  const claims = {
+    iss: 'https://issuer.example',
+    aud: ['shop', 'desk'],
+    realm: { roles: ['clerk'] },
+    verified: true,
+    level: 3,
+    nothing: null,
+  };
+  const jwt = { claims, issuer: 'https://issuer.example', subject: '', audiences: ['shop', 'desk'] };
+  const decide = (claim: readonly string[], value: ValueMatch, token: Subject['jwt'] = jwt): string =>
+    new RbacEngine('a', rbac('allow', { kind: 'any' }, { kind: 'claim', path: claim, value })).decide({
+      ...subject('/'),
+      jwt: token,
+    }).kind;
+  const text = (value: string): ValueMatch => ({ kind: 'string', match: exact(value) });
+  const element = (match: ValueMatch): ValueMatch => ({ kind: 'element', match });
+
+  test('by type, by element, down the names', () => {
+    assert.equal(decide(['iss'], text('https://issuer.example')), 'allow');
+    assert.equal(decide(['aud'], text('shop')), 'deny');
+    assert.equal(decide(['aud'], element(text('desk'))), 'allow');
+    assert.equal(decide(['realm', 'roles'], { kind: 'or', matches: [text('clerk'), element(text('clerk'))] }), 'allow');
+    assert.equal(decide(['verified'], { kind: 'boolean', value: true }), 'allow');
+    assert.equal(decide(['verified'], text('true')), 'deny');
+    assert.equal(decide(['level'], { kind: 'number', value: 3 }), 'allow');
+    assert.equal(decide(['level'], { kind: 'number', value: 4 }), 'deny');
+  });
+
+  test('what is there, and nothing that an object has by itself', () => {
+    assert.equal(decide([], { kind: 'present' }), 'allow');
+    assert.equal(decide(['nothing'], { kind: 'present' }), 'allow');
+    for (const absent of [['gone'], ['toString'], ['__proto__'], ['aud', '0'], ['aud', 'length'], ['iss', 'length']]) {
+      assert.equal(decide(absent, { kind: 'present' }), 'deny', absent.join('.'));
+    }
+  });
+
+  test('without a token nothing matches', () => {
+    const engine = (principal: Principal) => new RbacEngine('d', rbac('deny', { kind: 'any' }, principal));
+    const verified: Principal = { kind: 'claim', path: [], value: { kind: 'present' } };
+    assert.equal(engine(verified).decide(subject('/')).kind, 'none');
+    assert.equal(engine({ kind: 'not', id: verified }).decide(subject('/')).kind, 'deny');
+    assert.equal(engine({ kind: 'not', id: verified }).decide({ ...subject('/'), jwt }).kind, 'none');
+  });
+});
+
+test('the client behind trusted proxies is not who connects', () => {
+  const rule = (kind: 'sourceIp' | 'clientIp'): RbacEngine =>
+    new RbacEngine('d', rbac('deny', { kind: 'any' }, { kind, range: { ip: '192.0.2.0', prefixBits: 24 } }));
+  const forwarded = { ...subject('/'), clientIp: '192.0.2.7' };
+  assert.equal(rule('clientIp').decide(forwarded).kind, 'deny');
+  assert.equal(rule('sourceIp').decide(forwarded).kind, 'none');
+  assert.equal(rule('clientIp').decide(subject('/')).kind, 'none');
 });
 
 describe('what cannot be decided is refused', () => {

@@ -89,8 +89,9 @@ export class RbacEngine {
     }
     const settled = this.action === 'allow' ? policy === undefined : policy !== undefined;
     if (settled) return policy;
-    const { connection } = subject;
-    return this.firstMatch({ connection, head: { ...head, path: withoutParameters(head.path) } });
+    const { connection, jwt } = subject;
+    const clientIp = subject.clientIp ?? connection.remoteIp;
+    return this.firstMatch({ connection, clientIp, jwt, head: { ...head, path: withoutParameters(head.path) } });
   }
 
   private firstMatch(subject: Subject): string | undefined {
