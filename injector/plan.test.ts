@@ -137,7 +137,7 @@ describe('any pod', () => {
           after.spec?.initContainers?.slice(0, 2).map((each) => each.name),
           ['weft-init', 'weft-proxy'],
         );
-        assert.deepEqual(after.spec?.volumes?.slice(0, -3), pod.spec?.volumes ?? []);
+        assert.deepEqual(after.spec?.volumes?.slice(0, -4), pod.spec?.volumes ?? []);
         assert.deepEqual(after.metadata?.labels, pod.metadata?.labels);
         for (const [key, value] of Object.entries(pod.metadata?.annotations ?? {}))
           assert.equal(after.metadata?.annotations?.[key], value);

@@ -1,4 +1,4 @@
-import type { V1Container, V1EnvVar, V1Volume } from '@kubernetes/client-node';
+import type { V1Container, V1EnvVar, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
 import type { PodConfig } from '../config.ts';
 import { INIT_ENV } from '../redirect/environment.ts';
 import { INIT_CONTAINER, PORT, PROBES_ENV, PROXY_CONTAINER, PROXY_UID, TOKEN_AUDIENCE, VOLUME } from './names.ts';
@@ -41,6 +41,16 @@ function resources(overrides: Overrides): NonNullable<V1Container['resources']> 
   };
 }
 
+/**
+ * The account is the application's: its token for the API server is none of the mesh's business. The ServiceAccount
+ * admission of Kubernetes mounts it into every container of a pod that has nothing else in this place.
+ */
+const noApiToken: V1VolumeMount = {
+  name: VOLUME.noToken,
+  mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
+  readOnly: true,
+};
+
 export function initContainer(config: PodConfig, overrides: Overrides): V1Container {
   const env = [
     literal(INIT_ENV.excludeInboundPorts, overrides.excludeInboundPorts),
@@ -62,9 +72,10 @@ export function initContainer(config: PodConfig, overrides: Overrides): V1Contai
       privileged: false,
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] },
+      capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
       seccompProfile: { type: 'RuntimeDefault' },
     },
+    volumeMounts: [noApiToken],
     terminationMessagePolicy: 'FallbackToLogsOnError',
   };
 }
@@ -114,6 +125,7 @@ export function proxyContainer(input: ProxyInput): V1Container {
       { name: VOLUME.trust, mountPath: '/var/run/weft/trust', readOnly: true },
       { name: VOLUME.token, mountPath: '/var/run/weft/token', readOnly: true },
       { name: VOLUME.state, mountPath: '/var/run/weft/state' },
+      noApiToken,
     ],
     terminationMessagePolicy: 'FallbackToLogsOnError',
   };
@@ -131,4 +143,5 @@ export const proxyVolumes = (): V1Volume[] => [
     },
   },
   { name: VOLUME.state, emptyDir: { medium: 'Memory', sizeLimit: STATE_SIZE_LIMIT } },
+  { name: VOLUME.noToken, emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
 ];

@@ -14,5 +14,10 @@ export const STATUS_ANNOTATION = 'proxy.weft.dev/status';
 export const PROBES_ENV = 'WEFT_PROBES';
 export const PROBES_ANNOTATION = 'proxy.weft.dev/original-probes';
 
-export const VOLUME = { trust: 'weft-trust', token: 'weft-token', state: 'weft-state' } as const;
+export const VOLUME = {
+  trust: 'weft-trust',
+  token: 'weft-token',
+  state: 'weft-state',
+  noToken: 'weft-no-token',
+} as const;
 export const TOKEN_AUDIENCE = 'weft.dev';

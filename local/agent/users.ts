@@ -11,7 +11,6 @@ export interface ContainerUser {
 
 export const NOBODY = 65534;
 const CAP_NET_ADMIN = 12;
-const CAP_NET_RAW = 13;
 const INIT_CONTAINER = 'weft-init';
 const INIT_IMAGE = 'weft/injector';
 
@@ -32,7 +31,7 @@ export function containerUser(pod: Pod, container: Container): ContainerUser {
   const uid = own?.runAsUser ?? shared?.runAsUser ?? NOBODY;
   const gid = own?.runAsGroup ?? shared?.runAsGroup ?? (uid === NOBODY ? NOBODY : uid);
   const groups = [...(shared?.supplementalGroups ?? []), ...(shared?.fsGroup === undefined ? [] : [shared.fsGroup])];
-  const capabilities = uid === 0 && mayRunAsRoot(pod, container) ? [CAP_NET_ADMIN, CAP_NET_RAW] : [];
+  const capabilities = uid === 0 && mayRunAsRoot(pod, container) ? [CAP_NET_ADMIN] : [];
   return { uid, gid, groups, capabilities };
 }
 

@@ -47,6 +47,9 @@ annotations:
 {{- $root := index . 0 -}}
 {{- $values := index . 2 -}}
 serviceAccountName: {{ index . 1 }}
+# Both are clients of the Kubernetes API.
+automountServiceAccountToken: true
+enableServiceLinks: false
 {{- with $root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
