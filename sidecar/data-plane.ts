@@ -12,6 +12,7 @@ import { createDispatch } from './filters/chain.ts';
 import { ActiveCalls } from './filters/hop/calls.ts';
 import { Protection } from './filters/protection.ts';
 import { evaluateNetwork } from './filters/rbac/engine.ts';
+import { OpenTunnels } from './filters/tunnels.ts';
 import { connectHttp } from './http/client.ts';
 import type { CertificateSource } from './identity/source.ts';
 import type { ListenerSharing } from './listener/deps.ts';
@@ -89,6 +90,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const protection = new Protection({ clock, prng, recorder, threads: sharing?.threads ?? 1 });
   recorder.collect?.(() => protection.render());
   const calls = new ActiveCalls();
+  const tunnels = new OpenTunnels();
   const listeners = createListenerManager({
     source,
     listenerNames: options.listenerNames,
@@ -118,6 +120,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         refusesOutside: listener.filterChains.some((one) => one.outside !== undefined && refuses(one)),
         overload,
         protection,
+        tunnels,
         // Listeners of the mesh say what workload they are for; a proxy from a bootstrap is as Envoy.
         calls: (listener.settings?.workloadName ?? '') === '' ? undefined : calls,
       }),

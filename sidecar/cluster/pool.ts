@@ -4,7 +4,7 @@ import type { Cluster } from '@weft/policies/model/cluster';
 import type { ProxyError } from '../http/errors.ts';
 import type { UpstreamConnection } from '../http/exchange.ts';
 import type { CertificateSource } from '../identity/source.ts';
-import type { Dial, UpstreamTransport } from '../net/connection.ts';
+import type { Dial, PeerCertificateInfo, UpstreamTransport } from '../net/connection.ts';
 import { rememberSocket } from '../net/upstream-sockets.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import type { Host } from './host.ts';
@@ -47,6 +47,7 @@ export interface LeaseWaiter {
 class Pooled {
   readonly connection: UpstreamConnection;
   readonly generation: number;
+  readonly peer: PeerCertificateInfo | undefined;
   /** What it could take when nothing was under way. */
   availableMax: number;
   inReady = false;
@@ -55,9 +56,10 @@ class Pooled {
   idleSinceMs = 0;
   cancelAge: Cancel | undefined = undefined;
 
-  constructor(connection: UpstreamConnection, generation: number) {
+  constructor(connection: UpstreamConnection, generation: number, peer: PeerCertificateInfo | undefined) {
     this.connection = connection;
     this.generation = generation;
+    this.peer = peer;
     this.availableMax = connection.available;
   }
 }
@@ -141,7 +143,9 @@ export class HttpPool {
 
   /** After a rotation nothing new goes out under the old certificate. */
   retireOlderThan(generation: number): void {
-    if (this.host.security.kind === 'plaintext') return;
+    const { security } = this.host;
+    if (security.kind === 'plaintext') return;
+    if (security.kind === 'mesh') this.endDistrusted();
     let retired = false;
     for (const pooled of [...this.connections]) {
       if (pooled.generation === generation || pooled.retired) continue;
@@ -149,6 +153,17 @@ export class HttpPool {
       retired = true;
     }
     if (retired) this.prewarm();
+  }
+
+  /** A peer that is not believed any more gets not even the rest of what is under way. */
+  private endDistrusted(): void {
+    const trust = this.deps.identity.own()?.trust;
+    if (trust === undefined) return;
+    for (const { peer, connection } of [...this.connections]) {
+      if (peer === undefined || trust.refusal(peer) === undefined) continue;
+      this.deps.recorder.count('cluster.connection.ended_by_trust');
+      connection.destroy();
+    }
   }
 
   /** Opens a connection before a request waits for one, unless there is one. */
@@ -348,7 +363,7 @@ export class HttpPool {
   }
 
   private established(transport: UpstreamTransport, generation: number): void {
-    const pooled = new Pooled(this.deps.connectHttp(transport, this.cluster, this.wire), generation);
+    const pooled = new Pooled(this.deps.connectHttp(transport, this.cluster, this.wire), generation, transport.peer);
     this.connections.add(pooled);
     rememberSocket(pooled.connection, transport.socket);
     if (this.wire === 'negotiated') this.multiplexes = pooled.availableMax > 1;

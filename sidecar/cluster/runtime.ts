@@ -275,7 +275,9 @@ export class ClusterRuntime {
   }
 
   certificateChanged(generation: number): void {
-    for (const host of this.hosts.values()) host.forEachPool((pool) => pool.retireOlderThan(generation));
+    for (const host of [...this.hosts.values(), ...this.leaving]) {
+      host.forEachPool((pool) => pool.retireOlderThan(generation));
+    }
     this.checks?.certificateChanged();
   }
 

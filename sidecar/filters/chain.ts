@@ -11,7 +11,7 @@ import {
 import type { RouteConfiguration } from '@weft/policies/model/route';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { ClusterManager } from '../cluster/manager.ts';
-import type { Dispatch } from '../http/exchange.ts';
+import type { Dispatch, Downstream } from '../http/exchange.ts';
 import type { CertificateSource } from '../identity/source.ts';
 import type { OverloadState } from '../overload/state.ts';
 import { type PathPolicy, pathPolicyOf } from '../route/path-policy.ts';
@@ -32,6 +32,7 @@ import { RequestStats } from './stats/record.ts';
 import { RequestStream } from './stream.ts';
 import { Timeouts } from './timeout/queue.ts';
 import { restartsTraces, TraceFilter } from './trace/filter.ts';
+import type { OpenTunnels } from './tunnels.ts';
 
 export interface DispatchDeps {
   readonly hcm: HttpConnectionManager;
@@ -53,6 +54,8 @@ export interface DispatchDeps {
   readonly overload?: OverloadState | undefined;
   /** Rate limits and places of applications, which outlive listeners; undefined: those of this one alone. */
   readonly protection?: Protection;
+  /** Open tunnels of this thread, which outlive listeners; undefined: rules are not asked about them again. */
+  readonly tunnels?: OpenTunnels;
   /** What the application is working on; undefined: nothing is carried across it. */
   readonly calls?: ActiveCalls | undefined;
 }
@@ -133,5 +136,8 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
     stats: new RequestStats(deps),
     paths: pathPolicyOf(deps.hcm.edge),
   };
-  return (exchange) => new RequestStream(chain, exchange).start();
+  const dispatch = (exchange: Downstream): void => new RequestStream(chain, exchange).start();
+  const { tunnels } = deps;
+  if (tunnels === undefined) return dispatch;
+  return Object.assign(dispatch, { recheckTunnels: (id: number): void => tunnels.recheck(id, chain.filters) });
 }

@@ -43,6 +43,8 @@ export interface HeldRequest {
 export interface RequestFilter {
   /** Before a route is looked for. */
   onRequest?(context: RequestContext, request: HeldRequest): Verdict;
+  /** Asked again of an open tunnel when rules have changed. */
+  authorizes?(context: RequestContext): Refusal | undefined;
   /** When the route is known, and before anything of it is done; not where a request goes without routes. */
   onRoute?(context: RequestContext, found: CompiledRoute, request: HeldRequest): Verdict;
   /** Before the head of the final response goes to the client. */
@@ -54,12 +56,14 @@ export interface RequestFilter {
 /** Filters by what they want to see, so that no request asks those that do not. */
 export class FilterChain {
   readonly onRequest: readonly Wants<'onRequest'>[];
+  readonly authorizes: readonly Wants<'authorizes'>[];
   readonly onRoute: readonly Wants<'onRoute'>[];
   readonly onResponse: readonly Wants<'onResponse'>[];
   readonly onEnd: readonly Wants<'onEnd'>[];
 
   constructor(filters: readonly RequestFilter[]) {
     this.onRequest = filters.filter((filter) => wants(filter, 'onRequest'));
+    this.authorizes = filters.filter((filter) => wants(filter, 'authorizes'));
     this.onRoute = filters.filter((filter) => wants(filter, 'onRoute'));
     this.onResponse = filters.filter((filter) => wants(filter, 'onResponse'));
     this.onEnd = filters.filter((filter) => wants(filter, 'onEnd'));

@@ -36,6 +36,7 @@ import { RequestBody } from './retry/body.ts';
 import { defaultRetryPolicy } from './retry/policy.ts';
 import { durationReached, requestIdle, streamIdle } from './timeout/errors.ts';
 import type { TimeoutKind, Timeouts, TimeoutTarget } from './timeout/queue.ts';
+import { asAsked } from './tunnels.ts';
 
 /**
  * One request from its head to its record: filters, route, cluster, attempts, response. Here is the one place that
@@ -55,6 +56,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   /** Somebody wants to know how long attempts take. */
   timesAttempts = false;
   responded = false;
+  private closeTunnel: (() => void) | undefined = undefined;
   private readonly passage: Passage;
   private route: CompiledRoute | undefined = undefined;
   private routeCluster: WeightedCluster | undefined = undefined;
@@ -113,6 +115,15 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.answer(verdict.status, verdict.body, undefined, verdict.headers);
   }
 
+  /** What it carries asks no rule; when rules change it is asked for itself. */
+  private rememberTunnel(): void {
+    const { context } = this;
+    const end = (verdict: Refusal): void => {
+      if (!this.over) this.onRefused(verdict);
+    };
+    this.closeTunnel = this.chain.deps.tunnels?.open({ context, asked: asAsked(context.head), end });
+  }
+
   // Route.
 
   onAdmitted(): void {
@@ -122,6 +133,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       return;
     }
     this.clocks.touch();
+    if (this.tunnel) this.rememberTunnel();
     this.deadlineMs = this.chain.deps.clock.nowMs() + this.chain.deps.onDemandWaitMsMax;
     resolveRoutes(this.chain, this.context, this.deadlineMs, this);
   }
@@ -335,6 +347,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onDone(): void {
     this.stop(exchangeEnded);
+    this.closeTunnel?.();
     this.context.mirrors?.onEnd();
     for (const filter of this.chain.filters.onEnd) filter.onEnd(this.context);
     this.context.call?.finish(this.context);

@@ -136,4 +136,7 @@ export interface UpstreamConnection {
 }
 
 /** Handles a request from its head to its end. Never throws: every failure is a response or a reset. */
-export type Dispatch = (exchange: Downstream) => void;
+export type Dispatch = ((exchange: Downstream) => void) & {
+  /** Asks again whether the tunnels of a connection may be: nothing that they carry would. */
+  readonly recheckTunnels?: (connectionId: number) => void;
+};

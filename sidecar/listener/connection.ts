@@ -109,6 +109,11 @@ export class ListenerConnection {
     this.handover.retire();
   }
 
+  /** Rules or trust have changed since it was let in. */
+  recheck(): void {
+    if (!this.closed) this.handover.recheck();
+  }
+
   drain(): void {
     this.handover.drain();
   }
@@ -206,6 +211,7 @@ export class ListenerConnection {
     const named = plan.protocol === 'tls' && plan.connections === undefined ? words.detection : OPAQUE;
     const facts = this.facts(http ? { kind: 'http1', version: 'http/1.1' } : named);
     const chain = this.runtime.find(facts);
+    this.handover.facts = facts;
     if (chain === undefined) {
       this.handover.refuse('NR', 'no filter chain of the listener matches the connection');
       return;
@@ -260,6 +266,7 @@ export class ListenerConnection {
   private onDetected(found: FirstWords): void {
     const facts = this.facts(found.detection);
     const chain = this.runtime.find(facts);
+    this.handover.facts = facts;
     if (chain === undefined) {
       this.handover.refuse('NR', 'no filter chain of the listener matches the connection');
       return;

@@ -9,13 +9,14 @@ import { type HttpServerConnection, serveHttp } from '../http/server.ts';
 import type { PeerCertificateInfo } from '../net/connection.ts';
 import { connectionRecord } from '../net/connection-record.ts';
 import { isTlsSocket } from '../net/tls-socket.ts';
-import { proxyTcp } from '../tcp/proxy.ts';
+import { proxyTcp, type TcpSession } from '../tcp/proxy.ts';
 import type { Recorder, RequestRecord } from '../telemetry/record.ts';
 import type { ConnectionContext } from './context.ts';
 import type { EarlyUpstream } from './early-upstream.ts';
 import type { ConnectionFacts } from './filter-chain-match.ts';
 import { connectionLabels } from './labels.ts';
 import { decideNetwork, type Opening } from './opening.ts';
+import { type Admitted, distrusted, refusedBy } from './recheck.ts';
 import type { ListenerRuntime } from './runtime.ts';
 import { watchName } from './seen-name.ts';
 
@@ -43,13 +44,19 @@ export class Handover {
   private readonly socket: Socket;
   private readonly ends: Ends;
   private readonly id = ++lastId;
+  /** What the chain was found by, where it was found by matching. */
+  facts: ConnectionFacts | undefined = undefined;
   private server: HttpServerConnection | undefined = undefined;
+  private session: TcpSession | undefined = undefined;
+  private admitted: Admitted | undefined = undefined;
+  private checkedBy: ListenerRuntime;
   private retiring = false;
   private draining = false;
 
   constructor(context: ConnectionContext, runtime: ListenerRuntime, socket: Socket, ends: Ends) {
     this.context = context;
     this.runtime = runtime;
+    this.checkedBy = runtime;
     this.socket = socket;
     this.ends = ends;
   }
@@ -62,6 +69,41 @@ export class Handover {
   drain(): void {
     this.draining = true;
     this.server?.drain();
+  }
+
+  /** Ends the connection if it would not be let in any more: requests ask the rules each time, it did so once. */
+  recheck(): void {
+    const { admitted, context } = this;
+    if (admitted === undefined) return;
+    const meshPeer = admitted.chain.tls?.validation?.trust.kind === 'secret' ? admitted.peer : undefined;
+    let ending = distrusted(context, meshPeer) ?? distrusted(context, this.session?.upstreamPeer);
+    const newest = context.current();
+    if (ending === undefined && newest !== undefined && newest !== this.checkedBy) {
+      this.checkedBy = newest;
+      ending = refusedBy(context, newest, admitted);
+      if (ending === undefined && this.server !== undefined) this.recheckTunnels(newest, admitted.chain.name);
+    }
+    if (ending === undefined) return;
+    const { flag, detail, rule, cause } = ending;
+    context.deps.recorder.count(cause === 'trust' ? 'listener.ended_by_trust' : 'listener.ended_by_policy');
+    if (this.session !== undefined) {
+      this.session.end(flag, detail, rule);
+      return;
+    }
+    this.record(flag, detail, admitted.peer, rule);
+    this.server?.destroy();
+  }
+
+  private recheckTunnels(newest: ListenerRuntime, chainName: string): void {
+    const terminal = newest.chainNamed(chainName)?.terminal;
+    if (terminal?.kind === 'http') newest.dispatchOf(terminal).recheckTunnels?.(this.id);
+  }
+
+  private admit(chain: FilterChain, peer: PeerCertificateInfo | undefined): void {
+    const { remote, destination } = this.ends;
+    this.admitted = { chain, peer, facts: this.facts, remoteIp: remote.ip, destination };
+    // Rules may have changed while its first bytes were waited for.
+    if (this.context.current() !== this.runtime) this.context.deps.clock.after(0, () => this.recheck());
   }
 
   closeEarly(): void {
@@ -96,6 +138,7 @@ export class Handover {
       },
     );
     this.server = server;
+    this.admit(chain, peer);
     if (this.retiring) server.retire();
     if (this.draining) server.drain();
   }
@@ -142,7 +185,8 @@ export class Handover {
     const early = terminal.clusters.some(({ name }) => name === this.early?.cluster) ? this.early : undefined;
     if (early === undefined) this.closeEarly();
     this.early = undefined;
-    proxyTcp(socket, this.describe(chain, peer), {
+    this.admit(chain, peer);
+    this.session = proxyTcp(socket, this.describe(chain, peer), {
       proxy: early === undefined ? terminal : { ...terminal, clusters: [{ name: early.cluster, weight: 1 }] },
       upstreams: early ?? deps.tcpUpstreams,
       destination: this.ends.destination,

@@ -8,6 +8,7 @@ import { ListenerConnection } from './connection.ts';
 import type { ConnectionContext } from './context.ts';
 import type { ListenerDeps } from './deps.ts';
 import { type BoundListener, listen } from './listen.ts';
+import { RecheckQueue } from './recheck-queue.ts';
 import { ListenerRuntime } from './runtime.ts';
 import { ServerFirstPorts } from './server-first.ts';
 
@@ -42,11 +43,15 @@ class Manager implements ListenerManager {
   private readonly deps: ListenerDeps;
   private readonly slots: readonly Slot[];
   private unsubscribe: (() => void) | undefined = undefined;
+  private readonly stopFollowingTrust: () => void;
 
   constructor(deps: ListenerDeps) {
     this.deps = deps;
     const contexts = new TlsContexts(deps.certificates, deps);
     this.slots = deps.listenerNames.map((name) => new Slot(name, deps, contexts));
+    this.stopFollowingTrust = deps.certificates.onChange(() => {
+      for (const slot of this.slots) slot.recheck();
+    });
   }
 
   async start(): Promise<Result<void, string>> {
@@ -76,6 +81,7 @@ class Manager implements ListenerManager {
 
   close(): void {
     this.unsubscribe?.();
+    this.stopFollowingTrust();
     for (const slot of this.slots) slot.close();
   }
 
@@ -100,12 +106,14 @@ class Slot {
   private binding: Promise<void> = Promise.resolve();
   private closed = false;
   private retired = false;
+  private readonly rechecks: RecheckQueue;
   private resolveReady: (result: Result<void, string>) => void = () => undefined;
   private onEmpty: () => void = () => undefined;
 
   constructor(name: string, deps: ListenerDeps, contexts: TlsContexts) {
     this.name = name;
     this.deps = deps;
+    this.rechecks = new RecheckQueue(deps.clock);
     this.connectionsMax = deps.connectionsMax ?? CONNECTIONS_MAX;
     this.share = deps.sharing?.connectionsOf(name);
     this.ready = new Promise((resolve) => {
@@ -126,7 +134,7 @@ class Slot {
     };
   }
 
-  /** Open connections keep their TLS and protocol; their next requests obey the new version. */
+  /** Open connections keep their TLS and protocol, as long as they would be let in; their next requests obey the new version. */
   refresh(): void {
     if (this.closed) return;
     const lookup = this.deps.source.lookup('listener', this.name);
@@ -138,12 +146,18 @@ class Slot {
     const listener = lookup.value;
     if (this.runtime?.listener === listener) return;
     this.runtime = new ListenerRuntime(listener, this.deps.createDispatch);
+    this.recheck();
     const addresses = JSON.stringify(listener.addresses);
     if (addresses === this.boundTo) return;
     this.boundTo = addresses;
     const epoch = ++this.bindEpoch;
     // One after the other: two at once could want the same port.
     this.binding = this.binding.then(() => this.bind(listener.addresses, epoch));
+  }
+
+  /** Open connections are to be what rules and trust of now let in. */
+  recheck(): void {
+    this.rechecks.all(this.connections);
   }
 
   retire(): void {
@@ -162,6 +176,7 @@ class Slot {
   }
 
   close(): void {
+    this.rechecks.stop();
     this.closed = true;
     this.stopAccepting();
     for (const connection of [...this.connections]) connection.destroy();

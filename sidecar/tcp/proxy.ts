@@ -4,9 +4,9 @@ import { type Prng, systemPrng } from '@weft/policies/kit/prng';
 import type { SocketAddress } from '@weft/policies/model/address';
 import type { Endpoint } from '@weft/policies/model/cluster';
 import type { Direction, TcpProxy } from '@weft/policies/model/listener';
-import type { ProxyError } from '../http/errors.ts';
+import type { ProxyError, ResponseFlag } from '../http/errors.ts';
 import type { DownstreamConnection } from '../http/exchange.ts';
-import type { UpstreamTransport } from '../net/connection.ts';
+import type { PeerCertificateInfo, UpstreamTransport } from '../net/connection.ts';
 import { connectionRecord, hostPort } from '../net/connection-record.ts';
 import { deadlinesOf } from '../net/deadlines.ts';
 import { resetConnection } from '../net/reset.ts';
@@ -68,7 +68,10 @@ export interface TcpProxyOptions {
 }
 
 export interface TcpSession {
-  destroy(): void;
+  /** Whom its bytes go to, as far as TLS tells. */
+  readonly upstreamPeer: PeerCertificateInfo | undefined;
+  /** Cuts both sides off, and says why in the record. */
+  end(flag: ResponseFlag, detail: string, rule: string): void;
 }
 
 /** In proportion to the weights; empty when all of them are 0, or when a cluster that does not exist was drawn. */
@@ -104,6 +107,7 @@ class ProxiedConnection implements TcpSession {
   private relay: Relay | undefined = undefined;
   private connecting: { cancel(): void } | undefined = undefined;
   private over = false;
+  private peer: PeerCertificateInfo | undefined = undefined;
 
   constructor(socket: Duplex, connection: DownstreamConnection, options: TcpProxyOptions) {
     this.socket = socket;
@@ -137,8 +141,19 @@ class ProxiedConnection implements TcpSession {
     if (this.over) recorder.count('tcp.connect_failed');
   }
 
-  destroy(): void {
-    this.socket.destroy();
+  get upstreamPeer(): PeerCertificateInfo | undefined {
+    return this.peer;
+  }
+
+  end(flag: ResponseFlag, detail: string, rule: string): void {
+    if (this.over) return;
+    if (rule !== '') this.record.rule = rule;
+    const error: ProxyError = { source: 'internal', flag, status: 0, retry: 'no', detail };
+    if (this.relay !== undefined) this.relay.end(error);
+    else {
+      this.connecting?.cancel();
+      this.finish(error);
+    }
   }
 
   private begin(upstream: TcpUpstream): void {
@@ -154,7 +169,8 @@ class ProxiedConnection implements TcpSession {
     record.upstreamMs = options.clock.nowMs() - this.startMs;
     const { fault } = upstream;
     if (fault !== undefined && fault.delayMs > 0) record.flag = 'DI';
-    if (upstream.transport.peer !== undefined) record.mtls = true;
+    this.peer = upstream.transport.peer;
+    if (this.peer !== undefined) record.mtls = true;
     const relay = new Relay(this.socket, upstream.transport.socket, {
       firstBytes: options.firstBytes,
       idleTimeoutMs: options.proxy.idleTimeoutMs,

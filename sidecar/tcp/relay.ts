@@ -66,6 +66,13 @@ export class Relay implements Timed {
     return this.down.bytes;
   }
 
+  /** Neither side may go on. */
+  end(error: ProxyError): void {
+    this.error ??= error;
+    this.downstream.destroy();
+    this.upstream.destroy();
+  }
+
   onDeadline(nowMs: number): void {
     const bytes = this.up.bytes + this.down.bytes;
     const { idleTimeoutMs, deadlines } = this.options;

@@ -23,6 +23,8 @@ import { evaluateNetwork } from '@weft/sidecar/filters/rbac/engine';
 import type { Dispatch, Downstream, UpstreamConnection } from '@weft/sidecar/http/exchange';
 import { connectHttp1 } from '@weft/sidecar/http/h1/client';
 import { answer, forward, TestRecorder } from '@weft/sidecar/http/h1/testing';
+import type { KeyMaterial } from '@weft/sidecar/identity/material';
+import type { TrustData } from '@weft/sidecar/identity/peer-trust';
 import type { CertificateSource, WorkloadCertificate } from '@weft/sidecar/identity/source';
 import { createListenerManager, type ListenerManager } from '@weft/sidecar/listener/manager';
 import type { UpstreamSecurity } from '@weft/sidecar/net/connection';
@@ -263,11 +265,30 @@ export const meshTls = (alpn: readonly string[]): DownstreamTls => ({
 export class TestAuthority {
   readonly keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   rootPem = '';
+  private name = 'test root';
 
-  static async make(): Promise<TestAuthority> {
+  static async make(name = 'test root'): Promise<TestAuthority> {
     const authority = new TestAuthority();
+    authority.name = name;
     authority.rootPem = await authority.certificate(authority.keys.publicKey, undefined);
     return authority;
+  }
+
+  /** What a sidecar makes its certificate of. */
+  async material(spiffeId: SpiffeId, trust?: TrustData, generation = 1): Promise<KeyMaterial> {
+    const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    return {
+      spiffeId,
+      notBeforeUnixMs: Date.now() - 60_000,
+      notAfterUnixMs: Date.now() + 3_600_000,
+      serialHex: '',
+      chainPem: await this.certificate(keys.publicKey, spiffeId),
+      key: keys.privateKey,
+      trustPem: this.rootPem,
+      trust,
+      generation,
+      ticketKeys: randomBytes(48),
+    };
   }
 
   async issue(spiffeId: SpiffeId, generation = 1): Promise<WorkloadCertificate & { certPem: string; keyPem: string }> {
@@ -297,8 +318,8 @@ export class TestAuthority {
     const isCa = id === undefined;
     const der = await buildCertificate({
       serial: serialNumber(randomBytes(16)),
-      subject: isCa ? { commonName: 'test root' } : {},
-      issuer: { commonName: 'test root' },
+      subject: isCa ? { commonName: this.name } : {},
+      issuer: { commonName: this.name },
       notBeforeMs: Date.now() - 60_000,
       notAfterMs: Date.now() + 3_600_000,
       publicKey,
@@ -316,6 +337,7 @@ export class TestAuthority {
 
 export class TestCertificates implements CertificateSource {
   certificate: WorkloadCertificate | undefined;
+  private readonly listeners = new Set<(certificate: WorkloadCertificate) => void>();
 
   constructor(certificate: WorkloadCertificate | undefined) {
     this.certificate = certificate;
@@ -329,7 +351,14 @@ export class TestCertificates implements CertificateSource {
     return this.certificate;
   }
 
-  onChange(): () => void {
-    return () => undefined;
+  onChange(listener: (certificate: WorkloadCertificate) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** As after a rotation, or when trust has changed. */
+  set(certificate: WorkloadCertificate): void {
+    this.certificate = certificate;
+    for (const listener of this.listeners) listener(certificate);
   }
 }

@@ -19,6 +19,10 @@ export class RbacFilter implements RequestFilter {
     this.recorder = recorder;
   }
 
+  authorizes(context: RequestContext): ProxyError | undefined {
+    return this.onRequest(context);
+  }
+
   onRequest(context: RequestContext): ProxyError | undefined {
     const decision = this.engine.decide(context);
     switch (decision.kind) {
