@@ -6,6 +6,8 @@ import { validateObject } from './admission/validate.ts';
 import { startWebhook } from './admission/webhook.ts';
 import { TokenReviewVerifier } from './auth/token-review.ts';
 import type { CertificateAuthority } from './ca/certificate-authority.ts';
+import { SecretJwtKeyStore } from './ca/jwt-key-stores.ts';
+import { JwtKeys } from './ca/jwt-keys.ts';
 import { SecretRootStore } from './ca/root-secret.ts';
 import { openAuthority } from './ca/root-store.ts';
 import type { Config } from './config.ts';
@@ -90,7 +92,9 @@ export async function runInCluster(
     await new Promise((resolve) => setTimeout(resolve, syncPollMs));
   }
   const tokens = new TokenReviewVerifier(client, systemClock);
-  const serving = await serve({ config, mesh, authority: authority.value, tokens, joins, log, monitored });
+  const jwtKeys = new JwtKeys(new SecretJwtKeyStore(client, config.podNamespace), systemClock);
+  jwtKeys.start((reason) => log.warn('keys for JWT-SVIDs not read', { reason }));
+  const serving = await serve({ config, mesh, authority: authority.value, tokens, joins, jwtKeys, log, monitored });
   status.serving();
   const webhook = await startWebhook({
     address: config.webhook,
@@ -117,7 +121,7 @@ export async function runInCluster(
     mesh,
     stop: async () => {
       waitingFor = 'nothing: it is stopping';
-      for (const part of [trust, webhookCa, status, joins]) part.stop();
+      for (const part of [trust, webhookCa, status, joins, jwtKeys]) part.stop();
       await leader.stop();
       await new Promise((resolve) => setTimeout(resolve, config.terminationDelayMs));
       watcher.stop();

@@ -4,6 +4,7 @@ import { Authenticator, type TokenVerifier } from './auth/caller.ts';
 import { CachedTokenVerifier } from './auth/token-cache.ts';
 import { checkCaller } from './auth/workload.ts';
 import type { CertificateAuthority } from './ca/certificate-authority.ts';
+import type { JwtKeys } from './ca/jwt-keys.ts';
 import { ServingCertificate } from './ca/serving.ts';
 import { certificateTtlMs } from './ca/ttl.ts';
 import { type Config, formatAddress } from './config.ts';
@@ -36,7 +37,7 @@ export interface Monitored extends MonitoringServer {
 
 /** Comes first: a control plane that waits for something has to say for what. */
 export async function monitor({ config, mesh, missing, moreMetrics }: MonitorParts): Promise<Monitored> {
-  const certificates: CertificateCounters = { signed: 0, refused: 0 };
+  const certificates: CertificateCounters = { signed: 0, refused: 0, jwtsSigned: 0, jwtsRefused: 0 };
   const server = await startMonitoring(config.monitoring, {
     metrics: () => renderMetrics([...meshFamilies(mesh, certificates), ...moreMetrics()]),
     missing,
@@ -52,6 +53,7 @@ export interface ServeParts {
   readonly tokens: TokenVerifier;
   /** Undefined where nobody can join by token. */
   readonly joins?: Joins | undefined;
+  readonly jwtKeys: JwtKeys;
   readonly log: Log;
   readonly monitored: Monitored;
 }
@@ -90,6 +92,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       ttlMs: () => certificateTtlMs(mesh.state.mesh),
       checkCaller: (caller) => checkCaller({ state: mesh.state, clock, joins: parts.joins }, caller),
       joins: parts.joins,
+      jwtKeys: parts.jwtKeys,
       trustDomain: config.trustDomain,
       audit: (event, fields) => log.info(event, fields),
       counters: monitored.certificates,

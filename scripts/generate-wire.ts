@@ -70,6 +70,7 @@ const entries = [
   'weft/v1/address.proto',
   'weft/v1/overload.proto',
   'weft/ca/v1/certificates.proto',
+  'spiffe/workload/workload.proto',
   'xds/type/v3/typed_struct.proto',
   'weft/quota/v1/quotas.proto',
 ];
@@ -80,6 +81,7 @@ const whole = [
   'envoy/service/discovery/v3/discovery.proto',
   'weft/v1/address.proto',
   'weft/ca/v1/certificates.proto',
+  'spiffe/workload/workload.proto',
 ];
 
 /** Custom options: they say how other implementations validate, and weigh more than the types. */

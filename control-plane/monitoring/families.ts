@@ -65,6 +65,8 @@ export function meshFamilies(mesh: MeshControl, certificates: CertificateCounter
     ),
     counter('weft_control_plane_certificates_signed_total', 'Workload certificates signed.', certificates.signed),
     counter('weft_control_plane_certificates_refused_total', 'Certificate requests refused.', certificates.refused),
+    counter('weft_control_plane_jwts_signed_total', 'JWT-SVIDs signed.', certificates.jwtsSigned),
+    counter('weft_control_plane_jwts_refused_total', 'Requests for JWT-SVIDs refused.', certificates.jwtsRefused),
     {
       name: 'weft_control_plane_objects',
       type: 'gauge',

@@ -1,66 +1,90 @@
-/** `weft.ca.v1.Certificates/Sign`. */
+/** `weft.ca.v1.Certificates`: workload certificates and JWT-SVIDs. */
 import { create } from '@bufbuild/protobuf';
 import type { ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { joinRecordName } from '@weft/policies/identity/join-token';
-import { formatSpiffeId, type TrustDomain } from '@weft/policies/identity/spiffe-id';
 import { parseCsr } from '@weft/policies/identity/x509/csr';
 import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import {
+  type IdentifyRequest,
+  type IdentifyResponse,
+  IdentifyResponseSchema,
+  type JwtBundleRequest,
+  type JwtBundleResponse,
+  type SignJwtRequest,
+  type SignJwtResponse,
   type SignRequest,
   type SignResponse,
   SignResponseSchema,
 } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
-import type { Authenticator, AuthFailure, Caller } from '../auth/caller.ts';
-import type { Standing } from '../auth/workload.ts';
+import type { AuthFailure } from '../auth/caller.ts';
 import type { SignFailure } from '../ca/authority.ts';
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
-import type { Joins } from '../join/joins.ts';
-import type { HeldRecord } from '../join/records.ts';
-import { type AuthenticatedCall, authenticateCall, joinTokenOf } from './authenticate.ts';
+import type { AuthenticatedCall } from './authenticate.ts';
 import { rpcError } from './errors.ts';
+import { type JwtParts, jwtBundle, signJwt } from './jwt.ts';
+import { type Proven, proveCaller } from './prove-caller.ts';
 
-export interface CertificatesParts {
+export interface CertificatesParts extends JwtParts {
   readonly authority: CertificateAuthority;
-  readonly authenticator: Authenticator;
   readonly clock: Clock;
   /** From the Mesh, read anew for each certificate. */
   readonly ttlMs: () => number;
-  /** The pod that a token is bound to must be there and be the same one; a certificate must be of a process that joined. */
-  readonly checkCaller: (caller: Caller) => Promise<Result<Standing, AuthFailure>>;
-  /** Undefined where nobody can join by token. */
-  readonly joins: Joins | undefined;
-  readonly trustDomain: TrustDomain;
-  readonly audit: (event: string, fields: Readonly<Record<string, unknown>>) => void;
   readonly counters: CertificateCounters;
 }
 
 export interface CertificateCounters {
   signed: number;
   refused: number;
+  jwtsSigned: number;
+  jwtsRefused: number;
 }
 
+type Answer<Response> = Promise<Result<Response, AuthFailure | SignFailure>>;
+
 export function certificatesHandlers(parts: CertificatesParts) {
-  return {
-    Sign: (call: ServerUnaryCall<SignRequest, SignResponse>, callback: sendUnaryData<SignResponse>): void => {
-      void sign(parts, call).then(
+  const { counters } = parts;
+  const handle =
+    <Request, Response>(
+      answer: (call: ServerUnaryCall<Request, Response>) => Answer<Response>,
+      signed: keyof CertificateCounters | undefined,
+      refused: { readonly event: string; readonly counter: keyof CertificateCounters } | undefined,
+    ) =>
+    (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
+      void answer(call).then(
         (response) => {
-          if (response.ok) callback(null, response.value);
-          else {
-            parts.counters.refused += 1;
-            parts.audit('certificate refused', {
-              peer: call.getPeer(),
-              code: response.error.code,
-              reason: response.error.message,
-            });
-            callback(rpcError(response.error));
+          if (response.ok) {
+            if (signed !== undefined) counters[signed] += 1;
+            callback(null, response.value);
+            return;
           }
+          const { code, message } = response.error;
+          if (refused !== undefined) counters[refused.counter] += 1;
+          if (refused !== undefined) parts.audit(refused.event, { peer: call.getPeer(), code, reason: message });
+          callback(rpcError(response.error));
         },
         (fault: unknown) =>
           callback(rpcError({ code: 'internal', message: fault instanceof Error ? fault.message : 'signing failed' })),
       );
-    },
+    };
+  const certificateRefused = { event: 'certificate refused', counter: 'refused' } as const;
+  const jwtRefused = { event: 'JWT refused', counter: 'jwtsRefused' } as const;
+  return {
+    Sign: handle<SignRequest, SignResponse>((call) => sign(parts, call), 'signed', certificateRefused),
+    Identify: handle<IdentifyRequest, IdentifyResponse>((call) => identify(parts, call), undefined, certificateRefused),
+    SignJwt: handle<SignJwtRequest, SignJwtResponse>(
+      (call) => signJwt(parts, call, call.request),
+      'jwtsSigned',
+      jwtRefused,
+    ),
+    JwtBundle: handle<JwtBundleRequest, JwtBundleResponse>((call) => jwtBundle(parts, call), undefined, undefined),
   };
+}
+
+/** For a process that has a join token and does not know what to ask for with it. */
+async function identify(parts: CertificatesParts, call: AuthenticatedCall): Answer<IdentifyResponse> {
+  const proven = await proveCaller(parts, call);
+  return proven.ok ? ok(create(IdentifyResponseSchema, { spiffeId: proven.value.caller.spiffeId })) : proven;
 }
 
 async function sign(
@@ -78,7 +102,6 @@ async function sign(
   const { serialHex, notAfterMs, chain } = leaf.value;
   const settled = await settleJoin(parts, standing, call.request.csr, notAfterMs);
   if (!settled.ok) return settled;
-  parts.counters.signed += 1;
   parts.audit('certificate signed', {
     spiffeId: caller.spiffeId,
     pod: caller.pod?.name ?? '',
@@ -95,30 +118,6 @@ async function sign(
     nowUnixMs: BigInt(parts.clock.unixMs()),
   });
   return { ok: true, value: response };
-}
-
-interface Proven {
-  readonly caller: Caller;
-  readonly standing: Standing | { readonly as: 'joining'; readonly held: HeldRecord };
-}
-
-/** By join token, which counts for nothing but this RPC, or by what every RPC takes. */
-async function proveCaller(parts: CertificatesParts, call: AuthenticatedCall): Promise<Result<Proven, AuthFailure>> {
-  const token = joinTokenOf(call);
-  if (token === undefined) {
-    const caller = await authenticateCall(parts.authenticator, call);
-    if (!caller.ok) return caller;
-    const standing = await parts.checkCaller(caller.value);
-    return standing.ok ? ok({ caller: caller.value, standing: standing.value }) : standing;
-  }
-  if (parts.joins === undefined)
-    return err({ code: 'permission-denied', message: 'this control plane takes no join tokens' });
-  const held = await parts.joins.open(token);
-  if (!held.ok) return held;
-  const { namespace, serviceAccount } = held.value.record;
-  const identity = { trustDomain: parts.trustDomain, namespace, serviceAccount };
-  const caller: Caller = { spiffeId: formatSpiffeId(identity), identity, pod: undefined, via: 'join-token' };
-  return ok({ caller, standing: { as: 'joining', held: held.value } });
 }
 
 /** Only when there is a certificate is a token used up: a request that cannot be signed costs none. */

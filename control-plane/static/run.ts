@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import { FileJwtKeyStore, MemoryJwtKeyStore } from '../ca/jwt-key-stores.ts';
+import { JwtKeys } from '../ca/jwt-keys.ts';
 import { MemoryRootStore, openAuthority } from '../ca/root-store.ts';
 import type { Config, StaticSource } from '../config.ts';
 import { FileJoinRecords, joinFolder } from '../join/file-records.ts';
@@ -31,6 +33,11 @@ export async function runStatic(config: Config, source: StaticSource, log: Log):
   const store = source.caDir === undefined ? new MemoryRootStore() : new FileRootStore(source.caDir);
   const authority = await openAuthority(store, trustDomain, systemClock);
   if (!authority.ok) return authority;
+  const jwtKeys = new JwtKeys(
+    source.caDir === undefined ? new MemoryJwtKeyStore() : new FileJwtKeyStore(source.caDir),
+    systemClock,
+  );
+  jwtKeys.start((reason) => log.warn('keys for JWT-SVIDs not read', { reason }));
   const joins =
     source.caDir === undefined
       ? undefined
@@ -45,6 +52,7 @@ export async function runStatic(config: Config, source: StaticSource, log: Log):
     authority: authority.value,
     tokens: tokens.value,
     joins,
+    jwtKeys,
     log,
     monitored: await monitor({
       config,
@@ -59,6 +67,7 @@ export async function runStatic(config: Config, source: StaticSource, log: Log):
     stop: async () => {
       objects.stop();
       joins?.stop();
+      jwtKeys.stop();
       await serving.stop();
     },
   });

@@ -14,6 +14,8 @@ import {
 } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
 import { certificates } from '@weft/policies/wire/grpc';
 import { CertificateAuthority } from '../ca/certificate-authority.ts';
+import { MemoryJwtKeyStore } from '../ca/jwt-key-stores.ts';
+import { JwtKeys } from '../ca/jwt-keys.ts';
 import { loadAuthority } from '../ca/material.ts';
 import { createRoot } from '../ca/root.ts';
 import { parseConfig } from '../config.ts';
@@ -70,6 +72,8 @@ export async function startHarness(options: {
   });
   if (!authority.ok) throw new Error(authority.error);
   const ca = new CertificateAuthority(authority.value);
+  const jwtKeys = new JwtKeys(new MemoryJwtKeyStore(), systemClock);
+  await jwtKeys.refresh();
   const auditLines: string[] = [];
   const write = (message: string, fields: unknown): void =>
     void auditLines.push(`${message} ${JSON.stringify(fields)}`);
@@ -79,6 +83,7 @@ export async function startHarness(options: {
     authority: ca,
     tokens: tokens.value,
     joins: options.joins,
+    jwtKeys,
     log: { info: write, warn: write, error: write },
     monitored: await monitor({ config: config.value, mesh, missing: () => undefined, moreMetrics: () => [] }),
   });

@@ -5,7 +5,16 @@ import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
 } from './gen/envoy/service/discovery/v3/discovery_pb.ts';
-import { SignRequestSchema, SignResponseSchema } from './gen/weft/ca/v1/certificates_pb.ts';
+import {
+  IdentifyRequestSchema,
+  IdentifyResponseSchema,
+  JwtBundleRequestSchema,
+  JwtBundleResponseSchema,
+  SignJwtRequestSchema,
+  SignJwtResponseSchema,
+  SignRequestSchema,
+  SignResponseSchema,
+} from './gen/weft/ca/v1/certificates_pb.ts';
 import { LeaseRequestSchema, LeaseResponseSchema } from './gen/weft/quota/v1/quotas_pb.ts';
 import { methodPaths } from './method-paths.ts';
 
@@ -66,6 +75,9 @@ export const aggregatedDiscovery = {
 /** The certificate authority. */
 export const certificates = {
   Sign: method(methodPaths.sign, false, SignRequestSchema, SignResponseSchema),
+  Identify: method(methodPaths.identify, false, IdentifyRequestSchema, IdentifyResponseSchema),
+  SignJwt: method(methodPaths.signJwt, false, SignJwtRequestSchema, SignJwtResponseSchema),
+  JwtBundle: method(methodPaths.jwtBundle, false, JwtBundleRequestSchema, JwtBundleResponseSchema),
 } as const;
 
 /** Leases of limits that the pods of a workload share. */

@@ -3,5 +3,8 @@ export const methodPaths = {
   streamAggregatedResources: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
   deltaAggregatedResources: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
   sign: '/weft.ca.v1.Certificates/Sign',
+  identify: '/weft.ca.v1.Certificates/Identify',
+  signJwt: '/weft.ca.v1.Certificates/SignJwt',
+  jwtBundle: '/weft.ca.v1.Certificates/JwtBundle',
   lease: '/weft.quota.v1.Quotas/Lease',
 } as const;
