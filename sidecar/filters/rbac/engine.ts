@@ -1,6 +1,8 @@
 import type { Rbac, RbacPolicy } from '@weft/policies/model/authorization';
 import { hasEmptySegment, isAmbiguous, pathLength, withoutParameters } from '../../route/path.ts';
 import { type Findings, matchesAny, permissionTest, principalTest, type Subject, type Test } from '../subject.ts';
+import { keySetsOf } from './keys.ts';
+import { PolicyIndex } from './policy-index.ts';
 
 export type { Subject } from '../subject.ts';
 
@@ -13,43 +15,84 @@ export type Decision =
 
 const none: Decision = { kind: 'none' };
 
-interface CompiledPolicy {
+/** From so many on it pays to look policies up. */
+const INDEXED_MIN = 8;
+
+class CompiledPolicy {
   readonly name: string;
-  readonly permissions: readonly Test[];
-  readonly principals: readonly Test[];
+  readonly source: RbacPolicy;
   readonly permissionsUseHttp: boolean;
   readonly principalsUseHttp: boolean;
+  private readonly permissions: readonly Test[];
+  private readonly principals: readonly Test[];
+
+  constructor(policy: RbacPolicy, all: Findings) {
+    const ofPermissions: Findings = { decidesOnPath: false, usesHttp: false };
+    const ofPrincipals: Findings = { decidesOnPath: false, usesHttp: false };
+    this.permissions = policy.permissions.map((permission) => permissionTest(permission, ofPermissions));
+    this.principals = policy.principals.map((principal) => principalTest(principal, ofPrincipals));
+    for (const found of [ofPermissions, ofPrincipals]) {
+      all.decidesOnPath ||= found.decidesOnPath;
+      all.usesHttp ||= found.usesHttp;
+    }
+    this.name = policy.name;
+    this.source = policy;
+    this.permissionsUseHttp = ofPermissions.usesHttp;
+    this.principalsUseHttp = ofPrincipals.usesHttp;
+  }
+
+  matches(subject: Subject): boolean {
+    return matchesAny(this.permissions, subject) && matchesAny(this.principals, subject);
+  }
+
+  matchesConnection(subject: Subject, allows: boolean): boolean {
+    const permitted = this.permissionsUseHttp ? !allows : matchesAny(this.permissions, subject);
+    return permitted && (this.principalsUseHttp ? !allows : matchesAny(this.principals, subject));
+  }
 }
 
-function compilePolicy(policy: RbacPolicy, all: Findings): CompiledPolicy {
-  const ofPermissions: Findings = { decidesOnPath: false, usesHttp: false };
-  const ofPrincipals: Findings = { decidesOnPath: false, usesHttp: false };
-  const permissions = policy.permissions.map((permission) => permissionTest(permission, ofPermissions));
-  const principals = policy.principals.map((principal) => principalTest(principal, ofPrincipals));
-  for (const found of [ofPermissions, ofPrincipals]) {
-    all.decidesOnPath ||= found.decidesOnPath;
-    all.usesHttp ||= found.usesHttp;
+/**
+ * On opaque TCP what a policy says about requests cannot be known: such a policy allows nothing, and denies without
+ * regard to it.
+ */
+class ConnectionPolicy {
+  readonly name: string;
+  private readonly policy: CompiledPolicy;
+  private readonly allows: boolean;
+
+  constructor(policy: CompiledPolicy, allows: boolean) {
+    this.name = policy.name;
+    this.policy = policy;
+    this.allows = allows;
   }
-  return {
-    name: policy.name,
-    permissions,
-    principals,
-    permissionsUseHttp: ofPermissions.usesHttp,
-    principalsUseHttp: ofPrincipals.usesHttp,
-  };
+
+  matches(subject: Subject): boolean {
+    return this.policy.matchesConnection(subject, this.allows);
+  }
 }
+
+const everything = { permissions: true, principals: true };
 
 /** One RBAC filter, compiled once; for requests and, without a head, for connections. */
 export class RbacEngine {
   private readonly action: Rbac['action'];
   private readonly name: string;
   private readonly policies: readonly CompiledPolicy[];
+  private readonly indexed: boolean;
+  private readonly ofRequests: PolicyIndex<CompiledPolicy> | undefined;
+  private ofConnections: PolicyIndex<ConnectionPolicy> | undefined;
   private readonly findings: Findings = { decidesOnPath: false, usesHttp: false };
 
-  constructor(name: string, rbac: Rbac) {
+  constructor(name: string, rbac: Rbac, indexedMin: number = INDEXED_MIN) {
     this.name = name;
     this.action = rbac.action;
-    this.policies = rbac.policies.map((policy) => compilePolicy(policy, this.findings));
+    this.policies = rbac.policies.map((policy) => new CompiledPolicy(policy, this.findings));
+    this.indexed = this.policies.length >= indexedMin;
+    if (this.indexed) {
+      this.ofRequests = new PolicyIndex(
+        this.policies.map((policy) => ({ policy, keySets: keySetsOf(policy.source, everything) })),
+      );
+    }
   }
 
   decide(subject: Subject): Decision {
@@ -95,25 +138,29 @@ export class RbacEngine {
   }
 
   private firstMatch(subject: Subject): string | undefined {
-    if (subject.head === undefined) return this.firstMatchOfConnection(subject);
-    for (const policy of this.policies) {
-      if (matchesAny(policy.permissions, subject) && matchesAny(policy.principals, subject)) return policy.name;
-    }
+    if (subject.head === undefined) return this.firstOfConnection(subject);
+    if (this.ofRequests !== undefined) return this.ofRequests.first(subject)?.name;
+    for (const policy of this.policies) if (policy.matches(subject)) return policy.name;
     return undefined;
   }
 
-  /**
-   * On opaque TCP what a policy says about requests cannot be known: such a policy allows nothing, and denies without
-   * regard to it.
-   */
-  private firstMatchOfConnection(subject: Subject): string | undefined {
+  /** Most filters are never asked about a connection. */
+  private firstOfConnection(subject: Subject): string | undefined {
     const allows = this.action === 'allow';
-    for (const policy of this.policies) {
-      const permitted = policy.permissionsUseHttp ? !allows : matchesAny(policy.permissions, subject);
-      const meant = policy.principalsUseHttp ? !allows : matchesAny(policy.principals, subject);
-      if (permitted && meant) return policy.name;
+    if (!this.indexed) {
+      for (const policy of this.policies) if (policy.matchesConnection(subject, allows)) return policy.name;
+      return undefined;
     }
-    return undefined;
+    this.ofConnections ??= new PolicyIndex(
+      this.policies.map((policy) => ({
+        policy: new ConnectionPolicy(policy, allows),
+        keySets: keySetsOf(policy.source, {
+          permissions: !policy.permissionsUseHttp,
+          principals: !policy.principalsUseHttp,
+        }),
+      })),
+    );
+    return this.ofConnections.first(subject)?.name;
   }
 }
 
