@@ -6,6 +6,7 @@ import { ClusterState } from './index/state.ts';
 import { isTouched, type Touched } from './index/touched.ts';
 import { DrainTracker } from './resources/drain.ts';
 import { changeOf, TRUST_GROUP } from './resources/groups.ts';
+import { ModeTracker } from './resources/mode-changes.ts';
 import { TranslatedSource } from './resources/source.ts';
 import type { TranslateContext } from './translate/context.ts';
 import { MeshTrust } from './trust/mesh-trust.ts';
@@ -26,6 +27,7 @@ export class MeshControl {
   readonly context: TranslateContext;
   readonly hub: XdsHub;
   readonly drain: DrainTracker;
+  readonly modes: ModeTracker;
   readonly trust = new MeshTrust();
   private readonly listeners = new Set<(touched: Touched) => void>();
   private readonly namespaceListeners = new Set<() => void>();
@@ -33,9 +35,17 @@ export class MeshControl {
   constructor({ meshNamespace, trustDomain, clock, limits = defaultXdsLimits, onFault }: MeshOptions) {
     this.state = new ClusterState(meshNamespace);
     this.drain = new DrainTracker(this.state);
-    this.context = { state: this.state, trustDomain, isDrained: (key) => this.drain.isDrained(key), trust: this.trust };
+    this.modes = new ModeTracker(this.state);
+    this.context = {
+      state: this.state,
+      trustDomain,
+      isDrained: (key) => this.drain.isDrained(key),
+      modeChanges: (key) => this.modes.changeOf(key),
+      trust: this.trust,
+    };
     this.hub = new XdsHub(new ResourceCache(new TranslatedSource(this.context), onFault), clock, limits);
     this.drain.attach(this.hub);
+    this.modes.attach(this.hub);
     this.trust.onChange(() => this.hub.change({ everything: false, groups: new Set([TRUST_GROUP]), names: false }));
   }
 
@@ -58,12 +68,14 @@ export class MeshControl {
 
   stop(): void {
     this.drain.stop();
+    this.modes.stop();
     this.hub.stop();
   }
 
   private changed(kind: ObjectKind, touched: Touched): void {
     if (kind === 'Namespace') for (const listener of this.namespaceListeners) listener();
     if (isTouched(touched)) {
+      this.modes.observe(touched);
       this.hub.change(changeOf(touched));
       this.drain.observe(touched);
     }

@@ -206,13 +206,22 @@ class InboundChains {
     const meshAlpn = this.parts.features.http2 ? [MESH_ALPN.http2, MESH_ALPN.http1] : [MESH_ALPN.http1];
     // Where nothing but the mesh is let in, `h2` can only be a peer of the mesh that is no sidecar, such as a gRPC program.
     const httpAlpn = strict && this.parts.features.http2 ? [...meshAlpn, 'h2'] : meshAlpn;
-    const chains = [
-      this.tcp(`${name}/mesh-tcp`, { ...match, applicationProtocols: [MESH_ALPN.tcp] }, meshTls([MESH_ALPN.tcp])),
-    ];
+    const chains: FilterChain[] = [];
     if (http) {
-      chains.unshift(this.http(`${name}/mesh-http`, { ...match, applicationProtocols: httpAlpn }, meshTls(httpAlpn)));
+      chains.push(this.http(`${name}/mesh-http`, { ...match, applicationProtocols: httpAlpn }, meshTls(httpAlpn)));
     }
+    // A caller that says `opaque` could put headers past the filter that takes them off.
+    if (http && port !== undefined && this.setsClaims) return chains;
+    chains.push(
+      this.tcp(`${name}/mesh-tcp`, { ...match, applicationProtocols: [MESH_ALPN.tcp] }, meshTls([MESH_ALPN.tcp])),
+    );
     return chains;
+  }
+
+  private get setsClaims(): boolean {
+    return this.parts.jwt.some(
+      (filter) => filter.kind === 'jwt' && filter.jwt.providers.some(({ claimHeaders }) => claimHeaders.length > 0),
+    );
   }
 
   /** Ports that nobody declared. */

@@ -49,9 +49,15 @@ export class ListenerRuntime {
    * opaque: nothing could be decided there.
    */
   needsRequests(facts: ConnectionFacts, opaque: FilterChain): boolean {
-    if (opaque.terminal.kind === 'http' || opaque.networkRbac.length > 0) return false;
+    if (opaque.terminal.kind === 'http') return false;
     const http = this.find({ ...facts, applicationProtocols: ['http/1.1'] });
-    return http?.terminal.kind === 'http' && http.terminal.filters.some(({ kind }) => kind === 'rbac');
+    if (http?.terminal.kind !== 'http') return false;
+    const { filters } = http.terminal;
+    // Headers that only we may set would go past us.
+    if (filters.some((one) => one.kind === 'jwt' && one.jwt.providers.some((own) => own.claimHeaders.length > 0))) {
+      return true;
+    }
+    return opaque.networkRbac.length === 0 && filters.some(({ kind }) => kind === 'rbac');
   }
 
   /** The chain that took the place of one of an earlier version. */
