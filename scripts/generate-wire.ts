@@ -33,6 +33,7 @@ const entries = [
   'envoy/extensions/access_loggers/file/v3/file.proto',
   'envoy/extensions/access_loggers/stream/v3/stream.proto',
   'envoy/extensions/filters/http/cors/v3/cors.proto',
+  'envoy/extensions/filters/http/ext_authz/v3/ext_authz.proto',
   'envoy/extensions/filters/http/fault/v3/fault.proto',
   'envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency.proto',
   'envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto',

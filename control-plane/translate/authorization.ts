@@ -1,9 +1,11 @@
-/** AuthorizationPolicies of a workload as RBAC filters: what audits, then what denies, then what allows. */
+/** AuthorizationPolicies of a workload as filters: who else is asked, then what audits, what denies, what allows. */
 import type { AuthorizationPolicy } from '@weft/policies/crds/kinds';
 import type { Rbac, RbacPolicy } from '@weft/policies/model/authorization';
+import type { HttpFilter } from '@weft/policies/model/listener';
 import type { Pod } from '../index/core.ts';
 import { byAge, objectKey } from '../index/objects.ts';
 import { type ClusterState, selects } from '../index/state.ts';
+import { authorizerFilters } from './authorizers.ts';
 import { type TranslateContext, trustedHopsOf } from './context.ts';
 import { httpPermissions, networkPermissions } from './permissions.ts';
 import { networkPrincipals, principalContext, principalsOf } from './principals.ts';
@@ -11,9 +13,11 @@ import { networkPrincipals, principalContext, principalsOf } from './principals.
 type Action = AuthorizationPolicy['spec']['action'];
 
 const rbacAction = { ALLOW: 'allow', DENY: 'deny', AUDIT: 'log' } as const;
-const order: readonly Action[] = ['AUDIT', 'DENY', 'ALLOW'];
+const order: readonly Exclude<Action, 'CUSTOM'>[] = ['AUDIT', 'DENY', 'ALLOW'];
 
 export interface WorkloadAuthorization {
+  /** Authorizers outside of the sidecar, which are asked before all else. */
+  readonly custom: readonly HttpFilter[];
   /** For requests. */
   readonly http: readonly Rbac[];
   /** For connections whose requests are not looked at. */
@@ -44,6 +48,9 @@ export function authorizationOf(context: TranslateContext, pod: Pod): WorkloadAu
   const policies = policiesFor(context.state, pod);
   const http: Rbac[] = [];
   const network: Rbac[] = [];
+  const asking = policies.filter((policy) => policy.spec.action === 'CUSTOM');
+  const custom = authorizerFilters(context.state, asking, (policy) => httpPolicies(context, policy));
+  if (asking.length > 0) network.push(unaskable(context, asking, pod));
   for (const action of order) {
     const ofAction = policies.filter((policy) => policy.spec.action === action);
     // One ALLOW policy, even one without rules, denies what none allows; no policy at all denies nothing.
@@ -58,7 +65,7 @@ export function authorizationOf(context: TranslateContext, pod: Pod): WorkloadAu
     http.push(rbac('http'));
     network.push(rbac('network'));
   }
-  return { http, network };
+  return { custom, http, network };
 }
 
 type Rule = AuthorizationPolicy['spec']['rules'][number];
@@ -72,6 +79,14 @@ const httpPolicies = (context: TranslateContext, policy: AuthorizationPolicy): R
     permissions: httpPermissions(rule),
     principals: principalsOf(rule, principalContext(context, policy)),
   }));
+
+/** Bytes that nobody can be asked about do not come in. */
+const unaskable = (context: TranslateContext, policies: readonly AuthorizationPolicy[], pod: Pod): Rbac => ({
+  action: 'deny',
+  policies: policies
+    .flatMap((policy) => networkPolicies(context, policy, pod))
+    .sort((a, b) => (a.name < b.name ? -1 : 1)),
+});
 
 function networkPolicies(context: TranslateContext, policy: AuthorizationPolicy, pod: Pod): RbacPolicy[] {
   const effect = policy.spec.action === 'ALLOW' ? 'lets-in' : 'keeps-out';

@@ -1,5 +1,6 @@
 import { externalSamples } from './external/field-samples.testing.ts';
 import { authenticationSamples } from './field-samples-authentication.testing.ts';
+import { authorizerFields } from './field-samples-authorizers.testing.ts';
 import { faultSamples } from './field-samples-fault.testing.ts';
 import { overloadSamples } from './field-samples-overload.testing.ts';
 
@@ -116,6 +117,7 @@ export const fieldSamples: Readonly<
   Mesh: {
     template: { tracing: { otlpEndpoint: 'http://collector:4317' } },
     fields: {
+      ...authorizerFields,
       'tracing.otlpEndpoint': { values: ['http://one:4317', 'http://two:4317'] },
       'tracing.samplingPercent': { values: [0, 50, 100] },
       // The injector acts on it.
@@ -261,6 +263,13 @@ export const fieldSamples: Readonly<
     },
     fields: {
       'selector.matchLabels{}': { values: ['cart', 'web'] },
+      provider: { specs: ['opa', 'login'].map((provider) => ({ action: 'CUSTOM', provider, rules: [{}] })) },
+      action: {
+        specs: [
+          ...['ALLOW', 'DENY', 'AUDIT'].map((action) => ({ action, rules: [{}] })),
+          { action: 'CUSTOM', provider: 'opa', rules: [{}] },
+        ],
+      },
       'rules[].name': words,
       'rules[].from[].principals[]': identities,
       'rules[].from[].notPrincipals[]': identities,
@@ -355,4 +364,8 @@ metadata: { name: sample-port, namespace: shop }
 spec:
   targetRefs: [{ group: weft.dev, kind: ExternalService, name: sample, sectionName: http }]
   timeouts: { connect: 7s }
+---
+kind: AuthorizationPolicy
+metadata: { name: asking, namespace: shop }
+spec: { action: CUSTOM, provider: opa, rules: [{ to: [{ paths: [/asked] }] }] }
 `;

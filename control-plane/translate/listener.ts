@@ -252,7 +252,8 @@ class InboundChains {
   private http(name: string, match: FilterChainMatch, tls: DownstreamTls | undefined): FilterChain {
     const { authorization, overload, accessLogs, jwt, trustedHops } = this.parts;
     const route = { kind: 'inline', config: toApplication } as const;
-    const manager = httpManager(INBOUND, route, authorization.http, accessLogs, overload, jwt);
+    const first = [...jwt, ...authorization.custom];
+    const manager = httpManager(INBOUND, route, authorization.http, accessLogs, overload, first);
     const terminal = { ...manager, trustedHops };
     return { name, match, tls, networkRbac: [], terminal };
   }

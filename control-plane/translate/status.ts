@@ -4,6 +4,7 @@ import { type AuthorizationPolicy, type TrafficPolicy, weftGroup } from '@weft/p
 import { objectKey } from '../index/objects.ts';
 import { authenticationPolicyStatus } from './authentication-status.ts';
 import { isMeshWide, policiesFor } from './authorization.ts';
+import { authorizerConditions } from './authorizers.ts';
 import { clientAncestors } from './client-policy-status.ts';
 import type { TranslateContext } from './context.ts';
 import { type EffectivePolicy, effectivePolicies } from './effective-policy.ts';
@@ -97,6 +98,7 @@ export function authorizationPolicyStatus(context: TranslateContext, policy: Aut
               ? 'no pod of the mesh is selected'
               : `the policy protects ${pods.length} of the mesh's pods`,
           ),
+          ...authorizerConditions(context.state, policy),
         ],
         carriers: [{ kind: 'listener', names: pods }],
         clientNamespace: undefined,

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { source } from './authorization/source.ts';
-import { headerName, httpMethods, port } from './formats.ts';
+import { dnsLabel, headerName, httpMethods, port } from './formats.ts';
 import { listOf, setOf, text, withRules } from './schema.ts';
 import { path, selector } from './workload.ts';
 
@@ -97,11 +97,14 @@ export const authorizationPolicySpec = withRules(
         'The workloads of the namespace that are protected. Without it all are; in the namespace of the control plane, all of the mesh.',
       ),
     action: z
-      .enum(['ALLOW', 'DENY', 'AUDIT'])
+      .enum(['ALLOW', 'DENY', 'AUDIT', 'CUSTOM'])
       .default('ALLOW')
       .describe(
-        'DENY is judged first. Once a workload has an ALLOW policy, what none of them allows is denied. AUDIT logs what it would deny and denies nothing.',
+        'DENY is judged first. Once a workload has an ALLOW policy, what none of them allows is denied. AUDIT logs what it would deny and denies nothing. CUSTOM asks an authorizer of the Mesh about the requests that match, before all others.',
       ),
+    provider: dnsLabel()
+      .optional()
+      .describe('For CUSTOM: the name of the authorizer, as `authorizers` of the Mesh has it.'),
     rules: rules
       .default([])
       .describe(
@@ -111,9 +114,15 @@ export const authorizationPolicySpec = withRules(
   [
     {
       cel: "self.action == 'ALLOW' || size(self.rules) > 0",
-      message: 'DENY and AUDIT without rules do nothing; add a rule ({} matches every request)',
+      message: 'only ALLOW means something without rules; add a rule ({} matches every request)',
       path: ['rules'],
       check: (spec) => spec.action === 'ALLOW' || spec.rules.length > 0,
+    },
+    {
+      cel: "(self.action == 'CUSTOM') == has(self.provider)",
+      message: 'provider names the authorizer of CUSTOM, which needs one; no other action has any',
+      path: ['provider'],
+      check: (spec) => (spec.action === 'CUSTOM') === (spec.provider !== undefined),
     },
   ],
 ).describe('The desired access. All policies of a workload, its namespace and the mesh count together.');

@@ -26,7 +26,54 @@ const mesh: readonly Sample[] = [
     certificates: { ttl: '1h' },
     retryBudget: { percent: 50, minConcurrency: 10, interval: '30s', minRetryRate: 5 },
     outbound: 'RegistryOnly',
+    authorizers: [
+      { name: 'opa', grpc: { target: { namespace: 'policy', name: 'opa', port: 9191 } } },
+      {
+        name: 'login',
+        http: {
+          target: { kind: 'ExternalService', namespace: 'policy', name: 'login', port: 443 },
+          pathPrefix: '/check',
+          headersToUpstream: ['x-user', 'x-auth-*'],
+          headersToClient: ['*'],
+          headersToClientOnSuccess: ['set-cookie'],
+        },
+        timeout: '250ms',
+        failure: 'Allow',
+        failureStatus: 503,
+        requestHeaders: ['cookie'],
+        body: { maxBytes: 8192, allowPartial: true },
+      },
+    ],
   }),
+  wrong(
+    'Mesh',
+    'an authorizer of no kind',
+    { authorizers: [{ name: 'opa' }] },
+    'spec.authorizers[0]',
+    'either grpc or http',
+  ),
+  wrong(
+    'Mesh',
+    'an authorizer that is waited for too long',
+    {
+      authorizers: [
+        { name: 'opa', timeout: '31s', grpc: { target: { namespace: 'policy', name: 'opa', port: 9191 } } },
+      ],
+    },
+    'spec.authorizers[0].timeout',
+    'between 10ms and 30s',
+  ),
+  wrong(
+    'Mesh',
+    'an authorizer that fails with success',
+    {
+      authorizers: [
+        { name: 'opa', failureStatus: 418, grpc: { target: { namespace: 'policy', name: 'opa', port: 9191 } } },
+      ],
+    },
+    'spec.authorizers[0].failureStatus',
+    'must be one of',
+  ),
   {
     kind: 'Mesh',
     title: 'another name',

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { retryBudget } from './budget.ts';
 import { durationBetween } from './formats.ts';
+import { meshAuthorizers } from './mesh-authorizers.ts';
 import { meshProxy } from './mesh-proxy.ts';
 import { conditions } from './object.ts';
 import { text } from './schema.ts';
@@ -72,6 +73,7 @@ export const meshSpec = z
       .describe(
         'Proxies in front of the mesh that append who connected to them to X-Forwarded-For, and are believed. 0: none, whoever connects is the client. Pods say otherwise by the annotation `proxy.weft.dev/trusted-hops`.',
       ),
+    authorizers: meshAuthorizers.default([]),
     retryBudget: retryBudget.prefault({}).describe('Retry budget of destinations whose policy sets none.'),
   })
   .describe('The desired settings.');

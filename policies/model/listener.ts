@@ -3,6 +3,7 @@ import type { CidrRange, SocketAddress, WeightedTcpCluster } from './address.ts'
 import type { Rbac } from './authorization.ts';
 import type { DnsCache } from './dns-cache.ts';
 import type { HttpEdge } from './edge.ts';
+import type { ExtAuthz } from './ext-authz.ts';
 import type { HttpFault } from './fault.ts';
 import { defaultHttp2Options, type Http2Options } from './http2-options.ts';
 import type { JwtAuthentication } from './jwt.ts';
@@ -157,6 +158,9 @@ export const defaultHttpLimits: HttpLimits = {
 export type HttpFilter =
   | { readonly kind: 'rbac'; readonly name: string; readonly rbac: Rbac }
   | { readonly kind: 'jwt'; readonly name: string; readonly jwt: JwtAuthentication }
+  /** Decides nothing: later filters learn which policy would have, under `prefix`. */
+  | { readonly kind: 'rbacShadow'; readonly name: string; readonly prefix: string; readonly rbac: Rbac }
+  | { readonly kind: 'extAuthz'; readonly name: string; readonly authz: ExtAuthz }
   /** Its policies are those of the routes. */
   | { readonly kind: 'cors'; readonly name: string }
   /** For routes that set none themselves. */

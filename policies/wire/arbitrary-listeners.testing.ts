@@ -3,6 +3,7 @@ import type { AccessLogFilter, LogFormat } from '../model/access-log.ts';
 import type { HttpEdge } from '../model/edge.ts';
 import type { Http2Options } from '../model/http2-options.ts';
 import type { FilterChain, HttpConnectionManager, Listener } from '../model/listener.ts';
+import { extAuthz } from './arbitrary-ext-authz.testing.ts';
 import { jwtFilter } from './arbitrary-jwt.testing.ts';
 import { overloadFilter } from './arbitrary-overload.testing.ts';
 import { trafficFilter } from './arbitrary-route-filters.testing.ts';
@@ -122,6 +123,8 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
       fc.oneof(
         fc.record({ kind: fc.constant('rbac' as const), name, rbac }),
         jwtFilter,
+        fc.record({ kind: fc.constant('rbacShadow' as const), name, prefix: name, rbac }),
+        fc.record({ kind: fc.constant('extAuthz' as const), name, authz: extAuthz }),
         trafficFilter,
         overloadFilter,
         fc.record({ kind: fc.constant('dynamic-dns' as const), name, cache: dnsCache }),

@@ -107,7 +107,7 @@ export function decodeFieldValue(value: string, at: At): string {
   return at.fail('has a character that may not be in the value of a header (RFC 9110 section 5.5)', value);
 }
 
-function decodeFormat(text: string, at: At): string {
+export function decodeFormat(text: string, at: At): string {
   if (/%/.test(text.replaceAll('%%', ''))) {
     return at.fail('command operators (%...%) are not supported by Weft; write %% for a percent sign', '');
   }

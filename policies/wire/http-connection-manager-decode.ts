@@ -5,13 +5,15 @@ import { decodeRbac } from './authorization.ts';
 import type { At } from './decoding.ts';
 import { decodeDnsCache } from './dns-cache.ts';
 import { decodeEdge } from './edge.ts';
+import { decodeExtAuthz } from './ext-authz.ts';
 import { decodeHttpFault } from './fault.ts';
 import type { Http1ProtocolOptions } from './gen/envoy/config/core/v3/protocol_pb.ts';
 import { CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
 import { FilterConfigSchema as HttpDynamicDnsSchema } from './gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts';
+import { ExtAuthzSchema } from './gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
 import { JwtAuthenticationSchema } from './gen/envoy/extensions/filters/http/jwt_authn/v3/config_pb.ts';
-import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
+import { type RBAC, RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
 import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
 import { StatefulSessionSchema } from './gen/envoy/extensions/filters/http/stateful_session/v3/stateful_session_pb.ts';
 import {
@@ -102,9 +104,11 @@ function decodeHttpFilters(messages: readonly HttpFilterMessage[], at: At): read
     if (overload !== undefined) {
       filters.push(overload);
     } else if (isMessage(config, RBACSchema)) {
-      filters.push({ kind: 'rbac', name, rbac: decodeRbac(config.rules, here.field('typed_config').field('rules')) });
+      filters.push(...decodeRbacFilter(name, config, here.field('typed_config')));
     } else if (isMessage(config, JwtAuthenticationSchema)) {
       filters.push({ kind: 'jwt', name, jwt: decodeJwt(config, here.field('typed_config')) });
+    } else if (isMessage(config, ExtAuthzSchema)) {
+      filters.push({ kind: 'extAuthz', name, authz: decodeExtAuthz(config, name, here.field('typed_config')) });
     } else if (isMessage(config, CorsSchema)) {
       filters.push({ kind: 'cors', name });
     } else if (isMessage(config, HTTPFaultSchema)) {
@@ -126,6 +130,19 @@ function decodeHttpFilters(messages: readonly HttpFilterMessage[], at: At): read
     }
   }
   if (filters.at(-1)?.kind !== 'router') at.fail('the last filter has to be the router', undefined);
+  return filters;
+}
+
+/** Rules in the shadow decide nothing, and come first: their word is for filters that follow. */
+function decodeRbacFilter(name: string, { rules, shadowRules, shadowRulesStatPrefix }: RBAC, at: At): HttpFilter[] {
+  const filters: HttpFilter[] = [];
+  if (shadowRules !== undefined) {
+    const rbac = decodeRbac(shadowRules, at.field('shadow_rules'));
+    filters.push({ kind: 'rbacShadow', name, prefix: shadowRulesStatPrefix, rbac });
+  }
+  if (rules !== undefined || shadowRules === undefined) {
+    filters.push({ kind: 'rbac', name, rbac: decodeRbac(rules, at.field('rules')) });
+  }
   return filters;
 }
 

@@ -4,10 +4,12 @@ import { encodeAccessLog } from './access-log-encode.ts';
 import { encodeRbac } from './authorization.ts';
 import { encodeDnsCache } from './dns-cache.ts';
 import { encodeEdge, encodeUnderscores } from './edge.ts';
+import { encodeExtAuthz } from './ext-authz.ts';
 import { encodeHttpFault } from './fault.ts';
 import type { Http1ProtocolOptionsSchema } from './gen/envoy/config/core/v3/protocol_pb.ts';
 import { CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
 import { FilterConfigSchema as HttpDynamicDnsSchema } from './gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts';
+import { ExtAuthzSchema } from './gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
 import { JwtAuthenticationSchema } from './gen/envoy/extensions/filters/http/jwt_authn/v3/config_pb.ts';
 import { RBACSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
@@ -91,6 +93,16 @@ function encodeHttpFilter(filter: HttpFilter): MessageInitShape<typeof HttpFilte
       return { name: filter.name, configType: typedConfig(RBACSchema, { rules: encodeRbac(filter.rbac) }) };
     case 'jwt':
       return { name: filter.name, configType: typedConfig(JwtAuthenticationSchema, encodeJwt(filter.jwt)) };
+    case 'rbacShadow':
+      return {
+        name: filter.name,
+        configType: typedConfig(RBACSchema, {
+          shadowRules: encodeRbac(filter.rbac),
+          shadowRulesStatPrefix: filter.prefix,
+        }),
+      };
+    case 'extAuthz':
+      return { name: filter.name, configType: typedConfig(ExtAuthzSchema, encodeExtAuthz(filter.authz)) };
     case 'cors':
       return { name: filter.name, configType: typedConfig(CorsSchema) };
     case 'fault':

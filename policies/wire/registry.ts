@@ -8,6 +8,7 @@ import { ClusterConfigSchema as DynamicClusterSchema } from './gen/envoy/extensi
 import { AdaptiveConcurrencySchema } from './gen/envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency_pb.ts';
 import { CorsPolicySchema, CorsSchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
 import { FilterConfigSchema as HttpDynamicDnsSchema } from './gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts';
+import { ExtAuthzSchema } from './gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
 import { JwtAuthenticationSchema } from './gen/envoy/extensions/filters/http/jwt_authn/v3/config_pb.ts';
 import { LocalRateLimitSchema } from './gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts';
@@ -58,6 +59,7 @@ export const registry = createRegistry(
   JwtAuthenticationSchema,
   CorsSchema,
   CorsPolicySchema,
+  ExtAuthzSchema,
   HTTPFaultSchema,
   StatefulSessionSchema,
   StatefulSessionPerRouteSchema,

@@ -49,7 +49,6 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.extensions.filters.network.http_connection_manager.v3.Rds': 'config_source route_config_name',
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter': 'name typed_config is_optional',
   'envoy.extensions.filters.http.router.v3.Router': 'suppress_envoy_headers',
-  'envoy.extensions.filters.http.rbac.v3.RBAC': 'rules',
   'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication': 'providers rules',
   'envoy.extensions.filters.http.jwt_authn.v3.JwtProvider':
     'issuer audiences require_expiration local_jwks forward from_headers from_params from_cookies payload_in_metadata clock_skew_seconds claim_to_headers',
@@ -58,6 +57,19 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.extensions.filters.http.jwt_authn.v3.RequirementRule': 'match requires',
   'envoy.extensions.filters.http.jwt_authn.v3.JwtRequirement': 'provider_name requires_any allow_missing',
   'envoy.extensions.filters.http.jwt_authn.v3.JwtRequirementOrList': 'requirements',
+  'envoy.extensions.filters.http.rbac.v3.RBAC': 'rules shadow_rules shadow_rules_stat_prefix',
+  'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz':
+    'grpc_service http_service transport_api_version failure_mode_allow failure_mode_allow_header_add with_request_body clear_route_cache status_on_error validate_mutations filter_enabled_metadata stat_prefix allowed_headers disallowed_headers',
+  'envoy.extensions.filters.http.ext_authz.v3.BufferSettings': 'max_request_bytes allow_partial_message pack_as_bytes',
+  'envoy.extensions.filters.http.ext_authz.v3.HttpService':
+    'server_uri path_prefix authorization_request authorization_response',
+  'envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest': 'allowed_headers headers_to_add',
+  'envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse':
+    'allowed_upstream_headers allowed_upstream_headers_to_append allowed_client_headers allowed_client_headers_on_success',
+  'envoy.config.core.v3.GrpcService': 'envoy_grpc timeout initial_metadata',
+  'envoy.config.core.v3.GrpcService.EnvoyGrpc': 'cluster_name authority',
+  'envoy.config.core.v3.HttpUri': 'uri cluster timeout',
+  'envoy.type.matcher.v3.ListStringMatcher': 'patterns',
   'envoy.extensions.filters.http.cors.v3.Cors': '',
   'envoy.extensions.filters.http.cors.v3.CorsPolicy':
     'allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled forward_not_matching_preflights',

@@ -18,6 +18,7 @@ import { type PathPolicy, pathPolicyOf } from '../route/path-policy.ts';
 import type { LogSinks } from '../telemetry/log/loggers.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import { CorsFilter } from './cors/filter.ts';
+import { ExtAuthzFilter } from './extauthz/filter.ts';
 import { FaultFilter } from './fault/filter.ts';
 import { FilterChain, type RequestFilter } from './filter.ts';
 import { HeadersFilter } from './headers/filter.ts';
@@ -27,6 +28,7 @@ import { createJwtFilter } from './jwt/filter.ts';
 import { OverloadFilter } from './overload/filter.ts';
 import { createProtection, type Protection } from './protection.ts';
 import { RbacFilter } from './rbac/filter.ts';
+import { ShadowRbacFilter } from './rbac/shadow.ts';
 import { SessionFilter } from './session/filter.ts';
 import { RequestStats } from './stats/record.ts';
 import { RequestStream } from './stream.ts';
@@ -110,6 +112,10 @@ function createFilter(filter: HttpFilter, deps: DispatchDeps): RequestFilter | u
       return new RbacFilter(filter.name, filter.rbac, deps.recorder);
     case 'jwt':
       return createJwtFilter(filter.jwt, deps);
+    case 'rbacShadow':
+      return new ShadowRbacFilter(filter.name, filter.prefix, filter.rbac);
+    case 'extAuthz':
+      return new ExtAuthzFilter(filter.authz, deps);
     case 'cors':
       return new CorsFilter(filter.name, deps.prng, deps.recorder);
     case 'fault':

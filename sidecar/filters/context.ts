@@ -10,6 +10,7 @@ import type { Headers } from '../http/headers.ts';
 import { hostPort } from '../net/connection-record.ts';
 import type { Ticket } from './admission/ticket.ts';
 import type { CorsGrant } from './cors/filter.ts';
+import type { ExternalAuthorization } from './extauthz/state.ts';
 import { GrpcCall } from './grpc/call.ts';
 import { isGrpc } from './grpc/content-type.ts';
 import type { HopLimits } from './hop/header.ts';
@@ -17,6 +18,7 @@ import type { VerifiedJwt } from './jwt/verified.ts';
 import type { MirrorSet } from './mirror/set.ts';
 import type { TokenBucket } from './ratelimit/token-bucket.ts';
 import type { SessionChoice } from './session/choice.ts';
+import type { ShadowPolicy } from './shadow-policies.ts';
 
 /** What is the same for all requests of a connection. */
 export interface ConnectionFacts {
@@ -110,6 +112,10 @@ export class RequestContext {
   rateLimit: TokenBucket | undefined = undefined;
   /** Of the application's places, where they are limited. */
   ticket: Ticket | undefined = undefined;
+  /** Policies that matched in the shadow, by the prefix of their filter; undefined: none has. */
+  shadows: Map<string, ShadowPolicy> | undefined = undefined;
+  /** Authorizers outside of the proxy have a say in it. */
+  external: ExternalAuthorization | undefined = undefined;
   /** The response is one of our own. */
   localReply = false;
   requestBodyBytes = 0;

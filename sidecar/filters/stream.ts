@@ -70,7 +70,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.chain = chain;
     this.timeouts = chain.timeouts;
     this.context = new RequestContext(exchange, clock.nowMs(), clock.unixMs());
-    this.body = new RequestBody(exchange);
+    this.body = new RequestBody(this.context);
     this.attempts = new Attempts(this);
     this.tunnel = exchange.head.protocol !== undefined;
     this.clocks = new StreamTimeouts(chain, this.context, this);

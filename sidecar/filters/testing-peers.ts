@@ -17,11 +17,12 @@ import type { DialRequest } from '../net/connection.ts';
 export interface ServedRequest {
   readonly head: RequestHead;
   readonly body: string;
+  readonly bytes: Buffer;
 }
 
 export interface Answer {
   readonly status: number;
-  readonly body?: string;
+  readonly body?: string | Buffer;
   readonly headers?: Headers;
   /** Until the head; 0 answers at once. */
   readonly afterMs?: number;
@@ -163,7 +164,8 @@ class TestUpstream implements Upstream, Later {
       clock.after(0, () => this.connection.destroy());
       return;
     }
-    const request = { head: this.head, body: Buffer.concat(this.chunks).toString() };
+    const bytes = Buffer.concat(this.chunks);
+    const request = { head: this.head, body: bytes.toString(), bytes };
     server.requests.push(request);
     const answer = server.handler(request, this);
     if (answer !== 'hang') this.answer(answer);
@@ -177,7 +179,7 @@ class TestUpstream implements Upstream, Later {
 
   private respond(answer: Answer): void {
     if (!this.alive) return;
-    const body = Buffer.from(answer.body ?? '');
+    const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : (answer.body ?? Buffer.alloc(0));
     const head: ResponseHead = {
       status: answer.status,
       reason: '',

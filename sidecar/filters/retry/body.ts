@@ -18,7 +18,8 @@ export class RequestBody {
   replayable = true;
   /** A body is replayed only while all of it is held, and no more than this is held. */
   replayBytesMax = BODY_REPLAY_BYTES_DEFAULT;
-  private readonly exchange: Downstream;
+  /** Filters may put exchanges of their own around it. */
+  private readonly request: { readonly exchange: Downstream };
   private held: Buffer[] | undefined = undefined;
   private heldBytes = 0;
   private trailers: Headers | undefined = undefined;
@@ -26,9 +27,9 @@ export class RequestBody {
   /** Came in while no attempt could take it; credits not returned yet. */
   private unreturnedBytes = 0;
 
-  constructor(exchange: Downstream) {
-    this.exchange = exchange;
-    this.ended = exchange.endOfRequest;
+  constructor(request: { readonly exchange: Downstream }) {
+    this.request = request;
+    this.ended = request.exchange.endOfRequest;
   }
 
   onData(chunk: Buffer, end: boolean): void {
@@ -38,7 +39,7 @@ export class RequestBody {
       this.unreturnedBytes += chunk.length;
       return;
     }
-    if (this.upstream.write(chunk, end)) this.exchange.consumed(chunk.length);
+    if (this.upstream.write(chunk, end)) this.request.exchange.consumed(chunk.length);
     else this.unreturnedBytes += chunk.length;
     this.dropWhatIsTooLarge();
   }
@@ -80,7 +81,7 @@ export class RequestBody {
   onWritable(): void {
     const bytes = this.unreturnedBytes;
     this.unreturnedBytes = 0;
-    if (bytes > 0) this.exchange.consumed(bytes);
+    if (bytes > 0) this.request.exchange.consumed(bytes);
   }
 
   /** There will be no other attempt. */
