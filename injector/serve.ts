@@ -7,6 +7,8 @@ import {
   DiscoveryV1Api,
   type KubeConfig,
 } from '@kubernetes/client-node';
+import { serverTls } from '@weft/policies/kit/server-tls';
+
 import { LIFETIMES, type Lifetimes } from './certificate.ts';
 import type { InjectorConfig } from './config.ts';
 import { readApiServers } from './kube/api-servers.ts';
@@ -78,7 +80,7 @@ export async function startInjector(
   let webhook: ReturnType<typeof createWebhook> | undefined;
   const serve = (material: KeyMaterial): void => {
     if (webhook !== undefined) {
-      webhook.setSecureContext({ ...material, minVersion: 'TLSv1.2' });
+      webhook.setSecureContext({ ...serverTls, ...material });
       return;
     }
     webhook = createWebhook(

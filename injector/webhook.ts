@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { V1Pod } from '@kubernetes/client-node';
 import type { Result } from '@weft/policies/kit/result';
+import { serverTls } from '@weft/policies/kit/server-tls';
 import { type AdmissionRequest, failureResponse, parseReview, podName, reviewResponse } from './admission.ts';
 import { errorText, type Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -114,7 +115,7 @@ export function createWebhook(ports: WebhookPorts, material: KeyMaterial): Serve
   const server = createServer(
     {
       ...material,
-      minVersion: 'TLSv1.2',
+      ...serverTls,
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: HEADERS_TIMEOUT_MS,
       keepAliveTimeout: IDLE_TIMEOUT_MS,

@@ -1,6 +1,7 @@
 /** The validating webhook on 15017 (AdmissionReview, admission.k8s.io/v1). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
+import { serverTls } from '@weft/policies/kit/server-tls';
 import { z } from 'zod';
 import type { ServingCertificate } from '../ca/serving.ts';
 import type { ListenAddress } from '../config.ts';
@@ -42,9 +43,13 @@ export interface AdmissionWebhook {
 export async function startWebhook(options: WebhookOptions): Promise<AdmissionWebhook> {
   const { certificate, address } = options;
   const counters: AdmissionCounters = { allowed: 0, denied: 0, malformed: 0 };
-  const context = () => ({ cert: certificate.current.certificatePem, key: certificate.current.privateKeyPem.reveal() });
+  const context = () => ({
+    ...serverTls,
+    cert: certificate.current.certificatePem,
+    key: certificate.current.privateKeyPem.reveal(),
+  });
   const server = createServer(
-    { ...context(), minVersion: 'TLSv1.2', requestTimeout: timeoutMs, headersTimeout: timeoutMs },
+    { ...context(), requestTimeout: timeoutMs, headersTimeout: timeoutMs },
     (request, response) => {
       answer(options, counters, request, response).catch((fault: unknown) => {
         // The API server goes by failurePolicy; the process and its other answers go on.

@@ -10,6 +10,7 @@ import { startCapture } from '../support/capture.ts';
 import { startMesh, type TestMesh } from '../support/mesh.ts';
 import { Shop } from '../support/shop.ts';
 import { waitFor } from '../support/wait.ts';
+import { attackTests } from './attacks.ts';
 import { rightsTests } from './rights.ts';
 import { traceTests } from './traces.ts';
 import { workloadTests } from './workloads.ts';
@@ -235,6 +236,10 @@ spec:
     });
     await mesh.kubectl('delete', 'authorizationpolicy', '-n', 'shop', 'no-web');
   });
+});
+
+describe('attacks from inside the cluster', () => {
+  attackTests(() => ({ mesh, shop }));
 });
 
 describe('other workloads', () => workloadTests(() => ({ mesh })));
