@@ -1,4 +1,4 @@
-/** The embedded Kubernetes API with real CRDs, the rights of the chart and two pods of a shop: for tests of the control plane. */
+/** A Kubernetes API, the embedded one or that of WEFT_TEST_KUBE_BIN, with real CRDs, the rights of the chart and two pods of a shop: for tests of the control plane. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { customResourceDefinition } from '@weft/policies/crds/crd';
 import { kindNames, kinds } from '@weft/policies/crds/kinds';
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { kubeBinFolder, startKubeApiserver } from '../support/kube-apiserver.ts';
 
 const waitMsMax = 20_000;
 
@@ -91,8 +92,14 @@ export interface ClusterRig {
 
 const configMapData = z.looseObject({ data: z.record(z.string(), z.string()) });
 
-export async function startClusterRig(): Promise<ClusterRig> {
-  const dir = mkdtempSync(join(tmpdir(), 'weft-control-plane-'));
+interface ApiUnderTest {
+  readonly adminKubeconfig: string;
+  /** For a service account of the mesh's namespace, which is there by then. */
+  accountKubeconfig(account: string, kubectl: ClusterRig['kubectl']): Promise<string>;
+  close(): Promise<void>;
+}
+
+async function embeddedApi(dir: string): Promise<ApiUnderTest> {
   const api = await startEmbeddedApi({
     dataDir: join(dir, 'api'),
     listen: [{ host: '127.0.0.1', port: 0 }],
@@ -101,23 +108,44 @@ export async function startClusterRig(): Promise<ClusterRig> {
     advertise: [{ ip: '127.0.0.1' }],
     clusterDomain: 'cluster.local',
   });
+  const groups = ['system:serviceaccounts', 'system:serviceaccounts:weft-system', 'system:authenticated'];
+  return {
+    adminKubeconfig: api.adminKubeconfig,
+    accountKubeconfig: async (account) =>
+      api.kubeconfigFor(`system:serviceaccount:weft-system:${account}`, groups, `https://127.0.0.1:${api.port}`),
+    close: () => api.close(),
+  };
+}
+
+async function realApi(bin: string, dir: string): Promise<ApiUnderTest> {
+  const api = await startKubeApiserver(bin, join(dir, 'api'), '10.210.128.0/17');
+  return {
+    adminKubeconfig: api.adminKubeconfig,
+    accountKubeconfig: async (account, kubectl) =>
+      api.kubeconfigWith((await kubectl(['create', 'token', account, '-n', 'weft-system'])).trim()),
+    close: () => api.close(),
+  };
+}
+
+export async function startClusterRig(): Promise<ClusterRig> {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-control-plane-'));
+  const bin = kubeBinFolder();
+  const api = bin === undefined ? await embeddedApi(dir) : await realApi(bin, dir);
   const kubeconfig = join(dir, 'kubeconfig');
   writeFileSync(kubeconfig, api.adminKubeconfig);
   const adminConfig = new KubeConfig();
   adminConfig.loadFromString(api.adminKubeconfig);
   const admin = new KubeClient(adminConfig);
-  // Never the synchronous kind: the API server runs in this very process.
+  // Never the synchronous kind: the API server may run in this very process.
   const kubectl: ClusterRig['kubectl'] = (args, input = '') =>
     run('kubectl', ['--kubeconfig', kubeconfig, ...args], input);
   const apply = (yaml: string): Promise<string> => kubectl(['apply', '-f', '-'], yaml);
   await prepare(kubectl, apply);
-  const groups = ['system:serviceaccounts', 'system:serviceaccounts:weft-system', 'system:authenticated'];
-  const account = 'system:serviceaccount:weft-system:weft-control-plane';
   return {
     dir,
     admin,
     adminKubeconfig: api.adminKubeconfig,
-    accountKubeconfig: api.kubeconfigFor(account, groups, `https://127.0.0.1:${api.port}`),
+    accountKubeconfig: await api.accountKubeconfig('weft-control-plane', kubectl),
     kubectl,
     apply,
     applyFails: (yaml) =>
