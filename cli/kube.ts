@@ -35,6 +35,11 @@ export class Kube {
     });
   }
 
+  /** Merges into what is there; false when there is nothing of that name. */
+  async patch(path: string, merge: unknown, timeoutMs = 5_000): Promise<boolean> {
+    return (await this.ask<unknown>('PATCH', path, merge, timeoutMs)) !== undefined;
+  }
+
   /** False when there is nothing of that name. */
   async delete(path: string, timeoutMs = 5_000): Promise<boolean> {
     return (await this.ask<unknown>('DELETE', path, undefined, timeoutMs)) !== undefined;
@@ -46,7 +51,9 @@ export class Kube {
       method,
       timeout: timeoutMs,
       signal: AbortSignal.timeout(timeoutMs),
-      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' } }),
+      ...(body === undefined
+        ? {}
+        : { headers: { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' } }),
     };
     await this.config.applyToHTTPSOptions(options);
     return new Promise((resolve, reject) => {

@@ -16,6 +16,7 @@ import { KubeJoinRecords } from './join/kube-records.ts';
 import { KubeClient, type KubeConfig, loadKubeConfig } from './kube/client.ts';
 import { LeaderElection } from './kube/lease.ts';
 import { ServedVersions } from './kube/resources.ts';
+import { watchRevocations } from './kube/revocations.ts';
 import { TrustPublisher } from './kube/trust.ts';
 import { ClusterWatcher } from './kube/watcher.ts';
 import { WebhookCaBundle } from './kube/webhook-ca.ts';
@@ -26,6 +27,7 @@ import { joinFamilies } from './monitoring/join-families.ts';
 import { monitor, type Serving, serve } from './serve.ts';
 import { StatusWriter } from './status/writer.ts';
 import { startTracing } from './tracing.ts';
+import { Revocations } from './trust/revocations.ts';
 
 const rootAttemptsMax = 60;
 const rootRetryMs = 1_000;
@@ -111,6 +113,14 @@ export async function runInCluster(
     status.soon();
   });
   joins.startSweeping(isLeader, (reason) => log.warn('join tokens not swept', { reason }));
+  const revocations = new Revocations(mesh.trust, systemClock, log);
+  const revocationWatch = watchRevocations({
+    client,
+    namespace: meshNamespace,
+    log,
+    onData: (data) => revocations.take(data),
+  });
+  revocationWatch.start();
   leader.start();
   trust.start();
   webhookCa.start();
@@ -121,7 +131,7 @@ export async function runInCluster(
     mesh,
     stop: async () => {
       waitingFor = 'nothing: it is stopping';
-      for (const part of [trust, webhookCa, status, joins, jwtKeys]) part.stop();
+      for (const part of [trust, webhookCa, status, joins, jwtKeys, revocations, revocationWatch]) part.stop();
       await leader.stop();
       await new Promise((resolve) => setTimeout(resolve, config.terminationDelayMs));
       watcher.stop();

@@ -9,6 +9,7 @@ import { changeOf, TRUST_GROUP } from './resources/groups.ts';
 import { ModeTracker } from './resources/mode-changes.ts';
 import { TranslatedSource } from './resources/source.ts';
 import type { TranslateContext } from './translate/context.ts';
+import { canonicalIn } from './translate/trust.ts';
 import { MeshTrust } from './trust/mesh-trust.ts';
 import { ResourceCache } from './xds/cache.ts';
 import { defaultXdsLimits, XdsHub, type XdsLimits } from './xds/hub.ts';
@@ -28,7 +29,7 @@ export class MeshControl {
   readonly hub: XdsHub;
   readonly drain: DrainTracker;
   readonly modes: ModeTracker;
-  readonly trust = new MeshTrust();
+  readonly trust = new MeshTrust((spiffeId) => canonicalIn(this.context, spiffeId));
   private readonly listeners = new Set<(touched: Touched) => void>();
   private readonly namespaceListeners = new Set<() => void>();
 

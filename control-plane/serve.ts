@@ -19,6 +19,7 @@ import { Quotas } from './quota/quotas.ts';
 import type { CertificateCounters } from './rpc/certificates.ts';
 import { MeshServerCredentials } from './rpc/credentials.ts';
 import { startRpcServer } from './rpc/server.ts';
+import { trustAliases } from './translate/trust.ts';
 
 const connectionAgeMsMax = 30 * 60_000;
 const stopGraceMs = 3_000;
@@ -76,7 +77,10 @@ export async function serve(parts: ServeParts): Promise<Serving> {
   const clock = systemClock;
   mesh.trust.follow(authority);
   const certificate = await ServingCertificate.create(authority, servingNames(config), clock);
-  const authenticator = new Authenticator(new CachedTokenVerifier(parts.tokens, clock), config.trustDomain, clock);
+  const authenticator = new Authenticator(new CachedTokenVerifier(parts.tokens, clock), config.trustDomain, clock, {
+    aliases: () => trustAliases(mesh.context),
+    refusal: (certificate) => mesh.trust.refusal(certificate),
+  });
   const rpc = await startRpcServer(
     {
       address: formatAddress(config.xds),
@@ -94,6 +98,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       joins: parts.joins,
       jwtKeys: parts.jwtKeys,
       trustDomain: config.trustDomain,
+      revoked: (certificate) => mesh.trust.refusal(certificate),
       audit: (event, fields) => log.info(event, fields),
       counters: monitored.certificates,
     },

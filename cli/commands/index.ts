@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts';
+import { ca } from './ca.ts';
 import { check } from './check.ts';
 import { down } from './down.ts';
 import { sidecar } from './sidecar.ts';
@@ -6,4 +7,4 @@ import { status } from './status.ts';
 import { token } from './token.ts';
 import { up } from './up.ts';
 
-export const commands: readonly Command[] = [up, down, status, check, sidecar, token];
+export const commands: readonly Command[] = [up, down, status, check, ca, sidecar, token];

@@ -1,4 +1,5 @@
 /** Who makes an RPC, as its credential proves it: a service account token or a mesh certificate. */
+import { type CertificateFacts, serialOf } from '@weft/policies/identity/revocations';
 import {
   formatSpiffeId,
   parseServiceIdentity,
@@ -57,12 +58,21 @@ export interface Credential {
 const tokenCharsMax = 16_384;
 const denied = (message: string): Result<never, AuthFailure> => err({ code: 'unauthenticated', message });
 
+/** What is believed of certificates beside their chain. */
+export interface CertificateTrust {
+  readonly aliases: () => readonly TrustDomain[];
+  /** Why it is revoked. */
+  readonly refusal: (certificate: CertificateFacts) => string | undefined;
+}
+
 export class Authenticator {
   private readonly tokens: TokenVerifier;
   private readonly trustDomain: TrustDomain;
   private readonly clock: Clock;
+  private readonly trust: CertificateTrust | undefined;
 
-  constructor(tokens: TokenVerifier, trustDomain: TrustDomain, clock: Clock) {
+  constructor(tokens: TokenVerifier, trustDomain: TrustDomain, clock: Clock, trust?: CertificateTrust) {
+    this.trust = trust;
     this.tokens = tokens;
     this.trustDomain = trustDomain;
     this.clock = clock;
@@ -103,6 +113,13 @@ export class Authenticator {
     const keyDigest = keyDigestOf(certificate.value.publicKey);
     const identity = parseServiceIdentity(spiffeId);
     if (!identity.ok) return denied(identity.error);
+    const serialHex = serialOf(Buffer.from(certificate.value.serial).toString('hex'));
+    const revoked = this.trust?.refusal({ spiffeId, serialHex, notBeforeUnixMs: notBeforeMs });
+    if (revoked !== undefined) return denied(`the client certificate is not taken: ${revoked}`);
+    if (this.trust?.aliases().includes(identity.value.trustDomain) === true) {
+      const own = { ...identity.value, trustDomain: this.trustDomain };
+      return ok({ spiffeId: formatSpiffeId(own), identity: own, pod: undefined, via: 'certificate', keyDigest });
+    }
     if (identity.value.trustDomain !== this.trustDomain) {
       return denied(
         `the client certificate is of trust domain ${identity.value.trustDomain}, this is ${this.trustDomain}`,

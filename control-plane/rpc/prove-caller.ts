@@ -1,5 +1,7 @@
 /** Whom a call of the certificate authority speaks for, and whether he is still there. */
+import type { CertificateFacts } from '@weft/policies/identity/revocations';
 import { formatSpiffeId, type TrustDomain } from '@weft/policies/identity/spiffe-id';
+import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { Authenticator, AuthFailure, Caller } from '../auth/caller.ts';
 import type { Standing } from '../auth/workload.ts';
@@ -14,6 +16,9 @@ export interface ProofParts {
   /** Undefined where nobody can join by token. */
   readonly joins: Joins | undefined;
   readonly trustDomain: TrustDomain;
+  /** Why an identity gets nothing signed any more. */
+  readonly revoked: (wanted: CertificateFacts) => string | undefined;
+  readonly clock: Clock;
 }
 
 export interface Proven {
@@ -23,6 +28,15 @@ export interface Proven {
 
 /** By what every RPC takes, and by join token, which counts for nothing but this service. */
 export async function proveCaller(parts: ProofParts, call: AuthenticatedCall): Promise<Result<Proven, AuthFailure>> {
+  const proven = await prove(parts, call);
+  if (!proven.ok) return proven;
+  // What is not signed yet has no serial number, and begins now.
+  const { spiffeId } = proven.value.caller;
+  const revoked = parts.revoked({ spiffeId, serialHex: '', notBeforeUnixMs: parts.clock.unixMs() });
+  return revoked === undefined ? proven : err({ code: 'permission-denied', message: revoked });
+}
+
+async function prove(parts: ProofParts, call: AuthenticatedCall): Promise<Result<Proven, AuthFailure>> {
   const token = joinTokenOf(call);
   if (token === undefined) {
     const caller = await authenticateCall(parts.authenticator, call);

@@ -123,6 +123,7 @@ export const fieldSamples: Readonly<
       // The injector acts on it.
       'proxy.concurrency': { values: [1, 2, 64] },
       trustedHops: { values: [0, 1, 2] },
+      'trust.aliases[]': { values: ['old.local', 'older.local'] },
       'certificates.ttl': { values: ['10m', '2h'] },
       'retryBudget.percent': numbers,
       'retryBudget.minConcurrency': numbers,

@@ -7,6 +7,7 @@ import { concurrencyOf } from '@weft/policies/crds/mesh-defaults';
 import { describeErrors } from '@weft/policies/crds/parse';
 import type { StructuralSchema } from '@weft/policies/crds/structural';
 import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
+import { TRUST_SECRETS } from '@weft/policies/model/trust';
 import { certificateTtlMs } from '../ca/ttl.ts';
 import { objectKey } from '../index/objects.ts';
 import { ClusterState } from '../index/state.ts';
@@ -55,6 +56,8 @@ function withField(template: unknown, path: string, value: unknown): unknown {
 const metadata = (kind: Kind): object =>
   kind === 'Mesh' ? { name: 'default' } : { name: 'sample', namespace: 'shop' };
 
+const fieldTrust = { ownAnchorsPem: 'our anchors', federated: [], revoked: [] };
+
 /** All that the mesh makes of the world with this object in it. */
 function outcome(kind: Kind, spec: unknown): string {
   const state = new ClusterState('shop');
@@ -66,8 +69,16 @@ function outcome(kind: Kind, spec: unknown): string {
   state.apply(parsed.value);
   const trustDomain = parseTrustDomain('cluster.local');
   assert.ok(trustDomain.ok);
-  const context = { state, trustDomain: trustDomain.value, isDrained: () => false, keySets: fieldKeySets };
-  const resources: unknown[] = [certificateTtlMs(state.mesh), concurrencyOf(state.mesh)];
+  const context = {
+    state,
+    trustDomain: trustDomain.value,
+    isDrained: () => false,
+    keySets: fieldKeySets,
+    trust: fieldTrust,
+  };
+  const anyone = { namespace: 'shop', podKey: '', features: { http2: false } };
+  const secrets = TRUST_SECRETS.map((name) => translateResource(context, 'secret', name, anyone));
+  const resources: unknown[] = [secrets, certificateTtlMs(state.mesh), concurrencyOf(state.mesh)];
   for (const namespace of ['shop', 'desk']) {
     for (const service of state.services.values()) {
       for (const { port } of service.ports) {

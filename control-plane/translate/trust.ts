@@ -1,4 +1,6 @@
 /** Whom a proxy is to believe: the same for every one of the mesh. */
+import { canonicalId } from '@weft/policies/identity/revocations';
+import { parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
 import { TRUST_SECRET } from '@weft/policies/model/tls';
 import { type Revocation, TRUST_RULES_SECRET, type TrustBundle, type TrustSecret } from '@weft/policies/model/trust';
 import type { TranslateContext } from './context.ts';
@@ -31,4 +33,12 @@ export function translateTrust(context: TranslateContext, name: string): TrustSe
 }
 
 /** Other names of the mesh's own trust domain. */
-export const trustAliases = ({ trustDomain }: TranslateContext): TrustBundle['trustDomain'][] => [trustDomain].slice(1);
+export const trustAliases = ({ state, trustDomain }: TranslateContext): TrustDomain[] =>
+  (state.mesh?.spec.trust.aliases ?? []).flatMap((alias) => {
+    const parsed = parseTrustDomain(alias);
+    return parsed.ok && parsed.value !== trustDomain ? [parsed.value] : [];
+  });
+
+/** An identity under the first name of our trust domain. */
+export const canonicalIn = (context: TranslateContext, spiffeId: string): string =>
+  canonicalId(spiffeId, context.trustDomain, new Set(trustAliases(context)));

@@ -1,4 +1,5 @@
 /** All that the mesh believes, of this moment: own anchors, anchors of others, and who is revoked. */
+import { type CertificateFacts, RevocationIndex } from '@weft/policies/identity/revocations';
 import type { Revocation, TrustBundle } from '@weft/policies/model/trust';
 import type { OwnTrust } from '../ca/trust.ts';
 import type { TrustFacts } from '../translate/trust.ts';
@@ -8,6 +9,14 @@ export class MeshTrust implements TrustFacts {
   federated: readonly TrustBundle[] = [];
   revoked: readonly Revocation[] = [];
   private readonly listeners = new Set<() => void>();
+  private readonly canonical: (spiffeId: string) => string;
+  private index: RevocationIndex;
+
+  /** `canonical`: an identity under the first name of its trust domain. */
+  constructor(canonical: (spiffeId: string) => string) {
+    this.canonical = canonical;
+    this.index = new RevocationIndex([], canonical);
+  }
 
   /** Takes the anchors of the authority, now and whenever they change. */
   follow(own: OwnTrust): void {
@@ -24,8 +33,14 @@ export class MeshTrust implements TrustFacts {
     this.changed();
   }
 
+  /** Why a certificate is not to be believed; one that is yet to be signed has no serial number. */
+  refusal(certificate: CertificateFacts): string | undefined {
+    return this.index.refusal(certificate);
+  }
+
   revoke(revoked: readonly Revocation[]): void {
     this.revoked = revoked;
+    this.index = new RevocationIndex(revoked, this.canonical);
     this.changed();
   }
 

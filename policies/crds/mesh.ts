@@ -4,6 +4,7 @@ import { retryBudget } from './budget.ts';
 import { durationBetween } from './formats.ts';
 import { meshAuthorizers } from './mesh-authorizers.ts';
 import { meshProxy } from './mesh-proxy.ts';
+import { meshTrust } from './mesh-trust.ts';
 import { conditions } from './object.ts';
 import { text } from './schema.ts';
 
@@ -59,6 +60,7 @@ export const meshSpec = z
       .prefault({})
       .describe('Workload certificates.'),
     proxy: meshProxy.prefault({}),
+    trust: meshTrust.prefault({}),
     outbound: z
       .enum(['Allow', 'RegistryOnly'])
       .default('Allow')

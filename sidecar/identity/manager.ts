@@ -6,6 +6,7 @@ import {
   randomBytes,
   type X509Certificate,
 } from 'node:crypto';
+import { serialOf } from '@weft/policies/identity/revocations';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { buildCsr } from '@weft/policies/identity/x509/csr';
 import { encodePem } from '@weft/policies/identity/x509/pem';
@@ -93,9 +94,13 @@ export class IdentityManager implements CertificateSource {
     // Other ticket keys and another generation: no session outlives the trust that it was begun with.
     this.put({ ...material, trust, generation: ++this.generation, ticketKeys: randomBytes(TICKET_KEY_BYTES) });
     const anchors = trust?.bundles.find((one) => one.trustDomain === trust.ownDomain)?.anchorsPem;
-    if (anchors === undefined || leafOfChain(material.chainPem, anchors).ok) return;
-    this.options.count('certificate_anchor_dropped');
-    this.options.log('identity: our own certificate leads to no trust anchor any more; asking for another one');
+    if (anchors === undefined) return;
+    const { spiffeId, serialHex, notBeforeUnixMs } = material;
+    const revoked = this.certificate?.trust?.refusal({ spiffeId, serialHex: serialOf(serialHex), notBeforeUnixMs });
+    if (revoked === undefined && leafOfChain(material.chainPem, anchors).ok) return;
+    this.options.count(revoked === undefined ? 'certificate_anchor_dropped' : 'certificate_revoked');
+    const why = revoked ?? 'our own certificate leads to no trust anchor any more';
+    this.options.log(`identity: ${why}; asking for another one`);
     this.dueMs = this.options.clock.nowMs();
     this.scheduleRenewal();
   }

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { canonicalId, domainOf, RevocationIndex } from '@weft/policies/identity/revocations';
 import type { SpiffeId, TrustDomain } from '@weft/policies/identity/spiffe-id';
 import type { Revocation, TrustBundle } from '@weft/policies/model/trust';
 
@@ -24,14 +25,6 @@ const CHAIN_CERTIFICATES_MAX = 8;
 const VERIFIED_MAX = 1_024;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-/** Serial numbers are numbers: leading zeros and the case of digits say nothing. */
-export const serialOf = (hex: string): string => hex.toLowerCase().replace(/^0+(?=.)/, '');
-
-const domainOf = (spiffeId: string): string => {
-  const slash = spiffeId.indexOf('/', 'spiffe://'.length);
-  return spiffeId.slice('spiffe://'.length, slash === -1 ? undefined : slash);
-};
-
 const issued = (certificate: X509Certificate, issuer: X509Certificate): boolean =>
   certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 
@@ -49,8 +42,7 @@ export class PeerTrust {
   private readonly aliases: ReadonlySet<string>;
   private readonly bundles: ReadonlyMap<string, string>;
   private readonly anchors = new Map<string, readonly X509Certificate[]>();
-  private readonly identities = new Map<string, Extract<Revocation, { kind: 'identity' }>>();
-  private readonly serials = new Map<string, string>();
+  private readonly revocations: RevocationIndex;
   /** Fingerprints of leaves whose chains were followed, by trust domain; the oldest go first. */
   private readonly verified = new Set<string>();
 
@@ -61,10 +53,7 @@ export class PeerTrust {
     const distinct = new Set(this.bundles.values());
     this.federated = distinct.size > 1;
     this.anchorsPem = [...distinct].join('\n');
-    for (const one of revoked) {
-      if (one.kind === 'serial') this.serials.set(serialOf(one.serialHex), one.reason);
-      else this.identities.set(this.canonical(one.spiffeId), one);
-    }
+    this.revocations = new RevocationIndex(revoked, (spiffeId) => this.canonical(spiffeId));
   }
 
   /** Throws, naming the trust domain, when anchors cannot be read: they are never left out in silence. */
@@ -83,7 +72,8 @@ export class PeerTrust {
     const domain = domainOf(spiffeId);
     if (!this.bundles.has(domain))
       return `trust domain ${domain} of the peer's identity ${spiffeId} is not trusted here`;
-    return this.revocation(peer, spiffeId);
+    const { serialHex, notBeforeUnixMs } = peer;
+    return this.revocations.refusal({ spiffeId, serialHex, notBeforeUnixMs });
   }
 
   /** As `refusal`, and follows the chain where trust domains have different anchors. */
@@ -106,21 +96,8 @@ export class PeerTrust {
     return actual === expected || (this.aliases.size > 0 && this.canonical(actual) === this.canonical(expected));
   }
 
-  private revocation(peer: TrustedPeer, spiffeId: SpiffeId): string | undefined {
-    const reason = this.serials.get(peer.serialHex);
-    if (reason !== undefined) return `certificate ${peer.serialHex} of ${spiffeId} is revoked${because(reason)}`;
-    if (this.identities.size === 0) return undefined;
-    const identity = this.identities.get(this.canonical(spiffeId));
-    if (identity === undefined) return undefined;
-    const { issuedBeforeUnixMs } = identity;
-    if (issuedBeforeUnixMs > 0 && peer.notBeforeUnixMs >= issuedBeforeUnixMs) return undefined;
-    return `${spiffeId} is revoked${because(identity.reason)}`;
-  }
-
   private canonical(spiffeId: string): string {
-    const domain = domainOf(spiffeId);
-    if (!this.aliases.has(domain)) return spiffeId;
-    return `spiffe://${this.ownDomain}${spiffeId.slice('spiffe://'.length + domain.length)}`;
+    return canonicalId(spiffeId, this.ownDomain, this.aliases);
   }
 
   private anchorsOf(domain: string): readonly X509Certificate[] {
@@ -154,5 +131,3 @@ export class PeerTrust {
     return false;
   }
 }
-
-const because = (reason: string): string => (reason === '' ? '' : `: ${reason}`);

@@ -1,10 +1,10 @@
 import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { serialOf } from '@weft/policies/identity/revocations';
 import { parseSpiffeId, type SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { linearRegex } from '@weft/policies/kit/linear-regex';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { CertificatePins, PeerValidation, SanMatcher } from '@weft/policies/model/tls';
-import { serialOf } from '../identity/peer-trust.ts';
 import type { PeerCertificateInfo } from './connection.ts';
 
 interface SubjectAltName {

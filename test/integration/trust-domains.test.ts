@@ -5,11 +5,12 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { serialOf } from '@weft/policies/identity/revocations';
 import type { SpiffeId, TrustDomain } from '@weft/policies/identity/spiffe-id';
 import { MESH_ALPN } from '@weft/policies/model/tls';
 import type { Revocation } from '@weft/policies/model/trust';
 import { certificateOf, type KeyMaterial } from '@weft/sidecar/identity/material';
-import { serialOf, type TrustData } from '@weft/sidecar/identity/peer-trust';
+import type { TrustData } from '@weft/sidecar/identity/peer-trust';
 import { waitFor } from '../support/wait.ts';
 import {
   anyTraffic,

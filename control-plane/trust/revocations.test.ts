@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { formatRevocation, readRevocations, revocationKey } from '@weft/policies/identity/revocation-record';
+import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import { ManualClock } from '@weft/policies/kit/clock';
+import { MeshTrust } from './mesh-trust.ts';
+import { Revocations } from './revocations.ts';
+
+const WEB = 'spiffe://cluster.local/ns/shop/sa/web' as SpiffeId;
+const silent = { info: () => undefined, warn: () => undefined };
+
+describe('revocations', () => {
+  test('an entry counts until it expires, and a fault in one does not touch the others', () => {
+    const clock = new ManualClock();
+    const trust = new MeshTrust((id) => id);
+    const warned: string[] = [];
+    const revocations = new Revocations(trust, clock, {
+      ...silent,
+      warn: (_, fields) => warned.push(JSON.stringify(fields)),
+    });
+    const atUnixMs = clock.unixMs();
+    const entry = { identity: WEB, reason: 'stolen', atUnixMs, expiresUnixMs: atUnixMs + 60_000, mayReissue: false };
+    let told = 0;
+    trust.onChange(() => told++);
+    revocations.take({ [revocationKey(entry)]: formatRevocation(entry), broken: '{"serial":"xyz"}' });
+    assert.deepEqual(trust.revoked, [{ kind: 'identity', spiffeId: WEB, issuedBeforeUnixMs: 0, reason: 'stolen' }]);
+    assert.match(
+      trust.refusal({ spiffeId: WEB, serialHex: '', notBeforeUnixMs: atUnixMs }) ?? '',
+      /is revoked: stolen/,
+    );
+    assert.match(warned.join(), /broken/);
+    clock.advance(59_000);
+    assert.equal(trust.revoked.length, 1);
+    clock.advance(2_000);
+    assert.deepEqual(trust.revoked, []);
+    assert.equal(told, 2);
+    revocations.stop();
+  });
+
+  test('an identity that may be issued again is refused with what it had, and not with what it gets', () => {
+    const backdateMs = 300_000;
+    const at = Date.parse('2026-01-01T12:00:00Z');
+    const entry = { identity: WEB, reason: '', atUnixMs: at, expiresUnixMs: 0, mayReissue: true };
+    const { revoked } = readRevocations({ a: formatRevocation(entry) }, at, backdateMs);
+    const trust = new MeshTrust((id) => id);
+    trust.revoke(revoked);
+    const issuedAt = (ms: number) => ({ spiffeId: WEB, serialHex: '1', notBeforeUnixMs: ms - backdateMs });
+    assert.notEqual(trust.refusal(issuedAt(at - 1)), undefined);
+    assert.equal(trust.refusal(issuedAt(at)), undefined);
+  });
+
+  test('a serial number is a number: case and leading zeros say nothing', () => {
+    const entry = { serial: '00aB', reason: '', atUnixMs: 1, expiresUnixMs: 0, mayReissue: false };
+    const { revoked, faults } = readRevocations({ a: formatRevocation(entry) }, 2, 0);
+    assert.deepEqual(faults, []);
+    assert.deepEqual(revoked, [{ kind: 'serial', serialHex: 'ab', reason: '' }]);
+  });
+});
