@@ -1,5 +1,6 @@
 import type { CidrRange } from '@weft/policies/model/address';
 import type { Permission, Principal } from '@weft/policies/model/authorization';
+import type { HeaderMatch } from '@weft/policies/model/match';
 import type { RequestMatch } from '@weft/policies/model/overload';
 import type { RequestHead } from '../http/exchange.ts';
 import { ipDigits, rangeDigits } from '../net/addresses.ts';
@@ -32,8 +33,26 @@ const always: Test = () => true;
 /** Collects what is learned while rules are compiled. */
 export interface Findings {
   decidesOnPath: boolean;
+  /** By what a path is not. */
+  excludesPaths: boolean;
   /** Reads something that only a request has. */
   usesHttp: boolean;
+}
+
+export const noFindings = (): Findings => ({ decidesOnPath: false, excludesPaths: false, usesHttp: false });
+
+export function addFindings(to: Findings, found: Findings): void {
+  to.decidesOnPath ||= found.decidesOnPath;
+  to.excludesPaths ||= found.excludesPaths;
+  to.usesHttp ||= found.usesHttp;
+}
+
+/** What is found inside of a negation. */
+function negated(findings: Findings, compile: (inner: Findings) => Test): Test {
+  const inner = noFindings();
+  const test = compile(inner);
+  addFindings(findings, { ...inner, excludesPaths: inner.decidesOnPath });
+  return (subject) => !test(subject);
 }
 
 function inRange(range: CidrRange): (ip: string) => boolean {
@@ -53,9 +72,13 @@ const any =
   (subject) =>
     matchesAny(tests, subject);
 
-function headerTest(matcher: HeaderMatcher, name: string, findings: Findings): Test {
+function headerTest(match: HeaderMatch, findings: Findings): Test {
+  const matcher = new HeaderMatcher(match);
   findings.usesHttp = true;
-  if (name === ':path') findings.decidesOnPath = true;
+  if (match.name === ':path') {
+    findings.decidesOnPath = true;
+    if (match.invert) findings.excludesPaths = true;
+  }
   return ({ head }) => head !== undefined && matcher.test(head);
 }
 
@@ -67,12 +90,10 @@ export function permissionTest(permission: Permission, findings: Findings): Test
       return all(permission.rules.map((rule) => permissionTest(rule, findings)));
     case 'or':
       return any(permission.rules.map((rule) => permissionTest(rule, findings)));
-    case 'not': {
-      const test = permissionTest(permission.rule, findings);
-      return (subject) => !test(subject);
-    }
+    case 'not':
+      return negated(findings, (inner) => permissionTest(permission.rule, inner));
     case 'header':
-      return headerTest(new HeaderMatcher(permission.match), permission.match.name, findings);
+      return headerTest(permission.match, findings);
     case 'path': {
       findings.decidesOnPath = true;
       findings.usesHttp = true;
@@ -96,10 +117,8 @@ export function principalTest(principal: Principal, findings: Findings): Test {
       return all(principal.ids.map((id) => principalTest(id, findings)));
     case 'or':
       return any(principal.ids.map((id) => principalTest(id, findings)));
-    case 'not': {
-      const test = principalTest(principal.id, findings);
-      return (subject) => !test(subject);
-    }
+    case 'not':
+      return negated(findings, (inner) => principalTest(principal.id, inner));
     case 'authenticated': {
       if (principal.match === undefined) return ({ connection }) => connection.peer?.spiffeId !== undefined;
       const matcher = new StringMatcher(principal.match);
@@ -123,7 +142,7 @@ export function principalTest(principal: Principal, findings: Findings): Test {
       return ({ jwt }) => jwt !== undefined && test(valueAt(jwt.claims, path));
     }
     case 'header':
-      return headerTest(new HeaderMatcher(principal.match), principal.match.name, findings);
+      return headerTest(principal.match, findings);
   }
 }
 
@@ -135,7 +154,7 @@ export function matchesAny(tests: readonly Test[], subject: Subject): boolean {
 /** Whether any of the matches holds; none: for every request. Undefined where there is nothing to test. */
 export function matchTest(matches: readonly RequestMatch[]): Test | undefined {
   if (matches.length === 0) return undefined;
-  const findings: Findings = { decidesOnPath: false, usesHttp: false };
+  const findings = noFindings();
   const compiled = matches.map(({ permissions, principals }) => ({
     permissions: permissions.map((permission) => permissionTest(permission, findings)),
     principals: principals.map((principal) => principalTest(principal, findings)),

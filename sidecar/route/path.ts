@@ -64,8 +64,12 @@ function withoutDotSegments(path: string): string {
   return `/${kept.join('/')}`;
 }
 
-/** Encoded slash, backslash and NUL, a bare backslash, a fragment, a percent sign that encodes nothing. */
-const SUSPICIOUS = /%2F|%5C|%00|\\|#|%(?![0-9A-Fa-f]{2})/i;
+/**
+ * Encoded slash, backslash and NUL, a bare backslash, a fragment, a percent sign that encodes nothing; an encoded percent
+ * sign that a second decoding takes for the begin of another; the bytes that UTF-8 never has, in which lax decoders see a
+ * slash or a dot (RFC 3629 section 10).
+ */
+const SUSPICIOUS = /%2F|%5C|%00|\\|#|%(?![0-9A-Fa-f]{2})|%25[0-9A-Fa-f]{2}|%C[01]|%E0%[89]|%F0%8|%F[5-9A-F]/i;
 /** RFC 3986 section 3.3, `.` and `..`; with path parameters too, since servers strip those first. */
 const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:[/;]|$)/;
 
@@ -74,13 +78,27 @@ export function isAmbiguous(path: string): boolean {
   return SUSPICIOUS.test(path) || DOT_SEGMENT.test(path);
 }
 
-/** Servers often take `//admin` for `/admin`, which gets past a rule that denies the latter. */
-export function hasEmptySegment(path: string): boolean {
-  return path.includes('//');
+/**
+ * The other ways in which servers read a path that is not ambiguous: without the parameters of its segments (RFC 3986
+ * section 3.3), with slashes that follow slashes taken for one, and, if asked for, without the slash at its end. Empty for
+ * nearly every path.
+ */
+export function otherReadings(target: string, withoutLastSlash: boolean): readonly string[] {
+  const end = pathLength(target);
+  const path = end === target.length ? target : target.slice(0, end);
+  const parameters = path.includes(';');
+  const slashes = path.includes('//');
+  const last = withoutLastSlash && end > 1 && path.charCodeAt(end - 1) === SLASH;
+  if (!parameters && !slashes && !last) return none;
+  const readings = new Set([path]);
+  if (parameters) for (const one of [...readings]) readings.add(one.replace(PARAMETERS, ''));
+  for (const one of [...readings]) readings.add(one.replace(SLASHES, '/'));
+  if (withoutLastSlash) for (const one of [...readings]) if (one.length > 1) readings.add(one.replace(LAST_SLASH, ''));
+  readings.delete(path);
+  return [...readings];
 }
 
-/** The target as a server reads it that drops the parameters of path segments. */
-export function withoutParameters(target: string): string {
-  const end = pathLength(target);
-  return target.slice(0, end).replace(/;[^/]*/g, '') + target.slice(end);
-}
+const none: readonly string[] = [];
+const PARAMETERS = /;[^/]*/g;
+const SLASHES = /\/{2,}/g;
+const LAST_SLASH = /\/$/;

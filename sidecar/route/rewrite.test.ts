@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { requestHead } from '../filters/testing.ts';
 import { Headers } from '../http/headers.ts';
 import { applyMutation } from './mutation.ts';
-import { canonicalTarget, hasEmptySegment, isAmbiguous } from './path.ts';
+import { canonicalTarget, isAmbiguous, otherReadings } from './path.ts';
 import { redirectLocation, rewriteTarget } from './rewrite.ts';
 import { WeightedChoice } from './weight.ts';
 
@@ -170,13 +170,37 @@ describe('paths', () => {
       '/a#b',
       '/a%zz',
       '/a/..;x/b',
+      '/%2561',
+      '/a%C0%AFb',
+      '/%E0%80%AE',
+      '/%F0%80%80%AF',
+      '/%FF',
     ]) {
       assert.equal(isAmbiguous(path), true, path);
     }
-    for (const path of ['/', '/a/b', '/a..b', '/.well-known/x', '/a/...', '/%C3%A9', '/a;b=c']) {
+    for (const path of [
+      '/',
+      '/a/b',
+      '/a..b',
+      '/.well-known/x',
+      '/a/...',
+      '/%C3%A9',
+      '/%E2%82%AC',
+      '/%F0%9F%8D%B5',
+      '/%E9',
+      '/100%25',
+      '/a;b=c',
+    ]) {
       assert.equal(isAmbiguous(path), false, path);
     }
-    assert.equal(hasEmptySegment('/a//b'), true);
+  });
+  test('other readings: without parameters, with single slashes, without the last slash', () => {
+    assert.deepEqual(otherReadings('/a/b?c;d//', true), []);
+    assert.deepEqual(otherReadings('/a//b;c/?d', false), ['/a//b/', '/a/b;c/', '/a/b/']);
+    assert.deepEqual(otherReadings('/a/', true), ['/a']);
+    assert.deepEqual(otherReadings('/a/', false), []);
+    assert.deepEqual(otherReadings('/', true), []);
+    assert.deepEqual(otherReadings('//', true), ['/']);
   });
 });
 

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildPackage } from '../support/package.ts';
 import { testFolder } from '../support/pair-sidecar.ts';
+import { authz } from './benches/authz.ts';
 import { handshakes } from './benches/handshakes.ts';
 import { idle } from './benches/idle.ts';
 import { mtlsGrpc } from './benches/mtls-grpc.ts';
@@ -28,6 +29,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'h2-plain': plainHttp2,
   'tcp-mtls': tcpMtls,
   handshakes,
+  authz,
   idle,
   start,
   scale,

@@ -42,6 +42,7 @@ export const targets: readonly Target[] = [
   { bench: 'start', metric: 'ready_ms', must: { value: 250 }, aim: { ratio: 1 } },
   { bench: 'ca', metric: 'certificates_per_core_second', atLeast: true, must: { value: 3_000 } },
   { bench: 'ca', metric: 'seconds_to_enrol', must: { value: 30 } },
+  { bench: 'authz', metric: 'more_us_per_request', must: { value: 2 } },
   { bench: 'scale', metric: cpu, must: { ratio: 1.15 } },
   { bench: 'scale', metric: 'least_loaded_thread_share', atLeast: true, must: { value: 0.7 } },
 ];

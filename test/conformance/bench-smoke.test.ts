@@ -73,6 +73,10 @@ const expected: Readonly<Record<string, readonly (readonly [metric: string, load
     ['connections_per_core_second', 'server side, X25519'],
     ['connections_per_core_second', 'both sidecars'],
   ],
+  authz: [
+    ['cpu_us_per_request', 'distinct identities and prefixes'],
+    ['cpu_us_per_request', 'the prefixes of one identity'],
+  ],
   idle: [
     ['rss_anon_mb', 'ready, static bootstrap'],
     ['rss_anon_mb', 'ready, joined by xDS'],

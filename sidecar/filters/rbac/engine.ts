@@ -1,6 +1,15 @@
 import type { Rbac, RbacPolicy } from '@weft/policies/model/authorization';
-import { hasEmptySegment, isAmbiguous, pathLength, withoutParameters } from '../../route/path.ts';
-import { type Findings, matchesAny, permissionTest, principalTest, type Subject, type Test } from '../subject.ts';
+import { isAmbiguous, otherReadings, pathLength } from '../../route/path.ts';
+import {
+  addFindings,
+  type Findings,
+  matchesAny,
+  noFindings,
+  permissionTest,
+  principalTest,
+  type Subject,
+  type Test,
+} from '../subject.ts';
 import { keySetsOf } from './keys.ts';
 import { PolicyIndex } from './policy-index.ts';
 
@@ -27,14 +36,12 @@ class CompiledPolicy {
   private readonly principals: readonly Test[];
 
   constructor(policy: RbacPolicy, all: Findings) {
-    const ofPermissions: Findings = { decidesOnPath: false, usesHttp: false };
-    const ofPrincipals: Findings = { decidesOnPath: false, usesHttp: false };
+    const ofPermissions = noFindings();
+    const ofPrincipals = noFindings();
     this.permissions = policy.permissions.map((permission) => permissionTest(permission, ofPermissions));
     this.principals = policy.principals.map((principal) => principalTest(principal, ofPrincipals));
-    for (const found of [ofPermissions, ofPrincipals]) {
-      all.decidesOnPath ||= found.decidesOnPath;
-      all.usesHttp ||= found.usesHttp;
-    }
+    addFindings(all, ofPermissions);
+    addFindings(all, ofPrincipals);
     this.name = policy.name;
     this.source = policy;
     this.permissionsUseHttp = ofPermissions.usesHttp;
@@ -81,7 +88,7 @@ export class RbacEngine {
   private readonly indexed: boolean;
   private readonly ofRequests: PolicyIndex<CompiledPolicy> | undefined;
   private ofConnections: PolicyIndex<ConnectionPolicy> | undefined;
-  private readonly findings: Findings = { decidesOnPath: false, usesHttp: false };
+  private readonly findings = noFindings();
 
   constructor(name: string, rbac: Rbac, indexedMin: number = INDEXED_MIN) {
     this.name = name;
@@ -114,27 +121,27 @@ export class RbacEngine {
   private cannotDecide(subject: Subject): string | undefined {
     if (!this.findings.decidesOnPath || subject.head === undefined) return undefined;
     const path = subject.head.path.slice(0, pathLength(subject.head.path));
-    if (isAmbiguous(path) || (this.action === 'deny' && hasEmptySegment(path))) {
+    if (isAmbiguous(path)) {
       return `the path can be read in more than one way, and ${this.name} decides on it`;
     }
     return undefined;
   }
 
   /**
-   * Servers that know path parameters match `/admin;x` as `/admin` (RFC 3986 section 3.3), others do not: what denies
-   * does so in either reading, what allows has to in both.
+   * Some servers read `/admin;x` and `//admin` as `/admin`, others do not: what denies does so in any reading, what
+   * allows has to in each. `/admin/` is that to many as well; for what allows paths it matters where they are excluded.
    */
   private firstMatchInEveryReading(subject: Subject): string | undefined {
-    const { head } = subject;
+    const { head, connection, jwt, clientIp = connection.remoteIp } = subject;
     const policy = this.firstMatch(subject);
-    if (head === undefined || !this.findings.decidesOnPath || !head.path.includes(';') || this.action === 'log') {
-      return policy;
+    if (head === undefined || !this.findings.decidesOnPath) return policy;
+    const allows = this.action === 'allow';
+    if (allows ? policy === undefined : policy !== undefined) return policy;
+    for (const path of otherReadings(head.path, !allows || this.findings.excludesPaths)) {
+      const other = this.firstMatch({ connection, clientIp, jwt, head: { ...head, path } });
+      if (allows ? other === undefined : other !== undefined) return other;
     }
-    const settled = this.action === 'allow' ? policy === undefined : policy !== undefined;
-    if (settled) return policy;
-    const { connection, jwt } = subject;
-    const clientIp = subject.clientIp ?? connection.remoteIp;
-    return this.firstMatch({ connection, clientIp, jwt, head: { ...head, path: withoutParameters(head.path) } });
+    return policy;
   }
 
   private firstMatch(subject: Subject): string | undefined {

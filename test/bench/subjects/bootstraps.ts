@@ -112,6 +112,8 @@ export interface PairOptions {
   readonly requestsPerConnectionMax?: number;
   /** The one group of the key exchange. */
   readonly group?: string;
+  /** Of the server's side; without them the client is let in. */
+  readonly filters?: readonly JsonObject[];
 }
 
 export interface PairTexts {
@@ -142,7 +144,7 @@ export async function pairTexts(options: PairOptions): Promise<PairTexts> {
         direction: 'INBOUND',
         manager: inboundManager(wire),
         tls: downstreamTls(files.server, alpnOf(wire)),
-        filters: [allowOnly('shop/allow-client/0', CLIENT_ID)],
+        filters: [...(options.filters ?? [allowOnly('shop/allow-client/0', CLIENT_ID)])],
         routes: [retried('application')],
       }),
     ],

@@ -1,6 +1,7 @@
 /** The two proxies that read Envoy's bootstraps: the bundled sidecar with the flags of its image, and Envoy. */
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ENVOY_VERSION, findEnvoy } from '../../support/envoy.ts';
 import { Program } from '../../support/pair-process.ts';
@@ -40,8 +41,10 @@ export function imageCommand(built: string, image: string): readonly [string, ..
   const line = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(join(context, 'Dockerfile'), 'utf8'))?.[1];
   if (line === undefined) throw new Error(`the Dockerfile of ${image} has no ENTRYPOINT in JSON`);
   const words: readonly string[] = JSON.parse(line);
-  const [, ...args] = words.map((word) => word.replace(/^\/weft\//, `${context}/weft/`));
-  return [join(context, 'node'), ...args];
+  const [, ...args] = words.map((word) => word.replace(/(^|=)\/weft\//, `$1${context}/weft/`));
+  // Bootstraps, certificates and profiles are there, where a pod has mounts.
+  const files = `${tmpdir()}/*`;
+  return [join(context, 'node'), `--allow-fs-read=${files}`, `--allow-fs-write=${files}`, ...args];
 }
 
 async function written(folder: string, text: string): Promise<string> {
