@@ -336,3 +336,68 @@ describe('as a client', () => {
     await closed;
   });
 });
+
+/** The group of a ServerHello's key_share (RFC 8446 sections 4.1.3 and 4.2.8). */
+function groupOf(serverHello: Buffer): number {
+  // Record and handshake headers, version, random; then what the client sent as session id comes back.
+  let at = 5 + 4 + 2 + 32;
+  at += 1 + (serverHello[at] ?? 0) + 2 + 1;
+  const end = at + 2 + serverHello.readUInt16BE(at);
+  for (at += 2; at < end; at += 4 + serverHello.readUInt16BE(at + 2)) {
+    if (serverHello.readUInt16BE(at) === 0x33) return serverHello.readUInt16BE(at + 4);
+  }
+  return 0;
+}
+
+describe('handshakes of the mesh', () => {
+  const X25519MLKEM768 = 0x11ec;
+  let tap: Server;
+  let heard: Buffer[] = [];
+
+  before(async () => {
+    use(trustOf());
+    tap = createServer((socket: Socket) => {
+      const upstream = connect(server.port('inbound'), '127.0.0.1');
+      upstream.on('data', (chunk: Buffer) => heard.push(chunk));
+      for (const end of [socket, upstream]) end.on('error', () => undefined);
+      socket.pipe(upstream).pipe(socket);
+    });
+    tap.listen(0, '127.0.0.1');
+    await once(tap, 'listening');
+  });
+
+  after(() => tap?.close());
+
+  test('between sidecars agree on a key with the hybrid post-quantum group, unasked', async () => {
+    heard = [];
+    const address = { ip: '127.0.0.1', port: (tap.address() as AddressInfo).port };
+    const certificates = new TestCertificates(certificateOf(await ours.material(WEB, trustOf())));
+    const client = await startRig({
+      certificates,
+      clusters: { cart: { address, security: { kind: 'mesh', spiffeId: CART, alpn: [MESH_ALPN.tcp] } } },
+      listeners: [listener('cart', { direction: 'outbound', filterChains: [chain(tcp('cart'))] })],
+    });
+    const socket = connect(client.port('cart'), '127.0.0.1');
+    socket.write('hello');
+    await once(socket, 'data');
+    assert.equal(groupOf(Buffer.concat(heard)), X25519MLKEM768);
+    socket.destroy();
+    client.manager.close();
+  });
+
+  test('are TLS 1.3, and nothing before it', async () => {
+    const web = await ours.material(WEB);
+    const socket = connectTls({
+      host: '127.0.0.1',
+      port: server.port('inbound'),
+      cert: web.chainPem,
+      key: web.key.export({ type: 'pkcs8', format: 'pem' }),
+      ca: ours.rootPem,
+      ALPNProtocols: [MESH_ALPN.tcp],
+      maxVersion: 'TLSv1.2',
+      checkServerIdentity: () => undefined,
+    });
+    const [error]: Error[] = await once(socket, 'error');
+    assert.match(String(error), /protocol version/);
+  });
+});
