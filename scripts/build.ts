@@ -26,6 +26,7 @@ const programs = [
   'sidecar/threads/data-thread.ts',
   'sidecar/bootstrap/read.ts',
   'sidecar/wire/codec.ts',
+  'sidecar/workload-api/main.ts',
   'control-plane/main.ts',
   'injector/main.ts',
   'injector/redirect/main.ts',

@@ -12,11 +12,20 @@ import type { DeltaNode, DeltaRequest, DeltaResponse } from './xds/messages.ts';
 const SIGN_TIMEOUT_MS = 10_000;
 const LEASE_TIMEOUT_MS = 2_000;
 
+export interface ChannelCredential {
+  readonly authorization?: string | undefined;
+  readonly client?: { readonly certPem: string; readonly keyPem: string } | undefined;
+}
+
 export interface ControlChannelOptions {
   /** host:port */
   readonly target: string;
   readonly trustFile: string;
   readonly tokenFile: string;
+  /** In the place of the token's file: what each RPC brings, as `authorization`, or a client certificate. */
+  readonly credential?: () => ChannelCredential;
+  /** Anchors that are trusted beside those of the file, PEM. */
+  readonly moreTrustPem?: () => string | undefined;
   /** The name that its certificate has to show, where `target` is an address and not that name. */
   readonly serverName?: string;
   readonly clock: Clock;
@@ -41,7 +50,8 @@ export class ControlChannel {
   private readonly discovery: Method<Discovery, DeltaResponse>;
   private readonly signing: Method<Uint8Array, SignedChain>;
   private channel: GrpcChannel | undefined;
-  private trust = '';
+  /** What the channel was made with. */
+  private madeOf = '';
 
   constructor(options: ControlChannelOptions) {
     this.options = options;
@@ -69,59 +79,57 @@ export class ControlChannel {
   }
 
   sign(csr: Uint8Array): Promise<SignedChain> {
-    return new Promise((resolve, reject) => {
-      let answer: SignedChain | undefined;
-      const options = { metadata: this.metadata(), timeoutMs: SIGN_TIMEOUT_MS };
-      const call = this.connected().call(this.signing, options, {
-        onMessage(response) {
-          answer = response;
-        },
-        onEnd({ code, message }) {
-          if (code !== 0 || answer === undefined)
-            reject(new Error(code === 0 ? 'empty answer' : failure(code, message)));
-          else resolve(answer);
-        },
-      });
-      call.send(csr, true);
-    });
+    return this.unary(this.signing, csr, SIGN_TIMEOUT_MS);
   }
 
   lease(node: string, uses: readonly QuotaUse[]): Promise<readonly QuotaLease[]> {
-    return new Promise((resolve, reject) => {
-      let answer: readonly QuotaLease[] | undefined;
-      const options = { metadata: this.metadata(), timeoutMs: LEASE_TIMEOUT_MS };
-      const call = this.connected().call(leasing, options, {
-        onMessage(response) {
-          answer = response;
-        },
-        onEnd({ code, message }) {
-          if (code !== 0 || answer === undefined)
-            reject(new Error(code === 0 ? 'empty answer' : failure(code, message)));
-          else resolve(answer);
-        },
-      });
-      call.send([node, uses], true);
-    });
+    return this.unary(leasing, [node, uses], LEASE_TIMEOUT_MS);
   }
 
   close(): void {
     this.channel?.close();
   }
 
+  /** One message each way. Rejects with what the authority says. */
+  unary<Request, Response>(method: Method<Request, Response>, request: Request, timeoutMs: number): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      let answer: Response | undefined;
+      const call = this.connected().call(
+        method,
+        { metadata: this.metadata(), timeoutMs },
+        {
+          onMessage(response) {
+            answer = response;
+          },
+          onEnd({ code, message }) {
+            if (code === 0 && answer !== undefined) resolve(answer);
+            else reject(new Error(code === 0 ? 'empty answer' : failure(code, message)));
+          },
+        },
+      );
+      call.send(request, true);
+    });
+  }
+
   private metadata(): readonly string[] {
-    return ['authorization', `Bearer ${readFileSync(this.options.tokenFile, 'utf8').trim()}`];
+    const { credential, tokenFile } = this.options;
+    if (credential === undefined) return ['authorization', `Bearer ${readFileSync(tokenFile, 'utf8').trim()}`];
+    const { authorization } = credential();
+    return authorization === undefined ? [] : ['authorization', authorization];
   }
 
   private connected(): GrpcChannel {
-    const trustPem = readFileSync(this.options.trustFile, 'utf8');
-    if (this.channel !== undefined && trustPem === this.trust) return this.channel;
+    const { target, serverName, clock, trustFile, credential, moreTrustPem } = this.options;
+    const trustPem = `${readFileSync(trustFile, 'utf8')}\n${moreTrustPem?.() ?? ''}`;
+    const client = credential?.().client;
+    const madeOf = `${trustPem}${client?.certPem ?? ''}`;
+    if (this.channel !== undefined && madeOf === this.madeOf) return this.channel;
     // Streams of the old channel go on; it closes when they end.
     this.channel?.close();
-    this.trust = trustPem;
-    const { target, serverName, clock } = this.options;
+    this.madeOf = madeOf;
     const colon = target.lastIndexOf(':');
     const host = target.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-    const tls = { trustPem, serverName: serverName ?? host };
+    const tls = { trustPem, serverName: serverName ?? host, ...(client === undefined ? {} : { client }) };
     this.channel = new GrpcChannel({ host, port: Number(target.slice(colon + 1)), tls, clock });
     return this.channel;
   }

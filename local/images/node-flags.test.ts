@@ -19,12 +19,12 @@ describe('flags of Node for what ships', () => {
     });
   }
 
-  test('only the sidecar writes, and only its state', () => {
+  test('only the sidecar writes, and only its state and the socket of the Workload API', () => {
     const writes = PROGRAMS.map((program) =>
       nodeFlags(program, image).filter((flag) => flag.startsWith('--allow-fs-write')),
     );
     assert.deepEqual(writes, [
-      ['--allow-fs-write=/var/run/weft/state', '--allow-fs-write=/var/run/weft/state/*'],
+      ['state', 'state/*', 'workload-api', 'workload-api/*'].map((path) => `--allow-fs-write=/var/run/weft/${path}`),
       [],
       [],
     ]);

@@ -30,7 +30,13 @@ const needs: Readonly<Record<ShippedProgram, Needs>> = {
     worker: true,
     // Limits of memory and descriptors: the overload monitor.
     read: [MOUNTS, SYSTEM_TRUST, '/proc/self/cgroup', '/proc/self/fd', '/sys/fs/cgroup/*'],
-    write: ['/var/run/weft/state', '/var/run/weft/state/*'],
+    // The Workload API's socket, where it is switched on.
+    write: [
+      '/var/run/weft/state',
+      '/var/run/weft/state/*',
+      '/var/run/weft/workload-api',
+      '/var/run/weft/workload-api/*',
+    ],
     // Of V8's worker threads a sidecar gets one: each costs memory in every pod, and a sidecar has a fraction of a core.
     flags: ['--v8-pool-size=1'],
   },

@@ -21,6 +21,8 @@ export interface ChannelTls {
   readonly trustPem: string;
   /** What the certificate has to be for. */
   readonly serverName: string;
+  /** Ours, for servers that ask. */
+  readonly client?: { readonly certPem: string; readonly keyPem: string };
 }
 
 export interface CallOptions {
@@ -140,13 +142,14 @@ export class GrpcChannel {
     else this.secure(socket, tls);
   }
 
-  private secure(socket: Socket, { trustPem, serverName }: ChannelTls): void {
+  private secure(socket: Socket, { trustPem, serverName, client }: ChannelTls): void {
     const secured = connectTls({
       socket,
       ca: trustPem,
       servername: serverName,
       ALPNProtocols: ['h2'],
       minVersion: 'TLSv1.2',
+      ...(client === undefined ? {} : { cert: client.certPem, key: client.keyPem }),
     });
     this.socket = secured;
     secured.on('error', (error) => {

@@ -31,14 +31,14 @@ type Keys = { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
 const newKeys = (): Keys => generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
 /** Signs for an hour of the given clock. */
-function signer(clock: Clock, keys = newKeys(), answerAs = ID) {
+function signer(clock: Clock, keys = newKeys(), answerAs = ID, backdatedMs = 0, lifeMs = HOUR_MS) {
   const certificate = (publicKey: KeyObject, id: SpiffeId | undefined): Promise<Uint8Array> =>
     buildCertificate({
       serial: new Uint8Array([1, 2]),
       subject: id === undefined ? { commonName: 'root' } : {},
       issuer: { commonName: 'root' },
-      notBeforeMs: clock.unixMs(),
-      notAfterMs: clock.unixMs() + HOUR_MS,
+      notBeforeMs: clock.unixMs() - backdatedMs,
+      notAfterMs: clock.unixMs() + lifeMs,
       publicKey,
       sans: id === undefined ? [] : [{ type: 'uri', value: id }],
       isCa: id === undefined,
@@ -231,6 +231,23 @@ describe('a wall clock that jumps', () => {
     assert.equal(signed, 1);
     manager.close();
   });
+});
+
+test('certificates of a minute that are backdated by five are renewed twice a minute, not without end', async () => {
+  const clock = newClock();
+  const authority = signer(clock, newKeys(), ID, 300_000, 60_000);
+  let signed = 0;
+  const { manager } = manage(clock, (csr) => {
+    signed++;
+    return authority.sign(csr);
+  });
+  manager.start();
+  for (let i = 0; i < 60; i++) {
+    clock.advance(1_000);
+    await settle();
+  }
+  assert.ok(signed >= 2 && signed <= 4, `${signed} signatures in a minute`);
+  manager.close();
 });
 
 test('a write that fails leaves nothing half-written behind', () => {

@@ -173,7 +173,7 @@ export class IdentityManager implements CertificateSource {
         if (failure !== undefined) this.options.log(`identity: ${failure}`);
       }
       this.failures = 0;
-      this.adopt(leaf.value, chain, trust);
+      this.adopt(leaf.value, chain, trust, signed.authorityUnixMs);
       this.scheduleRenewal();
     } catch (error) {
       const delayMs = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** this.failures++) * (0.5 + this.options.prng.next());
@@ -196,7 +196,7 @@ export class IdentityManager implements CertificateSource {
     return ok(leaf.value);
   }
 
-  private adopt(leaf: X509Certificate, chainPem: string, trustPem: string): void {
+  private adopt(leaf: X509Certificate, chainPem: string, trustPem: string, signedUnixMs?: number): void {
     this.put({
       spiffeId: this.options.spiffeId,
       notBeforeUnixMs: leaf.validFromDate.getTime(),
@@ -209,7 +209,7 @@ export class IdentityManager implements CertificateSource {
       trust: this.trust,
       ticketKeys: randomBytes(TICKET_KEY_BYTES),
     });
-    if (this.certificate !== undefined) this.plan(this.certificate);
+    if (this.certificate !== undefined) this.plan(this.certificate, signedUnixMs);
   }
 
   private put(material: KeyMaterial): void {
@@ -220,11 +220,13 @@ export class IdentityManager implements CertificateSource {
   }
 
   /** Half of what was its life when it began, with up to a tenth of jitter, so that a fleet does not renew at once. */
-  private plan({ notBeforeUnixMs, notAfterUnixMs }: WorkloadCertificate): void {
+  private plan({ notBeforeUnixMs, notAfterUnixMs }: WorkloadCertificate, signedUnixMs = notBeforeUnixMs): void {
     const { clock, prng } = this.options;
-    const lifeMs = notAfterUnixMs - notBeforeUnixMs;
+    // Certificates are backdated for clocks that are behind: of one that lives for minutes, half would be over at its birth.
+    const beginUnixMs = Math.max(notBeforeUnixMs, Math.min(signedUnixMs, notAfterUnixMs));
+    const lifeMs = notAfterUnixMs - beginUnixMs;
     // The authority set both ends, by its own clock.
-    this.dueUnixMs = notBeforeUnixMs + lifeMs * (0.5 - 0.1 * prng.next()) - this.skewMs;
+    this.dueUnixMs = beginUnixMs + lifeMs * (0.5 - 0.1 * prng.next()) - this.skewMs;
     this.dueMs = clock.nowMs() + Math.max(0, this.dueUnixMs - clock.unixMs());
   }
 
