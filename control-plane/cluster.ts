@@ -11,6 +11,7 @@ import { JwtKeys } from './ca/jwt-keys.ts';
 import { SecretRootStore } from './ca/root-secret.ts';
 import { openAuthority } from './ca/root-store.ts';
 import type { Config } from './config.ts';
+import { HitWriter } from './decisions/writer.ts';
 import { Joins } from './join/joins.ts';
 import { KubeJoinRecords } from './join/kube-records.ts';
 import { KubeClient, type KubeConfig, loadKubeConfig } from './kube/client.ts';
@@ -98,6 +99,16 @@ export async function runInCluster(
   jwtKeys.start((reason) => log.warn('keys for JWT-SVIDs not read', { reason }));
   const serving = await serve({ config, mesh, authority: authority.value, tokens, joins, jwtKeys, log, monitored });
   status.serving();
+  const hits = new HitWriter({
+    client,
+    served,
+    clock: systemClock,
+    log,
+    state: mesh.state,
+    hits: monitored.decisions.hits,
+    isLeader,
+  });
+  hits.start();
   const webhook = await startWebhook({
     address: config.webhook,
     certificate: serving.certificate,
@@ -131,7 +142,7 @@ export async function runInCluster(
     mesh,
     stop: async () => {
       waitingFor = 'nothing: it is stopping';
-      for (const part of [trust, webhookCa, status, joins, jwtKeys, revocations, revocationWatch]) part.stop();
+      for (const part of [trust, webhookCa, status, hits, joins, jwtKeys, revocations, revocationWatch]) part.stop();
       await leader.stop();
       await new Promise((resolve) => setTimeout(resolve, config.terminationDelayMs));
       watcher.stop();

@@ -8,6 +8,7 @@ import type { JwtKeys } from './ca/jwt-keys.ts';
 import { ServingCertificate } from './ca/serving.ts';
 import { certificateTtlMs } from './ca/ttl.ts';
 import { type Config, formatAddress } from './config.ts';
+import { Decisions } from './decisions/decisions.ts';
 import type { Joins } from './join/joins.ts';
 import type { Log } from './log.ts';
 import type { MeshControl } from './mesh.ts';
@@ -34,17 +35,20 @@ export interface MonitorParts {
 
 export interface Monitored extends MonitoringServer {
   readonly certificates: CertificateCounters;
+  readonly decisions: Decisions;
 }
 
 /** Comes first: a control plane that waits for something has to say for what. */
 export async function monitor({ config, mesh, missing, moreMetrics }: MonitorParts): Promise<Monitored> {
   const certificates: CertificateCounters = { signed: 0, refused: 0, jwtsSigned: 0, jwtsRefused: 0 };
+  const decisions = new Decisions(mesh.state, systemClock);
   const server = await startMonitoring(config.monitoring, {
     metrics: () => renderMetrics([...meshFamilies(mesh, certificates), ...moreMetrics()]),
     missing,
     sync: () => syncReport(mesh.hub),
+    flows: (sinceUnixMs, namespace) => decisions.answer(sinceUnixMs, namespace),
   });
-  return { ...server, certificates };
+  return { ...server, certificates, decisions };
 }
 
 export interface ServeParts {
@@ -103,6 +107,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       counters: monitored.certificates,
     },
     { quotas: new Quotas(mesh.state, clock), state: mesh.state, authenticator, clock },
+    { decisions: monitored.decisions, state: mesh.state, authenticator, clock },
   );
   return {
     xdsPort: rpc.port,

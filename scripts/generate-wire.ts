@@ -74,10 +74,12 @@ const entries = [
   'spiffe/workload/workload.proto',
   'xds/type/v3/typed_struct.proto',
   'weft/quota/v1/quotas.proto',
+  'weft/authorization/v1/decisions.proto',
 ];
 
 /** Files that are not configuration: all of their messages are used. */
 const whole = [
+  'weft/authorization/v1/decisions.proto',
   'weft/quota/v1/quotas.proto',
   'envoy/service/discovery/v3/discovery.proto',
   'weft/v1/address.proto',

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Clock } from '@weft/policies/kit/clock';
 import { methodPaths } from '@weft/policies/wire/method-paths';
+import type { DecisionReport } from './authorization/book.ts';
+import { encodeReport } from './authorization/messages.ts';
 import type { Method } from './grpc/call.ts';
 import { GrpcChannel } from './grpc/channel.ts';
 import type { SignedChain } from './identity/manager.ts';
@@ -37,6 +39,12 @@ const leasing: Method<readonly [node: string, uses: readonly QuotaUse[]], readon
   path: methodPaths.lease,
   requestSerialize: ([node, uses]) => encodeLeaseRequest(node, uses),
   responseDeserialize: decodeLeaseResponse,
+};
+
+const reporting: Method<readonly [node: string, report: DecisionReport], true> = {
+  path: methodPaths.report,
+  requestSerialize: ([node, report]) => encodeReport(node, report),
+  responseDeserialize: () => true,
 };
 
 type Discovery = readonly [request: DeltaRequest, node: DeltaNode | undefined];
@@ -84,6 +92,17 @@ export class ControlChannel {
 
   lease(node: string, uses: readonly QuotaUse[]): Promise<readonly QuotaLease[]> {
     return this.unary(leasing, [node, uses], LEASE_TIMEOUT_MS);
+  }
+
+  report(node: string, report: DecisionReport): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const options = { metadata: this.metadata(), timeoutMs: LEASE_TIMEOUT_MS };
+      const call = this.connected().call(reporting, options, {
+        onMessage: () => undefined,
+        onEnd: ({ code, message }) => (code === 0 ? resolve() : reject(new Error(failure(code, message)))),
+      });
+      call.send([node, report], true);
+    });
   }
 
   close(): void {

@@ -8,6 +8,7 @@ import { startAdminServer } from './admin/admin-server.ts';
 import { waitForRemoval } from './admin/drain-wait.ts';
 import { startHealthServer } from './admin/health-server.ts';
 import { servedBy } from './admin/served.ts';
+import { DecisionReporter } from './authorization/reporter.ts';
 import type { SidecarConfig } from './config.ts';
 import { ControlChannel } from './control-channel.ts';
 import { IdentityManager } from './identity/manager.ts';
@@ -95,8 +96,16 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
   const parts = { telemetry, door, channel, identity, xds, overload };
   threads = pool ?? (await createLocal(config, ports, parts));
   if (pool !== undefined) handOut(identity, pool);
-  const quotas = leaseQuotas(xds, threads, channel, ports, count);
-  const sidecar = new MeshSidecar(config, ports, { ...parts, threads, quotas });
+  const data = threads;
+  const quotas = leaseQuotas(xds, data, channel, ports, count);
+  const reporter = new DecisionReporter({
+    decisions: () => data.decisions(),
+    send: (report) => channel.report(xds.nodeId, report),
+    clock,
+    prng,
+    count,
+  });
+  const sidecar = new MeshSidecar(config, ports, { ...parts, threads: data, quotas, reporter });
   return sidecar.start();
 }
 
@@ -160,7 +169,7 @@ async function createPool(
 async function createLocal(
   config: SidecarConfig,
   { clock, prng }: ProcessPorts,
-  { telemetry, identity, xds, overload }: Omit<Parts, 'threads' | 'quotas'>,
+  { telemetry, identity, xds, overload }: Omit<Parts, 'threads' | 'quotas' | 'reporter'>,
 ): Promise<DataThreads> {
   const [{ createDataPlane }, { localThread }, { warmUp, WARM_UP_MS_MAX }] = await Promise.all([
     import('./data-plane.ts'),
@@ -190,6 +199,7 @@ interface Parts {
   readonly overload: OverloadMonitor;
   readonly threads: DataThreads;
   readonly quotas: QuotaClient;
+  readonly reporter: DecisionReporter;
 }
 
 class MeshSidecar {
@@ -233,6 +243,7 @@ class MeshSidecar {
     const started = await threads.start();
     if (!started.ok) return err(started.error);
     overload.start();
+    this.parts.reporter.start();
     trimWhenIdle({
       clock: this.ports.clock,
       listeners: () => threads.listeners(),
@@ -331,11 +342,12 @@ class MeshSidecar {
   private async stop(): Promise<void> {
     if (this.stopping) return;
     this.stopping = true;
-    const { telemetry, identity, xds, channel, threads, overload, quotas } = this.parts;
+    const { telemetry, identity, xds, channel, threads, overload, quotas, reporter } = this.parts;
     this.ports.log('draining');
     quotas.close();
     await threads.drain(Math.min(DRAIN_MS_MAX, this.config.graceMs));
     overload.close();
+    await reporter.close();
     await threads.close();
     identity.close();
     xds.close();

@@ -7,6 +7,8 @@ export interface MonitoringRoutes {
   /** What is still missing; undefined when ready. */
   readonly missing: () => string | undefined;
   readonly sync: () => unknown;
+  /** Who asked for what since a time, of one namespace or all. */
+  readonly flows: (sinceUnixMs: number, namespace: string | undefined) => unknown;
 }
 
 export interface MonitoringServer {
@@ -36,8 +38,18 @@ export async function startMonitoring(address: ListenAddress, routes: Monitoring
       }
       case '/debug/sync':
         return send(200, `${JSON.stringify(routes.sync())}\n`, 'application/json');
+      case '/debug/flows': {
+        const asked = new URLSearchParams(request.url?.split('?')[1]);
+        const since = Date.parse(asked.get('since') ?? '');
+        const namespace = asked.get('namespace') ?? undefined;
+        return send(
+          200,
+          `${JSON.stringify(routes.flows(Number.isNaN(since) ? 0 : since, namespace))}\n`,
+          'application/json',
+        );
+      }
       default:
-        return send(404, 'paths: /metrics, /healthz, /readyz, /debug/sync\n');
+        return send(404, 'paths: /metrics, /healthz, /readyz, /debug/sync, /debug/flows\n');
     }
   });
   const port = await listen(server, address);

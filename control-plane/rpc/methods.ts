@@ -1,5 +1,5 @@
 /** gRPC methods of port 15012, as the server sees them. */
-import { aggregatedDiscovery, certificates, quotas } from '@weft/policies/wire/grpc';
+import { aggregatedDiscovery, certificates, decisions, quotas } from '@weft/policies/wire/grpc';
 
 /** Responses of discovery are bytes already: resources are encoded once for all streams. */
 const bytes = {
@@ -15,3 +15,5 @@ export const discoveryService = {
 export const certificatesService = certificates;
 
 export const quotasService = quotas;
+
+export const decisionsService = decisions;

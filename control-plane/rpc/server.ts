@@ -1,8 +1,9 @@
 /** The gRPC server of port 15012: discovery, certificates and quotas. */
 import { Server, type ServerCredentials } from '@grpc/grpc-js';
 import { type CertificatesParts, certificatesHandlers } from './certificates.ts';
+import { type DecisionParts, decisionHandlers } from './decisions.ts';
 import { type DiscoveryParts, discoveryHandlers } from './discovery.ts';
-import { certificatesService, discoveryService, quotasService } from './methods.ts';
+import { certificatesService, decisionsService, discoveryService, quotasService } from './methods.ts';
 import { type QuotaParts, quotaHandlers } from './quotas.ts';
 
 export interface RpcServerOptions {
@@ -30,6 +31,7 @@ export async function startRpcServer(
   discovery: DiscoveryParts,
   certificates: CertificatesParts,
   quotas: QuotaParts,
+  decisions: DecisionParts,
 ): Promise<RpcServer> {
   const server = new Server({
     'grpc.max_receive_message_length': options.requestBytesMax,
@@ -43,6 +45,7 @@ export async function startRpcServer(
   server.addService(discoveryService, discoveryHandlers(discovery));
   server.addService(certificatesService, certificatesHandlers(certificates));
   server.addService(quotasService, quotaHandlers(quotas));
+  server.addService(decisionsService, decisionHandlers(decisions));
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(options.address, options.credentials, (error, bound) =>
       error === null ? resolve(bound) : reject(error),

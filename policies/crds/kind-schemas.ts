@@ -10,7 +10,13 @@ import { tcpRouteSpec, tlsRouteSpec } from './gateway/l4routes.ts';
 import { referenceGrantSpec } from './gateway/referencegrant.ts';
 import { routeStatus } from './gateway/status.ts';
 import { meshSpec, meshStatus } from './mesh.ts';
-import { clusterMetadata, mergedPolicyStatus, namespacedMetadata, policyStatus } from './object.ts';
+import {
+  clusterMetadata,
+  countedPolicyStatus,
+  mergedPolicyStatus,
+  namespacedMetadata,
+  policyStatus,
+} from './object.ts';
 import { overloadPolicySpec } from './overloadpolicy.ts';
 import { type DeepReadonly, type Rule, withRules } from './schema.ts';
 import { trafficPolicySpec } from './trafficpolicy.ts';
@@ -79,7 +85,7 @@ export const authorizationPolicyObject = z.strictObject({
   ...typeMeta(['weft.dev/v1alpha1'], 'AuthorizationPolicy'),
   metadata: namespacedMetadata,
   spec: authorizationPolicySpec.prefault({}),
-  status: policyStatus.optional(),
+  status: countedPolicyStatus.optional(),
 });
 
 export const authenticationPolicyObject = z.strictObject({

@@ -29,7 +29,7 @@ import {
   trafficPolicyRules,
 } from './kind-schemas.ts';
 import { meshSpec, meshStatus } from './mesh.ts';
-import { mergedPolicyStatus, policyStatus } from './object.ts';
+import { countedPolicyStatus, mergedPolicyStatus, policyStatus } from './object.ts';
 import { overloadPolicySpec } from './overloadpolicy.ts';
 import { type FieldError, fieldErrors } from './parse.ts';
 import { type CelRule, celRulesOf } from './schema.ts';
@@ -184,10 +184,12 @@ export const kinds: { readonly [Kind in KindName]: KindDefinition<KindTypes[Kind
     description: 'AuthorizationPolicy says who may call the workloads of its namespace.',
     schema: authorizationPolicyObject,
     spec: authorizationPolicySpec,
-    status: policyStatus,
+    status: countedPolicyStatus,
     celRules: [],
     printerColumns: [
       { name: 'Action', type: 'string', jsonPath: '.spec.action' },
+      { name: 'Hits', type: 'integer', jsonPath: '.status.hits' },
+      { name: 'Last Hit', type: 'date', jsonPath: '.status.lastHitTime' },
       { name: 'Selector', type: 'string', jsonPath: '.spec.selector.matchLabels', priority: 1 },
       accepted,
       programmed,

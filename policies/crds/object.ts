@@ -111,6 +111,33 @@ const statusWith = <Ancestor extends z.ZodType>(one: Ancestor) =>
 /** Status of a policy, after the Gateway API's policy attachment (GEP-713): one entry for each object it applies to. */
 export const policyStatus = statusWith(z.looseObject(ancestor));
 
+const lastHitTime = z
+  .string()
+  .meta({ format: 'date-time' })
+  .optional()
+  .describe('When that was last, to the seconds that a report takes.');
+const hits = z.int().min(0).meta({ format: 'int64' }).describe('Requests and connections that met it.');
+
+/** Of a policy whose rules are counted. */
+export const countedPolicyStatus = z
+  .looseObject({
+    ...policyStatus.shape,
+    hits: hits.optional(),
+    lastHitTime,
+    rules: listOf(
+      z.looseObject({
+        name: z.string().min(1).max(63).describe('Name of the rule, or its place in the list.'),
+        hits,
+        since: z.string().meta({ format: 'date-time' }).describe('Since when it is counted.'),
+        lastHitTime,
+      }),
+      { max: 64 },
+    )
+      .optional()
+      .describe('Each rule by itself. One without hits for long is dead, or stands in the shadow of another.'),
+  })
+  .describe('Written by the control plane.');
+
 /** Of a policy that is merged with others. */
 export const mergedPolicyStatus = statusWith(
   z.looseObject({

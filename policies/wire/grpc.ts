@@ -5,6 +5,7 @@ import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
 } from './gen/envoy/service/discovery/v3/discovery_pb.ts';
+import { ReportRequestSchema, ReportResponseSchema } from './gen/weft/authorization/v1/decisions_pb.ts';
 import {
   IdentifyRequestSchema,
   IdentifyResponseSchema,
@@ -83,4 +84,9 @@ export const certificates = {
 /** Leases of limits that the pods of a workload share. */
 export const quotas = {
   Lease: method(methodPaths.lease, false, LeaseRequestSchema, LeaseResponseSchema),
+} as const;
+
+/** What rules of AuthorizationPolicies did. */
+export const decisions = {
+  Report: method(methodPaths.report, false, ReportRequestSchema, ReportResponseSchema),
 } as const;

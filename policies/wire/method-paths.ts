@@ -7,4 +7,5 @@ export const methodPaths = {
   signJwt: '/weft.ca.v1.Certificates/SignJwt',
   jwtBundle: '/weft.ca.v1.Certificates/JwtBundle',
   lease: '/weft.quota.v1.Quotas/Lease',
+  report: '/weft.authorization.v1.Decisions/Report',
 } as const;

@@ -113,7 +113,7 @@ function createFilter(filter: HttpFilter, deps: DispatchDeps): RequestFilter | u
     case 'jwt':
       return createJwtFilter(filter.jwt, deps);
     case 'rbacShadow':
-      return new ShadowRbacFilter(filter.name, filter.prefix, filter.rbac);
+      return new ShadowRbacFilter(filter.name, filter.prefix, filter.rbac, deps.recorder);
     case 'extAuthz':
       return new ExtAuthzFilter(filter.authz, deps);
     case 'cors':

@@ -1,4 +1,5 @@
 import type { Direction } from '@weft/policies/model/listener';
+import type { RuleAction } from '../authorization/book.ts';
 import type { ResponseFlag } from '../http/errors.ts';
 import type { ExchangeCounters } from './exchange-counters.ts';
 import type { TallyFamily, TallyLabels } from './tallies.ts';
@@ -114,6 +115,8 @@ export interface Recorder {
   note?(line: object): void;
   /** Further metrics, in the text format of Prometheus, asked for whenever metrics are. */
   collect?(render: () => string): void;
+  /** A rule of an AuthorizationPolicy was met. */
+  decision?(rule: string, action: RuleAction): void;
   /** Named bounds that were hit, errors of parsers, drops: everything that has no request. */
   count(event: string): void;
 }

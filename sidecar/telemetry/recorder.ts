@@ -1,4 +1,5 @@
 import type { Direction } from '@weft/policies/model/listener';
+import { DecisionBook, type RuleAction } from '../authorization/book.ts';
 import type { AccessLog } from './access-log.ts';
 import { EgressBook } from './egress.ts';
 import type { ExchangeCounters } from './exchange-counters.ts';
@@ -13,11 +14,14 @@ export class SidecarRecorder implements Recorder {
   private readonly accessLog: AccessLog;
   private readonly spans: SpanRing;
   private readonly egress: EgressBook;
+  readonly decisions: DecisionBook;
 
   constructor(metrics: Metrics, accessLog: AccessLog, spans: SpanRing) {
     this.metrics = metrics;
     this.accessLog = accessLog;
     this.spans = spans;
+    this.decisions = new DecisionBook((event) => metrics.count(event));
+    metrics.collect(() => this.decisions.render());
     this.egress = new EgressBook(
       (family, labels) => metrics.tally(family, labels),
       (event) => metrics.count(event),
@@ -27,6 +31,7 @@ export class SidecarRecorder implements Recorder {
   record(record: RequestRecord): void {
     this.metrics.observe(record);
     if (record.direction === 'outbound') this.egress.observe(record);
+    else this.decisions.observe(record);
     this.accessLog.append(record);
     if (record.sampled && record.spanId !== '') this.spans.push(record);
   }
@@ -45,6 +50,10 @@ export class SidecarRecorder implements Recorder {
 
   tally(family: TallyFamily, labels: TallyLabels): void {
     this.metrics.tally(family, labels);
+  }
+
+  decision(rule: string, action: RuleAction): void {
+    this.decisions.hit(rule, action);
   }
 
   note(line: object): void {

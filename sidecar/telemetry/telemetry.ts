@@ -44,6 +44,7 @@ export function createTelemetry(
     gauge: (name, help, read) => metrics.gauge(name, help, read),
     configure(settings, attributes) {
       accessLog.mode = settings?.accessLog ?? 'none';
+      recorder.decisions.keepsFlows = settings !== undefined;
       const wanted = settings?.tracing;
       const key = wanted === undefined ? '' : `${wanted.otlpProtocol} ${wanted.otlpEndpoint}`;
       if (key === tracingKey) return;

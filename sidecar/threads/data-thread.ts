@@ -141,6 +141,8 @@ class DataThread {
         return clusterRows(this.plane.clusters);
       case 'quotas':
         return this.plane.protection.limits.takeDemand();
+      case 'decisions':
+        return this.telemetry.recorder.decisions.take();
       case 'counters':
         return this.telemetry.metrics.counters();
     }

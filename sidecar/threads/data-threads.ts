@@ -1,4 +1,5 @@
 import type { Result } from '@weft/policies/kit/result';
+import type { DecisionReport } from '../authorization/book.ts';
 import type { ClusterRow } from '../cluster/rows.ts';
 import type { ListenerStats } from '../listener/manager.ts';
 import type { QuotaThreads } from '../quota/client.ts';
@@ -21,6 +22,8 @@ export interface DataThreads extends QuotaThreads {
   metrics(): Promise<string>;
   listeners(): Promise<readonly ListenerStats[]>;
   clusters(): Promise<readonly ClusterRow[]>;
+  /** Takes what rules did and for whom. */
+  decisions(): Promise<DecisionReport>;
   /** Of connection managers, under Envoy's names. */
   counters(): Promise<NamedCounters>;
 }

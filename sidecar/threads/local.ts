@@ -36,6 +36,7 @@ export function localThread(dataPlane: DataPlane, telemetry: Telemetry, warmUp: 
     clusters: async () => clusterRows(clusters),
     quotas: async () => protection.limits.takeDemand(),
     grant: (grants) => protection.grant(grants),
+    decisions: async () => telemetry.recorder.decisions.take(),
     counters: async () => telemetry.metrics.counters(),
   };
 }

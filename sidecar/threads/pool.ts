@@ -1,6 +1,7 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
+import type { DecisionReport } from '../authorization/book.ts';
 import { type ClusterRow, sumCounters } from '../cluster/rows.ts';
 import type { KeyMaterial } from '../identity/material.ts';
 import type { ListenerStats } from '../listener/manager.ts';
@@ -192,6 +193,15 @@ export class ThreadPool implements DataThreads, Replicas {
       for (const [limit, requests] of Object.entries(demand)) sum[limit] = (sum[limit] ?? 0) + requests;
     }
     return sum;
+  }
+
+  async decisions(): Promise<DecisionReport> {
+    const all = [...(await this.ask('decisions')).values()];
+    return {
+      hits: all.flatMap(({ hits }) => hits),
+      flows: all.flatMap(({ flows }) => flows),
+      lost: all.reduce((sum, { lost }) => sum + lost, 0),
+    };
   }
 
   grant(grants: readonly QuotaGrant[]): void {

@@ -1,5 +1,6 @@
 import type { Listener, WorkloadSettings } from '@weft/policies/model/listener';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
+import type { DecisionReport } from '../authorization/book.ts';
 import type { ClusterRow } from '../cluster/rows.ts';
 import type { KeyMaterial } from '../identity/material.ts';
 import type { ListenerStats } from '../listener/manager.ts';
@@ -48,6 +49,7 @@ export interface Answers {
   /** Under Envoy's names. */
   readonly counters: NamedCounters;
   readonly quotas: QuotaDemand;
+  readonly decisions: DecisionReport;
 }
 
 export type ToData =

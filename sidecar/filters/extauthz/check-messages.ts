@@ -1,9 +1,9 @@
 /** `envoy.service.auth.v3`: what is asked, and what is answered. */
 import { isUtf8 } from 'node:buffer';
 import type { HeaderValue } from '@weft/policies/model/route';
+import { fieldsOf, MessageWriter } from '../../grpc/protobuf.ts';
 import type { RequestContext } from '../context.ts';
 import { isField, isNotItsOwn, type Judgement, type Permission, type ResponseChange } from './judgement.ts';
-import { fieldsOf, MessageWriter } from './protobuf.ts';
 
 export interface CheckedBody {
   readonly bytes: Buffer;

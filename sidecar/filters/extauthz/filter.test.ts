@@ -4,10 +4,10 @@ import type { Rbac } from '@weft/policies/model/authorization';
 import type { ExtAuthz, GrpcAuthorizer, HttpAuthorizer } from '@weft/policies/model/ext-authz';
 import type { StringMatch } from '@weft/policies/model/match';
 import { frameMessage } from '../../grpc/messages.ts';
+import { fieldsOf, MessageWriter } from '../../grpc/protobuf.ts';
 import type { RequestHead } from '../../http/exchange.ts';
 import { Headers } from '../../http/headers.ts';
 import { forwardTo, type Handler, routes, testCluster, testEndpoint, testHcm, World } from '../testing.ts';
-import { fieldsOf, MessageWriter } from './protobuf.ts';
 
 const names = (...all: readonly string[]): StringMatch[] =>
   all.map((value) => ({ kind: 'exact', value, ignoreCase: false }));

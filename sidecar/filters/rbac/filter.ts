@@ -29,14 +29,17 @@ export class RbacFilter implements RequestFilter {
       case 'none':
         return undefined;
       case 'allow':
+        this.recorder.decision?.(decision.rule, 'ALLOW');
         context.rule = decision.rule;
         return undefined;
       case 'log':
         this.recorder.count('rbac.audit');
+        this.recorder.decision?.(decision.rule, 'AUDIT');
         if (context.rule === '') context.rule = decision.rule;
         return undefined;
       case 'deny':
         this.recorder.count('rbac.denied');
+        this.recorder.decision?.(decision.rule, 'DENY');
         context.rule = decision.rule;
         return denied(decision.reason);
     }

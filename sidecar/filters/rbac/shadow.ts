@@ -1,4 +1,5 @@
 import type { Rbac } from '@weft/policies/model/authorization';
+import type { Recorder } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter } from '../filter.ts';
 import { RbacEngine } from './engine.ts';
@@ -8,10 +9,12 @@ export class ShadowRbacFilter implements RequestFilter {
   private readonly name: string;
   private readonly prefix: string;
   private readonly engine: RbacEngine;
+  private readonly recorder: Recorder;
 
-  constructor(name: string, prefix: string, rbac: Rbac) {
+  constructor(name: string, prefix: string, rbac: Rbac, recorder: Recorder) {
     this.name = name;
     this.prefix = prefix;
+    this.recorder = recorder;
     this.engine = new RbacEngine(name, rbac);
   }
 
@@ -21,6 +24,7 @@ export class ShadowRbacFilter implements RequestFilter {
     // The name of the filter stands for none of its policies: the rules could not be evaluated with certainty.
     const unknown = decision.kind === 'deny' && decision.rule === this.name;
     if (unknown && decision.reason.startsWith('no policy')) return undefined;
+    if (!unknown) this.recorder.decision?.(decision.rule, 'CUSTOM');
     context.shadows ??= new Map();
     context.shadows.set(this.prefix, { policy: decision.rule, undecidable: unknown ? decision.reason : '' });
     return undefined;

@@ -1,0 +1,57 @@
+/** What sidecars tell of their decisions: hits for the status, flows for whoever asks. */
+import type { Clock } from '@weft/policies/kit/clock';
+import type { Pod } from '../index/core.ts';
+import { objectKey } from '../index/objects.ts';
+import type { ClusterState } from '../index/state.ts';
+import { policiesFor } from '../translate/authorization.ts';
+import { type Flow, type FlowReport, Flows } from './flows.ts';
+import { Hits, type RuleReport } from './hits.ts';
+
+export interface DecisionReport {
+  readonly hits: readonly RuleReport[];
+  readonly flows: readonly FlowReport[];
+  readonly lost: number;
+}
+
+export interface FlowAnswer {
+  readonly flows: readonly Flow[];
+  /** Requests that are in none of them. */
+  readonly lost: number;
+  /** When this replica began to listen. */
+  readonly sinceUnixMs: number;
+}
+
+export class Decisions {
+  readonly hits = new Hits();
+  private readonly flows: Flows;
+  private readonly state: ClusterState;
+  private readonly clock: Clock;
+  private readonly startedUnixMs: number;
+
+  constructor(state: ClusterState, clock: Clock) {
+    this.state = state;
+    this.clock = clock;
+    this.flows = new Flows(clock);
+    this.startedUnixMs = clock.unixMs();
+  }
+
+  /** A sidecar speaks of rules that it has, and of no others. */
+  take(pod: Pod, { hits, flows, lost }: DecisionReport): void {
+    const policies = new Set(policiesFor(this.state, pod).map(({ metadata }) => objectKey(metadata)));
+    for (const one of hits) {
+      const known = policies.has(one.rule.slice(0, one.rule.lastIndexOf('/')));
+      if (known && Number.isSafeInteger(one.hits) && one.hits > 0) this.hits.add(one, this.clock.unixMs());
+    }
+    const workload = `${pod.metadata.namespace}/${pod.workload}`;
+    for (const flow of flows) this.flows.add(workload, objectKey(pod.metadata), flow);
+    this.flows.lost += lost;
+  }
+
+  answer(sinceUnixMs: number, namespace: string | undefined): FlowAnswer {
+    return {
+      flows: this.flows.since(sinceUnixMs, namespace),
+      lost: this.flows.lost,
+      sinceUnixMs: this.startedUnixMs,
+    };
+  }
+}

@@ -1,0 +1,22 @@
+/** `weft.authorization.v1`, by hand: reports go on for as long as there are requests. */
+import { MessageWriter } from '../grpc/protobuf.ts';
+import type { DecisionReport, FlowCount } from './book.ts';
+
+export function encodeReport(node: string, { hits, flows, lost }: DecisionReport): Buffer {
+  const message = new MessageWriter().text(1, node);
+  for (const { rule, hits: count } of hits) message.message(2, new MessageWriter().text(1, rule).number(2, count));
+  for (const flow of flows) message.message(3, encodeFlow(flow));
+  return message.number(4, lost).finish();
+}
+
+const encodeFlow = (flow: FlowCount): MessageWriter =>
+  new MessageWriter()
+    .text(1, flow.identity)
+    .text(2, flow.ip)
+    .text(3, flow.method)
+    .text(4, flow.host)
+    .text(5, flow.path)
+    .text(6, flow.example)
+    .number(7, flow.port)
+    .number(8, flow.denied ? 1 : 0)
+    .number(9, flow.count);
