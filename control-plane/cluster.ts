@@ -5,11 +5,11 @@ import { ok, type Result } from '@weft/policies/kit/result';
 import { validateObject } from './admission/validate.ts';
 import { startWebhook } from './admission/webhook.ts';
 import { TokenReviewVerifier } from './auth/token-review.ts';
-import type { CertificateAuthority } from './ca/certificate-authority.ts';
 import { SecretJwtKeyStore } from './ca/jwt-key-stores.ts';
 import { JwtKeys } from './ca/jwt-keys.ts';
-import { SecretRootStore } from './ca/root-secret.ts';
-import { openAuthority } from './ca/root-store.ts';
+import type { CaKeeper } from './ca/keeper.ts';
+import { type OpenOptions, openKeeper } from './ca/open.ts';
+import { SecretCaStore } from './ca/secret-store.ts';
 import type { Config } from './config.ts';
 import { HitWriter } from './decisions/writer.ts';
 import { Joins } from './join/joins.ts';
@@ -23,6 +23,7 @@ import { ClusterWatcher } from './kube/watcher.ts';
 import { WebhookCaBundle } from './kube/webhook-ca.ts';
 import { errorText, type Log } from './log.ts';
 import { MeshControl } from './mesh.ts';
+import { caFamilies } from './monitoring/ca-families.ts';
 import { clusterFamilies } from './monitoring/cluster-families.ts';
 import { joinFamilies } from './monitoring/join-families.ts';
 import { monitor, type Serving, serve } from './serve.ts';
@@ -74,21 +75,24 @@ export async function runInCluster(
     observe: (kind, key, raw, invalid) => status.observe(kind, key, raw, invalid),
   });
   const joins = new Joins(new KubeJoinRecords(client, config.podNamespace), systemClock);
+  let keeper: CaKeeper | undefined;
   let waitingFor: string | undefined = 'the root certificate (Secret weft-ca)';
   const monitored = await monitor({
     config,
     mesh,
     missing: () => waitingFor,
-    moreMetrics: () => [...clusterFamilies({ watcher, status, leader }), ...joinFamilies(joins)],
+    moreMetrics: () => [...clusterFamilies({ watcher, status, leader }), ...caFamilies(keeper), ...joinFamilies(joins)],
   });
   watcher.start();
   const tracing = await startTracing(config.tracing);
-  const authority = await openRoot(config, client, log);
-  if (!authority.ok) {
+  const opened = await openRoot({ config, mesh, log, isLeader, store: new SecretCaStore(client, config.podNamespace) });
+  if (!opened.ok) {
     watcher.stop();
     await Promise.all([monitored.stop(), tracing.stop()]);
-    return authority;
+    return opened;
   }
+  keeper = opened.value;
+  const { authority } = keeper;
   // Before everything is listed, an answer would say "there is no such thing" of what is only not read yet.
   for (let missing = watcher.missing(); missing.length > 0; missing = watcher.missing()) {
     waitingFor = `the first list of ${missing.join(', ')}`;
@@ -97,7 +101,7 @@ export async function runInCluster(
   const tokens = new TokenReviewVerifier(client, systemClock);
   const jwtKeys = new JwtKeys(new SecretJwtKeyStore(client, config.podNamespace), systemClock);
   jwtKeys.start((reason) => log.warn('keys for JWT-SVIDs not read', { reason }));
-  const serving = await serve({ config, mesh, authority: authority.value, tokens, joins, jwtKeys, log, monitored });
+  const serving = await serve({ config, mesh, authority, tokens, joins, jwtKeys, log, monitored });
   status.serving();
   const hits = new HitWriter({
     client,
@@ -115,8 +119,8 @@ export async function runInCluster(
     validate: (kind, object) => validateObject(mesh.context, kind, object),
   });
   const namespaces = (): string[] => namespacesThatStay(mesh);
-  const trust = new TrustPublisher({ client, clock: systemClock, log, own: authority.value, isLeader, namespaces });
-  const webhookCa = new WebhookCaBundle(client, systemClock, log, authority.value);
+  const trust = new TrustPublisher({ client, clock: systemClock, log, own: authority, isLeader, namespaces });
+  const webhookCa = new WebhookCaBundle(client, systemClock, log, authority);
   mesh.onNamespace(() => trust.checkAll());
   leader.onChange((leading) => {
     log.info(leading ? 'leading' : 'no longer leading');
@@ -135,6 +139,7 @@ export async function runInCluster(
   leader.start();
   trust.start();
   webhookCa.start();
+  opened.value.start();
   waitingFor = undefined;
   return ok({
     ...serving,
@@ -143,6 +148,7 @@ export async function runInCluster(
     stop: async () => {
       waitingFor = 'nothing: it is stopping';
       for (const part of [trust, webhookCa, status, hits, joins, jwtKeys, revocations, revocationWatch]) part.stop();
+      await opened.value.stop();
       await leader.stop();
       await new Promise((resolve) => setTimeout(resolve, config.terminationDelayMs));
       watcher.stop();
@@ -157,12 +163,11 @@ const namespacesThatStay = (mesh: MeshControl): string[] =>
     .map((one) => one.metadata.name);
 
 /** The API server may still be starting, or our rights may be on their way. */
-async function openRoot(config: Config, client: KubeClient, log: Log): Promise<Result<CertificateAuthority, string>> {
-  const store = new SecretRootStore(client, config.podNamespace);
+async function openRoot(options: OpenOptions): Promise<Result<CaKeeper, string>> {
   for (let attempt = 1; ; attempt += 1) {
-    const opened = await openAuthority(store, config.trustDomain, systemClock);
+    const opened = await openKeeper(options);
     if (opened.ok || attempt === rootAttemptsMax) return opened;
-    log.warn('root certificate not available yet', { reason: opened.error, attempt });
+    options.log.warn('root certificate not available yet', { reason: opened.error, attempt });
     await new Promise((resolve) => setTimeout(resolve, rootRetryMs));
   }
 }

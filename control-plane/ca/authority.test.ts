@@ -13,7 +13,6 @@ import type { Authority } from './authority.ts';
 import { CertificateAuthority } from './certificate-authority.ts';
 import { loadAuthority } from './material.ts';
 import { createRoot } from './root.ts';
-import { MemoryRootStore, openAuthority } from './root-store.ts';
 import { ServingCertificate } from './serving.ts';
 
 const hourMs = 3_600_000;
@@ -94,14 +93,6 @@ describe('certificate authority', () => {
     const short = await authority.signWorkload(csr, web, 1);
     assert.ok(short.ok);
     assert.equal(short.value.notAfterMs, clock.unixMs() + 60_000);
-  });
-
-  test('replicas that start together share the root of the fastest', async () => {
-    const clock = new ManualClock();
-    const store = new MemoryRootStore();
-    const opened = await Promise.all([1, 2, 3].map(() => openAuthority(store, trustDomain(), clock)));
-    const bundles = new Set(opened.map((one) => (one.ok ? one.value.pem() : one.error)));
-    assert.equal(bundles.size, 1);
   });
 
   test('a root whose key is not its own is refused with a reason', async () => {

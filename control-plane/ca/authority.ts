@@ -53,8 +53,8 @@ export class Authority {
   readonly trustAnchors: readonly Uint8Array[];
   readonly notAfterMs: number;
   readonly keyId: string;
-  /** SHA-256 of the issuing certificate, in hexadecimal digits. */
-  readonly fingerprint: string;
+  /** SHA-256 of the anchor, in hexadecimal digits. */
+  readonly anchorFingerprint: string;
   private readonly writer: LeafWriter;
   private readonly clock: Clock;
   private readonly entropy = new Uint8Array(256 * serialBytes);
@@ -69,7 +69,7 @@ export class Authority {
     this.trustAnchors = parts.anchors;
     this.notAfterMs = parts.notAfterMs;
     this.keyId = Buffer.from(id).toString('hex');
-    this.fingerprint = createHash('sha256').update(parts.der).digest('hex');
+    this.anchorFingerprint = createHash('sha256').update(parts.anchor).digest('hex');
     this.writer = new LeafWriter({ nameDer: parts.certificate.subjectDer, keyId: id, sign: parts.sign });
     this.clock = clock;
   }

@@ -3,15 +3,18 @@ import type { KeyObject } from 'node:crypto';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Result } from '@weft/policies/kit/result';
 import type { Authority, SignedLeaf, SignFailure } from './authority.ts';
+import type { LeafLedger } from './ledger.ts';
 import { Anchors, type OwnTrust } from './trust.ts';
 
 export class CertificateAuthority implements OwnTrust {
   private readonly trust: Anchors;
   private readonly issuerListeners = new Set<() => void>();
+  private readonly ledger: LeafLedger | undefined;
   private signer: Authority;
 
-  constructor(first: Authority) {
+  constructor(first: Authority, ledger?: LeafLedger) {
     this.signer = first;
+    this.ledger = ledger;
     this.trust = new Anchors(first.trustAnchors);
   }
 
@@ -45,8 +48,17 @@ export class CertificateAuthority implements OwnTrust {
     if (changed) for (const listener of this.issuerListeners) listener();
   }
 
-  signWorkload(csrDer: Uint8Array, proven: SpiffeId, ttlMs: number): Promise<Result<SignedLeaf, SignFailure>> {
-    return this.signer.signWorkload(csrDer, proven, ttlMs);
+  /** `holder`: who is named when an anchor is kept for this certificate. */
+  async signWorkload(
+    csrDer: Uint8Array,
+    proven: SpiffeId,
+    ttlMs: number,
+    holder: string = proven,
+  ): Promise<Result<SignedLeaf, SignFailure>> {
+    const { signer } = this;
+    const leaf = await signer.signWorkload(csrDer, proven, ttlMs);
+    if (leaf.ok) this.ledger?.record(signer.anchorFingerprint, holder, leaf.value.notAfterMs);
+    return leaf;
   }
 
   signServer(publicKey: KeyObject, dnsNames: readonly string[], ttlMs: number): Promise<SignedLeaf> {

@@ -17,7 +17,10 @@ import {
   type SignResponse,
   SignResponseSchema,
 } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
-import type { AuthFailure } from '../auth/caller.ts';
+
+import type { AuthFailure, Caller } from '../auth/caller.ts';
+import { callerFields, holderOf, leafFields } from '../ca/audit.ts';
+
 import type { SignFailure } from '../ca/authority.ts';
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { AuthenticatedCall } from './authenticate.ts';
@@ -46,12 +49,13 @@ export function certificatesHandlers(parts: CertificatesParts) {
   const { counters } = parts;
   const handle =
     <Request, Response>(
-      answer: (call: ServerUnaryCall<Request, Response>) => Answer<Response>,
+      answer: (call: ServerUnaryCall<Request, Response>, asked: Asked) => Answer<Response>,
       signed: keyof CertificateCounters | undefined,
       refused: { readonly event: string; readonly counter: keyof CertificateCounters } | undefined,
     ) =>
     (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
-      void answer(call).then(
+      const asked: Asked = { caller: undefined };
+      void answer(call, asked).then(
         (response) => {
           if (response.ok) {
             if (signed !== undefined) counters[signed] += 1;
@@ -60,7 +64,8 @@ export function certificatesHandlers(parts: CertificatesParts) {
           }
           const { code, message } = response.error;
           if (refused !== undefined) counters[refused.counter] += 1;
-          if (refused !== undefined) parts.audit(refused.event, { peer: call.getPeer(), code, reason: message });
+          if (refused !== undefined)
+            parts.audit(refused.event, { ...callerFields(asked.caller), peer: call.getPeer(), code, reason: message });
           callback(rpcError(response.error));
         },
         (fault: unknown) =>
@@ -70,7 +75,7 @@ export function certificatesHandlers(parts: CertificatesParts) {
   const certificateRefused = { event: 'certificate refused', counter: 'refused' } as const;
   const jwtRefused = { event: 'JWT refused', counter: 'jwtsRefused' } as const;
   return {
-    Sign: handle<SignRequest, SignResponse>((call) => sign(parts, call), 'signed', certificateRefused),
+    Sign: handle<SignRequest, SignResponse>((call, asked) => sign(parts, call, asked), 'signed', certificateRefused),
     Identify: handle<IdentifyRequest, IdentifyResponse>((call) => identify(parts, call), undefined, certificateRefused),
     SignJwt: handle<SignJwtRequest, SignJwtResponse>(
       (call) => signJwt(parts, call, call.request),
@@ -87,29 +92,32 @@ async function identify(parts: CertificatesParts, call: AuthenticatedCall): Answ
   return proven.ok ? ok(create(IdentifyResponseSchema, { spiffeId: proven.value.caller.spiffeId })) : proven;
 }
 
+/** Who it turned out to be, for the audit of a refusal. */
+interface Asked {
+  caller: Caller | undefined;
+}
+
 async function sign(
   parts: CertificatesParts,
   call: ServerUnaryCall<SignRequest, SignResponse>,
+  asked: Asked,
 ): Promise<Result<SignResponse, AuthFailure | SignFailure>> {
   const proven = await proveCaller(parts, call);
   if (!proven.ok) return proven;
   const { caller, standing } = proven.value;
+  asked.caller = caller;
   const ttlMsMax = parts.ttlMs();
   const wishMs = call.request.ttlSeconds * 1_000;
   const ttlMs = wishMs === 0 ? ttlMsMax : Math.min(wishMs, ttlMsMax);
-  const leaf = await parts.authority.signWorkload(call.request.csr, caller.spiffeId, ttlMs);
+  const leaf = await parts.authority.signWorkload(call.request.csr, caller.spiffeId, ttlMs, holderOf(caller));
   if (!leaf.ok) return err(leaf.error);
-  const { serialHex, notAfterMs, chain } = leaf.value;
+  const { notAfterMs, chain } = leaf.value;
   const settled = await settleJoin(parts, standing, call.request.csr, notAfterMs);
   if (!settled.ok) return settled;
   parts.audit('certificate signed', {
-    spiffeId: caller.spiffeId,
-    pod: caller.pod?.name ?? '',
-    podUid: caller.pod?.uid ?? '',
-    via: caller.via,
+    ...callerFields(caller),
     ...(standing.as === 'pod' ? {} : { join: joinRecordName(standing.held.record.digest) }),
-    serial: serialHex,
-    notAfter: new Date(notAfterMs).toISOString(),
+    ...leafFields(leaf.value),
     peer: call.getPeer(),
   });
   const response = create(SignResponseSchema, {

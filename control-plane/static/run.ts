@@ -3,17 +3,21 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+
 import { FileJwtKeyStore, MemoryJwtKeyStore } from '../ca/jwt-key-stores.ts';
 import { JwtKeys } from '../ca/jwt-keys.ts';
-import { MemoryRootStore, openAuthority } from '../ca/root-store.ts';
+import { openKeeper } from '../ca/open.ts';
+import { MemoryCaStore } from '../ca/store.ts';
+
 import type { Config, StaticSource } from '../config.ts';
 import { FileJoinRecords, joinFolder } from '../join/file-records.ts';
 import { Joins } from '../join/joins.ts';
 import { errorText, type Log } from '../log.ts';
 import { MeshControl } from '../mesh.ts';
+import { caFamilies } from '../monitoring/ca-families.ts';
 import { joinFamilies } from '../monitoring/join-families.ts';
 import { monitor, type Serving, serve } from '../serve.ts';
-import { FileRootStore } from './root-files.ts';
+import { FileCaStore } from './ca-files.ts';
 import { StaticObjects } from './source.ts';
 import { StaticTokenVerifier } from './tokens.ts';
 
@@ -30,9 +34,9 @@ export async function runStatic(config: Config, source: StaticSource, log: Log):
   if (!loaded.ok) return loaded;
   const tokens = await loadTokens(source.tokensFile);
   if (!tokens.ok) return tokens;
-  const store = source.caDir === undefined ? new MemoryRootStore() : new FileRootStore(source.caDir);
-  const authority = await openAuthority(store, trustDomain, systemClock);
-  if (!authority.ok) return authority;
+  const store = source.caDir === undefined ? new MemoryCaStore() : new FileCaStore(source.caDir);
+  const keeper = await openKeeper({ config, mesh, log, store, isLeader: () => true });
+  if (!keeper.ok) return keeper;
   const jwtKeys = new JwtKeys(
     source.caDir === undefined ? new MemoryJwtKeyStore() : new FileJwtKeyStore(source.caDir),
     systemClock,
@@ -49,7 +53,7 @@ export async function runStatic(config: Config, source: StaticSource, log: Log):
   const serving = await serve({
     config,
     mesh,
-    authority: authority.value,
+    authority: keeper.value.authority,
     tokens: tokens.value,
     joins,
     jwtKeys,
@@ -58,14 +62,16 @@ export async function runStatic(config: Config, source: StaticSource, log: Log):
       config,
       mesh,
       missing: () => undefined,
-      moreMetrics: () => (joins === undefined ? [] : joinFamilies(joins)),
+      moreMetrics: () => [...caFamilies(keeper.value), ...(joins === undefined ? [] : joinFamilies(joins))],
     }),
   });
   objects.watch();
+  keeper.value.start();
   return ok({
     ...serving,
     stop: async () => {
       objects.stop();
+      await keeper.value.stop();
       joins?.stop();
       jwtKeys.stop();
       await serving.stop();

@@ -125,6 +125,7 @@ export const fieldSamples: Readonly<
       trustedHops: { values: [0, 1, 2] },
       'trust.aliases[]': { values: ['old.local', 'older.local'] },
       'certificates.ttl': { values: ['10m', '2h'] },
+      'certificates.announce': { values: ['1m', '2h'] },
       'retryBudget.percent': numbers,
       'retryBudget.minConcurrency': numbers,
       'retryBudget.interval': durations,

@@ -23,7 +23,7 @@ const mesh: readonly Sample[] = [
       samplingPercent: 12.5,
     },
     accessLog: { mode: 'All' },
-    certificates: { ttl: '1h' },
+    certificates: { ttl: '1h', announce: '10m' },
     retryBudget: { percent: 50, minConcurrency: 10, interval: '30s', minRetryRate: 5 },
     outbound: 'RegistryOnly',
     authorizers: [

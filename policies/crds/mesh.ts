@@ -56,6 +56,11 @@ export const meshSpec = z
         ttl: durationBetween('1m', '2160h')
           .default('1h')
           .describe('How long a workload certificate is valid. It is renewed after half of that.'),
+        announce: durationBetween('1s', '720h')
+          .default('10m')
+          .describe(
+            'How long a new root is trusted by everybody before certificates are signed under it, when one root takes the place of another. Long enough for the bundle to reach every workload.',
+          ),
       })
       .prefault({})
       .describe('Workload certificates.'),

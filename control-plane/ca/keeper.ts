@@ -1,0 +1,343 @@
+/**
+ * Keeps the authority as store and key source want it: looks again and again, lets one root take the place of another step
+ * by step, and holds on to what was good when what it reads is not.
+ */
+import { parseCertificate } from '@weft/policies/identity/x509/certificate';
+import { decodePem, encodePem } from '@weft/policies/identity/x509/pem';
+import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import { err, ok, type Result } from '@weft/policies/kit/result';
+import { errorText, type Log } from '../log.ts';
+import type { Authority } from './authority.ts';
+import { CertificateAuthority } from './certificate-authority.ts';
+import { runCommand } from './commands.ts';
+import { joinSummaries, LeafLedger, type LeafSummary } from './ledger.ts';
+import { type Anchor, type AnchorRecord, advance, fingerprintOf, isNeeded, type RotationInputs } from './rotation.ts';
+import { type KeySource, previousKeys, type Sourced } from './source.ts';
+import {
+  commandKey,
+  deadLedgers,
+  ledgerKeyOf,
+  readCommand,
+  readLedgers,
+  readState,
+  type StoredState,
+  stateKey,
+  writeLedger,
+  writeState,
+} from './state.ts';
+import type { CaData, CaStore } from './store.ts';
+
+export interface KeeperOptions {
+  readonly store: CaStore;
+  readonly source: KeySource;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** One replica writes. */
+  readonly isLeader: () => boolean;
+  readonly replica: string;
+  /** How long the workloads' certificates live, now. */
+  readonly leafMsMax: () => number;
+  /** How long an anchor is trusted before anything is signed under it. */
+  readonly announceMs: () => number;
+}
+
+export interface CaProblem {
+  readonly reason: 'SourceInvalid' | 'StateInvalid' | 'StoreUnreachable' | 'AnchorRemovedTooEarly';
+  readonly message: string;
+}
+
+const lookMs = 2_000;
+const ledgerEveryMs = 5 * 60_000;
+const ledgerEveryWhileRetiringMs = 10_000;
+/** A root of our own is replaced when a fifth of its life is left. */
+const renewAtShare = 0.2;
+
+const emptyState: StoredState = { anchors: [], forced: [], lastCommand: undefined };
+
+export class CaKeeper {
+  readonly authority: CertificateAuthority;
+  readonly counters = { looks: 0, refused: 0, restored: 0, rotations: 0, dropped: 0 };
+  private readonly options: KeeperOptions;
+  private readonly ledger: LeafLedger;
+  private readonly problems = new Map<CaProblem['reason'], string>();
+  private state = emptyState;
+  private sourced: Sourced;
+  private others: readonly Readonly<Record<string, LeafSummary>>[] = [];
+  private lastData: CaData | undefined;
+  private ledgerWritten = { atMs: 0, text: '' };
+  private timer: Cancel | undefined;
+  private looking: Promise<void> | undefined;
+  private stopped = false;
+
+  private constructor(options: KeeperOptions, sourced: Sourced, authority: CertificateAuthority, ledger: LeafLedger) {
+    this.options = options;
+    this.sourced = sourced;
+    this.authority = authority;
+    this.ledger = ledger;
+  }
+
+  /** Of replicas that start together all take the root of the fastest. */
+  static async open(options: KeeperOptions): Promise<Result<CaKeeper, string>> {
+    const { store, source, clock } = options;
+    let found = await store.load();
+    if (!found.ok) return found;
+    let sourced = await source.read(found.value?.data.reveal() ?? {});
+    if (sourced.ok && sourced.value === undefined) {
+      if (source.generate === undefined) return err(`${source.kind}: no key and no certificate are there yet`);
+      const made = await source.generate(found.value?.data.reveal() ?? {});
+      if (!made.ok) return made;
+      const saved = await store.save(found.value?.version, made.value);
+      if (!saved.ok) return saved;
+      found = await store.load();
+      if (!found.ok) return found;
+      sourced = await source.read(found.value?.data.reveal() ?? {});
+    }
+    if (!sourced.ok) return err(`${store.name}: ${sourced.error}`);
+    if (sourced.value === undefined) return err(`${store.name}: the key was made and is gone again`);
+    const ledger = new LeafLedger(clock);
+    const { authority, previous } = sourced.value;
+    // Until the first look: what the key from before signs is taken by everybody.
+    const ca = new CertificateAuthority(previous ?? authority, ledger);
+    const keeper = new CaKeeper(options, sourced.value, ca, ledger);
+    await keeper.look();
+    return ok(keeper);
+  }
+
+  start(): void {
+    const next = (): void => {
+      this.timer = this.options.clock.after(lookMs, () => void this.look().then(next));
+    };
+    next();
+  }
+
+  async stop(): Promise<void> {
+    this.timer?.();
+    this.stopped = true;
+    await this.look();
+    this.timer?.();
+    this.options.source.stop?.();
+  }
+
+  /** One at a time. */
+  look(): Promise<void> {
+    this.looking ??= this.lookOnce()
+      .catch((error: unknown) =>
+        this.options.log.error('certificate authority not looked at', { reason: errorText(error) }),
+      )
+      .finally(() => {
+        this.looking = undefined;
+      });
+    return this.looking;
+  }
+
+  get anchors(): readonly AnchorRecord[] {
+    return this.state.anchors;
+  }
+
+  get kind(): KeySource['kind'] {
+    return this.options.source.kind;
+  }
+
+  get unnamedLeaves(): number {
+    return this.ledger.counters.unnamed;
+  }
+
+  /** What is wrong now; empty when nothing is. */
+  problemsNow(): readonly CaProblem[] {
+    return [...this.problems].map(([reason, message]) => ({ reason, message }));
+  }
+
+  leavesOf(fingerprint: string): LeafSummary {
+    const known = [this.ledger.summaries().get(fingerprint), ...this.others.map((one) => one[fingerprint])];
+    return joinSummaries(known, this.options.clock.unixMs());
+  }
+
+  private async lookOnce(): Promise<void> {
+    this.counters.looks += 1;
+    const { store, source, isLeader } = this.options;
+    const loaded = await store.load();
+    if (!loaded.ok) return this.problem('StoreUnreachable', loaded.error);
+    this.problem('StoreUnreachable', undefined);
+    if (loaded.value === undefined) return this.restore();
+    const data = loaded.value.data.reveal();
+    this.others = readLedgers(data, this.options.replica);
+    const read = await source.read(data);
+    if (read.ok && read.value !== undefined) this.sourced = read.value;
+    const wrong = read.ok
+      ? read.value === undefined
+        ? 'the key and its certificate are gone'
+        : undefined
+      : read.error;
+    this.problem(
+      'SourceInvalid',
+      wrong === undefined ? undefined : `${store.name}: ${wrong}; the last good key goes on signing`,
+    );
+    const before = this.merged(data);
+    const command = isLeader() ? readCommand(data) : ok(undefined);
+    const decided = command.ok ? await runCommand(command.value, this.commandParts(data, before)) : undefined;
+    const state = decided?.state ?? before;
+    const inputs = this.inputs(state);
+    const step = advance(state, inputs);
+    this.apply({ ...state, ...step.state }, step.sign === 'source' ? this.sourced.authority : this.presentAuthority());
+    if (wrong === undefined) this.lastData = data;
+    const another = decided !== undefined && decided.data !== data;
+    const next = this.nextData(decided?.data ?? data, !another && step.sign === 'source' && wrong === undefined);
+    if (sameData(next, data)) return;
+    const saved = await store.save(loaded.value.version, next);
+    if (!saved.ok) this.problem('StoreUnreachable', saved.error);
+    // What a command has put there is a key that the source has not read yet.
+    else if (another && saved.value === 'saved') await this.lookOnce();
+  }
+
+  /** Somebody has deleted it all; the key is still in our memory. */
+  private async restore(): Promise<void> {
+    const { store, isLeader, log } = this.options;
+    if (!isLeader() || this.lastData === undefined || this.stopped) return;
+    log.error('certificate authority was deleted and is put back', { where: store.name });
+    this.counters.restored += 1;
+    const saved = await store.save(undefined, this.nextData(this.lastData, false));
+    if (!saved.ok) this.problem('StoreUnreachable', saved.error);
+  }
+
+  /** The stored state, and what memory knows to be needed beyond it. */
+  private merged(data: CaData): StoredState {
+    const stored = readState(data);
+    this.problem(
+      'StateInvalid',
+      stored.ok ? undefined : `${this.options.store.name}: ${stored.error}; it is written anew`,
+    );
+    if (!stored.ok || stored.value === undefined) return this.state;
+    const known = new Set(stored.value.anchors.map((one) => one.fingerprint));
+    const { forced } = stored.value;
+    const wanted = new Set(this.sourced.authority.trustAnchors.map(fingerprintOf));
+    // Not written yet, by whoever leads.
+    const ours = this.state.anchors.filter(
+      (one) => !known.has(one.fingerprint) && one.role !== 'retiring' && wanted.has(one.fingerprint),
+    );
+    for (const one of ours) known.add(one.fingerprint);
+    const lost = this.state.anchors.flatMap((one): AnchorRecord[] => {
+      if (known.has(one.fingerprint) || forced.includes(one.fingerprint)) return [];
+      const untilMs = this.leavesOf(one.fingerprint).untilMs;
+      const neededUntilMs = Math.max(one.neededUntilMs, untilMs);
+      const kept: AnchorRecord = { ...one, role: 'retiring', neededUntilMs };
+      return isNeeded(kept, this.inputs({ ...(stored.value ?? emptyState) })) ? [kept] : [];
+    });
+    if (lost.length > 0) this.counters.restored += 1;
+    const names = lost.map((one) => one.fingerprint.slice(0, 16)).join(', ');
+    if (lost.length > 0)
+      this.problem(
+        'AnchorRemovedTooEarly',
+        `${this.options.store.name}: anchor ${names} was removed while it is needed; it stays in the bundle`,
+      );
+    else if (this.state.anchors.every((one) => one.role !== 'retiring'))
+      this.problem('AnchorRemovedTooEarly', undefined);
+    return { ...stored.value, anchors: [...stored.value.anchors, ...ours, ...lost] };
+  }
+
+  /** What can go on signing while the source's key is announced. */
+  private presentAuthority(): Authority {
+    const { issuer } = this.authority;
+    if (issuer !== this.sourced.authority) return issuer;
+    return this.sourced.previous ?? issuer;
+  }
+
+  private inputs(state: StoredState): RotationInputs {
+    const { clock, announceMs, leafMsMax } = this.options;
+    const present = this.presentAuthority();
+    const usable = present !== this.sourced.authority && present.notAfterMs > clock.unixMs();
+    return {
+      nowMs: clock.unixMs(),
+      signing: fingerprintOf(this.sourced.authority.anchor),
+      anchors: this.sourced.authority.trustAnchors.map(anchorOf),
+      present: usable ? fingerprintOf(present.anchor) : undefined,
+      announceMs: announceMs(),
+      leafMsMax: leafMsMax(),
+      liveUntilMs: (fingerprint) => this.leavesOf(fingerprint).untilMs,
+      forced: new Set(state.forced),
+    };
+  }
+
+  private commandParts(data: CaData, state: StoredState) {
+    const { source, clock } = this.options;
+    const { authority } = this.sourced;
+    const lifeMs = authority.certificate.notAfterMs - authority.certificate.notBeforeMs;
+    const wanted = new Set(authority.trustAnchors.map(fingerprintOf));
+    return {
+      data,
+      state,
+      source,
+      nowMs: clock.unixMs(),
+      wanted,
+      due: source.generate !== undefined && authority.notAfterMs - clock.unixMs() < lifeMs * renewAtShare,
+      leavesOf: (fingerprint: string) => this.leavesOf(fingerprint),
+    };
+  }
+
+  private apply(state: StoredState, signer: Authority): void {
+    const { log } = this.options;
+    const before = new Map(this.state.anchors.map((one) => [one.fingerprint, one.role]));
+    for (const { fingerprint, role, neededUntilMs } of state.anchors) {
+      if (before.get(fingerprint) === role) continue;
+      const until = role === 'retiring' ? { neededUntil: new Date(neededUntilMs).toISOString() } : {};
+      log.info(`trust anchor ${role}`, { anchor: fingerprint, ...until });
+      if (role === 'signing' && before.size > 0) this.counters.rotations += 1;
+      before.delete(fingerprint);
+    }
+    for (const gone of before.keys()) {
+      if (state.anchors.some((one) => one.fingerprint === gone)) continue;
+      this.counters.dropped += 1;
+      log.info('trust anchor dropped', { anchor: gone });
+    }
+    this.state = state;
+    this.authority.use(signer, state.anchors.flatMap(derOf));
+  }
+
+  private nextData(data: CaData, signsWithSource: boolean): CaData {
+    const { isLeader, replica, clock } = this.options;
+    const next: Record<string, string> = { ...data };
+    if (isLeader()) {
+      next[stateKey] = writeState(this.state);
+      delete next[commandKey];
+      // Its time is over, and nobody is to sign with it again.
+      if (signsWithSource) for (const key of previousKeys) delete next[key];
+      for (const key of deadLedgers(data, clock.unixMs())) delete next[key];
+    }
+    const text = writeLedger(this.ledger.summaries());
+    const retiring = this.state.anchors.some((one) => one.role === 'retiring');
+    const dueMs = this.ledgerWritten.atMs + (retiring ? ledgerEveryWhileRetiringMs : ledgerEveryMs);
+    if (text !== '{}' && text !== this.ledgerWritten.text && (clock.nowMs() >= dueMs || this.stopped)) {
+      this.ledgerWritten = { atMs: clock.nowMs(), text };
+      next[ledgerKeyOf(replica)] = text;
+    }
+    return next;
+  }
+
+  /** Said once, when it begins and when it changes. */
+  private problem(reason: CaProblem['reason'], message: string | undefined): void {
+    if (message === this.problems.get(reason)) return;
+    if (message === undefined) {
+      this.problems.delete(reason);
+      this.options.log.info('certificate authority: problem over', { problem: reason });
+      return;
+    }
+    if (reason === 'SourceInvalid') this.counters.refused += 1;
+    this.problems.set(reason, message);
+    this.options.log.error('certificate authority', { problem: reason, reason: message });
+  }
+}
+
+function anchorOf(der: Uint8Array): Anchor {
+  const parsed = parseCertificate(der);
+  const notAfterMs = parsed.ok ? parsed.value.notAfterMs : 0;
+  return { fingerprint: fingerprintOf(der), pem: encodePem('CERTIFICATE', der), notAfterMs };
+}
+
+function derOf({ pem }: AnchorRecord): readonly Uint8Array[] {
+  const ders = decodePem('CERTIFICATE', pem);
+  return ders.ok ? ders.value : [];
+}
+
+function sameData(a: CaData, b: CaData): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}

@@ -1,0 +1,46 @@
+/** The authority of this control plane: key source and store by its settings, time limits by the Mesh. */
+import { acceptedDurationMs } from '@weft/policies/crds/duration';
+import type { Mesh } from '@weft/policies/crds/kinds';
+import { systemClock } from '@weft/policies/kit/clock';
+import type { Result } from '@weft/policies/kit/result';
+import type { Config } from '../config.ts';
+import type { Log } from '../log.ts';
+import type { MeshControl } from '../mesh.ts';
+import { CaKeeper } from './keeper.ts';
+import { type KeySource, StoreKeySource } from './source.ts';
+import type { CaStore } from './store.ts';
+import { certificateTtlMs } from './ttl.ts';
+
+export interface OpenOptions {
+  readonly config: Config;
+  readonly mesh: MeshControl;
+  readonly log: Log;
+  readonly store: CaStore;
+  readonly isLeader: () => boolean;
+}
+
+/** Two minutes are what a kubelet may take to bring a changed ConfigMap into a pod; the rest is for what has waited to start. */
+const defaultAnnounceMs = 10 * 60_000;
+
+function announceMs(mesh: Mesh | undefined): number {
+  const announce = mesh?.spec.certificates.announce;
+  return announce === undefined ? defaultAnnounceMs : acceptedDurationMs(announce);
+}
+
+export function openKeeper({ config, mesh, log, store, isLeader }: OpenOptions): Promise<Result<CaKeeper, string>> {
+  return CaKeeper.open({
+    store,
+    source: keySource(config),
+    clock: systemClock,
+    log,
+    isLeader,
+    replica: config.podName,
+    leafMsMax: () => certificateTtlMs(mesh.state.mesh),
+    announceMs: () => announceMs(mesh.state.mesh),
+  });
+}
+
+function keySource({ trustDomain, meshNamespace }: Config): KeySource {
+  const issued = { trustDomain, dnsName: `weft-control-plane.${meshNamespace}.svc` };
+  return new StoreKeySource(trustDomain, { clock: systemClock, issued });
+}
