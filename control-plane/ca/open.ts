@@ -1,6 +1,4 @@
 /** The authority of this control plane: key source and store by its settings, time limits by the Mesh. */
-import { acceptedDurationMs } from '@weft/policies/crds/duration';
-import type { Mesh } from '@weft/policies/crds/kinds';
 import { systemClock } from '@weft/policies/kit/clock';
 import type { Result } from '@weft/policies/kit/result';
 import type { Config } from '../config.ts';
@@ -9,7 +7,7 @@ import type { MeshControl } from '../mesh.ts';
 import { CaKeeper } from './keeper.ts';
 import { type KeySource, StoreKeySource } from './source.ts';
 import type { CaStore } from './store.ts';
-import { certificateTtlMs } from './ttl.ts';
+import { announceMs, certificateTtlMs } from './ttl.ts';
 
 export interface OpenOptions {
   readonly config: Config;
@@ -17,14 +15,6 @@ export interface OpenOptions {
   readonly log: Log;
   readonly store: CaStore;
   readonly isLeader: () => boolean;
-}
-
-/** Two minutes are what a kubelet may take to bring a changed ConfigMap into a pod; the rest is for what has waited to start. */
-const defaultAnnounceMs = 10 * 60_000;
-
-function announceMs(mesh: Mesh | undefined): number {
-  const announce = mesh?.spec.certificates.announce;
-  return announce === undefined ? defaultAnnounceMs : acceptedDurationMs(announce);
 }
 
 export function openKeeper({ config, mesh, log, store, isLeader }: OpenOptions): Promise<Result<CaKeeper, string>> {

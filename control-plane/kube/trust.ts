@@ -1,7 +1,7 @@
 /** The ConfigMap `weft-trust` in every namespace: written, and put right when somebody changes it. */
 import type { Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
-import type { OwnTrust } from '../ca/trust.ts';
+import type { TrustBundle } from './bundle.ts';
 import type { KubeClient } from './client.ts';
 import { WorkQueue } from './queue.ts';
 import { keyOfObject, Reflector } from './reflector.ts';
@@ -16,7 +16,7 @@ export interface TrustOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Report;
-  readonly own: OwnTrust;
+  readonly own: TrustBundle;
   readonly isLeader: () => boolean;
   /** Names of namespaces that are there and stay. */
   readonly namespaces: () => readonly string[];

@@ -1,7 +1,7 @@
 /** Puts the mesh's trust bundle into the webhooks of `weft-control-plane`, now and whenever it is not there. */
 import type { Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
-import type { OwnTrust } from '../ca/trust.ts';
+import type { TrustBundle } from './bundle.ts';
 import type { KubeClient } from './client.ts';
 import { WorkQueue } from './queue.ts';
 import { Reflector } from './reflector.ts';
@@ -18,11 +18,11 @@ export class WebhookCaBundle {
   readonly queue: WorkQueue;
   private readonly reflector: Reflector;
   private readonly client: KubeClient;
-  private readonly own: OwnTrust;
+  private readonly own: TrustBundle;
   private endTrust: (() => void) | undefined;
   private readonly log: Report;
 
-  constructor(client: KubeClient, clock: Clock, log: Report, own: OwnTrust) {
+  constructor(client: KubeClient, clock: Clock, log: Report, own: TrustBundle) {
     this.client = client;
     this.log = log;
     this.own = own;

@@ -8,7 +8,7 @@ import { describeErrors } from '@weft/policies/crds/parse';
 import type { StructuralSchema } from '@weft/policies/crds/structural';
 import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
 import { TRUST_SECRETS } from '@weft/policies/model/trust';
-import { certificateTtlMs } from '../ca/ttl.ts';
+import { announceMs, certificateTtlMs } from '../ca/ttl.ts';
 import { objectKey } from '../index/objects.ts';
 import { ClusterState } from '../index/state.ts';
 import { parseObjects } from '../static/objects.ts';
@@ -78,7 +78,8 @@ function outcome(kind: Kind, spec: unknown): string {
   };
   const anyone = { namespace: 'shop', podKey: '', features: { http2: false } };
   const secrets = TRUST_SECRETS.map((name) => translateResource(context, 'secret', name, anyone));
-  const resources: unknown[] = [secrets, certificateTtlMs(state.mesh), concurrencyOf(state.mesh)];
+  const resources: unknown[] = [secrets, certificateTtlMs(state.mesh),
+    announceMs(state.mesh), concurrencyOf(state.mesh)];
   for (const namespace of ['shop', 'desk']) {
     for (const service of state.services.values()) {
       for (const { port } of service.ports) {

@@ -94,6 +94,13 @@ const mesh: readonly Sample[] = [
     'spec.certificates.ttl',
     'between 1m and 2160h',
   ),
+  wrong(
+    'Mesh',
+    'a root announced for longer than certificates live',
+    { certificates: { announce: '721h' } },
+    'spec.certificates.announce',
+    'between 1s and 720h',
+  ),
   wrong('Mesh', 'an unknown mode', { mtls: { mode: 'strict' } }, 'spec.mtls.mode', 'one of PERMISSIVE, STRICT'),
   wrong('Mesh', 'an unknown key', { mtsl: {} }, 'spec.mtsl', 'no field of this kind'),
   wrong('Mesh', 'tracing to nowhere', { tracing: {} }, 'spec.tracing.otlpEndpoint', 'is missing'),
