@@ -78,8 +78,12 @@ function outcome(kind: Kind, spec: unknown): string {
   };
   const anyone = { namespace: 'shop', podKey: '', features: { http2: false } };
   const secrets = TRUST_SECRETS.map((name) => translateResource(context, 'secret', name, anyone));
-  const resources: unknown[] = [secrets, certificateTtlMs(state.mesh),
-    announceMs(state.mesh), concurrencyOf(state.mesh)];
+  const resources: unknown[] = [
+    secrets,
+    certificateTtlMs(state.mesh),
+    announceMs(state.mesh),
+    concurrencyOf(state.mesh),
+  ];
   for (const namespace of ['shop', 'desk']) {
     for (const service of state.services.values()) {
       for (const { port } of service.ports) {
