@@ -11,11 +11,12 @@ import {
   SKIP_REASONS,
   type SkipReason,
 } from './pod/decide.ts';
-import { PORT, PROBES_ANNOTATION, PROBES_ENV, PROXY_CONTAINER, STATUS_ANNOTATION, VOLUME } from './pod/names.ts';
-import { parseOverrides } from './pod/overrides.ts';
+import { PORT, PROBES_ANNOTATION, PROBES_ENV, PROXY_CONTAINER, STATUS_ANNOTATION } from './pod/names.ts';
+import { type Overrides, parseOverrides } from './pod/overrides.ts';
 import { type PatchOperation, pointer, setMembers } from './pod/patch.ts';
 import { type RewrittenProbes, rewriteProbes } from './pod/probes.ts';
 import { rewriteScrape } from './pod/scrape.ts';
+import { shareWorkloadApi } from './pod/workload-api.ts';
 
 /** A pod in; a patch, a reason to leave it alone, or a refusal out. Pure. */
 
@@ -50,10 +51,10 @@ function prefixInitContainers(spec: V1PodSpec, containers: readonly V1Container[
   return containers.toReversed().map((container) => ({ op: 'add', path: `${path}/0`, value: container }));
 }
 
-function addVolumes(spec: V1PodSpec): PatchOperation[] | Denial {
+function addVolumes(spec: V1PodSpec, overrides: Overrides): PatchOperation[] | Denial {
   const path = pointer('spec', 'volumes');
   const added: V1Volume[] = [];
-  for (const volume of proxyVolumes()) {
+  for (const volume of proxyVolumes(overrides)) {
     const existing = spec.volumes?.find((each) => each.name === volume.name);
     if (existing === undefined) added.push(volume);
     else if (!isDeepStrictEqual(existing, volume))
@@ -64,12 +65,12 @@ function addVolumes(spec: V1PodSpec): PatchOperation[] | Denial {
   return added.map((volume) => ({ op: 'add', path: `${path}/-`, value: volume }));
 }
 
-function statusAnnotation(config: PodConfig, initContainers: readonly V1Container[]): string {
+function statusAnnotation(config: PodConfig, initContainers: readonly V1Container[], overrides: Overrides): string {
   return JSON.stringify({
     version: config.version,
     revision: config.revision,
     initContainers: initContainers.map((container) => container.name),
-    volumes: Object.values(VOLUME),
+    volumes: proxyVolumes(overrides).map((volume) => volume.name),
   });
 }
 
@@ -96,7 +97,9 @@ function complete(pod: V1Pod, spec: V1PodSpec): InjectionPlan {
   const at = env.findIndex((each) => each.name === PROBES_ENV);
   if (annotations?.[STATUS_ANNOTATION] === undefined || at < 0) return skip;
   const probes = rewriteAllProbes(spec);
-  const patch = [...probes.patch, ...waitBeforeStop(spec)];
+  const overrides = parseOverrides(annotations);
+  const shared = overrides.ok && overrides.value.workloadApi ? shareWorkloadApi(spec) : [];
+  const patch = [...probes.patch, ...waitBeforeStop(spec), ...shared];
   if (patch.length === 0) return skip;
   const originals = { ...parseMap(env[at]?.value), ...probes.originals };
   const asWritten = { ...parseMap(annotations[PROBES_ANNOTATION]), ...probes.asWritten };
@@ -131,7 +134,7 @@ function inject(pod: V1Pod, spec: V1PodSpec, config: PodConfig): InjectionPlan {
   const annotations = pod.metadata?.annotations ?? {};
   const overrides = parseOverrides(annotations);
   if (!overrides.ok) return deny('bad-annotation', overrides.error);
-  const volumes = addVolumes(spec);
+  const volumes = addVolumes(spec, overrides.value);
   if (!Array.isArray(volumes)) return volumes;
   const probes = rewriteAllProbes(spec);
   const scrape = rewriteScrape(annotations, spec);
@@ -149,11 +152,12 @@ function inject(pod: V1Pod, spec: V1PodSpec, config: PodConfig): InjectionPlan {
     patch: [
       ...probes.patch,
       ...waitBeforeStop(spec),
+      ...(overrides.value.workloadApi ? shareWorkloadApi(spec) : []),
       ...prefixInitContainers(spec, added),
       ...volumes,
       ...(pod.metadata === undefined ? [{ op: 'add', path: '/metadata', value: {} } as const] : []),
       ...setMembers(pointer('metadata', 'annotations'), pod.metadata?.annotations, {
-        [STATUS_ANNOTATION]: statusAnnotation(config, added),
+        [STATUS_ANNOTATION]: statusAnnotation(config, added, overrides.value),
         ...(Object.keys(probes.asWritten).length === 0
           ? {}
           : { [PROBES_ANNOTATION]: JSON.stringify(probes.asWritten) }),

@@ -27,6 +27,8 @@ export interface SidecarConfig {
   readonly healthPort: number;
   /** Data threads; 1: the one thread does everything. */
   readonly concurrency: number;
+  /** Unix socket of the SPIFFE Workload API for the pod's own programs; undefined: not served. */
+  readonly workloadApi: string | undefined;
   /** Loopback port of the admin interface; undefined: Unix socket only. */
   readonly adminPort: number | undefined;
 }
@@ -78,6 +80,7 @@ export function parseConfig(
     graceMs: number('WEFT_GRACE_SECONDS', GRACE_SECONDS_DEFAULT, 86_400) * 1_000,
     healthHost: '::',
     healthPort: number('WEFT_HEALTH_PORT', 15_020, 65_535),
+    workloadApi: env['WEFT_WORKLOAD_API'] === '' ? undefined : env['WEFT_WORKLOAD_API'],
     adminPort: adminPort === 0 ? undefined : adminPort,
   };
   if (problems.length > 0 || !trustDomain.ok || !probes.ok || !scrape.ok || !concurrency.ok) return err(problems);

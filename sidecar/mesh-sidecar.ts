@@ -207,6 +207,7 @@ class MeshSidecar {
   private readonly ports: ProcessPorts;
   private readonly parts: Parts;
   private readonly servers: Server[] = [];
+  private workloadApi: { close(): void } | undefined = undefined;
   private listening = false;
   private stopping = false;
   private retired = false;
@@ -240,6 +241,8 @@ class MeshSidecar {
     } catch (error) {
       return err(`port ${this.config.healthPort} or the admin socket cannot be opened: ${(error as Error).message}`);
     }
+    const workloadApi = await this.serveWorkloadApi();
+    if (!workloadApi.ok) return workloadApi;
     const started = await threads.start();
     if (!started.ok) return err(started.error);
     overload.start();
@@ -276,6 +279,19 @@ class MeshSidecar {
     if (config.adminPort !== undefined) {
       this.servers.push(await startAdminServer({ host: '127.0.0.1', port: config.adminPort }, views));
     }
+  }
+
+  /** Loaded where a pod asks for it: most do not. */
+  private async serveWorkloadApi(): Promise<Result<void, string>> {
+    const { spiffeId, workloadApi: socket } = this.config;
+    if (socket === undefined) return ok(undefined);
+    const { channel, xds, telemetry } = this.parts;
+    const { serveWorkloadApi } = await import('./workload-api/in-sidecar.ts');
+    const count = (event: string): void => telemetry.recorder.count(event);
+    const served = await serveWorkloadApi({ ...this.ports, socket, spiffeId, channel, source: xds.source, count });
+    if (!served.ok) return err(`Workload API: ${served.error}`);
+    this.workloadApi = served.value;
+    return ok(undefined);
   }
 
   private adminViews(): Parameters<typeof startAdminServer>[1] {
@@ -349,6 +365,7 @@ class MeshSidecar {
     overload.close();
     await reporter.close();
     await threads.close();
+    this.workloadApi?.close();
     identity.close();
     xds.close();
     channel.close();

@@ -5,6 +5,7 @@ import { INIT_CONTAINER, PORT, PROBES_ENV, PROXY_CONTAINER, PROXY_UID, TOKEN_AUD
 import type { Overrides } from './overrides.ts';
 import type { OriginalProbes } from './probes.ts';
 import type { ScrapeTarget } from './scrape.ts';
+import { workloadApiEnv, workloadApiMount, workloadApiVolume } from './workload-api.ts';
 
 /** The containers and volumes that injection adds ("Injected pod" of the architecture page). */
 
@@ -102,6 +103,7 @@ export function proxyContainer(input: ProxyInput): V1Container {
       literal('WEFT_SCRAPE', input.scrape === undefined ? '' : JSON.stringify(input.scrape)),
       literal('WEFT_GRACE_SECONDS', String(input.graceSeconds ?? GRACE_SECONDS_DEFAULT)),
       ...(concurrency === undefined ? [] : [literal('WEFT_CONCURRENCY', String(concurrency))]),
+      ...(overrides.workloadApi ? [workloadApiEnv] : []),
     ],
     // The application's containers start once this has answered (native sidecar).
     startupProbe: {
@@ -125,13 +127,14 @@ export function proxyContainer(input: ProxyInput): V1Container {
       { name: VOLUME.trust, mountPath: '/var/run/weft/trust', readOnly: true },
       { name: VOLUME.token, mountPath: '/var/run/weft/token', readOnly: true },
       { name: VOLUME.state, mountPath: '/var/run/weft/state' },
+      ...(overrides.workloadApi ? [workloadApiMount] : []),
       noApiToken,
     ],
     terminationMessagePolicy: 'FallbackToLogsOnError',
   };
 }
 
-export const proxyVolumes = (): V1Volume[] => [
+export const proxyVolumes = ({ workloadApi }: Overrides): V1Volume[] => [
   {
     name: VOLUME.trust,
     configMap: { name: 'weft-trust', optional: false, items: [{ key: 'root-cert.pem', path: 'root-cert.pem' }] },
@@ -144,4 +147,5 @@ export const proxyVolumes = (): V1Volume[] => [
   },
   { name: VOLUME.state, emptyDir: { medium: 'Memory', sizeLimit: STATE_SIZE_LIMIT } },
   { name: VOLUME.noToken, emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+  ...(workloadApi ? [workloadApiVolume] : []),
 ];

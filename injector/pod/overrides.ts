@@ -16,6 +16,8 @@ export interface Overrides {
   readonly opaquePorts: string;
   /** Data threads of the sidecar; undefined: as the mesh says. */
   readonly concurrency: string | undefined;
+  /** Whether programs of the pod may ask the sidecar for their identity. */
+  readonly workloadApi: boolean;
 }
 
 type Parser = (text: string) => Result<string, string>;
@@ -49,6 +51,9 @@ const trustedHops: Parser = (text) =>
     ? ok(text)
     : err(`"${text}" is not a whole number from 0 to ${TRUSTED_HOPS_MAX}`);
 
+const enabling: Parser = (text) =>
+  text === 'enabled' || text === 'disabled' ? ok(text) : err(`"${text}" must be enabled or disabled`);
+
 const PARSERS: Readonly<Record<string, Parser>> = {
   cpu,
   'cpu-limit': cpu,
@@ -60,6 +65,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'opaque-ports': list(parsePortList),
   'trusted-hops': trustedHops,
   concurrency,
+  'workload-api': enabling,
 };
 
 const WRITTEN_BY_US: ReadonlySet<string> = new Set([STATUS_ANNOTATION, PROBES_ANNOTATION]);
@@ -90,5 +96,6 @@ export function parseOverrides(annotations: Readonly<Record<string, string>>): R
     excludeOutboundCidrs: values['exclude-outbound-cidrs'] ?? '',
     opaquePorts: values['opaque-ports'] ?? '',
     concurrency: values['concurrency'],
+    workloadApi: values['workload-api'] === 'enabled',
   });
 }
