@@ -21,7 +21,8 @@ const stepMsMax = 5_000;
 interface Step extends ModeChange {
   readonly wanted: TlsModes;
   readonly phase: 'opening' | 'telling';
-  readonly startedMs: number;
+  /** It has lasted long enough. */
+  readonly ripe: boolean;
   readonly timer: Cancel;
 }
 
@@ -41,7 +42,7 @@ export class ModeTracker {
   attach(hub: XdsHub): void {
     this.hub = hub;
     hub.onSettled(() => {
-      for (const key of [...this.steps.keys()]) this.look(key, false);
+      for (const key of [...this.steps.keys()]) this.look(key);
     });
   }
 
@@ -86,33 +87,41 @@ export class ModeTracker {
     this.enter(key, { wanted, taken: both(taken, wanted), told, phase: 'opening' });
   }
 
-  private enter(key: string, step: Omit<Step, 'timer' | 'startedMs'>): void {
+  private enter(key: string, step: Pick<Step, 'wanted' | 'taken' | 'told' | 'phase'>): void {
     const { hub } = this;
     if (hub === undefined) return;
-    const timer = hub.clock.after(stepMsMin, () => this.look(key, false));
-    this.steps.set(key, { ...step, startedMs: hub.clock.nowMs(), timer });
+    const timer = hub.clock.after(stepMsMin, () => this.ripen(key));
+    this.steps.set(key, { ...step, ripe: false, timer });
+  }
+
+  /** From now on it is a matter of who has answered. */
+  private ripen(key: string): void {
+    const { hub } = this;
+    const step = this.steps.get(key);
+    if (hub === undefined || step === undefined) return;
+    const timer = hub.clock.after(stepMsMax - stepMsMin, () => {
+      this.counters.timedOut += 1;
+      this.goOn(key);
+    });
+    this.steps.set(key, { ...step, ripe: true, timer });
+    this.look(key);
   }
 
   /** Goes on where everyone knows of what is under way. */
-  private look(key: string, late: boolean): void {
-    const { hub } = this;
+  private look(key: string): void {
     const step = this.steps.get(key);
     const pod = this.state.pods.get(key);
-    if (hub === undefined || step === undefined || pod === undefined) return;
-    const waitedMs = hub.clock.nowMs() - step.startedMs;
-    if (waitedMs < stepMsMin) return;
-    const known = step.phase === 'opening' ? this.isOpen(key) : this.isTold(key, pod);
-    if (!known) {
-      if (waitedMs < stepMsMax && !late) {
-        step.timer();
-        const timer = hub.clock.after(stepMsMax - waitedMs, () => this.look(key, true));
-        this.steps.set(key, { ...step, timer });
-        return;
-      }
-      this.counters.timedOut += 1;
-    }
+    if (step === undefined || pod === undefined || !step.ripe) return;
+    if (step.phase === 'opening' ? this.isOpen(key) : this.isTold(key, pod)) this.goOn(key);
+  }
+
+  private goOn(key: string): void {
+    const step = this.steps.get(key);
+    const pod = this.state.pods.get(key);
+    if (step === undefined || pod === undefined) return;
     step.timer();
-    if (step.phase === 'opening') this.enter(key, { ...step, told: step.wanted, phase: 'telling' });
+    const { wanted, taken } = step;
+    if (step.phase === 'opening') this.enter(key, { wanted, taken, told: wanted, phase: 'telling' });
     else this.finish(key, step);
     this.announce(key, pod);
   }
