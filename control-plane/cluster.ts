@@ -14,6 +14,7 @@ import type { Config } from './config.ts';
 import { HitWriter } from './decisions/writer.ts';
 import { Joins } from './join/joins.ts';
 import { KubeJoinRecords } from './join/kube-records.ts';
+import { KeptKeys } from './jwks/kept.ts';
 import { KubeClient, type KubeConfig, loadKubeConfig } from './kube/client.ts';
 import { LeaderElection } from './kube/lease.ts';
 import { ServedVersions } from './kube/resources.ts';
@@ -83,6 +84,15 @@ export async function runInCluster(
     missing: () => waitingFor,
     moreMetrics: () => [...clusterFamilies({ watcher, status, leader }), ...caFamilies(keeper), ...joinFamilies(joins)],
   });
+  const keptKeys = new KeptKeys({
+    client,
+    clock: systemClock,
+    log,
+    namespace: config.podNamespace,
+    store: mesh.keySets,
+    isLeader,
+  });
+  await keptKeys.load();
   watcher.start();
   const tracing = await startTracing(config.tracing);
   const opened = await openRoot({ config, mesh, log, isLeader, store: new SecretCaStore(client, config.podNamespace) });
@@ -126,7 +136,9 @@ export async function runInCluster(
     log.info(leading ? 'leading' : 'no longer leading');
     trust.checkAll();
     status.soon();
+    keptKeys.check();
   });
+  mesh.onKeySets(() => keptKeys.check());
   joins.startSweeping(isLeader, (reason) => log.warn('join tokens not swept', { reason }));
   const revocations = new Revocations(mesh.trust, systemClock, log);
   const revocationWatch = watchRevocations({
@@ -147,7 +159,8 @@ export async function runInCluster(
     mesh,
     stop: async () => {
       waitingFor = 'nothing: it is stopping';
-      for (const part of [trust, webhookCa, status, hits, joins, jwtKeys, revocations, revocationWatch]) part.stop();
+      for (const part of [trust, webhookCa, status, hits, joins, jwtKeys, revocations, revocationWatch, keptKeys])
+        part.stop();
       await opened.value.stop();
       await leader.stop();
       await new Promise((resolve) => setTimeout(resolve, config.terminationDelayMs));

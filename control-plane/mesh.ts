@@ -1,14 +1,19 @@
 /** The control plane without its edges: state in, resources out. Sources feed it, streams hang off it. */
 import type { TrustDomain } from '@weft/policies/identity/spiffe-id';
 import type { Clock } from '@weft/policies/kit/clock';
+import { systemPrng } from '@weft/policies/kit/prng';
+import type { Result } from '@weft/policies/kit/result';
 import type { MeshObject, ObjectKind } from './index/objects.ts';
 import { ClusterState } from './index/state.ts';
 import { isTouched, type Touched } from './index/touched.ts';
+import { fetchKeySet, mayBeFetchedFrom } from './jwks/fetch.ts';
+import { JwksStore } from './jwks/store.ts';
 import { DrainTracker } from './resources/drain.ts';
 import { changeOf, TRUST_GROUP } from './resources/groups.ts';
 import { ModeTracker } from './resources/mode-changes.ts';
 import { TranslatedSource } from './resources/source.ts';
 import type { TranslateContext } from './translate/context.ts';
+import { keySetUris } from './translate/jwt.ts';
 import { canonicalIn } from './translate/trust.ts';
 import { MeshTrust } from './trust/mesh-trust.ts';
 import { ResourceCache } from './xds/cache.ts';
@@ -21,6 +26,8 @@ export interface MeshOptions {
   readonly limits?: XdsLimits;
   /** A resource whose translation threw. */
   readonly onFault?: (resource: string, fault: unknown) => void;
+  /** How a key set is fetched; by default from the issuer, over the network. */
+  readonly fetchKeys?: (uri: string) => Promise<Result<string, string>>;
 }
 
 export class MeshControl {
@@ -29,20 +36,31 @@ export class MeshControl {
   readonly hub: XdsHub;
   readonly drain: DrainTracker;
   readonly modes: ModeTracker;
+  readonly keySets: JwksStore;
   readonly trust = new MeshTrust((spiffeId) => canonicalIn(this.context, spiffeId));
   private readonly listeners = new Set<(touched: Touched) => void>();
+  private readonly keySetListeners = new Set<() => void>();
   private readonly namespaceListeners = new Set<() => void>();
 
-  constructor({ meshNamespace, trustDomain, clock, limits = defaultXdsLimits, onFault }: MeshOptions) {
+  constructor(options: MeshOptions) {
+    const { meshNamespace, trustDomain, clock, limits = defaultXdsLimits, onFault } = options;
+    const { fetchKeys = (uri) => fetchKeySet(uri, { isAllowed: mayBeFetchedFrom }) } = options;
     this.state = new ClusterState(meshNamespace);
     this.drain = new DrainTracker(this.state);
     this.modes = new ModeTracker(this.state);
+    this.keySets = new JwksStore({
+      clock,
+      prng: systemPrng,
+      fetch: (uri) => fetchKeys(uri),
+      changed: (uris) => this.keysChanged(uris),
+    });
     this.context = {
       state: this.state,
       trustDomain,
       isDrained: (key) => this.drain.isDrained(key),
       modeChanges: (key) => this.modes.changeOf(key),
       trust: this.trust,
+      keySets: this.keySets,
     };
     this.hub = new XdsHub(new ResourceCache(new TranslatedSource(this.context), onFault), clock, limits);
     this.drain.attach(this.hub);
@@ -63,6 +81,11 @@ export class MeshControl {
     this.namespaceListeners.add(listener);
   }
 
+  /** Called when keys of an issuer have changed, or can no longer be fetched. */
+  onKeySets(listener: () => void): void {
+    this.keySetListeners.add(listener);
+  }
+
   onChange(listener: (touched: Touched) => void): void {
     this.listeners.add(listener);
   }
@@ -70,6 +93,7 @@ export class MeshControl {
   stop(): void {
     this.drain.stop();
     this.modes.stop();
+    this.keySets.stop();
     this.hub.stop();
   }
 
@@ -80,6 +104,15 @@ export class MeshControl {
       this.hub.change(changeOf(touched));
       this.drain.observe(touched);
     }
+    if (kind === 'AuthenticationPolicy') this.keySets.want(keySetUris(this.state.authenticationPolicies.values()));
     for (const listener of this.listeners) listener(touched);
+  }
+
+  /** For status too, which says what keys are missing. */
+  private keysChanged(uris: ReadonlySet<string>): void {
+    const touched = this.state.touchedByKeys(uris);
+    if (isTouched(touched)) this.hub.change(changeOf(touched));
+    for (const listener of this.listeners) listener(touched);
+    for (const listener of this.keySetListeners) listener();
   }
 }

@@ -335,6 +335,16 @@ export class ClusterState {
     else for (const pod of this.pods.by('namespace', metadata.namespace)) this.touchPod(pod, touched);
   }
 
+  /** Sidecars that have keys which were fetched from one of these places. */
+  touchedByKeys(uris: ReadonlySet<string>): Touched {
+    const touched = untouched();
+    for (const policy of this.authenticationPolicies.values()) {
+      const isMeant = (policy.spec.jwt ?? []).some(({ jwks: { uri } }) => uri !== undefined && uris.has(uri));
+      if (isMeant) this.touchAuthentication(policy, touched);
+    }
+    return touched;
+  }
+
   private touchService(service: Service, touched: Touched): void {
     const key = objectKey(service.metadata);
     touched.services.add(key);

@@ -1,6 +1,7 @@
 import { objectKinds } from '../index/objects.ts';
 import type { MeshControl } from '../mesh.ts';
 import type { CertificateCounters } from '../rpc/certificates.ts';
+import { authenticationFamilies } from './authentication-families.ts';
 import { counter, gauge, type MetricFamily } from './metrics.ts';
 
 /** The metrics of the parts that every control plane has. */
@@ -8,6 +9,7 @@ export function meshFamilies(mesh: MeshControl, certificates: CertificateCounter
   const { hub, drain, state } = mesh;
   const { counters, cache } = hub;
   return [
+    ...authenticationFamilies(mesh),
     gauge('weft_control_plane_xds_streams', 'xDS streams that are open.', hub.streams.size),
     counter('weft_control_plane_xds_streams_opened_total', 'xDS streams let in.', counters.streamsOpened),
     counter(

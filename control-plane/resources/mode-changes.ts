@@ -15,6 +15,8 @@ import { changeOf } from './groups.ts';
 
 /** Sidecars may be connected to other replicas, whose answers are not seen here. */
 const stepMsMin = 500;
+/** What is under way in the old manner has this long to end. */
+const endingMsMin = 2_000;
 /** Who does not answer may hold up a change no longer than this. */
 const stepMsMax = 5_000;
 
@@ -90,7 +92,7 @@ export class ModeTracker {
   private enter(key: string, step: Pick<Step, 'wanted' | 'taken' | 'told' | 'phase'>): void {
     const { hub } = this;
     if (hub === undefined) return;
-    const timer = hub.clock.after(stepMsMin, () => this.ripen(key));
+    const timer = hub.clock.after(step.phase === 'opening' ? stepMsMin : endingMsMin, () => this.ripen(key));
     this.steps.set(key, { ...step, ripe: false, timer });
   }
 
@@ -99,7 +101,7 @@ export class ModeTracker {
     const { hub } = this;
     const step = this.steps.get(key);
     if (hub === undefined || step === undefined) return;
-    const timer = hub.clock.after(stepMsMax - stepMsMin, () => {
+    const timer = hub.clock.after(stepMsMax, () => {
       this.counters.timedOut += 1;
       this.goOn(key);
     });

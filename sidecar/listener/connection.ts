@@ -14,6 +14,7 @@ import { type Ends, Handover, openingOf } from './handover.ts';
 import { earlyDial, factsOf, listenToBoth, type Opening } from './opening.ts';
 import { clustersFor, findPlan, type OutboundPlan } from './outbound.ts';
 import { listenOutside, nameOf, type OutsideChains, refuses, serviceOf } from './outside.ts';
+import { countPlaintext, countRefused, explain, handshakeReason } from './plaintext.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 import type { ListenerRuntime } from './runtime.ts';
 
@@ -268,11 +269,12 @@ export class ListenerConnection {
     const chain = this.runtime.find(facts);
     this.handover.facts = facts;
     if (chain === undefined) {
-      this.handover.refuse('NR', 'no filter chain of the listener matches the connection');
+      this.handover.refuse('NR', this.noChain(facts));
       return;
     }
     if (facts.transport === 'raw_buffer' && this.handover.refusesOpaque(chain, facts)) return;
     if (chain.tls === undefined) {
+      countPlaintext(this.context.deps, this.between(), facts.transport === 'tls');
       this.onReady(chain, this.socket, found.bytes, undefined);
       return;
     }
@@ -292,8 +294,23 @@ export class ListenerConnection {
         return;
       }
       deps.recorder.count('listener.tls_failed');
+      countRefused(deps, this.between(), handshakeReason(accepted.error));
       this.handover.refuse('DPE', accepted.error);
     });
+  }
+
+  /** Whom the connection is between, for what is counted of it. */
+  private between() {
+    return { listener: this.runtime.listener, remoteIp: this.ends.remote.ip, destination: this.ends.destination };
+  }
+
+  /** Why it is refused, in words of what the port takes. */
+  private noChain(facts: ConnectionFacts): string {
+    if (!this.runtime.endsTls(this.ends.destination.port))
+      return 'no filter chain of the listener matches the connection';
+    const reason = facts.transport === 'tls' ? 'alpn' : 'plaintext';
+    countRefused(this.context.deps, this.between(), reason);
+    return explain[reason];
   }
 
   private onReady(

@@ -5,6 +5,9 @@ export const tallyFamilies = {
   weft_egress_unknown_total: 'Requests and connections out of the mesh that no ExternalService is for.',
   weft_ext_authz_requests_total:
     'Requests that an authorizer outside of the proxy was asked about, by what came of it.',
+  weft_plaintext_connections_total:
+    'Connections taken without TLS of the mesh, by who opened them: STRICT would refuse these.',
+  weft_tls_refused_total: 'Connections refused for their TLS, or for having none, by who opened them and why.',
   weft_mirror_requests_total: 'Copies of requests, by what came of them.',
   weft_mirror_compared_total: 'Answers to copies that were compared with the real ones.',
   weft_mirror_mismatch_total: 'Answers to copies that differed from the real ones, by the part that did.',

@@ -11,6 +11,7 @@ import { startMesh, type TestMesh } from '../support/mesh.ts';
 import { Shop } from '../support/shop.ts';
 import { waitFor } from '../support/wait.ts';
 import { attackTests } from './attacks.ts';
+import { authenticationTests } from './authentication.ts';
 import { rightsTests } from './rights.ts';
 import { traceTests } from './traces.ts';
 import { workloadTests } from './workloads.ts';
@@ -241,6 +242,8 @@ spec:
 describe('attacks from inside the cluster', () => {
   attackTests(() => ({ mesh, shop }));
 });
+
+describe('authentication', () => authenticationTests(() => ({ mesh, shop })));
 
 describe('other workloads', () => workloadTests(() => ({ mesh })));
 

@@ -1,4 +1,5 @@
 /** Verifies tokens of one issuer with its keys (RFC 7515, RFC 7519, RFC 8725). */
+import { publicKeysOf } from '@weft/policies/identity/jwks';
 import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { JwtProvider } from '@weft/policies/model/jwt';
@@ -49,7 +50,6 @@ const ALGORITHMS = [
 ];
 /** Keys of one id, or all of them where a token names none: each costs a verification. */
 const CANDIDATES_MAX = 8;
-const KEYS_MAX = 64;
 
 type Jose = typeof import('jose');
 
@@ -61,25 +61,6 @@ export function loadJose(): Promise<Jose> {
   return loading;
 }
 
-/** Of a public key these members alone, so that nothing secret is kept of a set that says too much (RFC 7518 section 6). */
-const publicMembers = ['kty', 'kid', 'use', 'key_ops', 'alg', 'crv', 'x', 'y', 'n', 'e'];
-
-/** Usable keys of a set; an empty list where it cannot be read. */
-export function parseKeys(text: string): Record<string, unknown>[] {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return [];
-  }
-  const list = typeof parsed === 'object' && parsed !== null && 'keys' in parsed ? parsed.keys : undefined;
-  if (!Array.isArray(list)) return [];
-  return list.slice(0, KEYS_MAX).flatMap((key: unknown) => {
-    if (typeof key !== 'object' || key === null || !('kty' in key) || key.kty === 'oct') return [];
-    return [Object.fromEntries(Object.entries(key).filter(([name]) => publicMembers.includes(name)))];
-  });
-}
-
 export class TokenVerifier {
   readonly provider: JwtProvider;
   private readonly clock: Clock;
@@ -89,7 +70,7 @@ export class TokenVerifier {
   constructor(provider: JwtProvider, clock: Clock) {
     this.provider = provider;
     this.clock = clock;
-    this.keys = parseKeys(provider.keys);
+    this.keys = publicKeysOf(provider.keys) ?? [];
   }
 
   async verify(token: string): Promise<Result<Verified, TokenError>> {
