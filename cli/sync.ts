@@ -35,18 +35,22 @@ interface PodList {
   }[];
 }
 
-const SYSTEM = 'weft-system';
+export const SYSTEM = 'weft-system';
 const SELECTOR = 'app.kubernetes.io%2Fname%3Dweft-control-plane';
 
-/** Every replica serves its own sidecars, so every one is asked, through the API server's proxy. */
-export async function readSync(kube: Kube): Promise<readonly SidecarSync[]> {
+/** Names of the replicas that run; there is at least one. */
+export async function controlPlanePods(kube: Kube): Promise<readonly string[]> {
   const pods = await kube.get<PodList>(`/api/v1/namespaces/${SYSTEM}/pods?labelSelector=${SELECTOR}`);
   const running = (pods?.items ?? []).filter((pod) => pod.status?.phase === 'Running');
   if (running.length === 0) throw new Error(`no control plane runs in ${SYSTEM}; "weft check" says more`);
+  return running.map((pod) => pod.metadata.name);
+}
+
+/** Every replica serves its own sidecars, so every one is asked, through the API server's proxy. */
+export async function readSync(kube: Kube): Promise<readonly SidecarSync[]> {
+  const pods = await controlPlanePods(kube);
   const reports = await Promise.all(
-    running.map((pod) =>
-      kube.get<SyncReport>(`/api/v1/namespaces/${SYSTEM}/pods/${pod.metadata.name}:15014/proxy/debug/sync`),
-    ),
+    pods.map((pod) => kube.get<SyncReport>(`/api/v1/namespaces/${SYSTEM}/pods/${pod}:15014/proxy/debug/sync`)),
   );
   return reports.flatMap((report) => (report?.sidecars ?? []).map(summarise));
 }

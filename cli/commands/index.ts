@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts';
+import { authz } from './authz.ts';
 import { ca } from './ca.ts';
 import { check } from './check.ts';
 import { down } from './down.ts';
@@ -8,4 +9,4 @@ import { status } from './status.ts';
 import { token } from './token.ts';
 import { up } from './up.ts';
 
-export const commands: readonly Command[] = [up, down, status, check, ca, sidecar, token, identity];
+export const commands: readonly Command[] = [up, down, status, check, ca, sidecar, token, identity, authz];

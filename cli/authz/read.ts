@@ -1,0 +1,62 @@
+/** What `weft authz` looks at: the cluster's objects, and what every replica of the control plane was told. */
+import type { FlowAnswer } from '@weft/control-plane/decisions/decisions';
+import type { Flow } from '@weft/control-plane/decisions/flows';
+import { type MeshObject, type ObjectKind, parseObject } from '@weft/control-plane/index/objects';
+import type { Kube } from '../kube.ts';
+import { controlPlanePods, SYSTEM } from '../sync.ts';
+
+interface List {
+  readonly items: readonly Readonly<Record<string, unknown>>[];
+}
+
+const weft = '/apis/weft.dev/v1alpha1';
+const paths: readonly (readonly [ObjectKind, string])[] = [
+  ['Mesh', `${weft}/meshes`],
+  ['Namespace', '/api/v1/namespaces'],
+  ['Pod', '/api/v1/pods'],
+  ['AuthorizationPolicy', `${weft}/authorizationpolicies`],
+  ['AuthenticationPolicy', `${weft}/authenticationpolicies`],
+];
+const LIST_TIMEOUT_MS = 30_000;
+
+/** Everything that rules depend on. What cannot be read serves nowhere either. */
+export async function readObjects(kube: Kube): Promise<readonly MeshObject[]> {
+  const lists = await Promise.all(
+    paths.map(async ([kind, path]) => {
+      const list = await kube.get<List>(path, LIST_TIMEOUT_MS);
+      return (list?.items ?? []).flatMap((raw) => {
+        const parsed = parseObject(kind, raw);
+        return parsed.ok ? [parsed.value] : [];
+      });
+    }),
+  );
+  return lists.flat();
+}
+
+export interface FlowsRead {
+  readonly flows: readonly Flow[];
+  readonly lost: number;
+  /** Before that one replica or another knows nothing. */
+  readonly sinceUnixMs: number;
+}
+
+/** Every replica knows the sidecars that it serves, so that every one is asked. */
+export async function readFlows(kube: Kube, sinceUnixMs: number, namespace: string | undefined): Promise<FlowsRead> {
+  const query = new URLSearchParams({ since: new Date(sinceUnixMs).toISOString() });
+  if (namespace !== undefined) query.set('namespace', namespace);
+  const pods = await controlPlanePods(kube);
+  const answers = await Promise.all(
+    pods.map((pod) =>
+      kube.get<FlowAnswer>(
+        `/api/v1/namespaces/${SYSTEM}/pods/${pod}:15014/proxy/debug/flows?${query}`,
+        LIST_TIMEOUT_MS,
+      ),
+    ),
+  );
+  const known = answers.filter((one) => one !== undefined);
+  return {
+    flows: known.flatMap(({ flows }) => flows),
+    lost: known.reduce((sum, { lost }) => sum + lost, 0),
+    sinceUnixMs: Math.max(0, ...known.map((one) => one.sinceUnixMs)),
+  };
+}
