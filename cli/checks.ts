@@ -25,7 +25,14 @@ interface Deployment extends KubeObject {
   readonly status?: { readonly availableReplicas?: number };
 }
 interface Crd extends KubeObject {
-  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  readonly status?: {
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+    }[];
+  };
 }
 interface WebhookConfiguration extends KubeObject {
   readonly webhooks?: readonly { readonly name: string; readonly clientConfig: { readonly caBundle?: string } }[];
@@ -67,7 +74,18 @@ export async function* clusterChecks(kube: Kube): AsyncGenerator<CheckResult> {
   for (const name of ['weft-control-plane', 'weft-injector']) yield await checkDeployment(kube, name);
   yield await checkWebhook(kube, 'mutatingwebhookconfigurations', 'weft-injector');
   yield await checkWebhook(kube, 'validatingwebhookconfigurations', 'weft-control-plane');
+  yield await checkCertificates(kube);
   yield* checkNamespaces(kube);
+}
+
+/** What the control plane says of issuer, intermediates and roots. */
+async function checkCertificates(kube: Kube): Promise<CheckResult> {
+  const mesh = await kube.get<Crd>('/apis/weft.dev/v1alpha1/meshes/default');
+  const condition = mesh?.status?.conditions?.find(({ type }) => type === 'CertificatesValid');
+  const title = 'issuer, intermediates and roots are valid, and stay so for a while';
+  if (condition === undefined || condition.status === 'True') return result(title, undefined);
+  const state = condition.reason === 'Expired' ? 'failed' : 'warning';
+  return result(title, `${condition.reason ?? ''}: ${condition.message ?? ''}`, state);
 }
 
 async function checkCrd(kube: Kube, name: string): Promise<CheckResult> {

@@ -16,6 +16,7 @@ import { Joins } from './join/joins.ts';
 import { KubeJoinRecords } from './join/kube-records.ts';
 import { KeptKeys } from './jwks/kept.ts';
 import { KubeClient, type KubeConfig, loadKubeConfig } from './kube/client.ts';
+import { tellMeshEvent } from './kube/events.ts';
 import { LeaderElection } from './kube/lease.ts';
 import { ServedVersions } from './kube/resources.ts';
 import { watchRevocations } from './kube/revocations.ts';
@@ -30,6 +31,7 @@ import { joinFamilies } from './monitoring/join-families.ts';
 import { monitor, type Serving, serve } from './serve.ts';
 import { StatusWriter } from './status/writer.ts';
 import { startTracing } from './tracing.ts';
+import { CertificateWatch } from './trust/certificate-watch.ts';
 import { Revocations } from './trust/revocations.ts';
 
 const rootAttemptsMax = 60;
@@ -77,12 +79,18 @@ export async function runInCluster(
   });
   const joins = new Joins(new KubeJoinRecords(client, config.podNamespace), systemClock);
   let keeper: CaKeeper | undefined;
+  let watchedCertificates: CertificateWatch | undefined;
   let waitingFor: string | undefined = 'the root certificate (Secret weft-ca)';
   const monitored = await monitor({
     config,
     mesh,
     missing: () => waitingFor,
-    moreMetrics: () => [...clusterFamilies({ watcher, status, leader }), ...caFamilies(keeper), ...joinFamilies(joins)],
+    moreMetrics: () => [
+      ...clusterFamilies({ watcher, status, leader }),
+      ...caFamilies(keeper),
+      ...joinFamilies(joins),
+      ...(watchedCertificates?.families() ?? []),
+    ],
   });
   const keptKeys = new KeptKeys({
     client,
@@ -148,6 +156,21 @@ export async function runInCluster(
     onData: (data) => revocations.take(data),
   });
   revocationWatch.start();
+  const certificates = new CertificateWatch({
+    authority,
+    problems: () => opened.value.problemsNow().map((one) => `${one.reason}: ${one.message}`),
+    servingPem: () => serving.certificate.current.certificatePem,
+    trust: mesh.trust,
+    clock: systemClock,
+    log,
+    onVerdict: ({ status: state, reason, message }) => {
+      status.soon();
+      const type = state === 'True' ? 'Normal' : 'Warning';
+      if (isLeader()) void tellMeshEvent(client, meshNamespace, { type, reason, message }, Date.now());
+    },
+  });
+  watchedCertificates = certificates;
+  certificates.start();
   leader.start();
   trust.start();
   webhookCa.start();
@@ -161,6 +184,7 @@ export async function runInCluster(
       waitingFor = 'nothing: it is stopping';
       for (const part of [trust, webhookCa, status, hits, joins, jwtKeys, revocations, revocationWatch, keptKeys])
         part.stop();
+      certificates.stop();
       await opened.value.stop();
       await leader.stop();
       await new Promise((resolve) => setTimeout(resolve, config.terminationDelayMs));

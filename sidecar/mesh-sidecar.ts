@@ -12,6 +12,7 @@ import { DecisionReporter } from './authorization/reporter.ts';
 import type { SidecarConfig } from './config.ts';
 import { ControlChannel } from './control-channel.ts';
 import { IdentityManager } from './identity/manager.ts';
+import { issuerEndUnixMs } from './identity/material-end.ts';
 import { StateDir } from './identity/state-dir.ts';
 import { followTrust } from './identity/trust-follower.ts';
 import type { OverloadMonitor } from './overload/monitor.ts';
@@ -232,6 +233,11 @@ class MeshSidecar {
       'weft_certificate_expiry_seconds',
       'Seconds until the leaf certificate ends.',
       () => ((identity.own()?.notAfterUnixMs ?? 0) - this.ports.clock.unixMs()) / 1_000,
+    );
+    telemetry.gauge(
+      'weft_certificate_issuer_expiry_seconds',
+      'Seconds until the first certificate above the leaf ends, anchors of our trust domain among them.',
+      () => (issuerEndUnixMs(identity.material) - this.ports.clock.unixMs()) / 1_000,
     );
     telemetry.gauge('weft_xds_connected', '1 while the stream to the control plane is up.', () =>
       xds.status().connected ? 1 : 0,

@@ -115,10 +115,12 @@ function meshStatusObject(parts: StatusParts, observed: Observed): JsonObject | 
           ),
         ];
   const all = observed.invalid === undefined ? verdicts : withInvalid(verdicts, observed.invalid);
+  const { trust } = parts.context;
+  const certificates = trust?.certificates === undefined ? [] : [trust.certificates];
   return {
     observedGeneration: observed.generation,
     trustDomain,
-    conditions: conditionsFrom(all, observed.generation, before, parts.nowIso()),
+    conditions: conditionsFrom([...all, ...certificates], observed.generation, before, parts.nowIso()),
   };
 }
 

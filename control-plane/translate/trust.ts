@@ -11,6 +11,15 @@ export interface TrustFacts {
   readonly ownAnchorsPem: string;
   readonly federated: readonly TrustBundle[];
   readonly revoked: readonly Revocation[];
+  /** What the Mesh says of the certificates of the mesh itself; undefined: they were not looked at yet. */
+  certificates?: TrustCondition | undefined;
+}
+
+interface TrustCondition {
+  readonly type: string;
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
 }
 
 export function translateTrust(context: TranslateContext, name: string): TrustSecret | undefined {

@@ -8,6 +8,7 @@ export class MeshTrust implements TrustFacts {
   ownAnchorsPem = '';
   federated: readonly TrustBundle[] = [];
   revoked: readonly Revocation[] = [];
+  certificates: TrustFacts['certificates'];
   private readonly listeners = new Set<() => void>();
   private readonly canonical: (spiffeId: string) => string;
   private index: RevocationIndex;
