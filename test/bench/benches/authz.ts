@@ -67,7 +67,7 @@ async function compare(context: Context, shape: string, rule: (index: number) =>
   try {
     await field.warmUp((subject) => judged(context, subject, warmUpSeconds(context)));
     // Short and many: what else the machine does is to meet all of them alike.
-    const [runs, seconds] = options.quick ? [1, 1] : [options.runs * slices, Math.max(1, options.seconds / slices)];
+    const [runs, seconds] = options.quick ? [1, 1] : [options.runs * slices, Math.max(1, Math.ceil(options.seconds / slices))];
     const samples = await field.measure(runs, (subject) => judged(context, subject, seconds));
     const metric = 'cpu_us_per_request';
     const note = 'of the sidecar in front of the application';
