@@ -179,6 +179,20 @@ describe('claims as headers', () => {
     assert.deepEqual(sent()?.headers.getAll('x-user'), ['ann']);
   });
 
+  test('of two tokens of one issuer the first counts, and nothing of the other', async () => {
+    const claimHeaders = [
+      { header: 'x-user', claim: 'sub' },
+      { header: 'x-level', claim: 'level' },
+    ];
+    const { send, sent, claims } = shop([provider(id, { claimHeaders })]);
+    const first = id.token('ES256', { ...claims, sub: undefined, level: 1 });
+    const second = id.token('ES256', { ...claims, level: 9 });
+    const fields = ['Authorization', `Bearer ${first}`, 'Authorization', `Bearer ${second}`];
+    assert.equal((await send(fields)).status, 200);
+    assert.equal(sent()?.headers.has('x-user'), false);
+    assert.equal(sent()?.headers.get('x-level'), '1');
+  });
+
   test('what no header can carry is left out', async () => {
     const { give, sent, claims, world } = shop();
     assert.equal((await give(id.token('ES256', { ...claims, sub: 'ann\r\nx-admin: 1' }))).status, 200);

@@ -86,8 +86,10 @@ export class JwtFilter implements RequestFilter {
       accepted.push(result.value);
     }
     const { head } = context;
-    for (const { provider, jwt } of accepted) {
+    for (const [i, { provider, jwt }] of accepted.entries()) {
       context.jwt ??= jwt;
+      // Claims of two tokens must not look like those of one.
+      if (accepted.findIndex((one) => one.provider === provider) < i) continue;
       for (const { header, claim } of provider.claimHeaders) this.addClaim(context, header, claimAt(jwt.claims, claim));
       for (const location of provider.locations) {
         if (!provider.forward) removeTokens(head, location);
