@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import { type CaSettings, caUsage, parseCaSettings } from './ca/settings.ts';
 
 export const usage = `Usage: weft-control-plane [options]
 
@@ -18,6 +19,7 @@ Without --static it runs in a cluster, as the pod named by POD_NAME and POD_NAME
 Environment: POD_NAME, POD_NAMESPACE, WEFT_TRUST_DOMAIN (cluster.local), WEFT_CLUSTER_DOMAIN (cluster.local),
 WEFT_MESH_NAMESPACE (POD_NAMESPACE), WEFT_TERMINATION_DELAY_MS (0), KUBECONFIG (outside a cluster),
 OTEL_EXPORTER_OTLP_ENDPOINT (own traces).
+Certificate authority: ${caUsage}.
 `;
 
 export interface ListenAddress {
@@ -42,6 +44,7 @@ export interface Config {
   readonly webhook: ListenAddress;
   readonly monitoring: ListenAddress;
   readonly tracing: boolean;
+  readonly ca: CaSettings;
   /** How long everything is still served after the end has been asked for: who is to go elsewhere hears of it late. */
   readonly terminationDelayMs: number;
 }
@@ -84,6 +87,8 @@ export function parseConfig(args: readonly string[], env: Environment): Result<C
   const delay = env['WEFT_TERMINATION_DELAY_MS'] ?? '0';
   if (!/^[0-9]{1,5}$/.test(delay))
     return err(`WEFT_TERMINATION_DELAY_MS: "${delay}" is not a number of at most five digits`);
+  const ca = parseCaSettings(env);
+  if (!ca.ok) return ca;
   const podNamespace = env['POD_NAMESPACE'] ?? 'weft-system';
   return ok({
     podName: env['POD_NAME'] ?? 'weft-control-plane',
@@ -96,6 +101,7 @@ export function parseConfig(args: readonly string[], env: Environment): Result<C
     webhook: webhook.value,
     monitoring: monitoring.value,
     terminationDelayMs: Number(delay),
+    ca: ca.value,
     tracing: (env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '') !== '',
   });
 }

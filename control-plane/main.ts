@@ -3,6 +3,14 @@ import { parseConfig, usage } from './config.ts';
 import { createLog, errorText } from './log.ts';
 import { runStatic } from './static/run.ts';
 
+/** FFI and threads are for a signing key on a token. */
+function dropTokenRights(): void {
+  const { permission } = process;
+  if (permission === undefined) return;
+  permission.drop('ffi');
+  permission.drop('worker');
+}
+
 async function main(): Promise<number | undefined> {
   const config = parseConfig(process.argv.slice(2), process.env);
   if (!config.ok) {
@@ -13,6 +21,7 @@ async function main(): Promise<number | undefined> {
     process.stdout.write(usage);
     return 0;
   }
+  if (config.value.ca.source !== 'pkcs11') dropTokenRights();
   const log = createLog((line) => process.stdout.write(line));
   const { static: source } = config.value;
   // Kubernetes' client takes 50 MB; a static run does without it.

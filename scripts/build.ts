@@ -28,6 +28,7 @@ const programs = [
   'sidecar/wire/codec.ts',
   'sidecar/workload-api/main.ts',
   'control-plane/main.ts',
+  'control-plane/ca/pkcs11/worker.ts',
   'injector/main.ts',
   'injector/redirect/main.ts',
   'local/agent/main.ts',
@@ -41,7 +42,7 @@ const data = ['local/manifests', 'charts', 'sidecar/openssl.cnf', 'README.md', '
 /** The first program is the image's entry point. */
 const images: Readonly<Record<ShippedProgram, readonly [Program, ...Program[]]>> = {
   sidecar: ['sidecar/main.ts', 'sidecar/threads/data-thread.ts', 'sidecar/bootstrap/read.ts', 'sidecar/wire/codec.ts'],
-  'control-plane': ['control-plane/main.ts'],
+  'control-plane': ['control-plane/main.ts', 'control-plane/ca/pkcs11/worker.ts'],
   injector: ['injector/main.ts', 'injector/redirect/main.ts'],
 };
 

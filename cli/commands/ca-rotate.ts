@@ -4,7 +4,13 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeLeaves, joinSummaries } from '@weft/control-plane/ca/ledger';
-import { type CommandOutcome, commandKey, readLedgers, readState, type StoredState } from '@weft/control-plane/ca/state';
+import {
+  type CommandOutcome,
+  commandKey,
+  readLedgers,
+  readState,
+  type StoredState,
+} from '@weft/control-plane/ca/state';
 import { FileCaStore } from '@weft/control-plane/static/ca-files';
 import { parseOutput, table } from '../command.ts';
 import { ExitCode, UsageError } from '../exit.ts';
@@ -38,7 +44,8 @@ function clusterStore(kubeconfig: string | undefined): Store {
   return {
     async read() {
       const secret = await kube.get<SecretObject>(path);
-      if (secret === undefined) throw new Error('there is no Secret weft-system/weft-ca; is the control plane running?');
+      if (secret === undefined)
+        throw new Error('there is no Secret weft-system/weft-ca; is the control plane running?');
       const entries = Object.entries(secret.data ?? {});
       return Object.fromEntries(entries.map(([key, text]) => [key, Buffer.from(text, 'base64').toString('utf8')]));
     },
@@ -109,7 +116,9 @@ async function command(options: RotateOptions, what: Readonly<Record<string, unk
   await store.ask(JSON.stringify({ id, ...what }));
   const answer = await outcome(store, id);
   if (answer === undefined)
-    throw new Error('no replica of the control plane has answered; see its log: kubectl logs -n weft-system deployment/weft-control-plane');
+    throw new Error(
+      'no replica of the control plane has answered; see its log: kubectl logs -n weft-system deployment/weft-control-plane',
+    );
   if (!answer.ok) throw new Error(answer.message);
   console.log(answer.message);
   return ExitCode.ok;

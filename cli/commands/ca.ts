@@ -1,7 +1,7 @@
 import { type Command, parseOptions } from '../command.ts';
 import { UsageError } from '../exit.ts';
-import { caDropAnchor, caRotate, caStatus } from './ca-rotate.ts';
 import { revocations, revoke, unrevoke } from './ca-revoke.ts';
+import { caDropAnchor, caRotate, caStatus } from './ca-rotate.ts';
 
 export const ca: Command = {
   name: 'ca',
@@ -58,7 +58,9 @@ revocations  what is revoked.
       case 'revocations':
         return revocations(options);
       default:
-        throw new UsageError('weft ca takes status, rotate, drop-anchor, revoke, unrevoke or revocations; "weft ca --help" says more');
+        throw new UsageError(
+          'weft ca takes status, rotate, drop-anchor, revoke, unrevoke or revocations; "weft ca --help" says more',
+        );
     }
   },
 };

@@ -1,7 +1,7 @@
 /** Who signs now, and what is trusted now: what everybody holds in place of one fixed key, since both change at run time. */
 import type { KeyObject } from 'node:crypto';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
-import type { Result } from '@weft/policies/kit/result';
+import { err, type Result } from '@weft/policies/kit/result';
 import type { Authority, SignedLeaf, SignFailure } from './authority.ts';
 import type { LeafLedger } from './ledger.ts';
 import { Anchors, type OwnTrust } from './trust.ts';
@@ -56,7 +56,14 @@ export class CertificateAuthority implements OwnTrust {
     holder: string = proven,
   ): Promise<Result<SignedLeaf, SignFailure>> {
     const { signer } = this;
-    const leaf = await signer.signWorkload(csrDer, proven, ttlMs);
+    let leaf: Result<SignedLeaf, SignFailure>;
+    try {
+      leaf = await signer.signWorkload(csrDer, proven, ttlMs);
+    } catch (error) {
+      // A key outside this process may be away.
+      const message = `the signing key cannot be used: ${error instanceof Error ? error.message : String(error)}`;
+      return err({ code: 'unavailable', message });
+    }
     if (leaf.ok) this.ledger?.record(signer.anchorFingerprint, holder, leaf.value.notAfterMs);
     return leaf;
   }

@@ -4,6 +4,7 @@ import type { Result } from '@weft/policies/kit/result';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { MeshControl } from '../mesh.ts';
+import { FileKeySource, Pkcs11KeySource } from './file-sources.ts';
 import { CaKeeper } from './keeper.ts';
 import { type KeySource, StoreKeySource } from './source.ts';
 import type { CaStore } from './store.ts';
@@ -30,7 +31,15 @@ export function openKeeper({ config, mesh, log, store, isLeader }: OpenOptions):
   });
 }
 
-function keySource({ trustDomain, meshNamespace }: Config): KeySource {
+function keySource({ trustDomain, meshNamespace, ca }: Config): KeySource {
   const issued = { trustDomain, dnsName: `weft-control-plane.${meshNamespace}.svc` };
-  return new StoreKeySource(trustDomain, { clock: systemClock, issued });
+  const options = { clock: systemClock, issued };
+  switch (ca.source) {
+    case 'secret':
+      return new StoreKeySource(trustDomain, options);
+    case 'files':
+      return new FileKeySource(ca.dir, options);
+    case 'pkcs11':
+      return new Pkcs11KeySource(ca.dir, ca.setup, options);
+  }
 }

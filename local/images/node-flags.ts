@@ -40,7 +40,8 @@ const needs: Readonly<Record<ShippedProgram, Needs>> = {
     // Of V8's worker threads a sidecar gets one: each costs memory in every pod, and a sidecar has a fraction of a core.
     flags: ['--v8-pool-size=1'],
   },
-  'control-plane': { read: [MOUNTS, SERVICE_ACCOUNT, SYSTEM_TRUST] },
+  // Both only for a signing key on a token (PKCS#11).
+  'control-plane': { ffi: true, worker: true, read: [MOUNTS, SERVICE_ACCOUNT, SYSTEM_TRUST] },
   // Netlink, for the init container.
   injector: { ffi: true, read: [SERVICE_ACCOUNT] },
 };
