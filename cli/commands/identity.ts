@@ -41,16 +41,19 @@ SIGTERM ends it.`,
       'allow-uid': { type: 'string', multiple: true },
     });
     // Of the files of this machine the agent gets those that it is told of, and /proc to know who calls.
-    const folders = [
-      ...(state === undefined ? [] : [state]),
-      ...(socket === undefined ? [] : [dirname(pathOf(socket))]),
-    ];
-    const all = folders.flatMap((folder) => [resolve(folder), join(resolve(folder), '*')]);
+    // Outer folders first: Node forgets the right to one when it is told of it after what lies inside.
+    const folders = [socket === undefined ? undefined : dirname(pathOf(socket)), state].filter(
+      (each) => each !== undefined,
+    );
+    const all = folders
+      .map((folder) => resolve(folder))
+      .sort()
+      .flatMap((folder) => [folder, join(folder, '*')]);
     const files = [trust, joinToken?.startsWith('@') === true ? joinToken.slice(1) : undefined];
     const flags = nodeFlags('sidecar', {
       code: projectCode(projectRoot, 'sidecar'),
       root: projectRoot,
-      read: [...files.filter((file) => file !== undefined).map((file) => resolve(file)), ...all, '/proc/*'],
+      read: [...all, ...files.filter((file) => file !== undefined).map((file) => resolve(file)), '/proc/*'],
       write: all,
     });
     const command = [process.execPath, ...flags, program('sidecar/workload-api/main'), ...rest];

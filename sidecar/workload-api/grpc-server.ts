@@ -1,5 +1,5 @@
 /** A small gRPC server on a Unix socket: unary and server-streaming calls, and who makes them, by the kernel's word. */
-import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import {
   constants,
   type IncomingHttpHeaders,
@@ -218,7 +218,8 @@ class Http2Call implements ServerCall {
 /** What an earlier process left behind goes; one that still serves, or anything but a socket, stays. */
 async function clearStale(path: string): Promise<Result<void, string>> {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    // The right to write in a folder is not always one to make it.
+    if (!existsSync(dirname(path))) mkdirSync(dirname(path), { recursive: true });
     if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) return err(`${path} is there and no socket`);
   } catch (error) {
     return err(`${path}: ${error instanceof Error ? error.message : String(error)}`);
