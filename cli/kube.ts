@@ -29,6 +29,11 @@ export class Kube {
     return this.ask<T>('GET', path, undefined, timeoutMs);
   }
 
+  /** The same, of what is no JSON. */
+  text(path: string, timeoutMs = 5_000): Promise<string | undefined> {
+    return this.ask<string>('GET', path, undefined, timeoutMs, (text) => text);
+  }
+
   create(path: string, object: unknown, timeoutMs = 5_000): Promise<void> {
     return this.ask<unknown>('POST', path, object, timeoutMs).then((created) => {
       if (created === undefined) throw new Error(`${path} is not there`);
@@ -45,7 +50,13 @@ export class Kube {
     return (await this.ask<unknown>('DELETE', path, undefined, timeoutMs)) !== undefined;
   }
 
-  private async ask<T>(method: string, path: string, body: unknown, timeoutMs: number): Promise<T | undefined> {
+  private async ask<T>(
+    method: string,
+    path: string,
+    body: unknown,
+    timeoutMs: number,
+    parse = (text: string): T => JSON.parse(text) as T,
+  ): Promise<T | undefined> {
     const url = new URL(path, this.server);
     const options: Parameters<typeof request>[1] = {
       method,
@@ -69,7 +80,7 @@ export class Kube {
             return reject(new Error(`${url.href} answered ${response.statusCode}: ${text.slice(0, 300).trim()}`));
           }
           try {
-            resolve(JSON.parse(text) as T);
+            resolve(parse(text));
           } catch {
             reject(new Error(`${url.href} did not answer with JSON`));
           }

@@ -31,6 +31,8 @@ export function authenticationTests(context: () => { readonly mesh: TestMesh; re
       const found = [...(await sources('web')).keys()];
       return found.some((one) => one === load?.status.podIP || one.startsWith('load/')) ? true : undefined;
     });
+    const { stdout } = await context().mesh.weft('mtls', '--namespace', 'shop', '--output', 'json');
+    assert.match(stdout, /"destination": "shop\/web"/);
     // While they moved in, they called each other without.
     const before = await sources('cart');
     await shop.servedWithoutFailure(20);
