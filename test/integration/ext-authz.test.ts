@@ -1,0 +1,68 @@
+/** A real sidecar and a real authorizer that speaks Envoy's gRPC. What a real Envoy makes of the same is compared in test/differential. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { after, before, test } from 'node:test';
+import {
+  authorizedListener,
+  authorizerClusters,
+  echoApplication,
+  GrpcAuthorizer,
+  grpcFilters,
+} from '../support/authorizer.ts';
+import { bootstrap } from '../support/pair-bootstrap.ts';
+import { curl, curlStatus } from '../support/pair-curl.ts';
+import { freePort, type Program } from '../support/pair-process.ts';
+import { accessLog, startSidecar, testFolder } from '../support/pair-sidecar.ts';
+import { waitFor } from '../support/wait.ts';
+
+const folder = testFolder('ext-authz');
+const app = echoApplication();
+const authorizer = new GrpcAuthorizer();
+let sidecar: Program;
+let url = '';
+
+before(async () => {
+  app.listen(0, '127.0.0.1');
+  await Promise.all([once(app, 'listening'), authorizer.start()]);
+  const port = await freePort();
+  url = `http://127.0.0.1:${port}`;
+  const clusters = authorizerClusters((app.address() as AddressInfo).port, authorizer.port, 1);
+  const listeners = [authorizedListener('in', port, grpcFilters())];
+  sidecar = await startSidecar(folder, bootstrap({ id: 'weft', adminPort: await freePort(), listeners, clusters }));
+});
+
+after(async () => {
+  await sidecar?.stop();
+  authorizer.stop();
+  app.close();
+  app.closeAllConnections();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('an authorizer sees requests, changes them, and refuses them', async () => {
+  const { stdout } = await curl('-H', 'x-user: root', '-H', 'x-secret: s', '-d', 'hello', `${url}/headers?x=1`);
+  const got = JSON.parse(stdout);
+  assert.equal(got.user, 'ann');
+  assert.equal(got.secret, undefined);
+  assert.equal(got.body, 'hello');
+  const [asked] = authorizer.asked;
+  assert.equal(asked?.path, '/headers?x=1');
+  assert.equal(asked?.body, 'hello');
+  assert.equal(asked?.headers[':method'], 'POST');
+  assert.equal(asked?.headers['x-secret'], 's');
+  const refused = await curl('-i', `${url}/denied`);
+  assert.match(refused.stdout, /^HTTP\/1\.1 401 [\s\S]*www-authenticate: Basic[\s\S]*who are you$/i);
+  assert.equal(await curlStatus(`${url}/hostile`), 500);
+});
+
+test('one that is silent or gone fails closed, for those that it is to be asked about', async () => {
+  assert.equal(await curlStatus(`${url}/slow`), 403);
+  authorizer.stop();
+  assert.equal(await curlStatus(`${url}/ok`), 403);
+  assert.equal(await curlStatus(`${url}/public`), 200);
+  const line = await waitFor('the log line', () => accessLog(sidecar).find(({ path }) => path === '/ok'));
+  assert.equal(line.flags, 'UAEX');
+  assert.equal(line.rule, 'shop/ask/all');
+});
