@@ -1,6 +1,7 @@
 /** The inbound listener as the control plane makes it, on a real socket: who gets to the application, and how nobody else does. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { connect as connectHttp2, type OutgoingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import {
@@ -24,48 +25,7 @@ import { answerOk, RawOrigin, sendRaw } from '../support/pair-origin.ts';
 import { freePort } from '../support/pair-process.ts';
 import { waitFor } from '../support/wait.ts';
 import { TestAuthority, TestCertificates } from './listener-rig.fixture.ts';
-
-const objects = (http: number, tcp: number): string => `
-kind: Service
-metadata: { name: cart, namespace: shop }
-spec:
-  clusterIPs: [10.96.0.10]
-  selector: { app: cart }
-  ports: [{ name: http, port: 80, targetPort: ${http} }, { name: tcp-db, port: 81, targetPort: ${tcp} }]
----
-${['cart', 'web', 'stranger'].map((app, i) => podOf(app, `10.1.0.${i + 1}`)).join('\n---\n')}
----
-apiVersion: weft.dev/v1alpha1
-kind: AuthorizationPolicy
-metadata: { name: allow-web, namespace: shop }
-spec:
-  selector: { matchLabels: { app: cart } }
-  rules: [{ from: [{ serviceAccounts: [web] }] }, { to: [{ paths: ["/open", "/open/*"] }] }]
----
-apiVersion: weft.dev/v1alpha1
-kind: AuthorizationPolicy
-metadata: { name: deny-admin, namespace: shop }
-spec:
-  action: DENY
-  selector: { matchLabels: { app: cart } }
-  rules: [{ to: [{ paths: ["/admin", "/admin/*"] }] }]
-`;
-
-const podOf = (app: string, ip: string): string => `
-kind: Pod
-metadata: { name: ${app}-a, namespace: shop, uid: uid-${app}, labels: { app: ${app} } }
-spec:
-  serviceAccountName: ${app}
-  containers: [{ name: app }]
-  initContainers: [{ name: weft-proxy, restartPolicy: Always }]
-status: { phase: Running, podIP: ${ip}, podIPs: [{ ip: ${ip} }] }`;
-
-const tokens = `
-tokens:
-${['cart', 'web', 'stranger']
-  .map((app) => `  - { token: ${app}, namespace: shop, serviceAccount: ${app}, pod: ${app}-a, uid: uid-${app} }`)
-  .join('\n')}
-`;
+import { objects, tokens } from './sidecar-inbound.fixture.ts';
 
 let harness: Harness;
 let plane: DataPlane;
@@ -129,7 +89,11 @@ before(async () => {
   const { context, spiffeId } = await contextOf('cart');
   await contextOf('web');
   await contextOf('stranger');
-  const client = DeltaClient.open(harness, { token: 'cart' }, { pod: 'cart-a', namespace: 'shop' });
+  const client = DeltaClient.open(
+    harness,
+    { token: 'cart' },
+    { pod: 'cart-a', namespace: 'shop', features: ['weft.http2'] },
+  );
   client.subscribe('listener', ['inbound']);
   const resource = decoded((await client.next()).resources[0]?.resource);
   client.close();
@@ -256,6 +220,75 @@ describe('a port of HTTP', () => {
     const { text } = await sendRaw(httpPort, get('/open') + get('/admin'), (t) => t.includes('403'), 3_000);
     assert.match(text, /^HTTP\/1.1 200 [\s\S]*HTTP\/1.1 403 /);
     assert.doesNotMatch(origin.text, /admin/);
+  });
+});
+
+describe('one connection of HTTP/2 for several authorities', () => {
+  /** The status of each request, all on one connection, where clients coalesce what one certificate is good for. */
+  async function statuses(requests: readonly OutgoingHttpHeaders[]): Promise<readonly string[]> {
+    const socket = connectTls({
+      port: httpPort,
+      host: '127.0.0.1',
+      ALPNProtocols: ['weft-h2'],
+      rejectUnauthorized: false,
+      secureContext: contexts.get('web') ?? assert.fail('no certificate'),
+    });
+    await once(socket, 'secureConnect');
+    const session = connectHttp2('https://cart', { createConnection: () => socket });
+    session.on('error', () => undefined);
+    const statusOf = (headers: OutgoingHttpHeaders): Promise<string> =>
+      new Promise((resolve) => {
+        const stream = session.request({ ':path': '/x', ...headers });
+        stream.once('response', (answer) => resolve(String(answer[':status'])));
+        stream.once('error', () => resolve('reset'));
+        stream.resume();
+      });
+    try {
+      const found: string[] = [];
+      for (const headers of requests) found.push(await statusOf(headers));
+      return found;
+    } finally {
+      session.destroy();
+    }
+  }
+
+  test('each stream is judged by its own authority, and the connection serves on', async () => {
+    const authorities = ['cart', 'backoffice.shop', 'cart', 'BackOffice.Shop', 'backoffice.shop:80', 'cart'];
+    const found = await statuses(authorities.map((authority) => ({ ':authority': authority })));
+    // Names keep their casing inside the mesh, which Node's client takes for an error where our own reply has capitals.
+    assert.deepEqual(found, ['200', 'reset', '200', 'reset', 'reset', '200']);
+    const denied = recorder.records.filter(({ rule }) => rule === 'shop/deny-backoffice/0');
+    assert.deepEqual(
+      denied.map(({ authority, status, flag }) => `${authority} ${status} ${flag}`),
+      ['backoffice.shop', 'BackOffice.Shop', 'backoffice.shop:80'].map((authority) => `${authority} 403 UAEX`),
+    );
+  });
+
+  test('a Host field beside the authority does not say something else', async () => {
+    const found = await statuses([
+      { ':authority': 'cart', host: 'backoffice.shop' },
+      { ':authority': 'backoffice.shop', host: 'cart' },
+      { ':authority': 'cart@backoffice.shop' },
+      { ':authority': '' },
+    ]);
+    assert.doesNotMatch(found.join(), /200/);
+  });
+});
+
+describe('what a stranger claims', () => {
+  test('of identity and origin does not reach the application', async () => {
+    origin.clear();
+    const claims = [
+      forged.trim(),
+      'x_forwarded_client_cert: By=x;URI=spiffe://cluster.local/ns/shop/sa/web',
+      'X-Forwarded-For: 127.0.0.1, 10.0.0.1',
+      'Forwarded: for=127.0.0.1',
+      'X-Forwarded-Host: backoffice.shop',
+      'X-Real-IP: 127.0.0.1',
+    ];
+    const { text } = await sendRaw(httpPort, get('/open', `${claims.join('\r\n')}\r\n`), answered);
+    assert.match(text, /^HTTP\/1.1 200 /);
+    assert.doesNotMatch(origin.text, /spiffe:|10\.0\.0\.1|for=127|backoffice/i);
   });
 });
 
