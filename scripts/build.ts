@@ -11,6 +11,8 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { nodeFlags, PROGRAMS, type ShippedProgram } from '../local/images/node-flags.ts';
+import { readLock } from './licences.ts';
+import { billOfMaterials } from './sbom.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = resolve(process.argv[2] ?? join(root, 'dist'));
@@ -154,8 +156,14 @@ function checkWeight(program: Program, metafile: Metafile): void {
   }
 }
 
-/** Files of one program, relative to the package. */
-async function bundle(program: Program): Promise<readonly string[]> {
+interface Bundle {
+  /** Relative to the package. */
+  readonly files: readonly string[];
+  /** What they were made of, relative to the repository. */
+  readonly sources: readonly string[];
+}
+
+async function bundle(program: Program): Promise<Bundle> {
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: [program],
@@ -183,14 +191,24 @@ async function bundle(program: Program): Promise<readonly string[]> {
     logLevel: 'warning',
   });
   checkWeight(program, metafile);
-  return Object.keys(metafile.outputs).map((file) => relative(weft, join(root, file)));
+  return {
+    files: Object.keys(metafile.outputs).map((file) => relative(weft, join(root, file))),
+    sources: Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs)),
+  };
 }
 
 function writeJson(path: string, content: object): void {
   writeFileSync(path, `${JSON.stringify(content, undefined, 2)}\n`);
 }
 
+/** Beside the code, as CycloneDX recommends for a file's name. */
+const BOM = 'bom.cdx.json';
+
+const lock = readLock();
+
 function packPackage(): void {
+  const sources = [...bundles.values()].flatMap((one) => one.sources);
+  writeJson(join(weft, BOM), billOfMaterials({ name: 'weft', version, license }, sources, lock));
   for (const path of data) cpSync(join(root, path), join(weft, path), { recursive: true });
   rmSync(join(weft, 'charts', 'weft', 'testdata'), { recursive: true, force: true });
   writeJson(join(weft, 'package.json'), {
@@ -207,18 +225,18 @@ function packPackage(): void {
   cpSync(join(root, 'cli', 'launcher.mjs'), join(weft, 'bin', 'weft.js'));
 }
 
-function packImage(
-  name: ShippedProgram,
-  parts: readonly [Program, ...Program[]],
-  files: Map<Program, readonly string[]>,
-): void {
+function packImage(name: ShippedProgram, parts: readonly [Program, ...Program[]]): void {
   const context = join(dist, 'images', name);
-  for (const file of parts.flatMap((part) => files.get(part) ?? []))
+  for (const file of parts.flatMap((part) => bundles.get(part)?.files ?? []))
     cpSync(join(weft, file), join(context, 'weft', file));
   for (const file of imageData[name] ?? []) cpSync(join(root, file), join(context, 'weft', file));
   const node = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
   copyFileSync(node, join(context, 'node'), constants.COPYFILE_FICLONE);
   writeJson(join(context, 'weft', 'package.json'), { name: `weft-${name}`, version, type: 'module' });
+  const sources = parts.flatMap((part) => bundles.get(part)?.sources ?? []);
+  const product = { name: `weft-${name}`, version, license };
+  const runtime = `node_modules/node-linux-${process.arch}`;
+  writeJson(join(context, 'weft', BOM), billOfMaterials(product, sources, lock, runtime));
   const recipe = readFileSync(join(root, 'Dockerfile'), 'utf8');
   const flags = nodeFlags(name, { code: ['/weft/*'], root: '/weft' }).map((flag) => JSON.stringify(flag));
   const filled = recipe.replaceAll('@FLAGS@', flags.join(', ')).replaceAll('@PROGRAM@', bundleOf(parts[0]));
@@ -228,8 +246,8 @@ function packImage(
 const missing = programs.filter((program) => !existsSync(join(root, program)));
 if (missing.length > 0) throw new Error(`there is no ${missing.join(', ')}`);
 rmSync(dist, { recursive: true, force: true });
-const files = new Map<Program, readonly string[]>();
-for (const program of programs) files.set(program, await bundle(program));
+const bundles = new Map<Program, Bundle>();
+for (const program of programs) bundles.set(program, await bundle(program));
 packPackage();
-for (const name of PROGRAMS) packImage(name, images[name], files);
+for (const name of PROGRAMS) packImage(name, images[name]);
 console.log(`${weft} and ${join(dist, 'images')}/{${Object.keys(images).join(',')}} are built`);

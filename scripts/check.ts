@@ -10,6 +10,7 @@ const steps: readonly (readonly [string, string, readonly string[]])[] = [
   ['types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']],
   ['format and lint', bin('biome'), ['check', '--error-on-warnings', '.']],
   ['boundaries', process.execPath, [join(root, 'scripts', 'boundaries.ts')]],
+  ['licences', process.execPath, [join(root, 'scripts', 'licences.ts')]],
   ['generated files', process.execPath, [join(root, 'scripts', 'generate.ts'), '--check']],
 ];
 

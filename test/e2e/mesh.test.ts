@@ -13,6 +13,7 @@ import { waitFor } from '../support/wait.ts';
 import { attackTests } from './attacks.ts';
 import { authenticationTests } from './authentication.ts';
 import { rightsTests } from './rights.ts';
+import { secretTests } from './secrets.ts';
 import { traceTests } from './traces.ts';
 import { workloadTests } from './workloads.ts';
 
@@ -285,6 +286,10 @@ spec:
     );
     await mesh.kubectl('delete', 'httproute', '-n', 'shop', 'catalog');
   });
+});
+
+describe('what was written down', () => {
+  secretTests(() => ({ mesh, shop }));
 });
 
 describe('the way back', () => {

@@ -177,7 +177,7 @@ for (const file of rendered) {
       }
     });
 
-    test('passes the Pod Security Standard "restricted", which its namespace enforces', () => {
+    test('passes the Pod Security Standard restricted, which its namespace enforces', () => {
       for (const deployment of ofKind(objects, 'Deployment')) {
         assert.deepEqual(violationsOfRestricted(at(deployment, 'spec', 'template', 'spec') as V1PodSpec), []);
       }

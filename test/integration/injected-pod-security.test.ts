@@ -39,7 +39,7 @@ describe('what is injected', () => {
   });
 
   for (const golden of injected) {
-    test(`${golden.name}: "restricted", but for what the init container needs to write rules`, () => {
+    test(`${golden.name}: restricted, but for what the init container needs to write rules`, () => {
       const needs = ['weft-init: adds NET_ADMIN', 'weft-init: runAsNonRoot', 'weft-init: runAsUser 0'];
       const expected = named(golden.spec, 'weft-init') === undefined ? [] : needs;
       assert.deepEqual(violationsOfRestricted(own(golden)), expected);

@@ -157,6 +157,10 @@ describe('the image contexts', { timeout: 120_000 }, () => {
       assert.equal(command, join(here, 'node'));
       assert.ok((statSync(command).mode & 0o111) !== 0, 'executable');
       assert.ok(existsSync(args.at(-1) ?? ''), `${args.at(-1)} is there`);
+      const bom = JSON.parse(readFileSync(join(here, 'weft', 'bom.cdx.json'), 'utf8'));
+      assert.equal(bom.bomFormat, 'CycloneDX');
+      const listed = bom.components.map((one: { readonly name: string }) => one.name);
+      assert.ok(listed.includes(`node-linux-${process.arch}`) && listed.includes('protobuf'), listed.join());
     }
   });
 
