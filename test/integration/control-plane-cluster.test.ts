@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { KubeConfig } from '@kubernetes/client-node';
+import { token as tokenCommand } from '@weft/cli/commands/token';
 import { type ClusterServing, runInCluster } from '@weft/control-plane/cluster';
 import { parseConfig } from '@weft/control-plane/config';
 import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
@@ -259,20 +260,15 @@ spec:
     }
   });
 
-  test('a process joins by a token that the command makes, renews with its key, and nobody comes twice', async () => {
+  test('a process joins by a token that the command makes, renews with its key, and nobody comes twice', async (t) => {
     const account = { namespace: 'shop', serviceAccount: 'cart' };
-    const token = async (...args: string[]): Promise<string> =>
-      run(
-        process.execPath,
-        [
-          join(import.meta.dirname, '..', '..', 'cli', 'main.ts'),
-          'token',
-          ...args,
-          '--kubeconfig',
-          join(rig.dir, 'kubeconfig'),
-        ],
-        '',
-      );
+    const lines: string[] = [];
+    t.mock.method(console, 'log', (line: string) => void lines.push(line));
+    t.mock.method(console, 'error', () => undefined);
+    const token = async (...args: string[]): Promise<string> => {
+      await tokenCommand.run([...args, '--kubeconfig', join(rig.dir, 'kubeconfig')]);
+      return lines.splice(0).join('\n');
+    };
     const [, joinToken = ''] =
       /^(weft-join-\S{43})$/m.exec(await token('create', '-n', 'shop', '--service-account', 'cart')) ?? [];
     await assert.rejects(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectUnix, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -28,6 +29,7 @@ import {
   X509SVIDResponseSchema,
 } from '@weft/policies/wire/gen/spiffe/workload/workload_pb';
 import { frameMessage, MessageReader } from '@weft/sidecar/grpc/messages';
+import { isSameProcess, type PeerCredentials, peerCredentials } from '@weft/sidecar/net/peer-credentials';
 import { type Agent, startAgent } from '@weft/sidecar/workload-api/agent';
 
 const vm = 'spiffe://cluster.local/ns/shop/sa/vm';
@@ -184,4 +186,61 @@ describe('weft identity serve', () => {
     assert.match(lines.join('\n'), new RegExp(`refused user ${ownUid}, .* process ${process.pid}`));
     assert.equal((await ask(socket, 'FetchEverything', x509, {})).status, 12);
   });
+
+  test('bytes of every kind on the socket: an error, and the next caller is served', async () => {
+    const { agent, socket } = await start('rough', issue());
+    assert.ok(agent.ok);
+    for (const bytes of [
+      Buffer.alloc(0),
+      Buffer.alloc(100_000, 0x41),
+      Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+      PREFACE,
+    ]) {
+      const client = connectUnix(socket);
+      client.on('error', () => {});
+      client.end(bytes);
+      client.resume();
+      await new Promise((resolve) => client.once('close', resolve));
+    }
+    const long = await ask(socket, 'ValidateJWTSVID', validation, { audience: 'bank', svid: 'x'.repeat(100_000) });
+    assert.equal(long.status, 8, long.message);
+    const many = Array.from({ length: 17 }, (_, i) => `audience-${i}`);
+    assert.equal((await ask(socket, 'FetchJWTSVID', jwt, { audience: many })).status, 3);
+    assert.equal((await ask(socket, 'FetchX509SVID', x509, {})).messages[0]?.svids[0]?.spiffeId, vm);
+  });
+
+  test('the kernel says who connected; a process whose number another has by now is not he', async () => {
+    const socket = join(folder, 'peer.sock');
+    const server = createServer();
+    const accepted = new Promise<PeerCredentials | undefined>((resolve) => {
+      server.once('connection', (one) => {
+        resolve(peerCredentials(one));
+        one.destroy();
+      });
+    });
+    await new Promise<void>((resolve) => void server.listen(socket, resolve));
+    connectUnix(socket).on('error', () => {});
+    const peer = await accepted;
+    server.close();
+    assert.ok(peer !== undefined);
+    assert.deepEqual([peer.pid, peer.uid, peer.gid], [process.pid, ownUid, process.getgid?.()]);
+    assert.equal(isSameProcess(peer), true);
+    assert.equal(isSameProcess({ ...peer, startTicks: '1' }), false);
+    assert.equal(isSameProcess({ ...peer, pid: 4_194_304 }), false);
+  });
+
+  test('a socket that another process serves is left to it; a file that is none is not touched', async () => {
+    const { agent, socket } = await start('taken', issue());
+    assert.ok(agent.ok);
+    const { agent: second } = await start('taken', undefined);
+    assert.ok(!second.ok && /served by another process/.test(second.error));
+    assert.equal((await ask(socket, 'FetchX509SVID', x509, {})).messages.length, 1);
+    writeFileSync(join(folder, 'file.sock'), 'kept');
+    const { agent: third } = await start('file', issue());
+    assert.ok(!third.ok && /no socket/.test(third.error));
+    assert.equal(readFileSync(join(folder, 'file.sock'), 'utf8'), 'kept');
+  });
 });
+
+/** RFC 9113 section 3.4, and then nothing. */
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
