@@ -15,8 +15,8 @@ import { AuthorizationRig, managerOf } from './authorization-rig.ts';
 
 const DAY_MS = 86_400_000;
 const TIME_MS = 120_000;
-const SETS = 24;
-const REQUESTS_PER_SET = 150;
+const SETS = 40;
+const REQUESTS_PER_SET = 100;
 const DENIED_SHARE = { min: 0.2, max: 0.9 };
 const LOG_MS = 4_000;
 
@@ -40,14 +40,16 @@ interface Seen {
 
 /**
  * Where an application may read a path in another way, Weft refuses it or judges it in that reading too: Weft is the
- * stricter one, never Envoy.
+ * stricter one, never Envoy. And Weft judges a path in its one form (RFC 3986 section 6.2.2: `%c3` is `%C3`), of which
+ * Envoy says the same as Weft.
  */
-function isStricter({ asked: { target }, weft, envoy }: Seen): boolean {
-  if (weft.status !== 403 && weft.status !== 400) return false;
-  const path = canonicalTarget(target);
-  if (path === undefined) return true;
+async function isExplained({ set, asked: one, weft, envoy }: Seen): Promise<boolean> {
+  const path = canonicalTarget(one.target);
+  const refused = weft.status === 403 || weft.status === 400;
+  if (path === undefined) return refused;
   const odd = isAmbiguous(path.slice(0, pathLength(path))) || otherReadings(path, true).length > 0;
-  return odd && envoy.status === 200;
+  if (odd && refused && envoy.status === 200) return true;
+  return path !== one.target && (await rig.ask('envoy', set, { ...one, target: path })).status === weft.status;
 }
 
 async function compare(set: number): Promise<readonly Seen[]> {
@@ -55,7 +57,7 @@ async function compare(set: number): Promise<readonly Seen[]> {
   for (const one of fc.sample(asked, { numRuns: REQUESTS_PER_SET, seed: seed + set })) {
     const [weft, envoy] = await Promise.all([rig.ask('weft', set, one), rig.ask('envoy', set, one)]);
     const both = { set, asked: one, weft, envoy };
-    if (weft.status !== envoy.status && !isStricter(both)) {
+    if (weft.status !== envoy.status && !(await isExplained(both))) {
       const { token, ...rest } = one;
       const rules = sets[set] ?? { trustedHops: 0, policies: [] };
       const filters = JSON.stringify(managerOf(rules)['http_filters']);
@@ -73,8 +75,8 @@ describe(`AuthorizationPolicies on Weft and on Envoy, seed ${seed}`, { timeout: 
 
   test('the same requests are let in', async (t) => {
     for (const all of await Promise.all(sets.map((_, set) => compare(set)))) seen.push(...all);
-    const stricter = seen.filter(({ weft, envoy }) => weft.status !== envoy.status).length;
-    t.diagnostic(`${seen.length} requests, ${SETS} sets of policies; of ${stricter} paths Weft alone was wary`);
+    const differ = seen.filter(({ weft, envoy }) => weft.status !== envoy.status).length;
+    t.diagnostic(`${seen.length} requests, ${SETS} sets of policies; ${differ} paths that Weft takes in another way`);
     const denied = seen.filter(({ weft }) => weft.status === 403).length / seen.length;
     assert.ok(denied > DENIED_SHARE.min && denied < DENIED_SHARE.max, `${denied} of the requests were denied`);
   });
