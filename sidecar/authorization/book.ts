@@ -35,6 +35,8 @@ const FLOWS_MAX = 4_096;
 const EXACT_MAX = 48;
 const TEMPLATES_MAX = 48;
 const PATH_CHARS_MAX = 256;
+const HOST_CHARS_MAX = 256;
+const METHOD_CHARS_MAX = 32;
 /** Stands for all paths that there was no room for. */
 export const ANY_PATH = '*';
 
@@ -44,13 +46,35 @@ interface Hits {
   told: number;
 }
 
+/** Requests of one caller to one host by one method. Maps in maps, since one key of all of it would be made for each request. */
+class FlowGroup {
+  readonly allowed = new Map<string, FlowCount>();
+  readonly denied = new Map<string, FlowCount>();
+}
+
+type ByMethod = Map<string, FlowGroup>;
+type ByHost = Map<string, ByMethod>;
+type ByDestination = Map<string, ByHost>;
+
+function inner<K, V extends object>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}
+
+const newMap = <K, V>(): Map<K, V> => new Map<K, V>();
+const newGroup = (): FlowGroup => new FlowGroup();
+
 /** Decisions of one data thread: how often rules were met, and a summary of who asked for what. */
 export class DecisionBook {
   /** Somebody asks for summaries: of a proxy without a mesh nobody does. */
   keepsFlows = false;
   private readonly rules = new Map<string, Hits>();
-  private flows = new Map<string, FlowCount>();
-  private paths = new Map<string, number>();
+  private callers = new Map<string, ByDestination>();
+  private flows: FlowCount[] = [];
   private lost = 0;
   private readonly count: (event: string) => void;
 
@@ -73,12 +97,10 @@ export class DecisionBook {
     const denied = record.flag === 'UAEX';
     if (record.protocol === 'tcp' && record.rule !== '') this.hit(record.rule, denied ? 'DENY' : 'ALLOW');
     if (!this.keepsFlows) return;
-    const { sourceIdentity: identity, method, authority } = record;
-    const ip = identity === '' ? record.remote.slice(0, record.remote.lastIndexOf(':')) : '';
-    const group = `${identity}${ip}\n${record.destination}\n${method}\n${authority}\n${denied ? 1 : 0}\n`;
-    const exact = record.protocol === 'tcp' ? '' : withoutQuery(record.path);
-    const known = this.flows.get(group + exact);
-    if (known === undefined) this.add(group, exact, { identity, ip, denied }, record);
+    const path = record.protocol === 'tcp' ? '' : withoutQuery(record.path);
+    const group = this.groupOf(record);
+    const known = (denied ? group?.denied : group?.allowed)?.get(path);
+    if (known === undefined) this.add(record, path, denied);
     else known.count++;
   }
 
@@ -89,11 +111,10 @@ export class DecisionBook {
       if (known.total > known.told) hits.push({ rule, hits: known.total - known.told });
       known.told = known.total;
     }
-    const flows = [...this.flows.values()];
-    const { lost } = this;
+    const { flows, lost } = this;
     if (flows.length > 0) {
-      this.flows = new Map();
-      this.paths = new Map();
+      this.flows = [];
+      this.callers = new Map();
     }
     this.lost = 0;
     return { hits, flows, lost };
@@ -111,34 +132,50 @@ export class DecisionBook {
     return `# HELP ${name} Requests and connections by the rule that they met.\n# TYPE ${name} counter\n${rows.join('\n')}\n`;
   }
 
-  private add(
-    group: string,
-    exact: string,
-    caller: Pick<FlowCount, 'identity' | 'ip' | 'denied'>,
-    record: RequestRecord,
-  ): void {
-    const paths = this.paths.get(group) ?? 0;
+  private groupOf(record: RequestRecord): FlowGroup | undefined {
+    const caller = record.sourceIdentity === '' ? ipOf(record) : record.sourceIdentity;
+    return this.callers.get(caller)?.get(record.destination)?.get(record.authority)?.get(record.method);
+  }
+
+  private add(record: RequestRecord, exact: string, denied: boolean): void {
+    const identity = record.sourceIdentity;
+    const ip = identity === '' ? ipOf(record) : '';
+    const group = this.groupOf(record);
+    const before = denied ? group?.denied : group?.allowed;
+    const paths = before?.size ?? 0;
     let path = exact;
     if (paths >= EXACT_MAX || exact.length > PATH_CHARS_MAX) path = templateOf(exact).slice(0, PATH_CHARS_MAX);
-    if (paths >= EXACT_MAX + TEMPLATES_MAX) path = ANY_PATH;
-    const known = path === exact ? undefined : this.flows.get(group + path);
+    if (paths >= EXACT_MAX + TEMPLATES_MAX && before?.has(path) !== true) path = ANY_PATH;
+    const known = before?.get(path);
     if (known !== undefined) {
       known.count++;
       return;
     }
-    if (this.flows.size >= FLOWS_MAX) {
+    if (this.flows.length >= FLOWS_MAX) {
       this.lost++;
       return;
     }
-    this.paths.set(group, paths + 1);
-    this.flows.set(group + path, {
-      ...caller,
-      method: record.method.slice(0, 32),
-      host: record.authority.slice(0, 256),
+    const { destination, authority, method } = record;
+    const byHost = inner(
+      inner(this.callers, identity + ip, newMap<string, ByHost>),
+      destination,
+      newMap<string, ByMethod>,
+    );
+    const made = inner(inner(byHost, authority, newMap<string, FlowGroup>), method, newGroup);
+    const flow: FlowCount = {
+      identity,
+      ip,
+      denied,
+      method: method.slice(0, METHOD_CHARS_MAX),
+      host: authority.slice(0, HOST_CHARS_MAX),
       path,
       example: path === exact ? '' : exact.slice(0, PATH_CHARS_MAX),
-      port: Number(record.destination.slice(record.destination.lastIndexOf(':') + 1)),
+      port: Number(destination.slice(destination.lastIndexOf(':') + 1)),
       count: 1,
-    });
+    };
+    (denied ? made.denied : made.allowed).set(path, flow);
+    this.flows.push(flow);
   }
 }
+
+const ipOf = ({ remote }: RequestRecord): string => remote.slice(0, remote.lastIndexOf(':'));
