@@ -5,6 +5,7 @@ import { goSpiffe } from './peers/go-spiffe.ts';
 import { pythonPackages } from './peers/python.ts';
 import { findTool } from './tools.ts';
 import { collector } from './trace-store.ts';
+import { zlint } from './zlint.ts';
 
 // A tool that cannot be had is said by the tests that need it, with what to install.
 for (const prepare of [
@@ -14,6 +15,7 @@ for (const prepare of [
   h2spec,
   goPeers,
   goSpiffe,
+  zlint,
   pythonPackages,
 ]) {
   await prepare().catch((error: unknown) => console.error(`# ${(error as Error).message}`));

@@ -1,6 +1,6 @@
 module weft.dev/test/zlint
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/zmap/zcrypto v0.0.0-20250129210703-03c45d0bae98
