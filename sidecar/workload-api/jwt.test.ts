@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import { ManualClock } from '@weft/policies/kit/clock';
+import { exportJWK, SignJWT } from 'jose';
+import { JwtSvids } from './jwt.ts';
+
+const ID = 'spiffe://cluster.local/ns/shop/sa/vm' as SpiffeId;
+const LIFE_MS = 300_000;
+
+/** An authority whose keys can be changed, and that counts what it is asked. */
+async function authority(clock: ManualClock) {
+  const asked = { sign: 0, bundle: 0, down: false };
+  let number = 0;
+  const make = async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const kid = `key-${++number}`;
+    return { privateKey, kid, jwk: { ...(await exportJWK(publicKey)), kid, use: 'jwt-svid' } };
+  };
+  const keys = [await make()];
+  const token = (subject: string, audience: readonly string[]) => {
+    const key = keys.at(-1) ?? assert.fail();
+    const now = Math.floor(clock.unixMs() / 1_000);
+    const jwt = new SignJWT({}).setProtectedHeader({ alg: 'ES256', kid: key.kid }).setSubject(subject);
+    return jwt
+      .setAudience([...audience])
+      .setIssuedAt(now)
+      .setExpirationTime(now + 300)
+      .sign(key.privateKey);
+  };
+  const answer = (): void => {
+    if (asked.down) throw new Error('the control plane is away');
+  };
+  return {
+    asked,
+    token,
+    rotate: async () => void keys.push(await make()),
+    sign: async (audience: readonly string[]) => {
+      asked.sign++;
+      answer();
+      return { token: await token(ID, audience), lifeMs: LIFE_MS };
+    },
+    bundle: async () => {
+      asked.bundle++;
+      answer();
+      return { jwks: JSON.stringify({ keys: keys.map((key) => key.jwk) }), refreshMs: 300_000 };
+    },
+  };
+}
+
+const newClock = () => new ManualClock(1_800_000_000_000);
+
+describe('JWT-SVIDs of a workload', () => {
+  test('are kept for half of their life, by audience, and asked for once by many', async () => {
+    const clock = newClock();
+    const ca = await authority(clock);
+    const jwt = new JwtSvids(ca, ID, clock);
+    const first = await Promise.all([1, 2, 3].map(() => jwt.fetch(['bank', 'shop'])));
+    assert.equal(new Set(first).size, 1);
+    assert.equal(await jwt.fetch(['shop', 'bank']), first[0]);
+    assert.equal(ca.asked.sign, 1);
+    await jwt.fetch(['bank']);
+    assert.equal(ca.asked.sign, 2);
+    clock.advance(LIFE_MS / 2);
+    assert.notEqual(await jwt.fetch(['bank', 'shop']), first[0]);
+    ca.asked.down = true;
+    await jwt.fetch(['bank', 'shop']);
+    await assert.rejects(jwt.fetch(['elsewhere']), /control plane is away/);
+  });
+
+  test('are verified by keys that are asked for again for a key that is not known, and not for each guess', async () => {
+    const clock = newClock();
+    const ca = await authority(clock);
+    const jwt = new JwtSvids(ca, ID, clock);
+    assert.ok((await jwt.validate(await ca.token(ID, ['bank']), 'bank')).ok);
+    assert.equal(ca.asked.bundle, 1);
+    await ca.rotate();
+    clock.advance(10_000);
+    const rotated = await ca.token(ID, ['bank']);
+    assert.ok((await jwt.validate(rotated, 'bank')).ok);
+    assert.equal(ca.asked.bundle, 2);
+    await ca.rotate();
+    const unknown = await ca.token(ID, ['bank']);
+    for (let guess = 0; guess < 20; guess++) assert.ok(!(await jwt.validate(unknown, 'bank')).ok);
+    assert.equal(ca.asked.bundle, 2);
+    ca.asked.down = true;
+    clock.advance(10_000);
+    assert.ok(!(await jwt.validate(unknown, 'bank')).ok);
+    assert.ok((await jwt.validate(rotated, 'bank')).ok, 'what was known goes on holding');
+    clock.advance(600_000);
+    assert.ok(!(await jwt.validate(rotated, 'bank')).ok, 'expired');
+  });
+
+  test('of another trust domain are not believed, whoever signed them', async () => {
+    const clock = newClock();
+    const ca = await authority(clock);
+    const jwt = new JwtSvids(ca, ID, clock);
+    for (const subject of ['spiffe://elsewhere/ns/shop/sa/vm', 'spiffe://cluster.local.evil/x', 'vm', '']) {
+      const valid = await jwt.validate(await ca.token(subject, ['bank']), 'bank');
+      assert.ok(!valid.ok, subject);
+    }
+  });
+
+  test('bundles are told when they change, also after the authority was away; nobody listens, nobody asks', async () => {
+    const clock = newClock();
+    const ca = await authority(clock);
+    const jwt = new JwtSvids(ca, ID, clock);
+    const told: string[] = [];
+    const settle = async () => {
+      for (let i = 0; i < 10; i++) await turn();
+    };
+    const stop = jwt.watch((jwks) => told.push(jwks));
+    clock.advance(0);
+    await settle();
+    assert.equal(told.length, 1);
+    assert.doesNotMatch(told[0] ?? '', /jwt-svid/);
+    ca.asked.down = true;
+    clock.advance(300_000);
+    await settle();
+    ca.asked.down = false;
+    await ca.rotate();
+    clock.advance(10_000);
+    await settle();
+    assert.equal(told.length, 2);
+    stop();
+    const { bundle } = ca.asked;
+    clock.advance(3_600_000);
+    await settle();
+    assert.equal(ca.asked.bundle, bundle);
+  });
+});
