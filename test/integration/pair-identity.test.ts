@@ -118,6 +118,44 @@ describe('authorization', () => {
     assert.equal(origin.text, '');
   });
 
+  test('a denied path, in all the ways of writing it, stays outside; others arrive as they were judged', async () => {
+    const files = await authority.issue('writer', CLIENT);
+    const ask = (target: string): Promise<string> => asPeer(files, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    origin.clear();
+    for (const target of [
+      ...[
+        '/%61dmin/x',
+        '/a/../admin/x',
+        '/a/%2e%2E/admin/x',
+        '/a/..;/admin/x',
+        '//admin/x',
+        '\\admin\\x',
+        '/admin;v/x',
+      ],
+      ...[
+        '/a%2f..%2Fadmin/x',
+        '/a%5c..%5cadmin/x',
+        '/%2561dmin/x',
+        '/a/%c0%ae%c0%ae/admin/x',
+        '/admin%00',
+        '/x#/admin',
+      ],
+      ...['http://a/admin/x', 'http://a/b/..//admin', 'http://a\\admin/x', '/%zz/admin', '/./admin'],
+    ]) {
+      assert.match(await ask(target), /^HTTP\/1\.1 (403|400) /, target);
+    }
+    assert.equal(origin.text, '');
+    for (const [target, path] of [
+      ['/a/../b/%7Ec?d=/../admin', '/b/~c?d=/../admin'],
+      ['/b//c;d=e/%c3%a9', '/b//c;d=e/%C3%A9'],
+      ['http://a/b', '/b'],
+    ] as const) {
+      origin.clear();
+      assert.match(await ask(target), /^HTTP\/1\.1 200 /, target);
+      assert.ok(origin.text.startsWith(`GET ${path} HTTP/1.1\r\n`), `${target}: ${origin.text}`);
+    }
+  });
+
   test('an identity that no rule allows: 403 and who it was', async () => {
     const client = await clientWith(await authority.issue('other', OTHER));
     origin.clear();
@@ -130,27 +168,31 @@ describe('authorization', () => {
   });
 });
 
+/** What a peer that speaks for itself is answered. */
+const asPeer = (files: CertificateFiles | undefined, request: string): Promise<string> =>
+  new Promise((resolve) => {
+    const socket = connect({
+      port: serverPort,
+      host: '127.0.0.1',
+      ALPNProtocols: ['weft-http/1.1'],
+      rejectUnauthorized: false,
+      ...(files === undefined ? {} : { cert: readFileSync(files.certificateFile), key: readFileSync(files.keyFile) }),
+    });
+    let text = '';
+    socket.on('secureConnect', () => socket.write(request));
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      socket.destroy();
+    });
+    socket.on('error', (error) => {
+      text += error.message;
+    });
+    socket.on('close', () => resolve(text));
+  });
+
 describe('the handshake', () => {
   const handshake = (files?: CertificateFiles): Promise<string> =>
-    new Promise((resolve) => {
-      const socket = connect({
-        port: serverPort,
-        host: '127.0.0.1',
-        ALPNProtocols: ['weft-http/1.1'],
-        rejectUnauthorized: false,
-        ...(files === undefined ? {} : { cert: readFileSync(files.certificateFile), key: readFileSync(files.keyFile) }),
-      });
-      let text = '';
-      socket.on('secureConnect', () => socket.write('GET /handshake HTTP/1.1\r\nHost: a\r\n\r\n'));
-      socket.on('data', (chunk: Buffer) => {
-        text += chunk.toString();
-        socket.destroy();
-      });
-      socket.on('error', (error) => {
-        text += error.message;
-      });
-      socket.on('close', () => resolve(text));
-    });
+    asPeer(files, 'GET /handshake HTTP/1.1\r\nHost: a\r\n\r\n');
 
   test('without a certificate: refused, and the log says why', async () => {
     assert.doesNotMatch(await handshake(), /^HTTP/);
