@@ -1,4 +1,5 @@
 import { err, ok, type Result } from '../kit/result.ts';
+import { JWT_FILTER, JWT_PAYLOAD } from './jwt.ts';
 
 /** Envoy's command operators that Weft can answer. */
 const plainFields = [
@@ -75,7 +76,9 @@ export type LogOperator =
     }
   | { readonly field: 'GRPC_STATUS'; readonly format: 'camel' | 'snake' | 'number'; readonly charsMax: number }
   | { readonly field: 'PATH'; readonly query: boolean; readonly charsMax: number }
-  | { readonly field: 'ENVIRONMENT'; readonly name: string; readonly charsMax: number };
+  | { readonly field: 'ENVIRONMENT'; readonly name: string; readonly charsMax: number }
+  /** Of a verified token; the way through its objects. */
+  | { readonly field: 'TOKEN_CLAIM'; readonly path: readonly string[]; readonly charsMax: number };
 
 /** Literal text, or an operator. */
 export type LogPart = string | LogOperator;
@@ -149,6 +152,15 @@ function parseOperator(command: string, argument: string | undefined, charsMax: 
         return err('PATH takes WQ (with the query) or NQ (without)');
       }
       return ok({ field: command, query: argument !== 'NQ', charsMax });
+    case 'DYNAMIC_METADATA': {
+      const [filter, key, ...path] = (argument ?? '').split(':');
+      if (filter !== JWT_FILTER || key !== JWT_PAYLOAD || path.length === 0 || path.includes('')) {
+        return err(
+          `operator %DYNAMIC_METADATA(${argument ?? ''})% is not supported by Weft: it knows ${JWT_FILTER}:${JWT_PAYLOAD} with a claim`,
+        );
+      }
+      return ok({ field: 'TOKEN_CLAIM', path, charsMax });
+    }
     case 'ENVIRONMENT':
       if (argument === undefined || argument === '') return err('ENVIRONMENT needs the name of a variable');
       return ok({ field: command, name: argument, charsMax });

@@ -56,6 +56,7 @@ export function accessLogLine(record: RequestRecord): string {
     remote: record.remote,
     destination: record.destination,
     mtls: record.mtls,
+    ...(record.tokenIssuer === '' ? {} : { tokenIssuer: record.tokenIssuer, tokenSubject: record.tokenSubject }),
     requestId: record.requestId,
     traceId: record.traceId,
   });

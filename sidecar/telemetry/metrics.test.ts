@@ -34,6 +34,8 @@ const base: RequestRecord = {
   requestMessages: 0,
   responseMessages: 0,
   rule: '',
+  tokenIssuer: '',
+  tokenSubject: '',
   mtls: true,
   requestId: 'a',
   traceId: '0af7651916cd43dd8448eb211c80319c',

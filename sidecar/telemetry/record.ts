@@ -46,6 +46,9 @@ export interface RequestRecord {
   responseMessages: number;
   /** Authorization policy rule that decided, or empty. */
   rule: string;
+  /** Of a verified token of the end user, or empty. */
+  tokenIssuer: string;
+  tokenSubject: string;
   mtls: boolean;
   requestId: string;
   /** Lower-case hex; empty when not traced. */
@@ -92,6 +95,8 @@ export function emptyRecord(direction: Direction): RequestRecord {
     requestMessages: 0,
     responseMessages: 0,
     rule: '',
+    tokenIssuer: '',
+    tokenSubject: '',
     mtls: false,
     requestId: '',
     traceId: '',

@@ -38,6 +38,8 @@ const request: RequestRecord = {
   requestMessages: 0,
   responseMessages: 0,
   rule: '',
+  tokenIssuer: '',
+  tokenSubject: '',
   mtls: true,
   requestId: '5f0c7c1e-6c8e-4a0e-9d3a-0d8a0f2b1c11',
   traceId: '',

@@ -67,6 +67,8 @@ describe('what is taken', () => {
       assert.equal(sent()?.headers.get('x-user'), 'ann');
       assert.equal(sent()?.headers.has('authorization'), false, 'taken off');
       assert.equal(world.recorder.records[0]?.flag, '');
+      assert.equal(world.recorder.records[0]?.tokenIssuer, id.name);
+      assert.equal(world.recorder.records[0]?.tokenSubject, 'ann');
     });
   }
 

@@ -95,6 +95,8 @@ export class RequestStats {
     record.requestMessages = context.call?.requests.messages ?? 0;
     record.responseMessages = context.call?.responses.messages ?? 0;
     record.rule = context.rule;
+    record.tokenIssuer = context.jwt?.issuer ?? '';
+    record.tokenSubject = context.jwt?.subject ?? '';
     record.requestId = context.requestId;
     record.traceId = context.traceId;
     record.spanId = context.spanId;

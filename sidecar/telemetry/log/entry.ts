@@ -18,6 +18,8 @@ export interface LoggedExchange {
   readonly path: string;
   readonly responseHeaders: Headers | undefined;
   readonly responseTrailers: Headers | undefined;
+  /** Of the end user, where one is known. */
+  readonly jwt?: { readonly claims: Readonly<Record<string, unknown>> } | undefined;
   /** The response is one of our own. */
   readonly localReply: boolean;
   readonly requestBodyBytes: number;

@@ -45,6 +45,7 @@ function exchange(change: Partial<LoggedExchange> = {}): LoggedExchange {
     path: '/old?q=1',
     responseHeaders: Headers.from(['Server', 'app']),
     responseTrailers: Headers.from(['X-T', 'end']),
+    jwt: { claims: { sub: 'ann', realm: { roles: ['a'] } } },
     localReply: false,
     requestBodyBytes: 3,
     responseBodyBytes: 4,
@@ -77,6 +78,10 @@ describe('operators', () => {
     ],
     ['%DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_PEER_FINGERPRINT_256%', 'spiffe://a/b,https://c ab12'],
     ['%ENVIRONMENT(HOME)% %ENVIRONMENT(NOPE)% %CONNECTION_ID% %STREAM_ID%', '/h - 7 id'],
+    [
+      '%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:jwt:sub)% %DYNAMIC_METADATA(envoy.filters.http.jwt_authn:jwt:realm:roles)% %DYNAMIC_METADATA(envoy.filters.http.jwt_authn:jwt:realm:toString)%',
+      'ann ["a"] -',
+    ],
     ['%RESPONSE_HEADERS_BYTES% %RESPONSE_TRAILERS_BYTES%', '19 6'],
     ['%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%', '- via_upstream'],
   ];

@@ -177,6 +177,17 @@ const plain: Readonly<Record<PlainLogField, Plain>> = {
   GRPC_STATUS_NUMBER: always(({ record }) => grpcName(record.grpcStatus, 'number')),
 };
 
+/** A text as it is, anything else as JSON. */
+function claimOf(claims: unknown, path: readonly string[]): string | number | undefined {
+  let value = claims;
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
+    value = Reflect.get(value, part);
+  }
+  if (typeof value === 'string') return nonEmpty(value);
+  return typeof value === 'number' || value === undefined ? value : JSON.stringify(value);
+}
+
 /** Fields of the request, pseudo-fields and what Envoy would have added among them. */
 function requestField({ http }: LogEntry, name: string): string | undefined {
   if (http === undefined) return undefined;
@@ -236,6 +247,8 @@ export function readerOf(operator: LogOperator, ports: OperatorPorts): LogRead {
         const query = operator.query ? -1 : http.path.indexOf('?');
         return nonEmpty(query === -1 ? http.path : http.path.slice(0, query));
       };
+    case 'TOKEN_CLAIM':
+      return ({ http }) => claimOf(http?.jwt?.claims, operator.path);
     case 'ENVIRONMENT': {
       const value = ports.environment[operator.name];
       return () => value;
