@@ -87,7 +87,7 @@ export function attackTests(context: () => { readonly mesh: TestMesh; readonly s
       }
       await shop.servedWithoutFailure(20);
       const log = await mesh.kubectl('logs', '-n', 'shop', cart.metadata.name, '-c', 'weft-proxy');
-      const refused = log.split('\n').filter((line) => line.includes('no filter chain of the listener matches'));
+      const refused = log.split('\n').filter((line) => line.includes('plaintext to a port that takes mutual TLS'));
       assert.ok(
         refused.some((line) => /"flags":"NR".*"remote":"\d/.test(line)),
         'IPv4 is in the log',
