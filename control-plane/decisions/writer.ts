@@ -25,7 +25,9 @@ export interface HitWriterOptions {
 }
 
 const INTERVAL_MS = 30_000;
-const ATTEMPTS_MAX = 3;
+/** Others write the same status. */
+const ATTEMPTS_MAX = 8;
+const PAUSE_MS = 40;
 const WRITES_AT_ONCE_MAX = 4;
 
 const object = z.looseObject({
@@ -103,7 +105,9 @@ export class HitWriter {
         hits.written(key, written);
         return;
       }
-      if (answer.error.status !== 409) {
+      if (answer.error.status === 409) {
+        await new Promise<void>((resolve) => clock.after(PAUSE_MS * attempt, resolve));
+      } else {
         if (answer.error.status !== 404) log.warn('hits not written', { policy: key, reason: answer.error.message });
         return;
       }

@@ -19,6 +19,7 @@ import { JwtKeys } from '../ca/jwt-keys.ts';
 import { loadAuthority } from '../ca/material.ts';
 import { createRoot } from '../ca/root.ts';
 import { parseConfig } from '../config.ts';
+import type { Decisions } from '../decisions/decisions.ts';
 import type { Joins } from '../join/joins.ts';
 import { MeshControl } from '../mesh.ts';
 import { monitor, type Serving, serve } from '../serve.ts';
@@ -42,6 +43,7 @@ export interface Harness extends ServerSide {
   readonly mesh: MeshControl;
   readonly ca: CertificateAuthority;
   readonly serving: Serving;
+  readonly decisions: Decisions;
   readonly auditLines: readonly string[];
   apply(yaml: string): void;
   stop(): Promise<void>;
@@ -77,6 +79,7 @@ export async function startHarness(options: {
   const auditLines: string[] = [];
   const write = (message: string, fields: unknown): void =>
     void auditLines.push(`${message} ${JSON.stringify(fields)}`);
+  const monitored = await monitor({ config: config.value, mesh, missing: () => undefined, moreMetrics: () => [] });
   const serving = await serve({
     config: config.value,
     mesh,
@@ -85,7 +88,7 @@ export async function startHarness(options: {
     joins: options.joins,
     jwtKeys,
     log: { info: write, warn: write, error: write },
-    monitored: await monitor({ config: config.value, mesh, missing: () => undefined, moreMetrics: () => [] }),
+    monitored,
   });
   return {
     mesh,
@@ -96,6 +99,7 @@ export async function startHarness(options: {
     },
     ca,
     serving,
+    decisions: monitored.decisions,
     address: `127.0.0.1:${serving.xdsPort}`,
     auditLines,
     apply,

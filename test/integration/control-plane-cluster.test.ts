@@ -8,12 +8,25 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { token as tokenCommand } from '@weft/cli/commands/token';
 import { type ClusterServing, runInCluster } from '@weft/control-plane/cluster';
 import { parseConfig } from '@weft/control-plane/config';
+import { Hits } from '@weft/control-plane/decisions/hits';
+import { HitWriter } from '@weft/control-plane/decisions/writer';
+import { ClusterState } from '@weft/control-plane/index/state';
+import { KubeClient } from '@weft/control-plane/kube/client';
+import { ServedVersions } from '@weft/control-plane/kube/resources';
+import { parseObjects } from '@weft/control-plane/static/objects';
 import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
 import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
+import { systemClock } from '@weft/policies/kit/clock';
 import { parseAllDocuments, stringify } from 'yaml';
 import { z } from 'zod';
 import { type ClusterRig, eventually, run, split, startClusterRig } from './control-plane-rig.fixture.ts';
 
+const counted = `
+apiVersion: weft.dev/v1alpha1
+kind: AuthorizationPolicy
+metadata: { name: counted, namespace: shop }
+spec: { action: ALLOW, rules: [{ name: web }, {}, { name: dead, from: [{ namespaces: [gone] }] }] }
+`;
 const cartPort = 'outbound/shop/cart/80';
 
 describe('control plane in a cluster', () => {
@@ -286,6 +299,52 @@ spec:
     await token('revoke', '--name', name);
     const late = await signFor(harness, { certificate }, account);
     assert.ok(!late.ok && late.code === 'PERMISSION_DENIED');
+  });
+
+  test('hits come into the status, those of each replica on top of the others', async (t) => {
+    await apply(counted);
+    const objects = parseObjects(counted);
+    assert.ok(objects.ok);
+    const state = new ClusterState('weft-system');
+    for (const object of objects.value) state.apply(object);
+    const account = new KubeConfig();
+    account.loadFromString(rig.accountKubeconfig);
+    const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    for (const rule of ['web', 'web', '1']) {
+      const hits = new Hits();
+      hits.add({ rule: `shop/counted/${rule}`, hits: 2 }, Date.now());
+      const client = new KubeClient(account);
+      const served = new ServedVersions();
+      const writer = new HitWriter({
+        client,
+        served,
+        clock: systemClock,
+        log: quiet,
+        state,
+        hits,
+        isLeader: () => true,
+      });
+      writer.start(0);
+      t.after(() => writer.stop());
+    }
+    const rules = await eventually('hits of three replicas', async () => {
+      const shown = JSON.parse(await kubectl(['get', 'authorizationpolicy', 'counted', '-n', 'shop', '-o', 'json']));
+      return shown.status?.hits === 6 ? shown.status.rules : undefined;
+    });
+    assert.deepEqual(
+      rules.map(({ name, hits, lastHitTime }: { name: string; hits: number; lastHitTime?: string }) => [
+        name,
+        hits,
+        lastHitTime !== undefined,
+      ]),
+      [
+        ['web', 4, true],
+        ['1', 2, true],
+        ['dead', 0, false],
+      ],
+    );
+    const table = await kubectl(['get', 'authorizationpolicy', 'counted', '-n', 'shop']);
+    assert.match(table, /HITS +LAST HIT[\s\S]*counted +ALLOW +6 /);
   });
 
   test('monitoring: health, metrics that promtool takes, and how far sidecars have come', async (t) => {
