@@ -44,6 +44,7 @@ export function renderChart(chart: Chart): string {
   const y = position(chart.y, PLOT.bottom, PLOT.top);
   const lines = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    `<title>${escaped(chart.title)}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     `<text x="${PLOT.left}" y="20" font-size="14" font-weight="bold">${escaped(chart.title)}</text>`,
     ...grid(chart, x, y),
