@@ -7,6 +7,7 @@ import { startWebhook } from './admission/webhook.ts';
 import { TokenReviewVerifier } from './auth/token-review.ts';
 import { SecretJwtKeyStore } from './ca/jwt-key-stores.ts';
 import { JwtKeys } from './ca/jwt-keys.ts';
+import { authorityCondition } from './ca/condition.ts';
 import type { CaKeeper } from './ca/keeper.ts';
 import { type OpenOptions, openKeeper } from './ca/open.ts';
 import { SecretCaStore } from './ca/secret-store.ts';
@@ -65,7 +66,10 @@ export async function runInCluster(
   });
   const isLeader = (): boolean => leader.isLeader;
   const served = new ServedVersions();
-  const status = new StatusWriter({ client, served, clock: systemClock, log, mesh, isLeader, replica: config.podName });
+  let keeper: CaKeeper | undefined;
+  const authorityNow = () => (keeper === undefined ? undefined : authorityCondition(keeper));
+  const common = { client, served, clock: systemClock, log, mesh, isLeader };
+  const status = new StatusWriter({ ...common, replica: config.podName, authority: authorityNow });
   const watcher = new ClusterWatcher({
     client,
     log,
@@ -78,7 +82,6 @@ export async function runInCluster(
     observe: (kind, key, raw, invalid) => status.observe(kind, key, raw, invalid),
   });
   const joins = new Joins(new KubeJoinRecords(client, config.podNamespace), systemClock);
-  let keeper: CaKeeper | undefined;
   let watchedCertificates: CertificateWatch | undefined;
   let waitingFor: string | undefined = 'the root certificate (Secret weft-ca)';
   const monitored = await monitor({
@@ -103,7 +106,14 @@ export async function runInCluster(
   await keptKeys.load();
   watcher.start();
   const tracing = await startTracing(config.tracing);
-  const opened = await openRoot({ config, mesh, log, isLeader, store: new SecretCaStore(client, config.podNamespace) });
+  const opened = await openRoot({
+    config,
+    mesh,
+    log,
+    isLeader,
+    store: new SecretCaStore(client, config.podNamespace),
+    onReport: () => status.soon(),
+  });
   if (!opened.ok) {
     watcher.stop();
     await Promise.all([monitored.stop(), tracing.stop()]);

@@ -39,6 +39,8 @@ export interface KeeperOptions {
   readonly leafMsMax: () => number;
   /** How long an anchor is trusted before anything is signed under it. */
   readonly announceMs: () => number;
+  /** After something that is to be reported has changed. */
+  readonly onReport?: () => void;
 }
 
 export interface CaProblem {
@@ -276,12 +278,16 @@ export class CaKeeper {
   private apply(state: StoredState, signer: Authority): void {
     const { log } = this.options;
     const before = new Map(this.state.anchors.map((one) => [one.fingerprint, one.role]));
+    const first = before.size === 0;
+    let changed = false;
     for (const { fingerprint, role, neededUntilMs } of state.anchors) {
-      if (before.get(fingerprint) === role) continue;
+      const known = before.get(fingerprint);
+      before.delete(fingerprint);
+      if (known === role) continue;
+      changed = true;
       const until = role === 'retiring' ? { neededUntil: new Date(neededUntilMs).toISOString() } : {};
       log.info(`trust anchor ${role}`, { anchor: fingerprint, ...until });
-      if (role === 'signing' && before.size > 0) this.counters.rotations += 1;
-      before.delete(fingerprint);
+      if (role === 'signing' && !first) this.counters.rotations += 1;
     }
     for (const gone of before.keys()) {
       if (state.anchors.some((one) => one.fingerprint === gone)) continue;
@@ -289,6 +295,7 @@ export class CaKeeper {
       log.info('trust anchor dropped', { anchor: gone });
     }
     this.state = state;
+    if (changed || before.size > 0) this.options.onReport?.();
     this.authority.use(signer, state.anchors.flatMap(derOf));
   }
 
@@ -317,11 +324,13 @@ export class CaKeeper {
     if (message === this.problems.get(reason)) return;
     if (message === undefined) {
       this.problems.delete(reason);
+      this.options.onReport?.();
       this.options.log.info('certificate authority: problem over', { problem: reason });
       return;
     }
     if (reason === 'SourceInvalid') this.counters.refused += 1;
     this.problems.set(reason, message);
+    this.options.onReport?.();
     this.options.log.error('certificate authority', { problem: reason, reason: message });
   }
 }

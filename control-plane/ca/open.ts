@@ -16,15 +16,17 @@ export interface OpenOptions {
   readonly log: Log;
   readonly store: CaStore;
   readonly isLeader: () => boolean;
+  readonly onReport?: () => void;
 }
 
-export function openKeeper({ config, mesh, log, store, isLeader }: OpenOptions): Promise<Result<CaKeeper, string>> {
+export function openKeeper({ config, mesh, log, store, isLeader, onReport }: OpenOptions): Promise<Result<CaKeeper, string>> {
   return CaKeeper.open({
     store,
     source: keySource(config),
     clock: systemClock,
     log,
     isLeader,
+    ...(onReport === undefined ? {} : { onReport }),
     replica: config.podName,
     leafMsMax: () => certificateTtlMs(mesh.state.mesh),
     announceMs: () => announceMs(mesh.state.mesh),

@@ -51,6 +51,8 @@ export interface StatusParts {
   readonly replica: string;
   /** The control plane has just started, and not all of its sidecars are back. */
   readonly reconnecting: boolean;
+  /** Said of the Mesh. */
+  readonly authority?: (() => AnyVerdict | undefined) | undefined;
 }
 
 const isAccepted = (conditions: readonly ConditionVerdict[]): boolean =>
@@ -116,7 +118,8 @@ function meshStatusObject(parts: StatusParts, observed: Observed): JsonObject | 
         ];
   const all = observed.invalid === undefined ? verdicts : withInvalid(verdicts, observed.invalid);
   const { trust } = parts.context;
-  const certificates = trust?.certificates === undefined ? [] : [trust.certificates];
+  const authority = parts.authority?.();
+  const certificates = [trust?.certificates, authority].filter((one) => one !== undefined);
   return {
     observedGeneration: observed.generation,
     trustDomain,
@@ -274,7 +277,7 @@ function policyVerdict(context: TranslateContext, kind: PolicyVerdict['kind'], k
   return policy && authorizationPolicyStatus(context, policy);
 }
 
-interface AnyVerdict {
+export interface AnyVerdict {
   readonly type: string;
   readonly status: 'True' | 'False' | 'Unknown';
   readonly reason: string;

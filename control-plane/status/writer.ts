@@ -8,7 +8,7 @@ import { WorkQueue } from '../kube/queue.ts';
 import { apiVersionOf, objectPath, type ServedVersions } from '../kube/resources.ts';
 import { errorText, type Log } from '../log.ts';
 import type { MeshControl } from '../mesh.ts';
-import { type Observed, type StatusKind, statusFor } from './build.ts';
+import { type AnyVerdict, type Observed, type StatusKind, statusFor } from './build.ts';
 
 export const statusKinds: readonly StatusKind[] = [
   'Mesh',
@@ -30,6 +30,8 @@ export interface StatusWriterOptions {
   readonly isLeader: () => boolean;
   /** Name of this pod, for what is counted here alone. */
   readonly replica: string;
+  /** What the Mesh's status says of the certificate authority. */
+  readonly authority?: (() => AnyVerdict | undefined) | undefined;
 }
 
 const written = z.looseObject({
@@ -119,10 +121,11 @@ export class StatusWriter {
     const { mesh, clock } = this.options;
     const nowIso = (): string => new Date(clock.unixMs()).toISOString().replace(/\.[0-9]+Z$/, 'Z');
     const [kind, key] = splitName(name);
-    const { replica } = this.options;
+    const { replica, authority } = this.options;
     const { reconnecting } = this;
     try {
-      return statusFor({ context: mesh.context, hub: mesh.hub, nowIso, replica, reconnecting }, kind, key, observed);
+      const parts = { context: mesh.context, hub: mesh.hub, nowIso, replica, reconnecting, authority };
+      return statusFor(parts, kind, key, observed);
     } catch (fault) {
       // A bug met by one object must not keep the others from their status.
       this.options.log.error('status not judged', { object: name, reason: errorText(fault) });
