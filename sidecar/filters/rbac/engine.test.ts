@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { parseSpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Permission, Principal, Rbac } from '@weft/policies/model/authorization';
 import type { ValueMatch } from '@weft/policies/model/value-match';
+import { Headers } from '../../http/headers.ts';
 import { requestHead, routes, testHcm, testRoute, World } from '../testing.ts';
 import { evaluateNetwork, RbacEngine, type Subject } from './engine.ts';
 
@@ -177,6 +178,25 @@ describe('what cannot be decided is refused', () => {
     const open: Rbac = rbac('allow', { kind: 'destinationPort', port: 80 }, anybody);
     assert.equal(evaluateNetwork([open], connection).allowed, true);
   });
+});
+
+test('a denied call gets PERMISSION_DENIED; what is allowed, and what is watched, is named in the record', () => {
+  const world = new World();
+  const config = routes('r', testRoute({ kind: 'direct', status: 200, body: 'in' }));
+  const filters = [
+    { kind: 'rbac', name: 'weft.rbac.log', rbac: rbac('log', path('/a/watched'), anybody) },
+    { kind: 'rbac', name: 'weft.rbac.allow', rbac: { ...rbac('allow', path('/a'), anybody) } },
+    { kind: 'router' },
+  ] as const;
+  const dispatch = world.dispatch(testHcm({ kind: 'inline', config }, { filters }), 'inbound');
+  const headers = (): Headers => Headers.from(['Content-Type', 'application/grpc', 'TE', 'trailers']);
+  const denied = world.send(dispatch, { method: 'POST', path: '/b.B/Get', headers: headers() });
+  assert.equal(denied.status, 200);
+  assert.equal(denied.response?.headers.get('grpc-status'), '7');
+  assert.equal(world.recorder.records[0]?.rule, 'weft.rbac.allow');
+  assert.equal(world.recorder.records[0]?.flag, 'UAEX');
+  assert.equal(world.send(dispatch, { path: '/a' }).status, 200);
+  assert.equal(world.recorder.records[1]?.rule, 'shop/policy/0');
 });
 
 test('a denied request gets 403 with the policy, in the record too; an audited one passes', () => {

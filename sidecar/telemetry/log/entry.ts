@@ -14,6 +14,8 @@ export interface LoggedExchange {
   readonly upstreamSocket?: Duplex | undefined;
   /** As it went to the upstream. */
   readonly head: RequestHead;
+  /** Where proxies in front are believed, the one that they tell of. */
+  readonly clientIp: string;
   /** As the client sent it. */
   readonly path: string;
   readonly responseHeaders: Headers | undefined;

@@ -45,12 +45,8 @@ const portOf = (address: string): number | undefined =>
 const whole = (ms: number): number => Math.max(0, Math.floor(ms));
 
 /** Who the request comes from: behind trusted proxies the address that they forwarded, the port of which nobody knows. */
-function clientIp({ record, http }: LogEntry, trustedHops: number): string | undefined {
-  if (trustedHops === 0 || http === undefined) return withoutPort(record.remote);
-  const hops = http.head.headers.combined('x-forwarded-for')?.split(',') ?? [];
-  // The last hop is the one that we appended ourselves: the connection's own address.
-  return hops.at(-1 - trustedHops)?.trim() ?? withoutPort(record.remote);
-}
+const clientIp = ({ record, http }: LogEntry, trustedHops: number): string | undefined =>
+  trustedHops === 0 || http === undefined ? withoutPort(record.remote) : http.clientIp;
 
 function clientAddress(entry: LogEntry, trustedHops: number): string | undefined {
   const ip = clientIp(entry, trustedHops);

@@ -88,7 +88,8 @@ interface Enrolled {
 async function serves(server: Program): Promise<void> {
   const untilMs = performance.now() + startMsMax;
   while (!server.stdout.includes('"serving"')) {
-    if (server.ended || performance.now() > untilMs) throw new Error(`the control plane did not start: ${server.stderr}`);
+    if (server.ended || performance.now() > untilMs)
+      throw new Error(`the control plane did not start: ${server.stderr}`);
     await sleep(100);
   }
 }
