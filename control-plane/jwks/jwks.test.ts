@@ -3,9 +3,15 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, describe, test } from 'node:test';
+import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { SeededPrng } from '@weft/policies/kit/prng';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import { MeshControl } from '../mesh.ts';
+import { parseObjects } from '../static/objects.ts';
+import { pod } from '../testing/shop.ts';
+import { authenticationPolicyStatus } from '../translate/authentication-status.ts';
+import { translateResource } from '../translate/resource.ts';
 import { fetchKeySet, mayBeFetchedFrom } from './fetch.ts';
 import { readKept, writeKept } from './kept.ts';
 import { JwksStore } from './store.ts';
@@ -133,4 +139,57 @@ describe('the store of keys', () => {
     assert.equal(readKept({ a: 'no', b: '{"uri":"x","keys":"{}"}', c: '{"uri":1}' }).size, 0);
     store.stop();
   });
+});
+
+test('keys reach the listeners of whom a policy is for, the newest ones, and status says what is missing', async () => {
+  const clock = new ManualClock();
+  let answer: Result<string, string> = err('HTTP 503');
+  const domain = parseTrustDomain('cluster.local');
+  assert.ok(domain.ok);
+  const mesh = new MeshControl({
+    meshNamespace: 'weft-system',
+    trustDomain: domain.value,
+    clock,
+    fetchKeys: async () => answer,
+  });
+  const objects = parseObjects(`
+${pod('cart-a', 'cart', '10.1.0.1', 'uid', '')}
+---
+apiVersion: weft.dev/v1alpha1
+kind: AuthenticationPolicy
+metadata: { name: users, namespace: shop }
+spec: { jwt: [{ issuer: me, jwks: { uri: "https://id.example/keys" } }] }
+`);
+  assert.ok(objects.ok);
+  for (const object of objects.value) mesh.apply(object);
+  const keysNow = (): string | undefined => {
+    const client = { namespace: 'shop', podKey: 'shop/cart-a', features: { http2: true } };
+    const made = translateResource(mesh.context, 'listener', 'inbound', client);
+    const terminal = made?.kind === 'listener' ? made.value.filterChains[0]?.terminal : undefined;
+    const filter = terminal?.kind === 'http' ? terminal.filters.find(({ kind }) => kind === 'jwt') : undefined;
+    return filter?.kind === 'jwt' ? filter.jwt.providers[0]?.keys : undefined;
+  };
+  const status = (): string | undefined => {
+    const policy = mesh.state.authenticationPolicies.get('shop/users');
+    const verdict = policy && authenticationPolicyStatus(mesh.context, policy);
+    return verdict?.ancestors[0]?.conditions.find(({ type }) => type === 'ResolvedRefs')?.message;
+  };
+  const pass = async (ms: number): Promise<void> => {
+    clock.advance(ms);
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  await pass(1);
+  assert.equal(keysNow(), '{"keys":[]}', 'nobody gets in');
+  assert.equal(status(), 'tokens of me are refused: its keys are not known, HTTP 503');
+  for (const set of ['first', 'second']) {
+    answer = ok(set);
+    await pass(140_000);
+    assert.equal(keysNow(), set);
+    assert.equal(status(), undefined);
+  }
+  answer = err('HTTP 500');
+  await pass(140_000);
+  assert.equal(keysNow(), 'second');
+  assert.equal(status(), 'keys of me are those fetched last: HTTP 500');
+  mesh.stop();
 });

@@ -97,7 +97,10 @@ function decodeRequirements(
   for (const { requiresType } of requirements) {
     if (requiresType.case === 'allowMissing') allowsMissing = true;
     else if (requiresType.case === 'providerName') named.add(requiresType.value);
-    else at.fail('only provider_name and allow_missing are taken, alone or in requires_any', undefined);
+    // Others are named as unsupported already.
+    else if (requiresType.case === undefined || requiresType.case === 'requiresAny') {
+      at.fail('provider_name and allow_missing are taken, alone or in requires_any', undefined);
+    }
   }
   const wrong = [
     ...providers.filter(({ name }) => !named.has(name)).map(({ name }) => `provider "${name}" is not required`),

@@ -10,6 +10,7 @@ import { registry } from './registry.ts';
 import { decodeResource } from './resource.ts';
 import { strictnessCases } from './strictness-cases.testing.ts';
 import { strictnessClusterCases } from './strictness-cluster-cases.testing.ts';
+import { strictnessJwtCases } from './strictness-jwt-cases.testing.ts';
 import {
   action,
   chain,
@@ -27,7 +28,7 @@ import { supportedFields } from './supported-fields.ts';
 import { typeUrls } from './type-urls.ts';
 
 describe('what Weft does not act on is refused by path', () => {
-  for (const [what, kind, json, path] of [...strictnessCases, ...strictnessClusterCases]) {
+  for (const [what, kind, json, path] of [...strictnessCases, ...strictnessClusterCases, ...strictnessJwtCases]) {
     test(what, () => {
       assert.deepEqual(
         errorsOf(kind, json).map((error) => error.path),
