@@ -1,8 +1,9 @@
 /** A real sidecar and a real authorizer that speaks Envoy's gRPC. What a real Envoy makes of the same is compared in test/differential. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
   authorizedListener,
@@ -22,6 +23,7 @@ const app = echoApplication();
 const authorizer = new GrpcAuthorizer();
 let sidecar: Program;
 let url = '';
+let largeUrl = '';
 
 before(async () => {
   app.listen(0, '127.0.0.1');
@@ -29,7 +31,12 @@ before(async () => {
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
   const clusters = authorizerClusters((app.address() as AddressInfo).port, authorizer.port, 1);
-  const listeners = [authorizedListener('in', port, grpcFilters())];
+  largeUrl = `http://127.0.0.1:${await freePort()}`;
+  const body = { max_request_bytes: 300_000, allow_partial_message: true, pack_as_bytes: true };
+  const listeners = [
+    authorizedListener('in', port, grpcFilters()),
+    authorizedListener('large', Number(new URL(largeUrl).port), grpcFilters({ with_request_body: body })),
+  ];
   sidecar = await startSidecar(folder, bootstrap({ id: 'weft', adminPort: await freePort(), listeners, clusters }));
 });
 
@@ -57,12 +64,28 @@ test('an authorizer sees requests, changes them, and refuses them', async () => 
   assert.equal(await curlStatus(`${url}/hostile`), 500);
 });
 
+test('bodies beyond a window are shown and go on whole, by HTTP/1.1 and HTTP/2', async () => {
+  for (const bytes of [250_000, 600_000]) {
+    const file = join(folder, `body-${bytes}`);
+    writeFileSync(file, 'x'.repeat(bytes));
+    for (const version of ['--http1.1', '--http2-prior-knowledge']) {
+      authorizer.asked.length = 0;
+      const { stdout, stderr } = await curl(version, '--data-binary', `@${file}`, `${largeUrl}/ok`);
+      assert.equal(JSON.parse(stdout || stderr).body.length, bytes, version);
+      assert.equal(authorizer.asked[0]?.body.length, Math.min(bytes, 300_000), version);
+      assert.equal(authorizer.asked[0]?.headers['x-envoy-auth-partial-body'], String(bytes > 300_000));
+    }
+  }
+});
+
 test('one that is silent or gone fails closed, for those that it is to be asked about', async () => {
   assert.equal(await curlStatus(`${url}/slow`), 403);
   authorizer.stop();
   assert.equal(await curlStatus(`${url}/ok`), 403);
   assert.equal(await curlStatus(`${url}/public`), 200);
-  const line = await waitFor('the log line', () => accessLog(sidecar).find(({ path }) => path === '/ok'));
+  const line = await waitFor('the log line', () =>
+    accessLog(sidecar).find(({ path, status }) => path === '/ok' && status === 403),
+  );
   assert.equal(line.flags, 'UAEX');
   assert.equal(line.rule, 'shop/ask/all');
 });
