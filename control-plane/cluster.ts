@@ -1,6 +1,7 @@
 /** The control plane in a cluster: watches, writes status, admits, publishes the trust bundle. */
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '@weft/policies/kit/clock';
+import { systemPrng } from '@weft/policies/kit/prng';
 import { ok, type Result } from '@weft/policies/kit/result';
 import { validateObject } from './admission/validate.ts';
 import { startWebhook } from './admission/webhook.ts';
@@ -32,7 +33,10 @@ import { joinFamilies } from './monitoring/join-families.ts';
 import { monitor, type Serving, serve } from './serve.ts';
 import { StatusWriter } from './status/writer.ts';
 import { startTracing } from './tracing.ts';
+import { startBundleEndpoint } from './trust/bundle-endpoint.ts';
 import { CertificateWatch } from './trust/certificate-watch.ts';
+import { Federation } from './trust/federation.ts';
+import { fetchBundle } from './trust/fetch-bundle.ts';
 import { Revocations } from './trust/revocations.ts';
 
 const rootAttemptsMax = 60;
@@ -83,6 +87,7 @@ export async function runInCluster(
   });
   const joins = new Joins(new KubeJoinRecords(client, config.podNamespace), systemClock);
   let watchedCertificates: CertificateWatch | undefined;
+  let federated: Federation | undefined;
   let waitingFor: string | undefined = 'the root certificate (Secret weft-ca)';
   const monitored = await monitor({
     config,
@@ -93,6 +98,7 @@ export async function runInCluster(
       ...caFamilies(keeper),
       ...joinFamilies(joins),
       ...(watchedCertificates?.families() ?? []),
+      ...(federated?.families() ?? []),
     ],
   });
   const keptKeys = new KeptKeys({
@@ -166,6 +172,30 @@ export async function runInCluster(
     onData: (data) => revocations.take(data),
   });
   revocationWatch.start();
+  const federation = new Federation({
+    trust: mesh.trust,
+    ownAnchors: () => authority.anchors(),
+    fetch: fetchBundle,
+    clock: systemClock,
+    prng: systemPrng,
+    log,
+    onChange: () => status.soon(),
+  });
+  mesh.onChange(() => federation.follow(mesh.state.mesh));
+  federation.follow(mesh.state.mesh);
+  mesh.trust.federationProblems = () => federation.problems();
+  const bundleEndpoint =
+    config.bundle === undefined
+      ? undefined
+      : await startBundleEndpoint({
+          address: config.bundle,
+          trustDomain,
+          namespace: config.podNamespace,
+          authority,
+          jwtKeys: () => jwtKeys.publicKeys(),
+          clock: systemClock,
+          log,
+        });
   const certificates = new CertificateWatch({
     authority,
     problems: () => opened.value.problemsNow().map((one) => `${one.reason}: ${one.message}`),
@@ -180,6 +210,7 @@ export async function runInCluster(
     },
   });
   watchedCertificates = certificates;
+  federated = federation;
   certificates.start();
   leader.start();
   trust.start();
@@ -194,7 +225,8 @@ export async function runInCluster(
       waitingFor = 'nothing: it is stopping';
       for (const part of [trust, webhookCa, status, hits, joins, jwtKeys, revocations, revocationWatch, keptKeys])
         part.stop();
-      certificates.stop();
+      for (const part of [certificates, federation]) part.stop();
+      bundleEndpoint?.stop();
       await opened.value.stop();
       await leader.stop();
       await new Promise((resolve) => setTimeout(resolve, config.terminationDelayMs));

@@ -14,6 +14,7 @@ Without --static it runs in a cluster, as the pod named by POD_NAME and POD_NAME
   --xds <address>        xDS and certificates, TLS (default [::]:15012)
   --webhook <address>    admission webhook, TLS (default [::]:15017; not with --static)
   --monitoring <address> metrics, health, debug (default [::]:15014)
+  --bundle <address>     our SPIFFE bundle for other trust domains, HTTPS (default: not served; usual is [::]:8443)
   --help
 
 Environment: POD_NAME, POD_NAMESPACE, WEFT_TRUST_DOMAIN (cluster.local), WEFT_CLUSTER_DOMAIN (cluster.local),
@@ -43,6 +44,8 @@ export interface Config {
   readonly xds: ListenAddress;
   readonly webhook: ListenAddress;
   readonly monitoring: ListenAddress;
+  /** Where our bundle is served to other trust domains; undefined: nowhere. */
+  readonly bundle: ListenAddress | undefined;
   readonly tracing: boolean;
   readonly ca: CaSettings;
   /** How long everything is still served after the end has been asked for: who is to go elsewhere hears of it late. */
@@ -65,7 +68,15 @@ export function parseConfig(args: readonly string[], env: Environment): Result<C
   let values: Readonly<Record<string, string | boolean | undefined>>;
   try {
     const text = { type: 'string' } as const;
-    const options = { static: text, tokens: text, 'ca-dir': text, xds: text, webhook: text, monitoring: text };
+    const options = {
+      static: text,
+      tokens: text,
+      'ca-dir': text,
+      xds: text,
+      webhook: text,
+      monitoring: text,
+      bundle: text,
+    };
     values = parseArgs({ args: [...args], options: { ...options, help: { type: 'boolean' } } }).values;
   } catch (error) {
     return err(error instanceof Error ? error.message : 'wrong arguments');
@@ -80,6 +91,9 @@ export function parseConfig(args: readonly string[], env: Environment): Result<C
   if (!webhook.ok) return webhook;
   const monitoring = parseAddress('--monitoring', flag('monitoring') ?? env['WEFT_MONITORING_ADDRESS'] ?? '[::]:15014');
   if (!monitoring.ok) return monitoring;
+  const bundleText = flag('bundle') ?? env['WEFT_BUNDLE_ADDRESS'] ?? '';
+  const bundle = bundleText === '' ? undefined : parseAddress('--bundle', bundleText);
+  if (bundle?.ok === false) return bundle;
   const objectsFile = flag('static');
   if (objectsFile === undefined && (flag('tokens') ?? flag('ca-dir')) !== undefined) {
     return err('--tokens and --ca-dir go with --static');
@@ -100,6 +114,7 @@ export function parseConfig(args: readonly string[], env: Environment): Result<C
     xds: xds.value,
     webhook: webhook.value,
     monitoring: monitoring.value,
+    bundle: bundle?.value,
     terminationDelayMs: Number(delay),
     ca: ca.value,
     tracing: (env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '') !== '',

@@ -9,6 +9,7 @@ import { faultPolicyStatus } from '../translate/fault-status.ts';
 import { overloadPolicyStatus } from '../translate/overload-status.ts';
 import { type RouteVerdict, routeStatus } from '../translate/route-status.ts';
 import { authorizationPolicyStatus, type PolicyVerdict, trafficPolicyStatus } from '../translate/status.ts';
+import type { TrustFacts } from '../translate/trust.ts';
 import type { ConditionVerdict } from '../translate/verdict.ts';
 import type { XdsHub } from '../xds/hub.ts';
 import { conditionsFrom } from './conditions.ts';
@@ -120,11 +121,20 @@ function meshStatusObject(parts: StatusParts, observed: Observed): JsonObject | 
   const { trust } = parts.context;
   const authority = parts.authority?.();
   const certificates = [trust?.certificates, authority].filter((one) => one !== undefined);
+  const federated = (state.mesh?.spec.trust.federation.length ?? 0) === 0 ? [] : [federatedVerdict(trust)];
   return {
     observedGeneration: observed.generation,
     trustDomain,
-    conditions: conditionsFrom([...all, ...certificates], observed.generation, before, parts.nowIso()),
+    conditions: conditionsFrom([...all, ...certificates, ...federated], observed.generation, before, parts.nowIso()),
   };
+}
+
+function federatedVerdict(trust: TrustFacts | undefined): AnyVerdict {
+  const problems = trust?.federationProblems?.() ?? [];
+  const message = problems.length === 0 ? 'the bundles of all federated trust domains are known' : problems.join('; ');
+  return problems.length === 0
+    ? { type: 'Federated', status: 'True', reason: 'BundlesKnown', message }
+    : { type: 'Federated', status: 'False', reason: 'BundleProblem', message };
 }
 
 function externalStatusObject(parts: StatusParts, key: string, observed: Observed): JsonObject | undefined {

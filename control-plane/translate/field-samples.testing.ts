@@ -24,6 +24,9 @@ export interface KindSamples {
 }
 
 const cart = { kind: 'Service', name: 'cart' };
+const partner = (more: object): object => ({
+  trust: { federation: [{ trustDomain: 'one.example', bundle: '{"keys":[]}', ...more }] },
+});
 const timeouts = { request: '3s' };
 const durations: FieldSample = { values: ['1s', '2s'] };
 const numbers: FieldSample = { values: [11, 22] };
@@ -124,6 +127,22 @@ export const fieldSamples: Readonly<
       'proxy.concurrency': { values: [1, 2, 64] },
       trustedHops: { values: [0, 1, 2] },
       'trust.aliases[]': { values: ['old.local', 'older.local'] },
+      'trust.federation[].trustDomain': { specs: [partner({}), partner({ trustDomain: 'two.example' })] },
+      'trust.federation[].bundle': { specs: [partner({}), partner({ bundle: '{"keys":[1]}' })] },
+      'trust.federation[].endpoint.url': {
+        specs: ['https://a', 'https://b:8443/x'].map((url) => partner({ endpoint: { url } })),
+      },
+      'trust.federation[].endpoint.profile': {
+        specs: [
+          partner({ endpoint: { url: 'https://a' } }),
+          partner({ endpoint: { url: 'https://a', profile: 'HTTPSSPIFFE', spiffeId: 'spiffe://one.example/a' } }),
+        ],
+      },
+      'trust.federation[].endpoint.spiffeId': {
+        specs: ['spiffe://one.example/a', 'spiffe://one.example/b'].map((spiffeId) =>
+          partner({ endpoint: { url: 'https://a', profile: 'HTTPSSPIFFE', spiffeId } }),
+        ),
+      },
       'certificates.ttl': { values: ['10m', '2h'] },
       'certificates.announce': { values: ['1m', '2h'] },
       'retryBudget.percent': numbers,

@@ -80,6 +80,8 @@ function outcome(kind: Kind, spec: unknown): string {
   const secrets = TRUST_SECRETS.map((name) => translateResource(context, 'secret', name, anyone));
   const resources: unknown[] = [
     secrets,
+    // Bundles are fetched by the control plane itself.
+    state.mesh?.spec.trust.federation,
     certificateTtlMs(state.mesh),
     announceMs(state.mesh),
     concurrencyOf(state.mesh),

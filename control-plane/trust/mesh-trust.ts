@@ -9,6 +9,7 @@ export class MeshTrust implements TrustFacts {
   federated: readonly TrustBundle[] = [];
   revoked: readonly Revocation[] = [];
   certificates: TrustFacts['certificates'];
+  federationProblems: TrustFacts['federationProblems'];
   private readonly listeners = new Set<() => void>();
   private readonly canonical: (spiffeId: string) => string;
   private index: RevocationIndex;

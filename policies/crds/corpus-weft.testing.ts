@@ -26,6 +26,17 @@ const mesh: readonly Sample[] = [
     certificates: { ttl: '1h', announce: '10m' },
     retryBudget: { percent: 50, minConcurrency: 10, interval: '30s', minRetryRate: 5 },
     outbound: 'RegistryOnly',
+    trust: {
+      aliases: ['old.example'],
+      federation: [
+        { trustDomain: 'one.example', endpoint: { url: 'https://bundle.one.example' } },
+        {
+          trustDomain: 'two.example',
+          bundle: '{"keys":[]}',
+          endpoint: { url: 'https://10.0.0.1:8443/', profile: 'HTTPSSPIFFE', spiffeId: 'spiffe://two.example/bundle' },
+        },
+      ],
+    },
     authorizers: [
       { name: 'opa', grpc: { target: { namespace: 'policy', name: 'opa', port: 9191 } } },
       {
@@ -45,6 +56,35 @@ const mesh: readonly Sample[] = [
       },
     ],
   }),
+  wrong(
+    'Mesh',
+    'a bundle endpoint that nothing verifies',
+    {
+      trust: {
+        federation: [
+          {
+            trustDomain: 'one.example',
+            endpoint: { url: 'https://a', profile: 'HTTPSSPIFFE', spiffeId: 'spiffe://one.example/bundle' },
+          },
+        ],
+      },
+    },
+    'spec.trust.federation[0]',
+    'needs bundle, or an endpoint with profile HTTPSWeb',
+  ),
+  wrong(
+    'Mesh',
+    'a bundle endpoint of the Web with a SPIFFE ID',
+    {
+      trust: {
+        federation: [
+          { trustDomain: 'one.example', endpoint: { url: 'https://a', spiffeId: 'spiffe://one.example/bundle' } },
+        ],
+      },
+    },
+    'spec.trust.federation[0].endpoint',
+    'needs spiffeId with profile HTTPSSPIFFE',
+  ),
   wrong(
     'Mesh',
     'an authorizer of no kind',

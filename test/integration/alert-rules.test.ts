@@ -19,6 +19,7 @@ test('promtool takes the alert rules', () => {
 test('each alert is about a metric of the sidecar or the control plane', () => {
   const sources = [
     'control-plane/trust/certificate-watch.ts',
+    'control-plane/monitoring/ca-families.ts',
     'sidecar/mesh-sidecar.ts',
     'sidecar/telemetry/metrics.ts',
   ]

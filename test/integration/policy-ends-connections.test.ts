@@ -7,13 +7,11 @@ import { after, before, describe, test } from 'node:test';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import type { Rbac } from '@weft/policies/model/authorization';
-import { leastRequest } from '@weft/policies/model/balancer';
-import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
 import type { Listener } from '@weft/policies/model/listener';
-import { noMutation, type RouteConfiguration } from '@weft/policies/model/route';
 import { createDataPlane, type DataPlane } from '@weft/sidecar/data-plane';
 import { TestRecorder } from '@weft/sidecar/http/h1/testing';
 import { ReplicaSource } from '@weft/sidecar/threads/replica-source';
+import { clusterTo, routesTo } from '../support/one-route.ts';
 import { waitFor } from '../support/wait.ts';
 import { chain, http, listener, TestCertificates } from './listener-rig.fixture.ts';
 
@@ -30,67 +28,6 @@ const source = new ReplicaSource({
 let plane: DataPlane;
 let port = 0;
 
-const routes = (rewritten: boolean): RouteConfiguration => ({
-  name: 'application',
-  virtualHosts: [
-    {
-      name: 'application',
-      domains: ['*'],
-      routes: [
-        {
-          name: 'application',
-          match: { path: { kind: 'prefix', value: '/' }, caseSensitive: true, headers: [], queryParameters: [] },
-          action: {
-            kind: 'forward',
-            clusters: [{ name: 'application', weight: 1, requestHeaders: noMutation, responseHeaders: noMutation }],
-            timeoutMs: 5_000,
-            idleTimeoutMs: 0,
-            retry: undefined,
-            hostRewrite: undefined,
-            pathRewrite: rewritten ? { kind: 'prefix', value: '/elsewhere/' } : undefined,
-          },
-          requestHeaders: noMutation,
-          responseHeaders: noMutation,
-        },
-      ],
-    },
-  ],
-});
-
-const cluster = (originPort: number): Cluster => ({
-  name: 'application',
-  discovery: {
-    kind: 'static',
-    assignment: {
-      clusterName: 'application',
-      endpoints: [
-        {
-          address: { ip: '127.0.0.1', port: originPort },
-          weight: 1,
-          priority: 0,
-          zone: '',
-          health: 'healthy',
-          mtls: false,
-          spiffeId: undefined,
-          workload: '',
-        },
-      ],
-    },
-  },
-  connectTimeoutMs: 2_000,
-  idleTimeoutMs: 60_000,
-  requestsPerConnectionMax: 0,
-  balancer: leastRequest,
-  protocol: 'http1',
-  limits: defaultClusterLimits,
-  errorRate: undefined,
-  outlier: undefined,
-  healthyPanicPercent: 0,
-  tls: undefined,
-  meshTls: false,
-  service: undefined,
-});
-
 const denies = (name: string, path: string): Rbac => ({
   action: 'deny',
   policies: [
@@ -105,7 +42,11 @@ const denies = (name: string, path: string): Rbac => ({
 function inbound(rbac: Rbac | undefined): Listener {
   const manager = http('application');
   const filters = rbac === undefined ? [] : [{ kind: 'rbac' as const, name: 'authorization', rbac }];
-  const terminal = { ...manager, filters, route: { kind: 'inline' as const, config: routes(true) } };
+  const terminal = {
+    ...manager,
+    filters,
+    route: { kind: 'inline' as const, config: routesTo('application', { kind: 'prefix', value: '/elsewhere/' }) },
+  };
   return listener('inbound', { addresses: [{ ip: '127.0.0.1', port }], filterChains: [chain(terminal)] });
 }
 
@@ -122,7 +63,7 @@ before(async () => {
   await once(origin, 'listening');
   const originPort = (origin.address() as AddressInfo).port;
   source.apply([
-    { kind: 'cluster', name: 'application', entry: { value: cluster(originPort) } },
+    { kind: 'cluster', name: 'application', entry: { value: clusterTo('application', originPort, undefined) } },
     { kind: 'listener', name: 'inbound', entry: { value: inbound(undefined) } },
   ]);
   plane = createDataPlane({
