@@ -101,6 +101,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       checkCaller: (caller) => checkCaller({ state: mesh.state, clock, joins: parts.joins }, caller),
       joins: parts.joins,
       jwtKeys: parts.jwtKeys,
+      trust: () => [{ trustDomain: config.trustDomain, anchorsPem: mesh.trust.ownAnchorsPem }, ...mesh.trust.federated],
       trustDomain: config.trustDomain,
       revoked: (certificate) => mesh.trust.refusal(certificate),
       audit: (event, fields) => log.info(event, fields),

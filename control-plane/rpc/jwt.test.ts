@@ -123,6 +123,11 @@ describe('Certificates/SignJwt', () => {
       { ...keys[0], x: '', y: '', kid: '' },
       { kty: 'EC', crv: 'P-256', x: '', y: '', kid: '', use: 'jwt-svid' },
     );
+    const [own, ...others] = outcome.response.trust;
+    assert.deepEqual(
+      [own?.trustDomain, own?.anchorsPem, others],
+      ['cluster.local', harness.authority.trustBundlePem, []],
+    );
     assert.match(refusal(await call({}, certificates.JwtBundle, request)), /^UNAUTHENTICATED/);
   });
 });

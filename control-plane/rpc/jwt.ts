@@ -1,6 +1,7 @@
 /** `weft.ca.v1.Certificates/SignJwt` and `JwtBundle`: JWT-SVIDs, for the identity that the credential proves. */
 import { create } from '@bufbuild/protobuf';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import type { TrustBundle } from '@weft/policies/model/trust';
 import {
   type JwtBundleResponse,
   JwtBundleResponseSchema,
@@ -16,6 +17,8 @@ import { type ProofParts, proveCaller } from './prove-caller.ts';
 
 export interface JwtParts extends ProofParts {
   readonly jwtKeys: JwtKeys;
+  /** Anchors of our trust domain and of those that the mesh is federated with. */
+  readonly trust: () => readonly TrustBundle[];
   readonly audit: (event: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -72,5 +75,6 @@ export async function jwtBundle(
   const proven = await proveCaller(parts, call);
   if (!proven.ok) return proven;
   const jwks = Buffer.from(JSON.stringify({ keys: parts.jwtKeys.publicKeys() }));
-  return ok(create(JwtBundleResponseSchema, { jwks: Uint8Array.from(jwks), refreshSeconds: jwtRefreshSeconds }));
+  const trust = parts.trust().map(({ trustDomain, anchorsPem }) => ({ trustDomain, anchorsPem }));
+  return ok(create(JwtBundleResponseSchema, { jwks: Uint8Array.from(jwks), refreshSeconds: jwtRefreshSeconds, trust }));
 }

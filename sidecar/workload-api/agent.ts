@@ -10,10 +10,12 @@ import { StateDir } from '../identity/state-dir.ts';
 import type { ProcessPorts } from '../mesh-sidecar.ts';
 import { WireDoor } from '../wire/door.ts';
 import { identify, jwtAuthority } from './authority.ts';
+import { ownAnchors } from './bundles.ts';
 import { UnixGrpcServer } from './grpc-server.ts';
 import { HandedOutIdentity, memoryState } from './handed-out.ts';
 import { JwtSvids } from './jwt.ts';
 import { workloadApiHandlers } from './service.ts';
+import { pollTrust } from './trust-poll.ts';
 
 export interface AgentConfig {
   readonly socket: string;
@@ -48,7 +50,7 @@ export async function startAgent(config: AgentConfig, ports: ProcessPorts): Prom
     trustFile: config.trustFile,
     tokenFile: '',
     credential: () => credentialOf(own, config, clock.unixMs()),
-    moreTrustPem: () => own?.material?.trustPem,
+    moreTrustPem: () => (own?.material === undefined ? undefined : ownAnchors(own.material)),
     ...(serverName === undefined ? {} : { serverName }),
     clock,
     wire: door.wire,
@@ -68,7 +70,10 @@ export async function startAgent(config: AgentConfig, ports: ProcessPorts): Prom
   const joined = own.own() !== undefined;
   own.start();
   if (!joined) await first;
-  const jwt = new JwtSvids(jwtAuthority(channel), spiffeId.value, clock);
+  const authority = jwtAuthority(channel);
+  const jwt = new JwtSvids(authority, spiffeId.value, clock);
+  const holders = [own, handedOut.manager];
+  const stopPolling = pollTrust({ spiffeId: spiffeId.value, ask: () => authority.bundle(), holders, clock, log });
   const uids = new Set(config.allowUids);
   const server = new UnixGrpcServer({
     path: config.socket,
@@ -87,6 +92,7 @@ export async function startAgent(config: AgentConfig, ports: ProcessPorts): Prom
     count: counts,
   });
   const closing = (): void => {
+    stopPolling();
     server.close();
     jwt.close();
     handedOut.close();

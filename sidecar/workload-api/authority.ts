@@ -36,14 +36,24 @@ export async function identify(channel: ControlChannel): Promise<string> {
   return (await channel.unary(identifying, create(IdentifyRequestSchema), TIMEOUT_MS)).spiffeId;
 }
 
-export const jwtAuthority = (channel: ControlChannel): JwtAuthority => ({
+export interface Bundles {
+  readonly jwks: string;
+  readonly refreshMs: number;
+  readonly trust: readonly { readonly trustDomain: string; readonly anchorsPem: string }[];
+}
+
+export interface BundleAuthority extends JwtAuthority {
+  bundle(): Promise<Bundles>;
+}
+
+export const jwtAuthority = (channel: ControlChannel): BundleAuthority => ({
   async sign(audience) {
     const request = create(SignJwtRequestSchema, { audience: [...audience] });
     const { token, issuedUnixMs, expiresUnixMs } = await channel.unary(signing, request, TIMEOUT_MS);
     return { token, lifeMs: Number(expiresUnixMs - issuedUnixMs) };
   },
   async bundle() {
-    const { jwks, refreshSeconds } = await channel.unary(bundling, create(JwtBundleRequestSchema), TIMEOUT_MS);
-    return { jwks: Buffer.from(jwks).toString('utf8'), refreshMs: refreshSeconds * 1_000 };
+    const { jwks, refreshSeconds, trust } = await channel.unary(bundling, create(JwtBundleRequestSchema), TIMEOUT_MS);
+    return { jwks: Buffer.from(jwks).toString('utf8'), refreshMs: refreshSeconds * 1_000, trust };
   },
 });

@@ -15,14 +15,19 @@ export interface X509Bundles {
   readonly federated: Readonly<Record<string, Buffer>>;
 }
 
+/** PEM of the anchors of the identity's own trust domain. */
+export function ownAnchors({ spiffeId, trustPem, trust }: KeyMaterial): string {
+  const own = trust?.bundles.find(({ trustDomain }) => `spiffe://${trustDomain}` === trustDomainOf(spiffeId));
+  return own?.anchorsPem ?? trustPem;
+}
+
 /** Anchors by trust domain: what the control plane tells, and until then what came with the certificate. */
-export function bundlesOf({ spiffeId, trustPem, trust }: KeyMaterial): X509Bundles {
+export function bundlesOf(material: KeyMaterial): X509Bundles {
+  const { spiffeId, trust } = material;
   const federated: Record<string, Buffer> = {};
-  let own = derOf(trustPem);
   for (const { trustDomain, anchorsPem } of trust?.bundles ?? []) {
     const id = `spiffe://${trustDomain}`;
-    if (id === trustDomainOf(spiffeId)) own = derOf(anchorsPem);
-    else federated[id] = derOf(anchorsPem);
+    if (id !== trustDomainOf(spiffeId)) federated[id] = derOf(anchorsPem);
   }
-  return { own, federated };
+  return { own: derOf(ownAnchors(material)), federated };
 }

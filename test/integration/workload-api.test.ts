@@ -13,6 +13,7 @@ import { Joins } from '@weft/control-plane/join/joins';
 import { type Harness, startHarness } from '@weft/control-plane/testing/harness';
 import { shopObjects, shopTokens } from '@weft/control-plane/testing/shop';
 import { newJoinToken } from '@weft/policies/identity/join-token';
+import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import type { Secret } from '@weft/policies/kit/secret';
@@ -31,6 +32,7 @@ import {
 import { frameMessage, MessageReader } from '@weft/sidecar/grpc/messages';
 import { isSameProcess, type PeerCredentials, peerCredentials } from '@weft/sidecar/net/peer-credentials';
 import { type Agent, startAgent } from '@weft/sidecar/workload-api/agent';
+import { waitFor } from '../support/wait.ts';
 
 const vm = 'spiffe://cluster.local/ns/shop/sa/vm';
 const folder = mkdtempSync(join(tmpdir(), 'weft-workload-api-'));
@@ -185,6 +187,24 @@ describe('weft identity serve', () => {
     assert.deepEqual([denied.status, denied.messages.length], [7, 0]);
     assert.match(lines.join('\n'), new RegExp(`refused user ${ownUid}, .* process ${process.pid}`));
     assert.equal((await ask(socket, 'FetchEverything', x509, {})).status, 12);
+  });
+
+  test('trust domains that the mesh is federated with are told, each by its own anchors', async () => {
+    const trustDomain = parseTrustDomain('partner.example');
+    assert.ok(trustDomain.ok);
+    const anchorsPem = harness.authority.trustBundlePem;
+    harness.mesh.trust.federate([{ trustDomain: trustDomain.value, anchorsPem }]);
+    const { agent, socket } = await start('federated', issue());
+    assert.ok(agent.ok);
+    const federated = await waitFor('the partner', async () => {
+      const { messages } = await ask(socket, 'FetchX509SVID', x509, {});
+      return messages[0]?.federatedBundles['spiffe://partner.example'];
+    });
+    assert.equal(new X509Certificate(federated).fingerprint256, new X509Certificate(anchorsPem).fingerprint256);
+    const bundles = await ask(socket, 'FetchX509Bundles', [X509BundlesRequestSchema, X509BundlesResponseSchema], {});
+    const domains = Object.keys(bundles.messages[0]?.bundles ?? {}).sort();
+    assert.deepEqual(domains, ['spiffe://cluster.local', 'spiffe://partner.example']);
+    harness.mesh.trust.federate([]);
   });
 
   test('bytes of every kind on the socket: an error, and the next caller is served', async () => {
