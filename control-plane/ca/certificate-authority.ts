@@ -4,12 +4,14 @@ import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { err, type Result } from '@weft/policies/kit/result';
 import type { Authority, SignedLeaf, SignFailure } from './authority.ts';
 import type { LeafLedger } from './ledger.ts';
+import { SignQueue } from './sign-queue.ts';
 import { Anchors, type OwnTrust } from './trust.ts';
 
 export class CertificateAuthority implements OwnTrust {
   private readonly trust: Anchors;
   private readonly issuerListeners = new Set<() => void>();
   private readonly ledger: LeafLedger | undefined;
+  readonly queue = new SignQueue();
   private signer: Authority;
 
   constructor(first: Authority, ledger?: LeafLedger) {
@@ -58,7 +60,10 @@ export class CertificateAuthority implements OwnTrust {
     const { signer } = this;
     let leaf: Result<SignedLeaf, SignFailure>;
     try {
-      leaf = await signer.signWorkload(csrDer, proven, ttlMs);
+      const queued = this.queue.run(() => signer.signWorkload(csrDer, proven, ttlMs));
+      if (queued === undefined)
+        return err({ code: 'unavailable', message: 'too many requests for certificates wait; try again' });
+      leaf = await queued;
     } catch (error) {
       // A key outside this process may be away.
       const message = `the signing key cannot be used: ${error instanceof Error ? error.message : String(error)}`;

@@ -19,7 +19,14 @@ export interface OpenOptions {
   readonly onReport?: () => void;
 }
 
-export function openKeeper({ config, mesh, log, store, isLeader, onReport }: OpenOptions): Promise<Result<CaKeeper, string>> {
+export function openKeeper({
+  config,
+  mesh,
+  log,
+  store,
+  isLeader,
+  onReport,
+}: OpenOptions): Promise<Result<CaKeeper, string>> {
   return CaKeeper.open({
     store,
     source: keySource(config),

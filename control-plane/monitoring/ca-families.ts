@@ -28,6 +28,12 @@ export function caFamilies(keeper: CaKeeper | undefined): MetricFamily[] {
       help: 'What is wrong with the certificate authority: 1 while it is.',
       samples: reasons.map((reason) => ({ labels: { reason }, value: problems.has(reason) ? 1 : 0 })),
     },
+    gauge('weft_control_plane_ca_queue_depth', 'Requests for certificates that wait.', authority.queue.depth),
+    counter(
+      'weft_control_plane_ca_queue_refused_total',
+      'Requests for certificates refused because too many waited.',
+      authority.queue.counters.refused,
+    ),
     counter('weft_control_plane_ca_rotations_total', 'Changes to another anchor to sign under.', counters.rotations),
     counter('weft_control_plane_ca_anchors_dropped_total', 'Anchors that are no longer trusted.', counters.dropped),
     counter(
