@@ -1,11 +1,11 @@
 /** Weft and Envoy with the filters of generated policies in front of an answer, and callers with certificates of their own. */
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { type CertificateFiles, CertificateFolder } from '../support/certs.ts';
 import { startEnvoy } from '../support/envoy.ts';
-import { bootstrap, httpListener, type Json, type JsonObject, typed } from '../support/pair-bootstrap.ts';
+import { bootstrap, cluster, httpListener, type Json, type JsonObject, typed } from '../support/pair-bootstrap.ts';
 import { freePort, type Program } from '../support/pair-process.ts';
 import { startSidecar } from '../support/pair-sidecar.ts';
 import { clientIn, Translated } from '../support/translated.ts';
@@ -61,8 +61,7 @@ const listAt = (json: JsonObject | undefined, name: string): readonly JsonObject
   return Array.isArray(list) ? list.filter(isObject) : [];
 };
 
-/** The connection manager that requests of mesh peers meet. */
-export function managerOf({ trustedHops, policies }: AuthorizationSet): JsonObject {
+function chainsOf({ trustedHops, policies }: AuthorizationSet): readonly JsonObject[] {
   const items: JsonObject[] = [
     { apiVersion: 'weft.dev/v1alpha1', kind: 'Mesh', metadata: { name: 'default' }, spec: { trustedHops } },
     {
@@ -79,10 +78,21 @@ export function managerOf({ trustedHops, policies }: AuthorizationSet): JsonObje
     'inbound',
     clientIn(NAMESPACE, 'own'),
   );
-  const chain = listAt(listener, 'filter_chains').find((one) => one['name'] === 'other/mesh-http');
+  return listAt(listener, 'filter_chains');
+}
+
+/** The connection manager that requests of mesh peers meet. */
+export function managerOf(set: AuthorizationSet): JsonObject {
+  const chain = chainsOf(set).find((one) => one['name'] === 'other/mesh-http');
   const manager = listAt(chain, 'filters').at(-1)?.['typed_config'];
   if (!isObject(manager)) throw new Error('there is no connection manager');
   return manager;
+}
+
+/** What opaque bytes of mesh peers meet. */
+export function networkFiltersOf(set: AuthorizationSet): readonly JsonObject[] {
+  const chain = chainsOf(set).find((one) => one['name'] === 'other/mesh-tcp');
+  return listAt(chain, 'filters').slice(0, -1);
 }
 
 const accessLog: JsonObject = {
@@ -105,10 +115,15 @@ const anyMeshPeer = (files: CertificateFiles): JsonObject => ({
   }),
 });
 
+/** Ports of one set of policies. */
 interface Place {
   readonly mtls: number;
   readonly plain: number;
+  readonly opaque: number;
+  readonly opaquePlain: number;
 }
+
+const nowhere: Place = { mtls: 0, plain: 0, opaque: 0, opaquePlain: 0 };
 
 /** One connection of a caller, for one request at a time. */
 class Caller {
@@ -176,6 +191,10 @@ export class AuthorizationRig {
   private readonly places: Place[] = [];
   private readonly certificates: (CertificateFiles | undefined)[] = [];
   private cases = 0;
+  private readonly echo = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.pipe(socket);
+  });
 
   async start(folder: string, sets: readonly AuthorizationSet[]): Promise<void> {
     const authority = await CertificateFolder.make(folder);
@@ -183,18 +202,26 @@ export class AuthorizationRig {
     for (const [i, id] of identities.entries()) {
       this.certificates.push(id === undefined ? undefined : await authority.issue(`caller-${i}`, id));
     }
-    for (const _ of sets) this.places.push({ mtls: await freePort(), plain: await freePort() });
+    for (const _ of sets) {
+      const [mtls, plain] = [await freePort(), await freePort()];
+      this.places.push({ mtls, plain, opaque: await freePort(), opaquePlain: await freePort() });
+    }
+    await new Promise<void>((resolve) => this.echo.listen(0, '127.0.0.1', resolve));
+    const echo = { ip: '127.0.0.1', port: (this.echo.address() as AddressInfo).port };
     const managers = sets.map(managerOf);
+    const network = sets.map(networkFiltersOf);
     const textOf = (side: Side, adminPort: number): string =>
       bootstrap({
         id: 'authorization',
         adminPort,
-        clusters: [],
+        clusters: [cluster({ name: 'echo', endpoints: [echo] })],
         listeners: managers.flatMap((manager, i) => {
-          const { mtls, plain } = this.places[i] ?? { mtls: 0, plain: 0 };
+          const { mtls, plain, opaque, opaquePlain } = this.places[i] ?? nowhere;
+          const tcp = (port: number): JsonObject =>
+            opaqueListener(network[i] ?? [], IP[side], port, port === opaque ? server : undefined);
           const of = (port: number): JsonObject =>
             listenerOf(manager, IP[side], port, port === mtls ? server : undefined);
-          return [of(mtls), of(plain)];
+          return [of(mtls), of(plain), tcp(opaque), tcp(opaquePlain)];
         }),
       });
     this.programs.set('weft', await startSidecar(folder, textOf('weft', await freePort())));
@@ -206,6 +233,38 @@ export class AuthorizationRig {
   async stop(): Promise<void> {
     for (const caller of this.callers.values()) caller.close();
     for (const program of this.programs.values()) await program.stop();
+    this.echo.close();
+  }
+
+  /** Whether opaque bytes get through. */
+  async passes(side: Side, set: number, identity: number, address: number): Promise<boolean> {
+    const { opaque, opaquePlain } = this.places[set] ?? nowhere;
+    const socket = this.dial(side, identity, address, this.certificates[identity] === undefined ? opaquePlain : opaque);
+    const timer = setTimeout(() => socket.destroy(), ANSWER_MS_MAX);
+    socket.on('error', () => undefined);
+    socket.write('hello');
+    return new Promise((resolve) => {
+      socket.once('data', () => {
+        resolve(true);
+        socket.destroy();
+      });
+      socket.once('close', () => {
+        clearTimeout(timer);
+        resolve(false);
+      });
+    });
+  }
+
+  private dial(side: Side, identity: number, address: number, port: number): Socket {
+    const files = this.certificates[identity];
+    const raw = connect({ host: IP[side], port, localAddress: addresses[address] ?? addresses[0] });
+    if (files === undefined) return raw;
+    return tlsConnect({
+      socket: raw,
+      cert: readFileSync(files.certificateFile),
+      key: readFileSync(files.keyFile),
+      rejectUnauthorized: false,
+    });
   }
 
   /** The status, and what the access log is going to call it. */
@@ -241,18 +300,9 @@ export class AuthorizationRig {
     const key = `${side} ${set} ${identity} ${address}`;
     const known = this.callers.get(key);
     if (known !== undefined) return known;
-    const files = this.certificates[identity];
-    const { mtls, plain } = this.places[set] ?? { mtls: 0, plain: 0 };
-    const localAddress = addresses[address] ?? addresses[0];
-    const caller = new Caller(() => {
-      if (files === undefined) return connect({ host: IP[side], port: plain, localAddress });
-      return tlsConnect({
-        socket: connect({ host: IP[side], port: mtls, localAddress }),
-        cert: readFileSync(files.certificateFile),
-        key: readFileSync(files.keyFile),
-        rejectUnauthorized: false,
-      });
-    });
+    const { mtls, plain } = this.places[set] ?? nowhere;
+    const port = this.certificates[identity] === undefined ? plain : mtls;
+    const caller = new Caller(() => this.dial(side, identity, address, port));
     this.callers.set(key, caller);
     return caller;
   }
@@ -261,16 +311,36 @@ export class AuthorizationRig {
 function listenerOf(manager: JsonObject, ip: string, port: number, files: CertificateFiles | undefined): JsonObject {
   const { '@type': _type, route_config: _route, http_filters: _filters, ...fields } = manager;
   const filters = listAt(manager, 'http_filters').filter((one) => one['name'] !== 'envoy.filters.http.router');
-  const own: readonly JsonObject[] = JSON.parse(
-    JSON.stringify(filters).replaceAll(`"destination_port":${OWN_PORT}`, `"destination_port":${port}`),
-  );
   return httpListener({
     name: `listener-${port}`,
     at: { ip, port },
     direction: 'INBOUND',
     routes: [{ name: 'in', match: { prefix: '/' }, direct_response: { status: 200, body: { inline_string: 'in' } } }],
-    filters: own,
+    filters: withPort(filters, port),
     manager: { ...fields, access_log: [accessLog] },
     ...(files === undefined ? {} : { tls: anyMeshPeer(files) }),
   });
 }
+
+function opaqueListener(
+  filters: readonly JsonObject[],
+  ip: string,
+  port: number,
+  files: CertificateFiles | undefined,
+): JsonObject {
+  const proxy = typed('extensions.filters.network.tcp_proxy.v3.TcpProxy', { stat_prefix: 'echo', cluster: 'echo' });
+  return {
+    name: `opaque-${port}`,
+    traffic_direction: 'INBOUND',
+    address: { socket_address: { address: ip, port_value: port } },
+    filter_chains: [
+      {
+        ...(files === undefined ? {} : { transport_socket: anyMeshPeer(files) }),
+        filters: [...withPort(filters, port), { name: 'envoy.filters.network.tcp_proxy', typed_config: proxy }],
+      },
+    ],
+  };
+}
+
+const withPort = (filters: readonly JsonObject[], port: number): readonly JsonObject[] =>
+  JSON.parse(JSON.stringify(filters).replaceAll(`"destination_port":${OWN_PORT}`, `"destination_port":${port}`));
