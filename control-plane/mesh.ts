@@ -10,7 +10,7 @@ import { fetchKeySet, mayBeFetchedFrom } from './jwks/fetch.ts';
 import { JwksStore } from './jwks/store.ts';
 import { DrainTracker } from './resources/drain.ts';
 import { changeOf, TRUST_GROUP } from './resources/groups.ts';
-import { ModeTracker } from './resources/mode-changes.ts';
+import { type ModeTimes, ModeTracker } from './resources/mode-changes.ts';
 import { TranslatedSource } from './resources/source.ts';
 import type { TranslateContext } from './translate/context.ts';
 import { keySetUris } from './translate/jwt.ts';
@@ -26,6 +26,8 @@ export interface MeshOptions {
   readonly limits?: XdsLimits;
   /** A resource whose translation threw. */
   readonly onFault?: (resource: string, fault: unknown) => void;
+  /** How long the steps of a change of modes last. */
+  readonly modeTimes?: ModeTimes;
   /** How a key set is fetched; by default from the issuer, over the network. */
   readonly fetchKeys?: (uri: string) => Promise<Result<string, string>>;
 }
@@ -47,7 +49,7 @@ export class MeshControl {
     const { fetchKeys = (uri) => fetchKeySet(uri, { isAllowed: mayBeFetchedFrom }) } = options;
     this.state = new ClusterState(meshNamespace);
     this.drain = new DrainTracker(this.state);
-    this.modes = new ModeTracker(this.state);
+    this.modes = new ModeTracker(this.state, options.modeTimes);
     this.keySets = new JwksStore({
       clock,
       prng: systemPrng,

@@ -35,7 +35,11 @@ const takes = (chains: readonly string[], what: RegExp): boolean => chains.some(
 describe('a change of modes', () => {
   let harness: Harness;
   before(async () => {
-    harness = await startHarness({ objects: shopObjects, tokens: shopTokens });
+    harness = await startHarness({
+      objects: shopObjects,
+      tokens: shopTokens,
+      modeTimes: { openingMsMin: 50, tellingMsMin: 100, waitMsMax: 20_000 },
+    });
     // Its sidecar is not here to be waited for.
     harness.mesh.delete('Pod', 'shop/cart-b');
   });
@@ -54,7 +58,7 @@ describe('a change of modes', () => {
     harness.apply(policy('DISABLED'));
     const told = await caller.next();
     assert.deepEqual(toldMesh(told), [false, false]);
-    assert.ok(await server.quiet(700), 'the old way stays open while a caller may use it');
+    assert.ok(await server.quiet(300), 'the old way stays open while a caller may use it');
     caller.ack('endpoints', told);
     const closed = await server.next();
     assert.equal(takes(chainsOf(closed), mesh), false);
@@ -64,7 +68,7 @@ describe('a change of modes', () => {
     harness.apply(policy('STRICT'));
     const opened = await server.next();
     assert.ok(takes(chainsOf(opened), mesh) && takes(chainsOf(opened), plain), chainsOf(opened).join());
-    assert.ok(await caller.quiet(700), 'callers are not told of what the server has not taken yet');
+    assert.ok(await caller.quiet(300), 'callers are not told of what the server has not taken yet');
     server.ack('listener', opened);
     const again = await caller.next();
     assert.deepEqual(toldMesh(again), [true, false]);

@@ -13,12 +13,16 @@ import { INBOUND, outboundName } from '../translate/names.ts';
 import type { Subscriber, XdsHub } from '../xds/hub.ts';
 import { changeOf } from './groups.ts';
 
-/** Sidecars may be connected to other replicas, whose answers are not seen here. */
-const stepMsMin = 500;
-/** What is under way in the old manner has this long to end. */
-const endingMsMin = 2_000;
-/** Who does not answer may hold up a change no longer than this. */
-const stepMsMax = 5_000;
+export interface ModeTimes {
+  /** Sidecars may be connected to other replicas, whose answers are not seen here. */
+  readonly openingMsMin: number;
+  /** What is under way in the old manner has this long to end. */
+  readonly tellingMsMin: number;
+  /** Who does not answer may hold up a step no longer than this beyond its least time. */
+  readonly waitMsMax: number;
+}
+
+const defaultTimes: ModeTimes = { openingMsMin: 500, tellingMsMin: 2_000, waitMsMax: 5_000 };
 
 interface Step extends ModeChange {
   readonly wanted: TlsModes;
@@ -34,10 +38,12 @@ export class ModeTracker {
   private readonly settled = new Map<string, TlsModes>();
   private readonly steps = new Map<string, Step>();
   private readonly state: ClusterState;
+  private readonly times: ModeTimes;
   private hub: XdsHub | undefined;
 
-  constructor(state: ClusterState) {
+  constructor(state: ClusterState, times = defaultTimes) {
     this.state = state;
+    this.times = times;
   }
 
   /** The hub reads resources that read this tracker, so that it comes after. */
@@ -92,7 +98,9 @@ export class ModeTracker {
   private enter(key: string, step: Pick<Step, 'wanted' | 'taken' | 'told' | 'phase'>): void {
     const { hub } = this;
     if (hub === undefined) return;
-    const timer = hub.clock.after(step.phase === 'opening' ? stepMsMin : endingMsMin, () => this.ripen(key));
+    const timer = hub.clock.after(step.phase === 'opening' ? this.times.openingMsMin : this.times.tellingMsMin, () =>
+      this.ripen(key),
+    );
     this.steps.set(key, { ...step, ripe: false, timer });
   }
 
@@ -101,7 +109,7 @@ export class ModeTracker {
     const { hub } = this;
     const step = this.steps.get(key);
     if (hub === undefined || step === undefined) return;
-    const timer = hub.clock.after(stepMsMax, () => {
+    const timer = hub.clock.after(this.times.waitMsMax, () => {
       this.counters.timedOut += 1;
       this.goOn(key);
     });

@@ -22,6 +22,7 @@ import { parseConfig } from '../config.ts';
 import type { Decisions } from '../decisions/decisions.ts';
 import type { Joins } from '../join/joins.ts';
 import { MeshControl } from '../mesh.ts';
+import type { ModeTimes } from '../resources/mode-changes.ts';
 import { monitor, type Serving, serve } from '../serve.ts';
 import { parseObjects } from '../static/objects.ts';
 import { StaticTokenVerifier } from '../static/tokens.ts';
@@ -54,12 +55,19 @@ export async function startHarness(options: {
   readonly tokens: string;
   readonly limits?: Partial<XdsLimits>;
   readonly joins?: Joins;
+  readonly modeTimes?: ModeTimes;
 }): Promise<Harness> {
   const config = parseConfig(['--xds', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'], {});
   if (!config.ok || config.value === 'help') throw new Error('config');
   const domain = trustDomain();
   const limits = { ...defaultXdsLimits, ...options.limits };
-  const mesh = new MeshControl({ meshNamespace: 'weft-system', trustDomain: domain, clock: systemClock, limits });
+  const mesh = new MeshControl({
+    meshNamespace: 'weft-system',
+    trustDomain: domain,
+    clock: systemClock,
+    limits,
+    ...(options.modeTimes && { modeTimes: options.modeTimes }),
+  });
   const apply = (yaml: string): void => {
     const objects = parseObjects(yaml);
     if (!objects.ok) throw new Error(objects.error);
