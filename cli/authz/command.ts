@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { MeshObject } from '@weft/control-plane/index/objects';
+import { type MeshObject, objectKey } from '@weft/control-plane/index/objects';
 import { parseObjects } from '@weft/control-plane/static/objects';
 import { durationMs } from '@weft/policies/crds/duration';
 import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
@@ -29,6 +29,11 @@ export async function runDiff(args: readonly string[]): Promise<number> {
   const kube = Kube.open(options.kubeconfig);
   const fromUnixMs = Date.now() - sinceMs;
   const [objects, read] = await Promise.all([readObjects(kube), readFlows(kube, fromUnixMs, options.namespace)]);
+  const known = new Set(
+    objects.flatMap((one) => (one.kind === 'AuthorizationPolicy' ? [objectKey(one.metadata)] : [])),
+  );
+  const absent = remove.find((key) => !known.has(key));
+  if (absent !== undefined) throw new UsageError(`--remove: there is no AuthorizationPolicy ${absent}`);
   const found = diff(
     { meshNamespace: SYSTEM, trustDomain: trustDomainOf(objects), objects, flows: read.flows },
     { apply, remove },

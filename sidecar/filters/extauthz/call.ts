@@ -12,6 +12,8 @@ import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts'
 /** Of an answer, for a body or a message of gRPC. */
 export const ANSWER_BYTES_MAX = 262_144;
 
+const ATTEMPTS_MAX = 2;
+
 export interface AuthorizerAnswer {
   readonly status: number;
   readonly headers: Headers;
@@ -59,7 +61,7 @@ export class AuthorizerCall implements ClusterWaiter, LeaseWaiter, ResponseRecei
   private answerHead: ResponseHead | undefined = undefined;
   private chunks: Buffer[] = [];
   private answerBytes = 0;
-  private again = true;
+  private attempts = 0;
   private reused = false;
   private over = false;
 
@@ -100,12 +102,11 @@ export class AuthorizerCall implements ClusterWaiter, LeaseWaiter, ResponseRecei
   onLease(connection: UpstreamConnection): void {
     this.pool = undefined;
     this.reused = connection.requests > 0;
+    const attempt = this.attempts;
     const bodiless = this.body.length === 0;
     const upstream = connection.open(this.head, bodiless, this, this.runtime?.versionFor(this.head.version));
-    if (this.over) {
-      upstream.reset(givenUp);
-      return;
-    }
+    // It has failed before it was opened, and another attempt may be under way.
+    if (this.over || this.attempts !== attempt) return;
     this.upstream = upstream;
     if (!bodiless) upstream.write(this.body, true);
   }
@@ -171,6 +172,7 @@ export class AuthorizerCall implements ClusterWaiter, LeaseWaiter, ResponseRecei
       this.fail('unreachable', runtime.noneUsable.detail);
       return;
     }
+    this.attempts++;
     this.host = host;
     host.active++;
     this.pool = runtime.poolOf(host, runtime.versionFor(this.head.version));
@@ -180,8 +182,7 @@ export class AuthorizerCall implements ClusterWaiter, LeaseWaiter, ResponseRecei
   /** False: it was sent twice already. */
   private repeat(elsewhere: boolean): boolean {
     const { host } = this;
-    if (!this.again || this.over || host === undefined) return false;
-    this.again = false;
+    if (this.attempts >= ATTEMPTS_MAX || this.over || host === undefined) return false;
     this.host = undefined;
     host.active--;
     this.attempt(elsewhere ? host : undefined, true);
