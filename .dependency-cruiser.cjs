@@ -61,6 +61,7 @@ module.exports = {
           TEST,
           `${SC}net/socket-options[.]ts$`,
           `${SC}overload/give-back[.]ts$`,
+          `${CP}ca/pkcs11/module[.]ts$`,
           `${INJ}redirect/`,
           `${LOC}(agent|node)/`,
           '^test/',
