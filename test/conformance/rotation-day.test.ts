@@ -24,7 +24,7 @@ test('no request fails', { timeout: 300_000 }, async (t) => {
   const outcome = JSON.parse(said.trim().split('\n').at(-1) ?? '{}');
   assert.deepEqual(outcome.failures, [], JSON.stringify(outcome, undefined, 2));
   assert.equal(outcome.failed, 0);
-  assert.ok(outcome.renewed >= 4, `leaves were renewed ${outcome.renewed} times`);
+  assert.ok(outcome.renewed >= 2, `leaves were renewed ${outcome.renewed} times`);
   assert.ok(outcome.answered > 2_000, `${outcome.answered} requests were answered`);
   t.diagnostic(`${outcome.answered} requests, none failed`);
 });

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { KubeConfig } from '@kubernetes/client-node';
+import { ca as caCommand } from '@weft/cli/commands/ca';
 import { token as tokenCommand } from '@weft/cli/commands/token';
 import { type ClusterServing, runInCluster } from '@weft/control-plane/cluster';
 import { parseConfig } from '@weft/control-plane/config';
@@ -299,6 +300,24 @@ spec:
     await token('revoke', '--name', name);
     const late = await signFor(harness, { certificate }, account);
     assert.ok(!late.ok && late.code === 'PERMISSION_DENIED');
+  });
+
+  test('an identity that the command revokes gets nothing signed within seconds, and again when it is taken back', async (t) => {
+    const lines: string[] = [];
+    t.mock.method(console, 'log', (line: string) => void lines.push(line));
+    const ca = async (...args: string[]): Promise<string> => {
+      assert.equal(await caCommand.run([...args, '--kubeconfig', join(rig.dir, 'kubeconfig')]), 0);
+      return lines.splice(0).join('\n');
+    };
+    const identity = 'spiffe://cluster.local/ns/shop/sa/cart';
+    const revokedNow = (): number => running.mesh.trust.revoked.length;
+    await ca('revoke', '--identity', identity, '--reason', 'a drill');
+    await eventually('the revocation', () => (revokedNow() === 1 ? true : undefined));
+    assert.match(await ca('revocations'), /sa\/cart +no +taken back +a drill/);
+    const condition = running.mesh.trust.certificates;
+    assert.equal(condition?.reason, 'Valid');
+    await ca('unrevoke', '--identity', identity);
+    await eventually('its end', () => (revokedNow() === 0 ? true : undefined));
   });
 
   test('hits come into the status, those of each replica on top of the others', async (t) => {
