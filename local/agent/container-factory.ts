@@ -107,6 +107,7 @@ export class ContainerFactory {
         gid: user.gid,
         groups: user.groups,
         capabilities: user.capabilities,
+        seccomp: user.seccomp,
       },
     };
   }

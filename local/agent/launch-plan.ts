@@ -37,6 +37,8 @@ export interface ProcessPlan {
   readonly groups: readonly number[];
   /** Capability numbers that survive; empty for every container but the injector's init container. */
   readonly capabilities: readonly number[];
+  /** Whether the default profile of system calls is in force (`seccompProfile: RuntimeDefault`). */
+  readonly seccomp: boolean;
 }
 
 /** Where the project and the Node binary appear inside containers, wherever they are on the host. */

@@ -20,6 +20,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { filterSyscalls } from '../node/seccomp.ts';
 import * as sys from '../node/syscalls.ts';
 import type { Bind, ExecPlan, LaunchPlan, ProcessPlan } from './launch-plan.ts';
 import { DEFAULT_PATH } from './launch-plan.ts';
@@ -174,6 +175,7 @@ function become(plan: ProcessPlan): never {
   sys.forbidNewPrivileges();
   // After the change of user, which clears it (prctl(2)).
   sys.dieWithParent();
+  if (plan.seccomp) filterSyscalls();
   process.chdir(plan.workingDir);
   const [program] = plan.argv;
   if (program === undefined) throw new Error('no command: neither the image nor the container names one');

@@ -7,6 +7,7 @@ export interface ContainerUser {
   readonly gid: number;
   readonly groups: readonly number[];
   readonly capabilities: readonly number[];
+  readonly seccomp: boolean;
 }
 
 export const NOBODY = 65534;
@@ -32,7 +33,8 @@ export function containerUser(pod: Pod, container: Container): ContainerUser {
   const gid = own?.runAsGroup ?? shared?.runAsGroup ?? (uid === NOBODY ? NOBODY : uid);
   const groups = [...(shared?.supplementalGroups ?? []), ...(shared?.fsGroup === undefined ? [] : [shared.fsGroup])];
   const capabilities = uid === 0 && mayRunAsRoot(pod, container) ? [CAP_NET_ADMIN] : [];
-  return { uid, gid, groups, capabilities };
+  const seccomp = (own?.seccompProfile ?? shared?.seccompProfile)?.type === 'RuntimeDefault';
+  return { uid, gid, groups, capabilities, seccomp };
 }
 
 /** Why the container may not run as asked, or `undefined` if it may. */

@@ -74,6 +74,7 @@ export interface SecurityContext {
   readonly runAsNonRoot?: boolean;
   readonly readOnlyRootFilesystem?: boolean;
   readonly privileged?: boolean;
+  readonly seccompProfile?: { readonly type: string };
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
 }
 

@@ -32,6 +32,7 @@ export function rightsTests(mesh: string, sidecars: number): void {
       assert.match(status, /^CapEff:\t0+$/m, what);
       assert.match(status, /^CapBnd:\t0+$/m, what);
       assert.match(status, /^NoNewPrivs:\t1$/m, what);
+      assert.match(status, /^Seccomp:\t2$/m, what);
     }
   });
 }
