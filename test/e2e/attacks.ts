@@ -86,16 +86,15 @@ export function attackTests(context: () => { readonly mesh: TestMesh; readonly s
         assert.doesNotMatch(await ask(ip, APPLICATION_PORT, '/strict', { headers: FORGED }), /^\d+$/);
       }
       await shop.servedWithoutFailure(20);
-      const log = await mesh.kubectl('logs', '-n', 'shop', cart.metadata.name, '-c', 'weft-proxy');
-      const refused = log.split('\n').filter((line) => line.includes('plaintext to a port that takes mutual TLS'));
-      assert.ok(
-        refused.some((line) => /"flags":"NR".*"remote":"\d/.test(line)),
-        'IPv4 is in the log',
-      );
-      assert.ok(
-        refused.some((line) => /"flags":"NR".*"remote":"\[/.test(line)),
-        'IPv6 is in the log',
-      );
+      // Lines are written together, a moment later.
+      const log = await waitFor('both families in the log', async () => {
+        const text = await mesh.kubectl('logs', '-n', 'shop', cart.metadata.name, '-c', 'weft-proxy');
+        const refused = text
+          .split('\n')
+          .filter((line) => /"flags":"NR".*plaintext to a port that takes mutual TLS/.test(line));
+        const of = (address: RegExp): boolean => refused.some((line) => address.test(line));
+        return of(/"remote":"\d/) && of(/"remote":"\[/) ? text : undefined;
+      });
       assert.match(
         await shop.metrics(cart),
         /^weft_tcp_connections_closed_total\{direction="inbound"[^}]*response_flags="NR",mtls="false"\} [1-9]/m,

@@ -76,9 +76,7 @@ export function secretTests(context: () => { readonly mesh: TestMesh; readonly s
       }),
     );
     assert.deepEqual(found, []);
-    assert.ok(
-      [...seen.values()].every((text) => text !== ''),
-      'all of it was read',
-    );
+    const dumps = [...seen].filter(([where]) => where.endsWith('/config_dump') || where.endsWith('/certs'));
+    assert.ok(dumps.length >= 10 && dumps.every(([, text]) => text.includes('{')), 'the dumps were read');
   });
 }
