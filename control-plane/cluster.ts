@@ -6,6 +6,7 @@ import { ok, type Result } from '@weft/policies/kit/result';
 import { validateObject } from './admission/validate.ts';
 import { startWebhook } from './admission/webhook.ts';
 import { TokenReviewVerifier } from './auth/token-review.ts';
+import { KubeCertificateRequests } from './ca/certificate-requests.ts';
 import { authorityCondition } from './ca/condition.ts';
 import { SecretJwtKeyStore } from './ca/jwt-key-stores.ts';
 import { JwtKeys } from './ca/jwt-keys.ts';
@@ -88,14 +89,16 @@ export async function runInCluster(
   const joins = new Joins(new KubeJoinRecords(client, config.podNamespace), systemClock);
   let watchedCertificates: CertificateWatch | undefined;
   let federated: Federation | undefined;
-  let waitingFor: string | undefined = 'the root certificate (Secret weft-ca)';
+  const theRoot = 'the root certificate (Secret weft-ca)';
+  let waitingFor: string | undefined = theRoot;
+  let notOpened: string | undefined;
   const monitored = await monitor({
     config,
     mesh,
     missing: () => waitingFor,
     moreMetrics: () => [
       ...clusterFamilies({ watcher, status, leader }),
-      ...caFamilies(keeper),
+      ...caFamilies(keeper, notOpened),
       ...joinFamilies(joins),
       ...(watchedCertificates?.families() ?? []),
       ...(federated?.families() ?? []),
@@ -112,14 +115,28 @@ export async function runInCluster(
   await keptKeys.load();
   watcher.start();
   const tracing = await startTracing(config.tracing);
-  const opened = await openRoot({
-    config,
-    mesh,
-    log,
-    isLeader,
-    store: new SecretCaStore(client, config.podNamespace),
-    onReport: () => status.soon(),
-  });
+  const opened = await openRoot(
+    (reason) => {
+      notOpened = reason;
+      waitingFor = `${theRoot}: ${reason}`;
+      // Nobody leads before there is a certificate, so that no status can say it.
+      void tellMeshEvent(
+        client,
+        meshNamespace,
+        { type: 'Warning', reason: 'NoAuthority', message: reason },
+        Date.now(),
+      );
+    },
+    {
+      config,
+      mesh,
+      log,
+      isLeader,
+      store: new SecretCaStore(client, config.podNamespace),
+      onReport: () => status.soon(),
+      requests: (issuer) => new KubeCertificateRequests(client, config.podNamespace, issuer),
+    },
+  );
   if (!opened.ok) {
     watcher.stop();
     await Promise.all([monitored.stop(), tracing.stop()]);
@@ -241,12 +258,18 @@ const namespacesThatStay = (mesh: MeshControl): string[] =>
     .filter((one) => one.metadata.deletionTimestamp === '')
     .map((one) => one.metadata.name);
 
-/** The API server may still be starting, or our rights may be on their way. */
-async function openRoot(options: OpenOptions): Promise<Result<CaKeeper, string>> {
+/** The API server may still be starting, our rights may be on their way, or an issuer waits for somebody's approval. */
+async function openRoot(onReason: (reason: string) => void, options: OpenOptions): Promise<Result<CaKeeper, string>> {
+  const { source } = options.config.ca;
+  let said: string | undefined;
   for (let attempt = 1; ; attempt += 1) {
     const opened = await openKeeper(options);
-    if (opened.ok || attempt === rootAttemptsMax) return opened;
-    options.log.warn('root certificate not available yet', { reason: opened.error, attempt });
+    if (opened.ok || (attempt === rootAttemptsMax && source !== 'cert-manager')) return opened;
+    if (opened.error !== said) {
+      options.log.warn('root certificate not available yet', { reason: opened.error, attempt });
+      onReason(opened.error);
+    }
+    said = opened.error;
     await new Promise((resolve) => setTimeout(resolve, rootRetryMs));
   }
 }

@@ -24,11 +24,15 @@ async function main(): Promise<number | undefined> {
   if (config.value.ca.source !== 'pkcs11') dropTokenRights();
   const log = createLog((line) => process.stdout.write(line));
   const { static: source } = config.value;
+  // The first process of a container ends by no signal that it does not listen for, and the start may wait for somebody.
+  const endEarly = (): void => process.exit(0);
+  process.once('SIGTERM', endEarly);
   // Kubernetes' client takes 50 MB; a static run does without it.
   const started =
     source === undefined
       ? await (await import('./cluster.ts')).runInCluster(config.value, log)
       : await runStatic(config.value, source, log);
+  process.off('SIGTERM', endEarly);
   if (!started.ok) {
     process.stderr.write(`weft-control-plane: ${started.error}\n`);
     return 1;

@@ -8,6 +8,7 @@ import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { errorText, type Log } from '../log.ts';
 import type { Authority } from './authority.ts';
+import { driveFirst } from './cert-manager.ts';
 import { CertificateAuthority } from './certificate-authority.ts';
 import { runCommand } from './commands.ts';
 import { joinSummaries, LeafLedger, type LeafSummary } from './ledger.ts';
@@ -44,7 +45,7 @@ export interface KeeperOptions {
 }
 
 export interface CaProblem {
-  readonly reason: 'SourceInvalid' | 'StateInvalid' | 'StoreUnreachable' | 'AnchorRemovedTooEarly';
+  readonly reason: 'SourceInvalid' | 'StateInvalid' | 'StoreUnreachable' | 'AnchorRemovedTooEarly' | 'RequestFailed';
   readonly message: string;
 }
 
@@ -84,7 +85,13 @@ export class CaKeeper {
     let found = await store.load();
     if (!found.ok) return found;
     let sourced = await source.read(found.value?.data.reveal() ?? {});
-    if (sourced.ok && sourced.value === undefined) {
+    if (source.drive !== undefined && (!sourced.ok || sourced.value === undefined)) {
+      const waitsFor = await driveFirst(store, source.drive);
+      found = await store.load();
+      if (!found.ok) return found;
+      sourced = await source.read(found.value?.data.reveal() ?? {});
+      if (waitsFor !== undefined && (!sourced.ok || sourced.value === undefined)) return err(waitsFor);
+    } else if (sourced.ok && sourced.value === undefined) {
       if (source.generate === undefined) return err(`${source.kind}: no key and no certificate are there yet`);
       const made = await source.generate(found.value?.data.reveal() ?? {});
       if (!made.ok) return made;
@@ -162,6 +169,7 @@ export class CaKeeper {
     this.problem('StoreUnreachable', undefined);
     if (loaded.value === undefined) return this.restore();
     const data = loaded.value.data.reveal();
+    if (await this.driven(data, loaded.value.version)) return this.lookOnce();
     this.others = readLedgers(data, this.options.replica);
     const read = await source.read(data);
     if (read.ok && read.value !== undefined) this.sourced = read.value;
@@ -189,6 +197,21 @@ export class CaKeeper {
     if (!saved.ok) this.problem('StoreUnreachable', saved.error);
     // What a command has put there is a key that the source has not read yet.
     else if (another && saved.value === 'saved') await this.lookOnce();
+  }
+
+  /** True: the store holds something else now. */
+  private async driven(data: CaData, version: string): Promise<boolean> {
+    const { store, source, isLeader } = this.options;
+    if (source.drive === undefined || this.stopped) return false;
+    if (!isLeader()) {
+      this.problem('RequestFailed', undefined);
+      return false;
+    }
+    const step = await source.drive(data);
+    this.problem('RequestFailed', step.problem === undefined ? undefined : `${step.problem}; the last good key signs`);
+    if (step.data === data) return false;
+    const saved = await store.save(version, step.data);
+    return saved.ok && saved.value === 'saved';
   }
 
   /** Somebody has deleted it all; the key is still in our memory. */
@@ -270,7 +293,10 @@ export class CaKeeper {
       source,
       nowMs: clock.unixMs(),
       wanted,
-      due: source.generate !== undefined && authority.notAfterMs - clock.unixMs() < lifeMs * renewAtShare,
+      due:
+        source.generate !== undefined &&
+        source.drive === undefined &&
+        authority.notAfterMs - clock.unixMs() < lifeMs * renewAtShare,
       leavesOf: (fingerprint: string) => this.leavesOf(fingerprint),
     };
   }

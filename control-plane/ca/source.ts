@@ -21,10 +21,21 @@ export interface KeySource {
   read(data: CaData): Promise<Result<Sourced | undefined, string>>;
   /** What the store is to hold for another key to take over; only of a source that makes its own. */
   readonly generate?: (data: CaData) => Promise<Result<CaData, string>>;
+  /** One step towards the next key, of a source that others have to sign for; asked of one replica again and again. */
+  readonly drive?: (data: CaData) => Promise<Driven>;
   stop?(): void;
 }
 
-export const previousKeys = ['previous.crt', 'previous.key'] as const;
+export interface Driven {
+  /** What the store is to hold before the next step; the same object when nothing changes. */
+  readonly data: CaData;
+  /** What stands between now and the next key; undefined: nothing is under way. */
+  readonly waitsFor: string | undefined;
+  /** Something that somebody has to look at. */
+  readonly problem: string | undefined;
+}
+
+export const previousKeys = ['previous.crt', 'previous.key', 'previous-root-cert.pem'] as const;
 
 /** The store itself: a root of our own making, or what an operator has put there. */
 export class StoreKeySource implements KeySource {
@@ -69,8 +80,8 @@ export class StoreKeySource implements KeySource {
 
   /** One that is broken is worth no more than none: the new key takes over at once. */
   private previous(data: CaData): Authority | undefined {
-    const [crt, key] = previousKeys;
-    const material = materialOf({ 'ca.crt': data[crt], 'ca.key': data[key] });
+    const [crt, key, anchors] = previousKeys;
+    const material = materialOf({ 'ca.crt': data[crt], 'ca.key': data[key], 'root-cert.pem': data[anchors] });
     if (!material.ok || material.value === undefined) return undefined;
     const loaded = loadAuthority(material.value, this.options);
     return loaded.ok ? loaded.value : undefined;

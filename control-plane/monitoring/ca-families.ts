@@ -1,12 +1,29 @@
 import type { CaKeeper } from '../ca/keeper.ts';
 import { counter, gauge, type MetricFamily } from './metrics.ts';
 
-/** The metrics of the certificate authority: what signs, what is trusted, until when, and what is wrong. */
-export function caFamilies(keeper: CaKeeper | undefined): MetricFamily[] {
-  if (keeper === undefined) return [];
+const problemFamily = (samples: MetricFamily['samples']): MetricFamily => ({
+  name: 'weft_control_plane_ca_problem',
+  type: 'gauge',
+  help: 'What is wrong with the certificate authority: 1 while it is.',
+  samples,
+});
+
+/**
+ * The metrics of the certificate authority: what signs, what is trusted, until when, and what is wrong. `notOpened`: why
+ * there is none yet.
+ */
+export function caFamilies(keeper: CaKeeper | undefined, notOpened?: string): MetricFamily[] {
+  if (keeper === undefined)
+    return notOpened === undefined ? [] : [problemFamily([{ labels: { reason: 'NoAuthority' }, value: 1 }])];
   const { authority, counters, anchors } = keeper;
   const problems = new Set(keeper.problemsNow().map((one) => one.reason));
-  const reasons = ['SourceInvalid', 'StateInvalid', 'StoreUnreachable', 'AnchorRemovedTooEarly'] as const;
+  const reasons = [
+    'SourceInvalid',
+    'StateInvalid',
+    'StoreUnreachable',
+    'AnchorRemovedTooEarly',
+    'RequestFailed',
+  ] as const;
   return [
     gauge(
       'weft_control_plane_ca_issuer_not_after_seconds',
@@ -22,12 +39,7 @@ export function caFamilies(keeper: CaKeeper | undefined): MetricFamily[] {
         value: notAfterMs / 1_000,
       })),
     },
-    {
-      name: 'weft_control_plane_ca_problem',
-      type: 'gauge',
-      help: 'What is wrong with the certificate authority: 1 while it is.',
-      samples: reasons.map((reason) => ({ labels: { reason }, value: problems.has(reason) ? 1 : 0 })),
-    },
+    problemFamily(reasons.map((reason) => ({ labels: { reason }, value: problems.has(reason) ? 1 : 0 }))),
     gauge('weft_control_plane_ca_queue_depth', 'Requests for certificates that wait.', authority.queue.depth),
     counter(
       'weft_control_plane_ca_queue_refused_total',

@@ -11,7 +11,7 @@ import { findTool } from '../support/tools.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const chart = join(root, 'charts', 'weft');
-const goldens = ['default', 'full', 'small'].map((name) => `charts/weft/testdata/${name}.yaml`);
+const goldens = ['default', 'full', 'small', 'cert-manager'].map((name) => `charts/weft/testdata/${name}.yaml`);
 const rendered = [...goldens, 'local/manifests/weft.yaml'];
 const timeoutMs = 240_000;
 
@@ -311,6 +311,21 @@ describe('values reach their place', () => {
   test('the Mesh', () => {
     assert.deepEqual(at(objectNamed(full, 'Mesh', 'default'), 'spec', 'mtls'), { mode: 'STRICT' });
     assert.ok(!objectsIn('charts/weft/testdata/default.yaml').some((one) => one.kind === 'Mesh'));
+  });
+
+  test('the issuer of cert-manager, and the right to ask it', () => {
+    const objects = objectsIn('charts/weft/testdata/cert-manager.yaml');
+    const pod = at(objectNamed(objects, 'Deployment', 'weft-control-plane'), 'spec', 'template', 'spec');
+    const set = new Map(list(at(pod, 'containers', 0, 'env')).map((one) => [at(one, 'name'), at(one, 'value')]));
+    assert.equal(set.get('WEFT_CA_SOURCE'), 'cert-manager');
+    assert.equal(set.get('WEFT_CA_ISSUER_NAME'), 'mesh');
+    assert.equal(set.get('WEFT_CA_ISSUER_KIND'), 'ClusterIssuer');
+    assert.equal(set.get('WEFT_CA_ISSUER_GROUP'), 'cert-manager.io');
+    assert.equal(set.get('WEFT_CA_DURATION'), '720h');
+    assert.equal(at(pod, 'volumes'), undefined);
+    const role = 'weft-control-plane-cert-manager';
+    assert.deepEqual(at(objectNamed(objects, 'Role', role), 'rules', 0, 'resources'), ['certificaterequests']);
+    assert.ok(!full.some((one) => one.metadata.name === role));
   });
 
   test('small leaves out what is optional', () => {

@@ -2,7 +2,14 @@ import type { KeyObject } from 'node:crypto';
 import { err, ok, type Result } from '../../kit/result.ts';
 import type { SpiffeId } from '../spiffe-id.ts';
 import * as der from './der.ts';
-import { decodeExtensions, decodeSubjectAltName, encodeExtensions, subjectAltName } from './extensions.ts';
+import {
+  basicConstraints,
+  decodeExtensions,
+  decodeSubjectAltName,
+  type Extension,
+  encodeExtensions,
+  subjectAltName,
+} from './extensions.ts';
 import { type DistinguishedName, decodeName, encodeName, type SubjectAltName } from './names.ts';
 import { oid } from './oids.ts';
 import { decodeP256Key, encodePublicKey, type Signer, signed, verifySignature } from './signature.ts';
@@ -20,24 +27,42 @@ export interface CertificateRequest {
   readonly sans: readonly SubjectAltName[];
 }
 
+interface CsrKey {
+  readonly publicKey: KeyObject;
+  readonly sign: Signer;
+}
+
 /** PKCS#10 (RFC 2986), DER. The subject is empty: SPIFFE identities are in the URI SAN alone. */
-export function buildCsr(
-  request: CsrNames & { readonly publicKey: KeyObject; readonly sign: Signer },
-): Promise<Uint8Array> {
+export function buildCsr(request: CsrNames & CsrKey): Promise<Uint8Array> {
   const names: readonly SubjectAltName[] =
     'spiffeId' in request ? [{ type: 'uri', value: request.spiffeId }] : request.sans;
+  return requestFor({}, [subjectAltName(names, true)], request);
+}
+
+/**
+ * For a certificate of an authority, which needs a name (RFC 5280 section 4.1.2.6). The usages of its key are left to
+ * whoever signs: some refuse a request that says the same in another way.
+ */
+export function buildAuthorityCsr(
+  request: CsrKey & { readonly subject: DistinguishedName; readonly sans: readonly SubjectAltName[] },
+): Promise<Uint8Array> {
+  const { subject, sans } = request;
+  return requestFor(subject, [basicConstraints(true, undefined), subjectAltName(sans, false)], request);
+}
+
+function requestFor(
+  subject: DistinguishedName,
+  extensions: readonly Extension[],
+  { publicKey, sign }: CsrKey,
+): Promise<Uint8Array> {
+  const requested = der.sequence(der.objectIdentifier(oid.extensionRequest), der.set(encodeExtensions(extensions)));
   const info = der.sequence(
     der.smallInteger(0),
-    encodeName({}),
-    encodePublicKey(request.publicKey),
-    der.context(0, [
-      der.sequence(
-        der.objectIdentifier(oid.extensionRequest),
-        der.set(encodeExtensions([subjectAltName(names, true)])),
-      ),
-    ]),
+    encodeName(subject),
+    encodePublicKey(publicKey),
+    der.context(0, [requested]),
   );
-  return signed(info, request.sign);
+  return signed(info, sign);
 }
 
 /** The signature is verified: whoever made the request holds the key. Extensions other than the names are ignored. */
