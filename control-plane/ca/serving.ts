@@ -7,6 +7,11 @@ import type { CertificateAuthority } from './certificate-authority.ts';
 
 export interface ServingIdentity {
   readonly certificatePem: string;
+  /**
+   * The same up to its anchor where that has signed it. OpenSSL sends such a leaf so anyway to whom it asks for a
+   * certificate: it looks for the issuer among the anchors, and verifies it, in each handshake.
+   */
+  readonly completePem: string;
   readonly privateKeyPem: Secret<string>;
   readonly notAfterMs: number;
 }
@@ -73,10 +78,13 @@ export class ServingCertificate {
 
 async function issue(authority: CertificateAuthority, dnsNames: readonly string[]): Promise<ServingIdentity> {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const leaf = await authority.signServer(publicKey, dnsNames, servingTtlMs);
+  const { issuer } = authority;
+  const { chain, notAfterMs } = await authority.signServer(publicKey, dnsNames, servingTtlMs);
+  const pem = (ders: readonly Uint8Array[]): string => ders.map((der) => encodePem('CERTIFICATE', der)).join('');
   return {
-    certificatePem: leaf.chain.map((der) => encodePem('CERTIFICATE', der)).join(''),
+    certificatePem: pem(chain),
+    completePem: pem(chain.length === 1 ? [...chain, issuer.anchor] : chain),
     privateKeyPem: new Secret(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()),
-    notAfterMs: leaf.notAfterMs,
+    notAfterMs,
   };
 }

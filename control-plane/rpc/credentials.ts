@@ -1,4 +1,5 @@
 /** TLS of port 15012: a client certificate is asked for and not required, and the server's own can be replaced. */
+import { constants } from 'node:crypto';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { serverTls } from '@weft/policies/kit/server-tls';
 import type { ServingCertificate } from '../ca/serving.ts';
@@ -21,8 +22,10 @@ export class MeshServerCredentials extends ServerCredentials {
 // A context that is replaced forgets what it is not told again.
 const contextOptions = (serving: ServingCertificate, trust: OwnTrust) => ({
   minVersion: serverTls.minVersion,
+  // Who resumes a session is not looked at again, whatever the anchors are by then; and tickets cost each first connection.
+  secureOptions: constants.SSL_OP_NO_TICKET,
   ciphers: serverTls.ciphers,
   ca: trust.pem(),
-  cert: serving.current.certificatePem,
+  cert: serving.current.completePem,
   key: serving.current.privateKeyPem.reveal(),
 });

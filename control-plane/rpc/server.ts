@@ -41,6 +41,8 @@ export async function startRpcServer(
     'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
     'grpc.max_connection_age_ms': options.connectionAgeMsMax,
     'grpc.max_connection_age_grace_ms': ageGraceMs,
+    // Nobody can ask for these statistics, and each connection and call would be entered.
+    'grpc.enable_channelz': 0,
   });
   server.addService(discoveryService, discoveryHandlers(discovery));
   server.addService(certificatesService, certificatesHandlers(certificates));
