@@ -12,6 +12,7 @@ import { Shop } from '../support/shop.ts';
 import { waitFor } from '../support/wait.ts';
 import { attackTests } from './attacks.ts';
 import { authenticationTests } from './authentication.ts';
+import { authorizationTests } from './authorization.ts';
 import { rightsTests } from './rights.ts';
 import { secretTests } from './secrets.ts';
 import { traceTests } from './traces.ts';
@@ -245,6 +246,8 @@ describe('attacks from inside the cluster', () => {
 });
 
 describe('authentication', () => authenticationTests(() => ({ mesh, shop })));
+
+describe('authorization', () => authorizationTests(() => ({ mesh, shop })));
 
 describe('other workloads', () => workloadTests(() => ({ mesh })));
 
