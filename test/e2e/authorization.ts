@@ -146,8 +146,12 @@ export function authorizationTests(context: () => { readonly mesh: TestMesh; rea
     const { mesh, shop } = context();
     await mesh.kubectl.apply(authorizer);
     await mesh.kubectl('rollout', 'status', 'deployment/authorizer', '-n', 'shop', '--timeout=60s');
-    const authorizers = [{ name: 'own', http: { target: { namespace: 'shop', name: 'authorizer', port: 80 } } }];
-    await mesh.kubectl('patch', 'mesh', 'default', '--type=merge', '-p', JSON.stringify({ spec: { authorizers } }));
+    await mesh.kubectl.apply(`
+apiVersion: weft.dev/v1alpha1
+kind: Mesh
+metadata: { name: default }
+spec: { authorizers: [{ name: own, http: { target: { namespace: shop, name: authorizer, port: 80 } } }] }
+`);
     await mesh.kubectl.apply(
       policy(
         'ask',
@@ -162,7 +166,7 @@ export function authorizationTests(context: () => { readonly mesh: TestMesh; rea
     await answers('a refusal while nobody can be asked', url, '403');
     await mesh.kubectl('delete', 'authorizationpolicy', '-n', 'shop', 'ask');
     await answers('an answer without asking', url, '200');
-    await mesh.kubectl('patch', 'mesh', 'default', '--type=merge', '-p', '{"spec":{"authorizers":null}}');
+    await mesh.kubectl('delete', 'mesh', 'default');
     await mesh.kubectl('delete', 'deployment,service', '-n', 'shop', 'authorizer');
     await shop.settles();
   });
