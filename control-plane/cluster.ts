@@ -175,6 +175,7 @@ export async function runInCluster(
   mesh.onNamespace(() => trust.checkAll());
   leader.onChange((leading) => {
     log.info(leading ? 'leading' : 'no longer leading');
+    if (leading) void opened.value.look();
     trust.checkAll();
     status.soon();
     keptKeys.check();

@@ -106,7 +106,7 @@ export class CertManagerKeySource implements KeySource {
     if (!found.ok) return { data, waitsFor: name, problem: found.error };
     if (found.value === undefined) {
       const created = await this.requests.create(request, await this.csr(key));
-      const pruned = created.ok ? await this.requests.prune() : created;
+      const pruned = created.ok ? await this.requests.prune(request) : created;
       return { data, waitsFor: name, problem: pruned.ok ? progress.problem : pruned.error };
     }
     switch (found.value.state) {

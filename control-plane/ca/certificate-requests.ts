@@ -17,12 +17,12 @@ export interface CertificateRequests {
   find(request: string): Promise<Result<RequestState | undefined, string>>;
   /** Also true where it exists already. */
   create(request: string, csrPem: string): Promise<Result<true, string>>;
-  /** All of ours but the newest go. */
-  prune(): Promise<Result<number, string>>;
+  /** All of ours but this one and the newest go. */
+  prune(but: string): Promise<Result<number, string>>;
 }
 
-/** Enough to see why the last ones were refused. */
-const keptMax = 3;
+/** Beside the one under way: enough to see why the last ones were refused. */
+const keptMax = 2;
 const pemCharsMax = 65_536;
 const label = 'weft.dev/certificate-authority';
 
@@ -99,13 +99,14 @@ export class KubeCertificateRequests implements CertificateRequests {
       : err(`${this.nameOf(name)}: ${explained(answer.error)}`);
   }
 
-  async prune(): Promise<Result<number, string>> {
+  async prune(but: string): Promise<Result<number, string>> {
     const answer = await this.client.get(this.path, { labelSelector: `${label}=weft-ca` });
     const parsed = answer.ok ? requestList.safeParse(answer.value) : undefined;
     if (!answer.ok) return err(`certificate requests: ${answer.error.message}`);
     if (parsed?.success !== true) return err('certificate requests: the answer is no list of them');
     const made = ({ metadata }: z.output<typeof request>): number => Date.parse(metadata.creationTimestamp);
-    const old = parsed.data.items.sort((a, b) => made(b) - made(a)).slice(keptMax);
+    const others = parsed.data.items.filter((one) => one.metadata.name !== but);
+    const old = others.sort((a, b) => made(b) - made(a)).slice(keptMax);
     for (const { metadata } of old) {
       const gone = await this.client.remove(`${this.path}/${metadata.name}`, { preconditions: { uid: metadata.uid } });
       if (!gone.ok && gone.error.status !== 404 && gone.error.status !== 409)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { dlopen, getRawPointer } from 'node:ffi';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,14 +112,12 @@ describe('signing key on a token', { skip: module === undefined ? 'softhsm2 is n
     assert.ok(texts.every((text) => !text.includes('PRIVATE KEY')));
   });
 
-  test('what is wrong is named: token, key, PIN, module, another certificate', async () => {
+  test('what is wrong is named: token, key, module, another certificate', async () => {
     assert.match(
       await refusal(setup('weft', { tokenLabel: 'other' })),
       /no token is labelled "other"; there are "mesh"/,
     );
     assert.match(await refusal(setup('nothing')), /has no private key with label "nothing"/);
-    writeFileSync(path('wrong-pin'), '000000');
-    // Whoever is logged in already stays so within a process; the module tells only of a first login.
     assert.match(await refusal({ ...setup('weft'), module: '/usr/lib/no-such-module.so' }), /no-such-module/);
     const stranger = mkdtempSync(join(tmpdir(), 'weft-hsm-stranger-'));
     try {
@@ -132,8 +131,69 @@ describe('signing key on a token', { skip: module === undefined ? 'softhsm2 is n
     }
   });
 
+  test('a wrong PIN is named, and tried once: tokens lock themselves', () => {
+    writeFileSync(path('wrong-pin'), '000000');
+    // Who is logged in stays so within a process: this takes one of its own. The second time the PIN is right.
+    const script = `
+      import { writeFileSync } from 'node:fs';
+      import { Pkcs11KeySource } from '@weft/control-plane/ca/file-sources';
+      import { systemClock } from '@weft/policies/kit/clock';
+      const [dir, setup, pin] = JSON.parse(process.argv[1]);
+      const issued = { trustDomain: 'cluster.local', dnsName: undefined };
+      const source = new Pkcs11KeySource(dir, setup, { clock: systemClock, issued });
+      const said = async () => { const read = await source.read(); console.log(read.ok ? 'taken' : read.error); };
+      await said();
+      await said();
+      writeFileSync(setup.pinFile, pin);
+      await said();
+      source.stop();`;
+    const parts = JSON.stringify([dir, setup('weft', { pinFile: path('wrong-pin') }), pin]);
+    const flags = ['--experimental-ffi', '--disable-warning=ExperimentalWarning'];
+    const root = join(import.meta.dirname, '..', '..');
+    const output = execFileSync(process.execPath, [...flags, '--eval', script, parts], {
+      encoding: 'utf8',
+      cwd: root,
+      timeout: 30_000,
+    });
+    const [first = '', second = '', third = ''] = output.trim().split('\n');
+    assert.match(first, /C_Login answered CKR_PIN_INCORRECT/);
+    assert.match(second, /refused the PIN of .*wrong-pin, which is not tried again until it is another/);
+    assert.equal(third, 'taken');
+    assert.ok(!output.includes('000000') && !output.includes(pin));
+  });
+
+  test('a session that somebody ends is opened anew, with its login, and nothing fails', async () => {
+    const read = await source.read();
+    const authority = read.ok ? read.value?.authority : undefined;
+    assert.ok(authority !== undefined);
+    const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const csr = await buildCsr({ spiffeId: web, publicKey: keys.publicKey, sign: keySigner(keys.privateKey) });
+    assert.ok((await authority.signWorkload(csr, web, hourMs)).ok);
+    closeAllSessions(module ?? '');
+    assert.ok((await authority.signWorkload(csr, web, hourMs)).ok);
+    closeAllSessions(module ?? '');
+    const leaves = await Promise.all(Array.from({ length: 20 }, () => authority.signWorkload(csr, web, hourMs)));
+    assert.ok(leaves.every((leaf) => leaf.ok));
+  });
+
   test('files: an intermediate of an outside authority', async () => {
     const there = new FileKeySource(path('none'), options);
     assert.deepEqual(await there.read(), { ok: true, value: undefined });
   });
 });
+
+/** Of this process, in whatever thread, and on every token: as a token does that is reset. */
+function closeAllSessions(path: string): void {
+  const { functions } = dlopen(path, {
+    C_GetSlotList: { return: 'uint64', arguments: ['uint8', 'pointer', 'pointer'] },
+    C_CloseAllSessions: { return: 'uint64', arguments: ['uint64'] },
+  });
+  const slots = Buffer.allocUnsafeSlow(64 * 8).fill(0);
+  const count = Buffer.allocUnsafeSlow(8).fill(0);
+  count.writeBigUInt64LE(64n);
+  assert.equal(functions.C_GetSlotList(1, getRawPointer(slots), getRawPointer(count)), 0n);
+  const total = Number(count.readBigUInt64LE());
+  assert.ok(total > 0);
+  for (let index = 0; index < total; index += 1)
+    assert.equal(functions.C_CloseAllSessions(slots.readBigUInt64LE(index * 8)), 0n);
+}

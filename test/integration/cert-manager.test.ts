@@ -43,6 +43,13 @@ spec:
                 usages: { type: array, items: { type: string } }
             status: { type: object, x-kubernetes-preserve-unknown-fields: true }
 `;
+/** As an earlier control plane has left it. */
+const leftBehind = (name: string): string => `
+apiVersion: cert-manager.io/v1
+kind: CertificateRequest
+metadata: { name: ${name}, namespace: weft-system, labels: { weft.dev/certificate-authority: weft-ca } }
+spec: { issuerRef: { name: mesh }, request: "" }
+`;
 const path = '/apis/cert-manager.io/v1/namespaces/weft-system/certificaterequests';
 const requests = z.looseObject({
   items: z.array(
@@ -77,6 +84,7 @@ describe('an authority whose certificate cert-manager issues', () => {
     [rig, issuer] = await Promise.all([startClusterRig(), outsideIssuer(Date.now())]);
     await rig.apply(definition);
     await rig.apply(chartRights());
+    await rig.apply(['a', 'b', 'c', 'd'].map((name) => leftBehind(`weft-ca-old-${name}`)).join('---\n'));
     const monitoring = `127.0.0.1:${await freePort()}`;
     base = `http://${monitoring}`;
     const config = parseConfig(['--xds', '127.0.0.1:0', '--webhook', '127.0.0.1:0', '--monitoring', monitoring], {
@@ -106,7 +114,9 @@ describe('an authority whose certificate cert-manager issues', () => {
     return answer.ok ? Object.keys(secret.parse(answer.value).data) : [];
   };
   const asked = (): Promise<Asked> =>
-    eventually('a request', async () => (await listed()).find((one) => one.status === undefined));
+    eventually('a request', async () =>
+      (await listed()).find((one) => one.status === undefined && one.spec.request !== ''),
+    );
   const answer = async ({ metadata }: Asked, status: unknown): Promise<void> => {
     const done = await rig.admin.patch(`${path}/${metadata.name}/status`, 'application/merge-patch+json', { status });
     assert.ok(done.ok, done.ok ? '' : done.error.message);
@@ -163,6 +173,7 @@ describe('an authority whose certificate cert-manager issues', () => {
     });
     const second = await asked();
     assert.notEqual(csrOf(second), csrOf(first));
+    await eventually('an end of what is left behind', async () => ((await listed()).length === 3 ? true : undefined));
     assert.ok(lines.some((line) => /it was denied \(policy\.cert-manager\.io: no authorities here\)/.test(line)));
     assert.match(await (await fetch(`${base}/metrics`)).text(), /ca_problem\{reason="NoAuthority"\} 1/);
     await issue(second);

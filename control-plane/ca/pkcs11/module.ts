@@ -26,6 +26,7 @@ const CKA = {
 const ok = 0n;
 const alreadyInitialized = 0x191n;
 const alreadyLoggedIn = 0x100n;
+const pinIncorrect = 0xa0n;
 const signatureBytesMax = 128;
 const slotsMax = 64;
 /** DER of the object identifier of P-256. */
@@ -36,7 +37,7 @@ const errorNames: ReadonlyMap<bigint, string> = new Map([
   [0x30n, 'CKR_DEVICE_ERROR'],
   [0x32n, 'CKR_DEVICE_REMOVED'],
   [0x63n, 'CKR_KEY_TYPE_INCONSISTENT'],
-  [0xa0n, 'CKR_PIN_INCORRECT'],
+  [pinIncorrect, 'CKR_PIN_INCORRECT'],
   [0xa4n, 'CKR_PIN_LOCKED'],
   [0xb0n, 'CKR_SESSION_CLOSED'],
   [0xb3n, 'CKR_SESSION_HANDLE_INVALID'],
@@ -109,12 +110,14 @@ export class Pkcs11Key {
   private readonly functions;
   private readonly place: KeyPlace;
   private readonly pin: string;
+  private readonly onPinRefused: () => void;
   private session: bigint | undefined;
   private key = 0n;
 
-  constructor(place: KeyPlace, pin: string) {
+  constructor(place: KeyPlace, pin: string, onPinRefused: () => void) {
     this.place = place;
     this.pin = pin;
+    this.onPinRefused = onPinRefused;
     this.functions = dlopen(place.module, signatures).functions;
     const result = this.functions.C_Initialize(0n);
     if (result !== alreadyInitialized) check('C_Initialize', result);
@@ -163,6 +166,7 @@ export class Pkcs11Key {
       const pin = Buffer.from(this.pin, 'utf8');
       const login = this.functions.C_Login(session, CKU_USER, memory.take(pin), BigInt(pin.length));
       memory.last.fill(0);
+      if (login === pinIncorrect) this.onPinRefused();
       if (login !== alreadyLoggedIn) check('C_Login', login);
       this.key = this.find(session);
       this.checkKept(session);
