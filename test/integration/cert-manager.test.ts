@@ -44,12 +44,12 @@ spec:
             status: { type: object, x-kubernetes-preserve-unknown-fields: true }
 `;
 /** As an earlier control plane has left it. */
-const leftBehind = (name: string): string => `
-apiVersion: cert-manager.io/v1
-kind: CertificateRequest
-metadata: { name: ${name}, namespace: weft-system, labels: { weft.dev/certificate-authority: weft-ca } }
-spec: { issuerRef: { name: mesh }, request: "" }
-`;
+const leftBehind = (name: string): unknown => ({
+  apiVersion: 'cert-manager.io/v1',
+  kind: 'CertificateRequest',
+  metadata: { name: `weft-ca-old-${name}`, labels: { 'weft.dev/certificate-authority': 'weft-ca' } },
+  spec: { issuerRef: { name: 'mesh' }, request: '' },
+});
 const path = '/apis/cert-manager.io/v1/namespaces/weft-system/certificaterequests';
 const requests = z.looseObject({
   items: z.array(
@@ -82,9 +82,11 @@ describe('an authority whose certificate cert-manager issues', () => {
 
   before(async () => {
     [rig, issuer] = await Promise.all([startClusterRig(), outsideIssuer(Date.now())]);
-    await rig.apply(definition);
-    await rig.apply(chartRights());
-    await rig.apply(['a', 'b', 'c', 'd'].map((name) => leftBehind(`weft-ca-old-${name}`)).join('---\n'));
+    await rig.apply([definition, chartRights()].join('---\n'));
+    await eventually('requests that are left behind', async () => {
+      const made = await Promise.all(['a', 'b', 'c', 'd'].map((one) => rig.admin.create(path, leftBehind(one))));
+      return made.every((one) => one.ok || one.error.status === 409) ? true : undefined;
+    });
     const monitoring = `127.0.0.1:${await freePort()}`;
     base = `http://${monitoring}`;
     const config = parseConfig(['--xds', '127.0.0.1:0', '--webhook', '127.0.0.1:0', '--monitoring', monitoring], {
@@ -176,6 +178,8 @@ describe('an authority whose certificate cert-manager issues', () => {
     await eventually('an end of what is left behind', async () => ((await listed()).length === 3 ? true : undefined));
     assert.ok(lines.some((line) => /it was denied \(policy\.cert-manager\.io: no authorities here\)/.test(line)));
     assert.match(await (await fetch(`${base}/metrics`)).text(), /ca_problem\{reason="NoAuthority"\} 1/);
+    const events = await rig.admin.get('/api/v1/namespaces/weft-system/events');
+    assert.match(JSON.stringify(events), /"reason":"NoAuthority","message":"[^"]*no authorities here/);
     await issue(second);
     const started = await starting;
     if (!started.ok) assert.fail(started.error);
