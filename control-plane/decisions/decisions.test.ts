@@ -40,6 +40,19 @@ describe('flows of the last hours', () => {
     assert.equal(flows.size, 8_192);
     assert.equal(flows.lost, 8 * 5);
   });
+
+  test('keep nothing of a sidecar that makes them up: long texts, and counts that are none', () => {
+    const flows = new Flows(new ManualClock());
+    const long = 'x'.repeat(4_096);
+    for (const field of ['identity', 'ip', 'method', 'host', 'path', 'example'] as const) {
+      flows.add('shop/cart', 'shop/cart-1', { ...flow, [field]: long });
+    }
+    assert.equal(flows.size, 0);
+    assert.equal(flows.lost, 6 * 5);
+    for (const count of [0, -1, Number.NaN, 2 ** 60, 0.5]) flows.add('shop/cart', 'shop/cart-1', { ...flow, count });
+    assert.equal(flows.size, 0);
+    assert.equal(flows.lost, 6 * 5);
+  });
 });
 
 describe('hits in the status', () => {

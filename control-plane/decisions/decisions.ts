@@ -3,7 +3,7 @@ import type { Clock } from '@weft/policies/kit/clock';
 import type { Pod } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
-import { policiesFor } from '../translate/authorization.ts';
+import { policiesFor, ruleNames } from '../translate/authorization.ts';
 import { type Flow, type FlowReport, Flows } from './flows.ts';
 import { Hits, type RuleReport } from './hits.ts';
 
@@ -21,6 +21,9 @@ export interface FlowAnswer {
   readonly sinceUnixMs: number;
 }
 
+/** More than a rule is met in the longest time between two reports: who says so is not to be believed. */
+const HITS_OF_REPORT_MAX = 1_000_000_000;
+
 export class Decisions {
   readonly hits = new Hits();
   private readonly flows: Flows;
@@ -37,10 +40,14 @@ export class Decisions {
 
   /** A sidecar speaks of rules that it has, and of no others. */
   take(pod: Pod, { hits, flows, lost }: DecisionReport): void {
-    const policies = new Set(policiesFor(this.state, pod).map(({ metadata }) => objectKey(metadata)));
-    for (const one of hits) {
-      const known = policies.has(one.rule.slice(0, one.rule.lastIndexOf('/')));
-      if (known && Number.isSafeInteger(one.hits) && one.hits > 0) this.hits.add(one, this.clock.unixMs());
+    const rules = new Set(
+      policiesFor(this.state, pod).flatMap((policy) =>
+        ruleNames(policy).map((name) => `${objectKey(policy.metadata)}/${name}`),
+      ),
+    );
+    for (const { rule, hits: told } of hits) {
+      if (!rules.has(rule) || !Number.isSafeInteger(told) || told <= 0) continue;
+      this.hits.add({ rule, hits: Math.min(told, HITS_OF_REPORT_MAX) }, this.clock.unixMs());
     }
     const workload = `${pod.metadata.namespace}/${pod.workload}`;
     for (const flow of flows) this.flows.add(workload, objectKey(pod.metadata), flow);

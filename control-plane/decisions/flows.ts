@@ -33,6 +33,13 @@ const HOUR_MS = 3_600_000;
 const HOURS_KEPT = 24;
 const FLOWS_MAX = 50_000;
 const OF_WORKLOAD_MAX = 8_192;
+/** A sidecar may say anything, and what it says is kept for a day. */
+const NAME_CHARS_MAX = 256;
+const LONG_CHARS_MAX = 2_048;
+
+const isTooLong = ({ identity, ip, method, host, path, example }: FlowReport): boolean =>
+  Math.max(ip.length, method.length, host.length) > NAME_CHARS_MAX ||
+  Math.max(identity.length, path.length, example.length) > LONG_CHARS_MAX;
 
 export class Flows {
   private readonly clock: Clock;
@@ -50,22 +57,28 @@ export class Flows {
     const nowUnixMs = this.clock.unixMs();
     const hour = Math.floor(nowUnixMs / HOUR_MS);
     if (hour !== this.sweptHour) this.sweep(hour);
-    const { identity, ip, method, host, path, port, denied } = flow;
+    const { identity, ip, method, host, path, example, port, denied, count } = flow;
+    if (!Number.isSafeInteger(count) || count <= 0) return;
+    if (isTooLong(flow)) {
+      this.lost += count;
+      return;
+    }
     const key = [workload, identity, ip, method, host, path, port, denied].join('\n');
     let kept = this.kept.get(key);
     if (kept === undefined) {
       const ofWorkload = this.ofWorkload.get(workload) ?? 0;
       if (this.kept.size >= FLOWS_MAX || ofWorkload >= OF_WORKLOAD_MAX) {
-        this.lost += flow.count;
+        this.lost += count;
         return;
       }
-      kept = { flow, workload, pod, lastUnixMs: nowUnixMs, hours: new Map() };
+      const only = { identity, ip, method, host, path, example, port, denied, count };
+      kept = { flow: only, workload, pod, lastUnixMs: nowUnixMs, hours: new Map() };
       this.kept.set(key, kept);
       this.ofWorkload.set(workload, ofWorkload + 1);
     }
     kept.pod = pod;
     kept.lastUnixMs = nowUnixMs;
-    kept.hours.set(hour, (kept.hours.get(hour) ?? 0) + flow.count);
+    kept.hours.set(hour, (kept.hours.get(hour) ?? 0) + count);
   }
 
   /** Since a time, to the hour; undefined: of all workloads. */

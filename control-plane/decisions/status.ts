@@ -34,6 +34,9 @@ const written = z.looseObject({
 
 const iso = (unixMs: number): string => new Date(unixMs).toISOString().replace(/\.\d+Z$/, 'Z');
 
+/** A number beyond would not be read again, and all would begin anew. */
+const bounded = (hits: number): number => Math.min(hits, Number.MAX_SAFE_INTEGER);
+
 /** What was written before with what has come since; undefined: nothing is new. `names`: of the rules, in their order. */
 export function hitStatus(
   before: unknown,
@@ -51,7 +54,7 @@ export function hitStatus(
     const lastHitTime = added === undefined ? known?.lastHitTime : iso(added.lastHitUnixMs);
     return {
       name,
-      hits: (known?.hits ?? 0) + (added?.hits ?? 0),
+      hits: bounded((known?.hits ?? 0) + (added?.hits ?? 0)),
       since: known?.since ?? iso(nowUnixMs),
       ...(lastHitTime === undefined ? {} : { lastHitTime }),
     };
@@ -60,9 +63,11 @@ export function hitStatus(
   const lastHitTime = times.at(-1) ?? old.lastHitTime;
   return {
     // Rules that are gone have been met all the same.
-    hits: Math.max(
-      old.hits + [...(fresh?.values() ?? [])].reduce((sum, { hits }) => sum + hits, 0),
-      rules.reduce((sum, { hits }) => sum + hits, 0),
+    hits: bounded(
+      Math.max(
+        old.hits + [...(fresh?.values() ?? [])].reduce((sum, { hits }) => sum + hits, 0),
+        rules.reduce((sum, { hits }) => sum + hits, 0),
+      ),
     ),
     ...(lastHitTime === undefined ? {} : { lastHitTime }),
     rules,

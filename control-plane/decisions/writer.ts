@@ -10,6 +10,7 @@ import type { ClusterState } from '../index/state.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { apiVersionOf, objectPath, type ServedVersions } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
+import { ruleNames } from '../translate/authorization.ts';
 import type { Hits } from './hits.ts';
 import { hitStatus } from './status.ts';
 
@@ -116,6 +117,3 @@ export class HitWriter {
 }
 
 const listOf = (policy: AuthorizationPolicy): string => ruleNames(policy).join('\n');
-
-const ruleNames = ({ spec }: AuthorizationPolicy): readonly string[] =>
-  spec.rules.map(({ name }, index) => name ?? String(index));

@@ -24,6 +24,10 @@ for (const [ip, bits] of [
   ['127.0.0.0', 8],
   ['169.254.0.0', 16],
   ['224.0.0.0', 3],
+  // Where clouds keep credentials at other addresses than link-local ones.
+  ['100.100.100.200', 32],
+  ['168.63.129.16', 32],
+  ['192.0.0.192', 32],
 ] as const) {
   forbidden.addSubnet(ip, bits, 'ipv4');
 }
@@ -31,6 +35,11 @@ for (const [ip, bits] of [
   ['::', 127],
   ['fe80::', 10],
   ['ff00::', 8],
+  ['fd00:ec2::', 32],
+  ['fd20:ce::254', 128],
+  // The same by way of a translator (RFC 6052).
+  ['64:ff9b::7f00:0', 104],
+  ['64:ff9b::a9fe:0', 112],
 ] as const) {
   forbidden.addSubnet(ip, bits, 'ipv6');
 }

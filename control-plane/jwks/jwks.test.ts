@@ -69,8 +69,10 @@ describe('a fetch of keys', () => {
       const fetched = await fetchKeySet(one, { isAllowed: mayBeFetchedFrom });
       assert.ok(!fetched.ok && /address that keys are/.test(fetched.error), `${one}: ${JSON.stringify(fetched)}`);
     }
-    for (const ip of ['10.0.0.1', '192.0.2.1', 'fd00::1', '2001:db8::1']) assert.ok(mayBeFetchedFrom(ip), ip);
-    for (const ip of ['::ffff:127.0.0.1', 'fe80::1', '::', '0.0.0.0', '255.255.255.255']) {
+    for (const ip of ['10.0.0.1', '192.0.2.1', 'fd00::1', '2001:db8::1', '64:ff9b::808:808'])
+      assert.ok(mayBeFetchedFrom(ip), ip);
+    const ofClouds = ['fd00:ec2::254', '100.100.100.200', '64:ff9b::a9fe:a9fe', '::ffff:a9fe:a9fe', '::ffff:7f00:1'];
+    for (const ip of ['::ffff:127.0.0.1', 'fe80::1', '::', '0.0.0.0', '255.255.255.255', ...ofClouds]) {
       assert.ok(!mayBeFetchedFrom(ip), ip);
     }
   });
@@ -139,6 +141,49 @@ describe('the store of keys', () => {
     assert.equal(readKept({ a: 'no', b: '{"uri":"x","keys":"{}"}', c: '{"uri":1}' }).size, 0);
     store.stop();
   });
+});
+
+test('a namespace that names more places than there is room for takes none from the others', async () => {
+  const issuers = (from: number): string =>
+    Array.from(
+      { length: 8 },
+      (_, i) => `{ issuer: i${from + i}, jwks: { uri: "https://id.example/${from + i}" } }`,
+    ).join();
+  const many = Array.from(
+    { length: 40 },
+    (_, i) => `
+apiVersion: weft.dev/v1alpha1
+kind: AuthenticationPolicy
+metadata: { name: p${i}, namespace: aaa, creationTimestamp: "2026-01-01T00:00:00Z" }
+spec: { selector: { matchLabels: { app: a${i} } }, jwt: [${issuers(i * 8)}] }`,
+  );
+  const one = `
+apiVersion: weft.dev/v1alpha1
+kind: AuthenticationPolicy
+metadata: { name: users, namespace: shop, creationTimestamp: "2026-02-01T00:00:00Z" }
+spec: { jwt: [{ issuer: me, jwks: { uri: "https://me.example/keys" } }] }`;
+  const domain = parseTrustDomain('cluster.local');
+  const objects = parseObjects([...many, one].join('\n---\n'));
+  assert.ok(domain.ok && objects.ok, JSON.stringify(objects));
+  const asked = new Set<string>();
+  const clock = new ManualClock();
+  const mesh = new MeshControl({
+    meshNamespace: 'weft-system',
+    trustDomain: domain.value,
+    clock,
+    fetchKeys: async (uri) => {
+      asked.add(uri);
+      return ok(keySet);
+    },
+  });
+  for (const object of objects.value) mesh.apply(object);
+  for (let i = 0; i < 5; i++) {
+    clock.advance(1);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  mesh.stop();
+  assert.ok(asked.has('https://me.example/keys'));
+  assert.equal(asked.size, 256);
 });
 
 test('keys reach the listeners of whom a policy is for, the newest ones, and status says what is missing', async () => {

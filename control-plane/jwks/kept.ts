@@ -95,8 +95,9 @@ export function writeKept(good: ReadonlyMap<string, string>): Record<string, str
   let chars = 0;
   for (const [uri, keys] of good) {
     const text = JSON.stringify({ uri, keys });
+    // A large one must not keep out those after it.
+    if (chars + text.length > charsMax) continue;
     chars += text.length;
-    if (chars > charsMax) break;
     data[keyOf(uri)] = text;
   }
   return data;

@@ -64,21 +64,19 @@ export class JwksStore implements KeySets {
     return [...this.entries.values()].filter(({ problem }) => problem !== undefined).length;
   }
 
-  /** Which ones policies name now. */
+  /** Which ones policies name now, the most important first. */
   want(uris: ReadonlySet<string>): void {
     if (this.stopped) return;
+    const inOrder = [...uris];
+    const wanted = new Set(inOrder.slice(0, urisMax));
     for (const [uri, entry] of this.entries) {
-      if (uris.has(uri)) continue;
+      if (wanted.has(uri)) continue;
       entry.timer();
       this.entries.delete(uri);
     }
-    this.overflow = new Set();
-    for (const uri of uris) {
+    this.overflow = new Set(inOrder.slice(urisMax));
+    for (const uri of wanted) {
       if (this.entries.has(uri)) continue;
-      if (this.entries.size >= urisMax) {
-        this.overflow.add(uri);
-        continue;
-      }
       const entry = newEntry(this.kept.get(uri));
       this.entries.set(uri, entry);
       entry.timer = this.options.clock.afterUnref(0, () => void this.refresh(uri, entry));

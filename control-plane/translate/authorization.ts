@@ -70,12 +70,25 @@ export function authorizationOf(context: TranslateContext, pod: Pod): WorkloadAu
 
 type Rule = AuthorizationPolicy['spec']['rules'][number];
 
-const ruleName = (policy: AuthorizationPolicy, rule: Rule, index: number): string =>
-  `${objectKey(policy.metadata)}/${rule.name ?? index}`;
+/**
+ * What the rules of a policy go by, in their order: by number where they have no name of their own. `#` is in no name, so
+ * that a rule that somebody calls "1" does not take the place of the second one: on the wire rules are a map.
+ */
+export function ruleNames({ spec }: Pick<AuthorizationPolicy, 'spec'>): readonly string[] {
+  const taken = new Set(spec.rules.map(({ name }) => name));
+  return spec.rules.map(({ name }, index) => name ?? (taken.has(`${index}`) ? `#${index}` : `${index}`));
+}
+
+/** Each rule with its name, which is one of the whole mesh. */
+function named(policy: AuthorizationPolicy): readonly (readonly [string, Rule])[] {
+  const names = ruleNames(policy);
+  const prefix = objectKey(policy.metadata);
+  return policy.spec.rules.map((rule, index) => [`${prefix}/${names[index] ?? index}`, rule]);
+}
 
 const httpPolicies = (context: TranslateContext, policy: AuthorizationPolicy): RbacPolicy[] =>
-  policy.spec.rules.map((rule, index) => ({
-    name: ruleName(policy, rule, index),
+  named(policy).map(([name, rule]) => ({
+    name,
     permissions: httpPermissions(rule),
     principals: principalsOf(rule, principalContext(context, policy)),
   }));
@@ -91,10 +104,10 @@ const unaskable = (context: TranslateContext, policies: readonly AuthorizationPo
 function networkPolicies(context: TranslateContext, policy: AuthorizationPolicy, pod: Pod): RbacPolicy[] {
   const effect = policy.spec.action === 'ALLOW' ? 'lets-in' : 'keeps-out';
   const trustedHops = trustedHopsOf(context, pod);
-  return policy.spec.rules.flatMap((rule, index) => {
+  return named(policy).flatMap(([name, rule]) => {
     const permissions = networkPermissions(rule, effect);
     const principals = networkPrincipals(rule, principalContext(context, policy), { effect, trustedHops });
     if (permissions.length === 0 || principals.length === 0) return [];
-    return [{ name: ruleName(policy, rule, index), permissions, principals }];
+    return [{ name, permissions, principals }];
   });
 }

@@ -4,6 +4,7 @@ import type { AuthenticationPolicy } from '@weft/policies/crds/kinds';
 import { JWT_FILTER, type JwtLocation, type JwtProvider } from '@weft/policies/model/jwt';
 import type { HttpFilter } from '@weft/policies/model/listener';
 import type { Pod } from '../index/core.ts';
+import { byAge } from '../index/objects.ts';
 import { authenticationWinners } from './authentication.ts';
 import type { TranslateContext } from './context.ts';
 
@@ -58,10 +59,22 @@ export function jwksProblems({ keySets }: TranslateContext, policy: Authenticati
   });
 }
 
-/** Where key sets are fetched from, of all policies. */
+/**
+ * Where key sets are fetched from, of all policies. Namespaces take turns, so that there is room for the first ones of each
+ * however many another one names.
+ */
 export function keySetUris(policies: Iterable<AuthenticationPolicy>): Set<string> {
-  const uris = new Set<string>();
-  for (const { spec } of policies)
-    for (const { jwks } of spec.jwt ?? []) if (jwks.uri !== undefined) uris.add(jwks.uri);
-  return uris;
+  const byNamespace = new Map<string, Set<string>>();
+  for (const { metadata, spec } of [...policies].sort(byAge)) {
+    for (const { jwks } of spec.jwt ?? []) {
+      if (jwks.uri === undefined) continue;
+      const known = byNamespace.get(metadata.namespace);
+      if (known === undefined) byNamespace.set(metadata.namespace, new Set([jwks.uri]));
+      else known.add(jwks.uri);
+    }
+  }
+  const lists = [...byNamespace.values()].map((uris) => [...uris]);
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  const turns = Array.from({ length: longest }, (_, turn) => lists.flatMap((uris) => uris.slice(turn, turn + 1)));
+  return new Set(turns.flat());
 }

@@ -158,6 +158,11 @@ export class Federation {
     if (bundle.sequence > 0 && bundle.sequence < (partner.bundle?.sequence ?? 0))
       return err(`sequence ${bundle.sequence} is older than ${partner.bundle?.sequence}, which is held`);
     const ours = new Set(this.options.ownAnchors().map(subjectOf));
+    const others = [...this.partners.values()].filter((one) => one !== partner && one.bundle !== undefined);
+    const theirs = others.find(({ bundle: held }) =>
+      bundle.anchors.some((der) => held?.anchors.some((one) => isRivalOf(der, one)) === true),
+    );
+    if (theirs !== undefined) return err(`an anchor has the name of one of ${theirs.trustDomain}, and is another`);
     // OpenSSL looks issuers up by name: another root under the name of ours would stand in its way.
     if (bundle.anchors.some((der) => ours.has(subjectOf(der)))) return err('an anchor has the name of one of our own');
     return ok(bundle);
@@ -170,6 +175,10 @@ export class Federation {
     if (JSON.stringify(bundles) !== JSON.stringify(this.options.trust.federated)) this.options.trust.federate(bundles);
   }
 }
+
+/** The same root may vouch for two trust domains; two of one name stand in each other's way. */
+const isRivalOf = (one: Uint8Array, other: Uint8Array): boolean =>
+  Buffer.compare(one, other) !== 0 && subjectOf(one) === subjectOf(other);
 
 function subjectOf(der: Uint8Array): string {
   const parsed = parseCertificate(der);

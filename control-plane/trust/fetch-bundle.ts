@@ -13,6 +13,9 @@ export interface BundleEndpoint {
 const timeoutMs = 10_000;
 
 export function fetchBundle({ url, spiffe }: BundleEndpoint): Promise<Result<SpiffeBundle, string>> {
+  // Without anchors the runtime would take the public authorities in their place.
+  if (spiffe?.anchorsPem === '')
+    return Promise.resolve(err('no bundle to verify the endpoint with: give a first one in "bundle"'));
   return new Promise((resolve) => {
     let over = false;
     const done = (result: Result<SpiffeBundle, string>): void => {

@@ -7,7 +7,10 @@ interface Rechecked {
   recheck(): void;
 }
 
-/** Looks at all open connections again, a few at a time; a change meanwhile begins anew with those that were seen. */
+/**
+ * Looks at all open connections again, a few at a time. After a change meanwhile those that were not seen yet come first:
+ * changes in quick succession must not keep the last ones open for ever.
+ */
 export class RecheckQueue {
   private readonly clock: Clock;
   private waiting: Set<Rechecked> = new Set();
@@ -17,8 +20,9 @@ export class RecheckQueue {
     this.clock = clock;
   }
 
-  all(connections: Iterable<Rechecked>): void {
-    this.waiting = new Set(connections);
+  all(connections: ReadonlySet<Rechecked>): void {
+    const unseen = [...this.waiting].filter((one) => connections.has(one));
+    this.waiting = new Set([...unseen, ...connections]);
     if (this.waiting.size > 0) this.cancel ??= this.clock.after(0, () => this.some());
   }
 

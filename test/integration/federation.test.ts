@@ -1,5 +1,6 @@
 /** Two trust domains that exchange their bundles: our endpoint, our fetcher, and what happens when an endpoint misbehaves. */
 import assert from 'node:assert/strict';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { CertificateAuthority } from '@weft/control-plane/ca/certificate-authority';
 import { loadAuthority } from '@weft/control-plane/ca/material';
@@ -11,6 +12,8 @@ import { MeshTrust } from '@weft/control-plane/trust/mesh-trust';
 import { parseKind } from '@weft/policies/crds/kinds';
 import { formatSpiffeBundle } from '@weft/policies/identity/spiffe-bundle';
 import { parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
+import { buildCertificate, serialNumber } from '@weft/policies/identity/x509/certificate';
+import { keySigner } from '@weft/policies/identity/x509/signature';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import { waitFor } from '../support/wait.ts';
@@ -40,11 +43,31 @@ let federation: Federation;
 const bundleOf = (authority: CertificateAuthority, sequence = 1): string =>
   formatSpiffeBundle({ anchors: authority.anchors(), jwtKeys: [], sequence, refreshHintSeconds: 10 });
 
-function meshWith(entry: object) {
+async function rootNamed(commonName: string): Promise<Uint8Array> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const name = { commonName, organization: 'Weft' };
+  return buildCertificate({
+    serial: serialNumber(randomBytes(16)),
+    issuer: name,
+    subject: name,
+    notBeforeMs: Date.now(),
+    notAfterMs: Date.now() + 3_600_000,
+    publicKey,
+    sans: [],
+    isCa: true,
+    pathLength: undefined,
+    keyUsage: ['keyCertSign'],
+    extKeyUsage: [],
+    authorityKeyId: undefined,
+    sign: keySigner(privateKey),
+  });
+}
+
+function meshWith(entry: object, ...others: readonly object[]) {
   const parsed = parseKind('Mesh', {
     kind: 'Mesh',
     metadata: { name: 'default' },
-    spec: { trust: { federation: [{ trustDomain: 'partner.example', ...entry }] } },
+    spec: { trust: { federation: [{ trustDomain: 'partner.example', ...entry }, ...others] } },
   });
   assert.ok(parsed.ok, JSON.stringify(parsed));
   return parsed.value;
@@ -126,5 +149,26 @@ describe('federation', () => {
     assert.match(federation.problems()[0] ?? '', /no key with use x509-svid/);
     federation.follow(meshWith({ bundle: '{"keys":[{"use":"x509-svid","x5c":["AAAA"]}]}' }));
     assert.match(federation.problems()[0] ?? '', /keys\[0\].x5c/);
+  });
+
+  test('an endpoint that is to show an identity is not asked while nothing can verify it', async () => {
+    const fetched = await fetchBundle({ url: url(), spiffe: { id: endpoint.spiffeId, anchorsPem: '' } });
+    assert.ok(!fetched.ok);
+    assert.match(fetched.error, /no bundle to verify the endpoint with/);
+  });
+
+  test('a partner whose anchor has the name of one of another partner does not stand in its way', async () => {
+    const [first, second] = [await rootNamed('Shared root'), await rootNamed('Shared root')];
+    const bundle = (anchor: Uint8Array): string =>
+      formatSpiffeBundle({ anchors: [anchor], jwtKeys: [], sequence: 1, refreshHintSeconds: 10 });
+    const other = { trustDomain: 'other.example', bundle: bundle(second) };
+    federation.follow(meshWith({ bundle: bundle(first) }, other));
+    assert.deepEqual(federation.problems(), [
+      'other.example: an anchor has the name of one of partner.example, and is another',
+    ]);
+    assert.equal(trust.federated.length, 1);
+    federation.follow(meshWith({ bundle: bundle(first) }, { ...other, bundle: bundle(first) }));
+    assert.deepEqual(federation.problems(), []);
+    assert.equal(trust.federated.length, 2, 'one root may vouch for two');
   });
 });

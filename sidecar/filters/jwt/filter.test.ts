@@ -181,6 +181,17 @@ describe('claims as headers', () => {
     assert.deepEqual(sent()?.headers.getAll('x-user'), ['ann']);
   });
 
+  test('names that CGI-like applications take for theirs are taken off too, and no others', async () => {
+    const { send, sent, claims, world } = shop();
+    const token = id.token('ES256', claims);
+    const fields = ['X_User', 'root', 'X_Users', 'many', 'Authorization', `Bearer ${token}`];
+    assert.equal((await send(fields)).status, 200);
+    assert.equal(sent()?.headers.has('x_user'), false);
+    assert.deepEqual(sent()?.headers.getAll('x-user'), ['ann']);
+    assert.deepEqual(sent()?.headers.getAll('x_users'), ['many']);
+    assert.equal(world.count('jwt.claim_header_stripped'), 1);
+  });
+
   test('of two tokens of one issuer the first counts, and nothing of the other', async () => {
     const claimHeaders = [
       { header: 'x-user', claim: 'sub' },

@@ -3,6 +3,7 @@ import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { JWT_FILTER, type JwtAuthentication, type JwtLocation, type JwtProvider } from '@weft/policies/model/jwt';
 import { noMutation } from '@weft/policies/model/route';
+import type { Headers } from '../../http/headers.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';
 import { HELD, type HeldRequest, type LocalReply, type RequestFilter, type Verdict } from '../filter.ts';
@@ -45,6 +46,8 @@ export class JwtFilter implements RequestFilter {
   private readonly locations: readonly JwtLocation[];
   /** Which nobody but this filter may set. */
   private readonly claimHeaders: readonly string[];
+  /** CGI, WSGI and their like take `X_User` for `X-User` (RFC 3875 section 4.1.18). */
+  private readonly isTakenForClaim: (lower: string) => boolean;
   private readonly known = new Map<string, Accepted>();
   private readonly pending = new Map<string, Promise<Result<Accepted, TokenError>>>();
 
@@ -56,13 +59,13 @@ export class JwtFilter implements RequestFilter {
     this.claimHeaders = [
       ...new Set(jwt.providers.flatMap(({ claimHeaders }) => claimHeaders.map(({ header }) => header))),
     ];
+    const meanings = new Set(this.claimHeaders.map((header) => header.replaceAll('_', '-')));
+    this.isTakenForClaim = (lower) => lower.includes('_') && meanings.has(lower.replaceAll('_', '-'));
   }
 
   onRequest(context: RequestContext, request: HeldRequest): Verdict {
     const { head } = context;
-    for (const header of this.claimHeaders) {
-      if (head.headers.remove(header)) this.deps.recorder.count('jwt.claim_header_stripped');
-    }
+    if (this.claimHeaders.length > 0) this.stripClaims(head.headers);
     const found = findTokens(head, this.locations);
     if (found === undefined) return this.jwt.allowsMissing ? undefined : this.missing(context);
     if (found.length > TOKENS_MAX)
@@ -76,6 +79,15 @@ export class JwtFilter implements RequestFilter {
       else request.refuse(verdict);
     });
     return HELD;
+  }
+
+  private stripClaims(headers: Headers): void {
+    for (const header of this.claimHeaders) {
+      if (headers.remove(header)) this.deps.recorder.count('jwt.claim_header_stripped');
+    }
+    const before = headers.length;
+    headers.removeWhere(this.isTakenForClaim);
+    if (headers.length !== before) this.deps.recorder.count('jwt.claim_header_stripped');
   }
 
   /** An application might take the bad one of two tokens for the good one, so that one is enough to refuse. */
