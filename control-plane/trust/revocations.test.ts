@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { formatRevocation, readRevocations, revocationKey } from '@weft/policies/identity/revocation-record';
+import {
+  formatRevocation,
+  REVOCATIONS_MAX,
+  readRevocations,
+  revocationKey,
+} from '@weft/policies/identity/revocation-record';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { MeshTrust } from './mesh-trust.ts';
@@ -54,5 +59,36 @@ describe('revocations', () => {
     const { revoked, faults } = readRevocations({ a: formatRevocation(entry) }, 2, 0);
     assert.deepEqual(faults, []);
     assert.deepEqual(revoked, [{ kind: 'serial', serialHex: 'ab', reason: '' }]);
+  });
+
+  test('of two for one identity, under two names, the one that refuses more counts, whichever comes first', () => {
+    const alias = 'spiffe://old.example/ns/shop/sa/web' as typeof WEB;
+    const canonical = (id: string): string => (id === alias ? WEB : id);
+    const whole = { kind: 'identity', spiffeId: WEB, issuedBeforeUnixMs: 0, reason: 'stolen' } as const;
+    const partly = { ...whole, spiffeId: alias, issuedBeforeUnixMs: 1_000 };
+    const less = { ...partly, issuedBeforeUnixMs: 500 };
+    for (const spiffeId of [WEB, alias]) {
+      const refused = (notBeforeUnixMs: number, ...revoked: Parameters<MeshTrust['revoke']>[0][number][]): boolean => {
+        const trust = new MeshTrust(canonical);
+        trust.revoke(revoked);
+        return trust.refusal({ spiffeId, serialHex: '1', notBeforeUnixMs }) !== undefined;
+      };
+      assert.ok(refused(2_000, whole, partly) && refused(2_000, partly, whole));
+      assert.ok(refused(800, partly, less) && refused(800, less, partly));
+      assert.ok(!refused(2_000, partly, less));
+    }
+  });
+
+  test('beyond the bound the newest count', () => {
+    const data: Record<string, string> = {};
+    for (let i = 0; i <= REVOCATIONS_MAX; i++) {
+      const entry = { serial: (i + 1).toString(16), reason: '', expiresUnixMs: 0, mayReissue: false };
+      data[revocationKey({ serial: entry.serial })] = formatRevocation({ ...entry, atUnixMs: 1_000 + i });
+    }
+    const { revoked, faults } = readRevocations(data, 10_000, 0);
+    assert.equal(revoked.length, REVOCATIONS_MAX);
+    assert.deepEqual(faults.length, 1);
+    const serials = revoked.flatMap((one) => (one.kind === 'serial' ? [one.serialHex] : []));
+    assert.ok(!serials.includes('1') && serials.includes((REVOCATIONS_MAX + 1).toString(16)));
   });
 });

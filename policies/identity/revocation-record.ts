@@ -77,6 +77,13 @@ export interface ReadRevocations {
   readonly nextExpiryUnixMs: number;
 }
 
+/** The oldest, whose certificates have most likely ended: what is revoked now has to count. */
+function tooMany(good: readonly { readonly key: string; readonly value: RevocationRecord }[]): ReadonlySet<string> {
+  if (good.length <= REVOCATIONS_MAX) return new Set();
+  const newestFirst = good.toSorted((a, b) => b.value.atUnixMs - a.value.atUnixMs);
+  return new Set(newestFirst.slice(REVOCATIONS_MAX).map(({ key }) => key));
+}
+
 /** `backdateMs`: certificates begin that long before they are issued. */
 export function readRevocations(
   data: Readonly<Record<string, string>>,
@@ -86,6 +93,7 @@ export function readRevocations(
   const revoked: Revocation[] = [];
   const faults: string[] = [];
   let nextExpiryUnixMs = 0;
+  const good: { readonly key: string; readonly value: RevocationRecord }[] = [];
   // In the order of their keys: the same entries are the same resource on every replica.
   for (const key of Object.keys(data).toSorted()) {
     const record = parseRevocation(data[key] ?? '');
@@ -93,12 +101,15 @@ export function readRevocations(
       faults.push(`${key}: ${record.error}`);
       continue;
     }
-    const { identity, serial, reason, atUnixMs, expiresUnixMs, mayReissue } = record.value;
-    if (expiresUnixMs > 0 && expiresUnixMs <= nowUnixMs) continue;
-    if (revoked.length >= REVOCATIONS_MAX) {
-      faults.push(`${key}: there are more than ${REVOCATIONS_MAX} revocations; take back what has ended`);
-      continue;
-    }
+    const { expiresUnixMs } = record.value;
+    if (expiresUnixMs === 0 || expiresUnixMs > nowUnixMs) good.push({ key, value: record.value });
+  }
+  const left = tooMany(good);
+  for (const key of left)
+    faults.push(`${key}: there are more than ${REVOCATIONS_MAX} revocations; take back what has ended`);
+  for (const { key, value } of good) {
+    if (left.has(key)) continue;
+    const { identity, serial, reason, atUnixMs, expiresUnixMs, mayReissue } = value;
     if (expiresUnixMs > 0 && (nextExpiryUnixMs === 0 || expiresUnixMs < nextExpiryUnixMs))
       nextExpiryUnixMs = expiresUnixMs;
     if (identity !== undefined) {

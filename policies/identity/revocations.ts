@@ -34,8 +34,17 @@ export class RevocationIndex {
     this.canonical = canonical;
     for (const one of revoked) {
       if (one.kind === 'serial') this.serials.set(serialOf(one.serialHex), one.reason);
-      else this.identities.set(canonical(one.spiffeId), one);
+      else this.addIdentity(one);
     }
+  }
+
+  /** Of two for one identity, which may go by two names, the one that refuses more counts. */
+  private addIdentity(one: Extract<Revocation, { kind: 'identity' }>): void {
+    const id = this.canonical(one.spiffeId);
+    const known = this.identities.get(id)?.issuedBeforeUnixMs;
+    const refusesMore =
+      known === undefined || (known !== 0 && (one.issuedBeforeUnixMs === 0 || one.issuedBeforeUnixMs > known));
+    if (refusesMore) this.identities.set(id, one);
   }
 
   /** Why it is not to be believed; undefined: it is. */

@@ -8,6 +8,7 @@ import { type ChannelCredential, ControlChannel } from '../control-channel.ts';
 import { IdentityManager } from '../identity/manager.ts';
 import { StateDir } from '../identity/state-dir.ts';
 import type { ProcessPorts } from '../mesh-sidecar.ts';
+import type { PeerCredentials } from '../net/peer-credentials.ts';
 import { WireDoor } from '../wire/door.ts';
 import { identify, jwtAuthority } from './authority.ts';
 import { ownAnchors } from './bundles.ts';
@@ -75,6 +76,7 @@ export async function startAgent(config: AgentConfig, ports: ProcessPorts): Prom
   const holders = [own, handedOut.manager];
   const stopPolling = pollTrust({ spiffeId: spiffeId.value, ask: () => authority.bundle(), holders, clock, log });
   const uids = new Set(config.allowUids);
+  const isAllowed = ({ uid }: PeerCredentials): boolean => uids.has(uid);
   const server = new UnixGrpcServer({
     path: config.socket,
     // The kernel's word on who calls decides, not the mode.
@@ -84,10 +86,11 @@ export async function startAgent(config: AgentConfig, ports: ProcessPorts): Prom
       handedOut,
       jwt,
       clock,
-      isAllowed: ({ uid }) => uids.has(uid),
+      isAllowed,
       log,
       count: counts,
     }),
+    isAllowed,
     log,
     count: counts,
   });

@@ -30,11 +30,15 @@ export interface UnixGrpcServerOptions {
   readonly path: string;
   readonly mode: number;
   readonly handlers: ReadonlyMap<string, Handler>;
+  /** Who may be answered at all; others are told that they are not, and have little room for asking. */
+  readonly isAllowed: (peer: PeerCredentials) => boolean;
   readonly log: (line: string) => void;
   readonly count: (event: string) => void;
 }
 
 const CONNECTIONS_MAX = 256;
+/** Of those who may not ask: they must not take the room of those who may. */
+const STRANGERS_MAX = 16;
 const STREAMS_OF_CONNECTION_MAX = 32;
 const STREAMS_MAX = 1_024;
 /** The largest request is a JWT to validate. */
@@ -52,6 +56,7 @@ export class UnixGrpcServer {
   private readonly server: Server;
   private readonly sessions = new Set<ServerHttp2Session>();
   private streams = 0;
+  private strangers = 0;
 
   constructor(options: UnixGrpcServerOptions) {
     this.options = options;
@@ -87,6 +92,17 @@ export class UnixGrpcServer {
       return;
     }
     socket.on('error', () => {});
+    if (!this.options.isAllowed(peer)) {
+      if (this.strangers >= STRANGERS_MAX) {
+        this.options.count('workload_api.connections_max');
+        socket.destroy();
+        return;
+      }
+      this.strangers += 1;
+      socket.once('close', () => {
+        this.strangers -= 1;
+      });
+    }
     const session = performServerHandshake(socket, {
       settings: { maxConcurrentStreams: STREAMS_OF_CONNECTION_MAX },
       maxHeaderListPairs: 64,

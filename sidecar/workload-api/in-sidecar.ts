@@ -24,11 +24,13 @@ export async function serveWorkloadApi(options: PodWorkloadApi): Promise<Result<
   const handedOut = new HandedOutIdentity({ spiffeId, sign: (csr) => channel.sign(csr), clock, prng, log, count });
   followTrust(source, spiffeId, handedOut.manager);
   const jwt = new JwtSvids(jwtAuthority(channel), spiffeId, clock);
+  const isAllowed = (): boolean => true;
   const server = new UnixGrpcServer({
     path: socket,
     // Whoever sees the volume is of the pod, whose identity it is; containers of a pod run as users of their own choice.
     mode: 0o666,
-    handlers: workloadApiHandlers({ spiffeId, handedOut, jwt, clock, isAllowed: () => true, log, count }),
+    handlers: workloadApiHandlers({ spiffeId, handedOut, jwt, clock, isAllowed, log, count }),
+    isAllowed,
     log,
     count,
   });

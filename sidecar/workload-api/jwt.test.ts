@@ -37,6 +37,7 @@ async function authority(clock: ManualClock) {
     asked,
     token,
     rotate: async () => void keys.push(await make()),
+    drop: () => void keys.shift(),
     sign: async (audience: readonly string[]) => {
       asked.sign++;
       answer();
@@ -129,5 +130,27 @@ describe('JWT-SVIDs of a workload', () => {
     clock.advance(3_600_000);
     await settle();
     assert.equal(ca.asked.bundle, bundle);
+  });
+
+  test('a key that the authority gave up is believed until keys are asked for again, and no longer', async () => {
+    const clock = newClock();
+    const ca = await authority(clock);
+    const jwt = new JwtSvids(ca, ID, clock);
+    const valid = async (token: string): Promise<boolean> => (await jwt.validate(token, 'bank')).ok;
+    assert.ok(await valid(await ca.token(ID, ['bank'])));
+    clock.advance(250_000);
+    const token = await ca.token(ID, ['bank']);
+    await ca.rotate();
+    ca.drop();
+    assert.ok(await valid(token), 'the keys are fresh');
+    ca.asked.down = true;
+    clock.advance(50_000);
+    assert.ok(await valid(token), 'nobody can be asked: what was good stays');
+    ca.asked.down = false;
+    clock.advance(10_000);
+    assert.equal(await valid(token), false);
+    const { bundle } = ca.asked;
+    for (let i = 0; i < 5; i++) await valid(token);
+    assert.ok(ca.asked.bundle <= bundle + 1, 'and not with each token');
   });
 });

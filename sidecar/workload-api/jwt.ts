@@ -31,6 +31,8 @@ export class JwtSvids {
   private readonly listeners = new Set<(jwks: string) => void>();
   private jwks: string | undefined;
   private askedMs = Number.NEGATIVE_INFINITY;
+  /** Until then the keys are those of now: one that the authority gave up is not believed for longer. */
+  private freshUntilMs = Number.NEGATIVE_INFINITY;
   private asking: Promise<void> | undefined;
   private cancelRefresh: Cancel | undefined;
 
@@ -74,7 +76,9 @@ export class JwtSvids {
   async validate(token: string, audience: string): Promise<Result<JWTPayload & { readonly sub: string }, string>> {
     for (let attempt = 1; ; attempt++) {
       try {
+        const nowMs = this.clock.nowMs();
         if (this.jwks === undefined) await this.ask();
+        else if (nowMs >= this.freshUntilMs && nowMs - this.askedMs >= REFRESH_MS_MIN) await this.askQuietly();
         const keys = createLocalJWKSet(JSON.parse(this.jwks ?? '{"keys":[]}') as JSONWebKeySet);
         const { payload } = await jwtVerify(token, keys, {
           algorithms: ['ES256'],
@@ -136,7 +140,9 @@ export class JwtSvids {
       this.jwks = next;
       for (const listener of this.listeners) listener(next);
     }
-    return Math.max(refreshMs, REFRESH_MS_MIN);
+    const againMs = Math.max(refreshMs, REFRESH_MS_MIN);
+    this.freshUntilMs = this.clock.nowMs() + againMs;
+    return againMs;
   }
 }
 

@@ -189,6 +189,22 @@ describe('weft identity serve', () => {
     assert.equal((await ask(socket, 'FetchEverything', x509, {})).status, 12);
   });
 
+  test('who may not ask holds a few connections at most, and so never all of them', async () => {
+    const { agent, socket } = await start('strangers', issue(), [ownUid + 1]);
+    assert.ok(agent.ok);
+    let ended = 0;
+    const clients = Array.from({ length: 20 }, () => {
+      const client = connectUnix(socket);
+      client.on('error', () => {});
+      client.on('close', () => ended++);
+      return client.resume();
+    });
+    await waitFor('those beyond the bound', () => (ended === 4 ? true : undefined));
+    for (const client of clients) client.destroy();
+    await waitFor('room again', () => (ended === 20 ? true : undefined));
+    assert.equal((await ask(socket, 'FetchX509SVID', x509, {})).status, 7);
+  });
+
   test('trust domains that the mesh is federated with are told, each by its own anchors', async () => {
     const trustDomain = parseTrustDomain('partner.example');
     assert.ok(trustDomain.ok);
