@@ -63,16 +63,18 @@ export const fingerprintOf = (der: Uint8Array): string => createHash('sha256').u
 
 export function advance(state: RotationState, inputs: RotationInputs): RotationStep {
   const records = new Map(state.anchors.map((one) => [one.fingerprint, one]));
+  drop(records, inputs);
+  makeRoom(records, inputs);
   trustWanted(records, inputs);
   const target = records.get(inputs.signing);
   const announced = target === undefined ? 0 : inputs.nowMs - target.sinceMs;
   const { present } = inputs;
+  // Also for room: nothing is signed under an anchor that is not trusted.
   const waits =
-    target?.role === 'announced' &&
+    (target === undefined || (target.role === 'announced' && announced < inputs.announceMs)) &&
     present !== undefined &&
     present !== inputs.signing &&
-    records.get(present) !== undefined &&
-    announced < inputs.announceMs;
+    records.get(present) !== undefined;
   if (!waits && target !== undefined && target.role !== 'signing') switchTo(records, target, inputs);
   longestLife(records, inputs);
   retireUnwanted(records, inputs, waits ? present : inputs.signing);
@@ -82,8 +84,24 @@ export function advance(state: RotationState, inputs: RotationInputs): RotationS
   return { state: { anchors }, sign: waits ? 'present' : 'source' };
 }
 
-function trustWanted(records: Map<string, AnchorRecord>, { anchors, nowMs }: RotationInputs): void {
-  for (const { fingerprint, pem, notAfterMs } of anchors) {
+/**
+ * For the anchor that is to sign, where there are as many as there may be. One that retires goes by itself, and is waited
+ * for where something else can sign meanwhile; else the first that would go, or the last that the source names.
+ */
+function makeRoom(records: Map<string, AnchorRecord>, { signing, present }: RotationInputs): void {
+  if (records.size < anchorsMax || records.has(signing)) return;
+  const all = [...records.values()];
+  const [retiring] = all.filter((one) => one.role === 'retiring').sort((a, b) => a.neededUntilMs - b.neededUntilMs);
+  if (retiring !== undefined && present !== undefined && present !== signing && records.has(present)) return;
+  const gone = retiring ?? all.findLast((one) => one.role === 'announced' && one.fingerprint !== present);
+  if (gone !== undefined) records.delete(gone.fingerprint);
+}
+
+function trustWanted(records: Map<string, AnchorRecord>, { anchors, signing, nowMs }: RotationInputs): void {
+  const signingFirst = anchors.toSorted(
+    (a, b) => Number(b.fingerprint === signing) - Number(a.fingerprint === signing),
+  );
+  for (const { fingerprint, pem, notAfterMs } of signingFirst) {
     const known = records.get(fingerprint);
     if (known === undefined && records.size < anchorsMax) {
       const fresh = { role: 'announced', sinceMs: nowMs, leafMsMax: 0, neededUntilMs: 0 } as const;

@@ -25,7 +25,8 @@ const stateFile = z.looseObject({
         neededUntilMs: z.number(),
       }),
     )
-    .max(anchorsMax),
+    // Replicas that have given up different ones may have written a few more.
+    .max(2 * anchorsMax),
   /** Fingerprints of anchors that an operator has given up although they were needed. */
   forced: z.array(z.string()).max(64).optional(),
   lastCommand: commandState.optional(),
