@@ -1,6 +1,7 @@
 /** `jwt` of an AuthenticationPolicy as the filter that checks tokens, and what stands in its way. */
 import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import type { AuthenticationPolicy } from '@weft/policies/crds/kinds';
+import { nobodysKeys } from '@weft/policies/identity/nobodys-key';
 import { JWT_FILTER, type JwtLocation, type JwtProvider } from '@weft/policies/model/jwt';
 import type { HttpFilter } from '@weft/policies/model/listener';
 import type { Pod } from '../index/core.ts';
@@ -9,9 +10,6 @@ import { authenticationWinners } from './authentication.ts';
 import type { TranslateContext } from './context.ts';
 
 type Issuer = NonNullable<AuthenticationPolicy['spec']['jwt']>[number];
-
-/** No key verifies anything: what is not known yet lets nobody in. */
-const noKeys = '{"keys":[]}';
 
 /** Before every rule that may decide on a claim. */
 export function jwtFilters(context: TranslateContext, pod: Pod): HttpFilter[] {
@@ -26,7 +24,7 @@ const providerOf = (context: TranslateContext, issuer: Issuer): JwtProvider => (
   name: issuer.issuer,
   issuer: issuer.issuer,
   audiences: issuer.audiences ?? [],
-  keys: keysOf(context, issuer) ?? noKeys,
+  keys: usable(keysOf(context, issuer)),
   locations: [...issuer.from.map(locationOf)].sort(byKind),
   forward: issuer.forward,
   claimHeaders: (issuer.claimsToHeaders ?? []).map(({ header, claim }) => ({ header: header.toLowerCase(), claim })),
@@ -40,6 +38,11 @@ function locationOf({ header, prefix, query, cookie }: Issuer['from'][number]): 
   if (header !== undefined) return { kind: 'header', name: header.toLowerCase(), prefix: prefix ?? '' };
   if (query !== undefined) return { kind: 'query', name: query };
   return { kind: 'cookie', name: cookie ?? '' };
+}
+
+/** What is not known yet, or has no keys, lets nobody in. */
+function usable(keys: string | undefined): string {
+  return keys === undefined || /^\s*\{\s*"keys"\s*:\s*\[\s*\]\s*\}\s*$/.test(keys) ? nobodysKeys : keys;
 }
 
 const keysOf = ({ keySets }: TranslateContext, { jwks }: Issuer): string | undefined =>

@@ -1,7 +1,7 @@
 /**
  * Generated AuthorizationPolicies, translated and given to Weft and to a real Envoy (its RBAC and JWT filters): the same
  * decisions on generated requests of callers with several certificates, addresses and tokens, and the same rule named.
- * What differs is about paths, and explained below. The seed is the date, or WEFT_SEED.
+ * What differs is about paths, and explained below. WEFT_SEED takes another seed.
  */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
@@ -13,14 +13,15 @@ import { waitFor } from '../support/wait.ts';
 import { type Asked, addresses, asked, authorizationSet, identities, tokens } from './arbitrary-authorization.ts';
 import { AuthorizationRig, managerOf, networkFiltersOf } from './authorization-rig.ts';
 
-const DAY_MS = 86_400_000;
+/** The same traffic in every run; another seed looks for what this one does not meet. */
+const SEED = 20_779;
 const TIME_MS = 240_000;
 const SETS = 40;
 const REQUESTS_PER_SET = 100;
 const DENIED_SHARE = { min: 0.2, max: 0.9 };
 const LOG_MS = 4_000;
 
-const seed = Number(process.env['WEFT_SEED'] ?? Math.floor(Date.now() / DAY_MS));
+const seed = Number(process.env['WEFT_SEED'] ?? SEED);
 const folder = testFolder('authorization');
 const sets = fc.sample(authorizationSet, { numRuns: SETS, seed });
 const rig = new AuthorizationRig();

@@ -12,14 +12,15 @@ import { replayOnce, runCampaign } from './campaign.ts';
 import { knownOfTraffic } from './known-differences.ts';
 import { mismatchText, type Replay } from './report.ts';
 
-const DAY_MS = 86_400_000;
+/** The same traffic in every run; another seed looks for what this one does not meet. */
+const SEED = 20_779;
 const MINUTES = 2.75;
 /** Fewer would leave rare differences out, and would say nothing about those that were not met. */
 const CASES_FOR_ALL = 20_000;
 /** Of all cases; a difference that is gone when it is looked at again is of connections that meet, at best. */
 const UNSTABLE_SHARE_MAX = 0.002;
 
-const seed = Number(process.env['WEFT_SEED'] ?? Math.floor(Date.now() / DAY_MS));
+const seed = Number(process.env['WEFT_SEED'] ?? SEED);
 const minutes = Number(process.env['WEFT_DIFF_MINUTES'] ?? MINUTES);
 const replayFile = process.env['WEFT_DIFF_REPLAY'];
 const folder = testFolder('differential');

@@ -13,8 +13,9 @@ import { freePort, type Program } from '../support/pair-process.ts';
 import { startSidecar, testFolder } from '../support/pair-sidecar.ts';
 
 const REQUESTS = 600;
-const DAY_MS = 86_400_000;
-const seed = Number(process.env['WEFT_SEED'] ?? Math.floor(Date.now() / DAY_MS));
+/** The same traffic in every run; another seed looks for what this one does not meet. */
+const SEED = 20_779;
+const seed = Number(process.env['WEFT_SEED'] ?? SEED);
 const kinds = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'] as const satisfies readonly Kind[];
 const issuers = [new Issuer('https://one.example'), new Issuer('two')] as const;
 const stranger = new Issuer('stranger');

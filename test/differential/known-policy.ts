@@ -71,10 +71,15 @@ export const knownOfPolicy: readonly KnownDifference[] = [
     name: 'scheme-claimed',
     why: 'The scheme of a redirect is that of the connection; Envoy believes X-Forwarded-Proto',
     reference: 'RFC 9110 section 7.1: the target is reconstructed from the connection',
-    explains: ({ difference: { what, weft, envoy }, one }) =>
-      what === 'response location' &&
-      /https/i.test(header(one, 'x-forwarded-proto')) &&
-      withoutPort(weft).replace('http:', 'https:') === withoutPort(upperEscapes(envoy)),
+    explains: (found) => {
+      const { what, weft, envoy } = found.difference;
+      if (what !== 'response location' || !/https/i.test(header(found.one, 'x-forwarded-proto'))) return false;
+      const [ours, theirs] = [withoutPort(weft).replace('http:', 'https:'), withoutPort(upperEscapes(envoy))];
+      // A prefix may have been replaced in the same redirect.
+      return (
+        ours === theirs || (rewrites(found, /"prefix_rewrite"/) && withoutSlashes(ours) === withoutSlashes(theirs))
+      );
+    },
   },
   {
     name: 'stale-connection',
@@ -177,12 +182,15 @@ export const knownOfPolicy: readonly KnownDifference[] = [
   },
   {
     name: 'path-ambiguous',
-    why: 'Where a rule about paths has to be decided, Weft refuses what the application may read as another path',
-    reference: 'RFC 3986 section 6.2.2; sidecar/route/path.ts',
+    why: 'Where a rule about paths has to be decided, Weft refuses what the application may read as another path: encoded twice or with encoded slashes, empty segments, parameters, a last slash',
+    reference: 'RFC 3986 sections 3.3 and 6.2.2; docs/decisions/020-authorization.md',
     explains: (found) =>
       isStatus(found) &&
       weftAnswers(found, 403) &&
-      /%2f|%5c|\/\//i.test(pathOf(found.one.request.target)) &&
+      // As it came, and with its dot segments resolved.
+      [found.one.request, ...found.outcome.envoy.received].some(({ target }) =>
+        /%2f|%5c|%25|%[89a-f]|\/\/|;|.\/$/i.test(pathOf(target)),
+      ) &&
       /"url_path"|":path"/.test(JSON.stringify(found.table.filters)),
   },
   {

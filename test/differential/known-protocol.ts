@@ -155,7 +155,7 @@ export const knownOfProtocol: readonly KnownDifference[] = [
       one.request.defect === 'target-asterisk' &&
       outcome.envoy.response.status === 404 &&
       outcome.envoy.received.length === 0 &&
-      (what === 'status' || (what === 'log flags' && weft === 'NR' && envoy === '-')),
+      (what === 'status' || what === 'log route' || (what === 'log flags' && weft === 'NR' && envoy === '-')),
   },
   {
     name: 'half-close',
@@ -214,7 +214,8 @@ export const knownOfProtocol: readonly KnownDifference[] = [
       (/"name":"cookie"/.test(JSON.stringify(table)) ||
         (what === 'received cookie' &&
           weft !== ABSENT &&
-          (envoy === ABSENT || envoy.replaceAll(/; ?(?=;|$)|^; /g, '') === weft))),
+          // What a route adds stays.
+          (envoy === ABSENT || weft.endsWith(`; ${envoy}`) || envoy.replaceAll(/; ?(?=;|$)|^; /g, '') === weft))),
   },
   {
     name: 'refused-in-parser',

@@ -1,6 +1,6 @@
 /**
  * Generated sets of Gateway API objects and policies, translated and given to Weft and to a real Envoy: the same answers
- * to generated requests, but for what known-differences.ts lists. The seed is the date, or WEFT_SEED.
+ * to generated requests, but for what known-differences.ts lists. WEFT_SEED takes another seed.
  */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
@@ -9,7 +9,8 @@ import { testFolder } from '../support/pair-sidecar.ts';
 import { knownDifferences } from './known-differences.ts';
 import { runPolicyCampaign } from './policy-campaign.ts';
 
-const DAY_MS = 86_400_000;
+/** The same traffic in every run; another seed looks for what this one does not meet. */
+const SEED = 20_779;
 const TIME_MS = 75_000;
 /** To make what differs small. */
 const EXPLAIN_MS = 150_000;
@@ -19,7 +20,7 @@ const CASES_MIN = 1_000;
 const SETS_MIN = 30;
 const UNSTABLE_SHARE_MAX = 0.005;
 
-const seed = Number(process.env['WEFT_SEED'] ?? Math.floor(Date.now() / DAY_MS));
+const seed = Number(process.env['WEFT_SEED'] ?? SEED);
 const folder = testFolder('policies');
 
 after(() => rmSync(folder, { recursive: true, force: true }));
