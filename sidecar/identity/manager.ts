@@ -88,11 +88,13 @@ export class IdentityManager implements CertificateSource {
   /** Whom to believe from now on. Throws when it cannot be used; what held before goes on holding. */
   adoptTrust(trust: TrustData | undefined): void {
     if (trust !== undefined) PeerTrust.checked(trust);
-    this.trust = trust;
     const { material } = this;
-    if (material === undefined) return;
     // Other ticket keys and another generation: no session outlives the trust that it was begun with.
-    this.put({ ...material, trust, generation: ++this.generation, ticketKeys: randomBytes(TICKET_KEY_BYTES) });
+    if (material !== undefined)
+      this.put({ ...material, trust, generation: ++this.generation, ticketKeys: randomBytes(TICKET_KEY_BYTES) });
+    // Only what could be used: the next certificate is put together with it.
+    this.trust = trust;
+    if (material === undefined) return;
     const anchors = trust?.bundles.find((one) => one.trustDomain === trust.ownDomain)?.anchorsPem;
     if (anchors === undefined) return;
     const { spiffeId, serialHex, notBeforeUnixMs } = material;
