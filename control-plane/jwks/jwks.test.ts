@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, describe, test } from 'node:test';
+import { nobodysKeys } from '@weft/policies/identity/nobodys-key';
 import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { SeededPrng } from '@weft/policies/kit/prng';
@@ -224,7 +225,7 @@ spec: { jwt: [{ issuer: me, jwks: { uri: "https://id.example/keys" } }] }
     for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
   };
   await pass(1);
-  assert.equal(keysNow(), '{"keys":[]}', 'nobody gets in');
+  assert.equal(keysNow(), nobodysKeys, 'nobody gets in');
   assert.equal(status(), 'tokens of me are refused: its keys are not known, HTTP 503');
   for (const set of ['first', 'second']) {
     answer = ok(set);
