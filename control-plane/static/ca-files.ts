@@ -10,6 +10,7 @@ import { errorText } from '../log.ts';
 const fileName = /^[a-z0-9][a-z0-9.-]{0,62}\.(crt|key|pem|json)$|^ledger\.[a-z0-9.-]{1,63}$/;
 /** In the same folder, written by others. */
 const othersFile = /^jwt\./;
+const READ_ATTEMPTS_MAX = 20;
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 const alreadyThere = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'EEXIST';
 
@@ -23,21 +24,39 @@ export class FileCaStore implements CaStore {
   }
 
   async load(): Promise<Result<CaDocument | undefined, string>> {
-    try {
-      const data: Record<string, string> = {};
-      const hash = createHash('sha256');
-      const entries = await readdir(this.dir, { withFileTypes: true });
-      for (const name of entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort()) {
-        if (!fileName.test(name) || othersFile.test(name)) continue;
-        const text = await readFile(join(this.dir, name), 'utf8');
-        data[name] = text;
-        hash.update(`${name}\0${text}\0`);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return ok(await this.read());
+      } catch (error) {
+        if (!isMissing(error)) return err(`${this.dir}: ${errorText(error)}`);
+        // A file that went between the list and the look at it is no folder without an authority.
+        if (attempt === READ_ATTEMPTS_MAX) return err(`${this.dir}: its files come and go; is there a second writer?`);
       }
-      if (data['ca.key'] === undefined && data['state.json'] === undefined) return ok(undefined);
-      return ok({ version: hash.digest('hex'), data: new Secret(data) });
-    } catch (error) {
-      return isMissing(error) ? ok(undefined) : err(`${this.dir}: ${errorText(error)}`);
     }
+  }
+
+  private async read(): Promise<CaDocument | undefined> {
+    const data: Record<string, string> = {};
+    const hash = createHash('sha256');
+    for (const name of await this.names()) {
+      const text = await readFile(join(this.dir, name), 'utf8');
+      data[name] = text;
+      hash.update(`${name}\0${text}\0`);
+    }
+    if (data['ca.key'] === undefined && data['state.json'] === undefined) return undefined;
+    return { version: hash.digest('hex'), data: new Secret(data) };
+  }
+
+  /** None where there is no folder. */
+  private async names(): Promise<string[]> {
+    const entries = await readdir(this.dir, { withFileTypes: true }).catch((error: unknown) => {
+      if (isMissing(error)) return [];
+      throw error;
+    });
+    return entries
+      .flatMap((entry) => (entry.isFile() ? [entry.name] : []))
+      .filter((name) => fileName.test(name) && !othersFile.test(name))
+      .sort();
   }
 
   /** One process has the folder; the version tells only of people who edit it meanwhile. */
