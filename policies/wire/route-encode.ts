@@ -96,7 +96,8 @@ const encodeRedirect = (redirect: RedirectAction): MessageInitShape<typeof Redir
     : {
         pathRewriteSpecifier: {
           case: redirect.path.kind === 'full' ? 'pathRedirect' : 'prefixRewrite',
-          value: redirect.path.value,
+          // Empty means "no rewrite" to Envoy; the path that is left without its prefix begins at the root.
+          value: redirect.path.value === '' ? '/' : redirect.path.value,
         },
       }),
 });

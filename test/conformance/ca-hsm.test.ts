@@ -16,13 +16,14 @@ import { keySigner } from '@weft/policies/identity/x509/signature';
 import { systemClock } from '@weft/policies/kit/clock';
 
 const modules = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so'];
-const module = modules.find((path) => existsSync(path));
+const module = modules.find((path) => existsSync(path)) ?? '';
+assert.notEqual(module, '', `none of ${modules.join(', ')}: install softhsm2`);
 const pin = '839201';
 const hourMs = 3_600_000;
 const web = formatSpiffeId({ trustDomain: trustDomain(), namespace: 'shop', serviceAccount: 'web' });
 const options = { clock: systemClock, issued: { trustDomain: trustDomain(), dnsName: undefined } };
 
-describe('signing key on a token', { skip: module === undefined ? 'softhsm2 is not installed' : false }, () => {
+describe('signing key on a token', () => {
   const dir = mkdtempSync(join(tmpdir(), 'weft-hsm-'));
   const path = (name: string): string => join(dir, name);
   const openssl = (...args: readonly string[]): string =>
@@ -66,7 +67,7 @@ describe('signing key on a token', { skip: module === undefined ? 'softhsm2 is n
   });
 
   const setup = (keyLabel: string, more: { readonly tokenLabel?: string; readonly pinFile?: string } = {}) => ({
-    module: module ?? '',
+    module,
     tokenLabel: 'mesh',
     keyLabel,
     keyIdHex: undefined,
@@ -169,9 +170,9 @@ describe('signing key on a token', { skip: module === undefined ? 'softhsm2 is n
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const csr = await buildCsr({ spiffeId: web, publicKey: keys.publicKey, sign: keySigner(keys.privateKey) });
     assert.ok((await authority.signWorkload(csr, web, hourMs)).ok);
-    closeAllSessions(module ?? '');
+    closeAllSessions(module);
     assert.ok((await authority.signWorkload(csr, web, hourMs)).ok);
-    closeAllSessions(module ?? '');
+    closeAllSessions(module);
     const leaves = await Promise.all(Array.from({ length: 20 }, () => authority.signWorkload(csr, web, hourMs)));
     assert.ok(leaves.every((leaf) => leaf.ok));
   });

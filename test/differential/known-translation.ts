@@ -10,16 +10,6 @@ const isAbort = ({ body, fields }: Response): boolean =>
 
 export const knownOfTranslation: readonly KnownDifference[] = [
   {
-    name: 'redirect-prefix-empty',
-    why: 'A prefix that is replaced by nothing is gone; in a redirect Envoy takes an empty prefix_rewrite as none',
-    reference: 'Gateway API, HTTPPathModifier.replacePrefixMatch; Envoy, RedirectAction.prefix_rewrite',
-    explains: ({ difference: { what, weft, envoy }, table }) =>
-      what === 'response location' &&
-      /"redirect":\{[^{}]*"prefix_rewrite":""/.test(JSON.stringify(table.virtualHosts)) &&
-      new URL(weft).origin === new URL(envoy).origin &&
-      envoy.length > weft.length,
-  },
-  {
     name: 'grpc-details',
     why: 'An error of our own says in grpc-status-details-bin what went wrong, for programs to read; Envoy says it in words alone',
     reference: 'docs/decisions/007-grpc.md',
