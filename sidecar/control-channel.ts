@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Clock } from '@weft/policies/kit/clock';
+import type { DecisionReport } from '@weft/policies/model/decision-report';
 import { methodPaths } from '@weft/policies/wire/method-paths';
-import type { DecisionReport } from './authorization/book.ts';
 import { encodeReport } from './authorization/messages.ts';
 import type { Method } from './grpc/call.ts';
 import { GrpcChannel } from './grpc/channel.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ManualClock } from '@weft/policies/kit/clock';
-import { type FlowReport, Flows } from './flows.ts';
+import type { FlowReport } from '@weft/policies/model/decision-report';
+import { Flows } from './flows.ts';
 import { Hits } from './hits.ts';
 import { hitStatus } from './status.ts';
 

@@ -1,17 +1,12 @@
 /** What sidecars tell of their decisions: hits for the status, flows for whoever asks. */
 import type { Clock } from '@weft/policies/kit/clock';
+import type { DecisionReport } from '@weft/policies/model/decision-report';
 import type { Pod } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import { policiesFor, ruleNames } from '../translate/authorization.ts';
-import { type Flow, type FlowReport, Flows } from './flows.ts';
-import { Hits, type RuleReport } from './hits.ts';
-
-export interface DecisionReport {
-  readonly hits: readonly RuleReport[];
-  readonly flows: readonly FlowReport[];
-  readonly lost: number;
-}
+import { type Flow, Flows } from './flows.ts';
+import { Hits } from './hits.ts';
 
 export interface FlowAnswer {
   readonly flows: readonly Flow[];

@@ -1,17 +1,6 @@
 /** Who asked for what in the last hours, as the sidecars of this replica tell it. */
 import type { Clock } from '@weft/policies/kit/clock';
-
-export interface FlowReport {
-  readonly identity: string;
-  readonly ip: string;
-  readonly method: string;
-  readonly host: string;
-  readonly path: string;
-  readonly example: string;
-  readonly port: number;
-  readonly denied: boolean;
-  readonly count: number;
-}
+import type { FlowReport } from '@weft/policies/model/decision-report';
 
 /** With the workload that was called, `<namespace>/<name>`, and a pod of it. */
 export interface Flow extends FlowReport {

@@ -1,9 +1,5 @@
 /** How often the rules of AuthorizationPolicies were met, as far as it is not written into their status yet. */
-
-export interface RuleReport {
-  readonly rule: string;
-  readonly hits: number;
-}
+import type { RuleReport } from '@weft/policies/model/decision-report';
 
 /** Of one rule; the time is that of the report, which comes within seconds. */
 export interface NewHits {

@@ -1,3 +1,4 @@
+import type { DecisionReport, FlowReport, RuleReport } from '@weft/policies/model/decision-report';
 import type { RequestRecord } from '../telemetry/record.ts';
 import { escapeLabel } from '../telemetry/series.ts';
 import { templateOf, withoutQuery } from './paths.ts';
@@ -5,28 +6,9 @@ import { templateOf, withoutQuery } from './paths.ts';
 /** What a rule did with a request. */
 export type RuleAction = 'ALLOW' | 'DENY' | 'AUDIT' | 'CUSTOM';
 
-export interface RuleHits {
-  readonly rule: string;
-  readonly hits: number;
-}
-
-export interface FlowCount {
-  readonly identity: string;
-  readonly ip: string;
-  readonly method: string;
-  readonly host: string;
-  readonly path: string;
-  readonly example: string;
-  readonly port: number;
-  readonly denied: boolean;
+/** Counts on until it is told. */
+interface FlowCount extends FlowReport {
   count: number;
-}
-
-/** What came to pass since it was last asked for. */
-export interface DecisionReport {
-  readonly hits: readonly RuleHits[];
-  readonly flows: readonly FlowCount[];
-  readonly lost: number;
 }
 
 const RULES_MAX = 2_048;
@@ -106,7 +88,7 @@ export class DecisionBook {
 
   /** What is taken is not told again. */
   take(): DecisionReport {
-    const hits: RuleHits[] = [];
+    const hits: RuleReport[] = [];
     for (const [rule, known] of this.rules) {
       if (known.total > known.told) hits.push({ rule, hits: known.total - known.told });
       known.told = known.total;

@@ -1,6 +1,6 @@
 /** `weft.authorization.v1`, by hand: reports go on for as long as there are requests. */
+import type { DecisionReport, FlowReport } from '@weft/policies/model/decision-report';
 import { MessageWriter } from '../grpc/protobuf.ts';
-import type { DecisionReport, FlowCount } from './book.ts';
 
 export function encodeReport(node: string, { hits, flows, lost }: DecisionReport): Buffer {
   const message = new MessageWriter().text(1, node);
@@ -9,7 +9,7 @@ export function encodeReport(node: string, { hits, flows, lost }: DecisionReport
   return message.number(4, lost).finish();
 }
 
-const encodeFlow = (flow: FlowCount): MessageWriter =>
+const encodeFlow = (flow: FlowReport): MessageWriter =>
   new MessageWriter()
     .text(1, flow.identity)
     .text(2, flow.ip)

@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
-import type { DecisionReport } from './book.ts';
+import type { DecisionReport } from '@weft/policies/model/decision-report';
 
 export interface ReporterOptions {
   /** Takes the numbers of all data threads: what is told once is not told again. */

@@ -1,5 +1,5 @@
 import type { Result } from '@weft/policies/kit/result';
-import type { DecisionReport } from '../authorization/book.ts';
+import type { DecisionReport } from '@weft/policies/model/decision-report';
 import type { ClusterRow } from '../cluster/rows.ts';
 import type { ListenerStats } from '../listener/manager.ts';
 import type { QuotaThreads } from '../quota/client.ts';

@@ -1,7 +1,7 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import type { DecisionReport } from '@weft/policies/model/decision-report';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
-import type { DecisionReport } from '../authorization/book.ts';
 import { type ClusterRow, sumCounters } from '../cluster/rows.ts';
 import type { KeyMaterial } from '../identity/material.ts';
 import type { ListenerStats } from '../listener/manager.ts';

@@ -1,6 +1,6 @@
+import type { DecisionReport } from '@weft/policies/model/decision-report';
 import type { Listener, WorkloadSettings } from '@weft/policies/model/listener';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
-import type { DecisionReport } from '../authorization/book.ts';
 import type { ClusterRow } from '../cluster/rows.ts';
 import type { KeyMaterial } from '../identity/material.ts';
 import type { ListenerStats } from '../listener/manager.ts';
