@@ -45,7 +45,10 @@ function inbound(rbac: Rbac | undefined): Listener {
   const terminal = {
     ...manager,
     filters,
-    route: { kind: 'inline' as const, config: routesTo('application', { kind: 'prefix', value: '/elsewhere/' }) },
+    route: {
+      kind: 'inline' as const,
+      config: routesTo('application', { pathRewrite: { kind: 'prefix', value: '/elsewhere/' } }),
+    },
   };
   return listener('inbound', { addresses: [{ ip: '127.0.0.1', port }], filterChains: [chain(terminal)] });
 }

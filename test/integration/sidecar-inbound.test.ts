@@ -16,11 +16,10 @@ import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
-import { random } from '@weft/policies/model/balancer';
-import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
 import { StaticSource } from '@weft/sidecar/bootstrap/static-source';
 import { createDataPlane, type DataPlane } from '@weft/sidecar/data-plane';
 import { TestRecorder } from '@weft/sidecar/http/h1/testing';
+import { clusterTo } from '../support/one-route.ts';
 import { answerOk, RawOrigin, sendRaw } from '../support/pair-origin.ts';
 import { freePort } from '../support/pair-process.ts';
 import { waitFor } from '../support/wait.ts';
@@ -35,35 +34,6 @@ let foreign: TestAuthority;
 const recorder = new TestRecorder();
 const contexts = new Map<string, SecureContext>();
 let [httpPort, tcpPort] = [0, 0];
-
-function clusterTo(port: number): Cluster {
-  const endpoint = {
-    address: { ip: '127.0.0.1', port },
-    weight: 1,
-    priority: 0,
-    zone: '',
-    health: 'healthy',
-    mtls: false,
-    spiffeId: undefined,
-    workload: '',
-  } as const;
-  return {
-    name: 'inbound',
-    discovery: { kind: 'static', assignment: { clusterName: 'inbound', endpoints: [endpoint] } },
-    connectTimeoutMs: 2_000,
-    idleTimeoutMs: 60_000,
-    requestsPerConnectionMax: 0,
-    balancer: random,
-    protocol: 'http1',
-    limits: defaultClusterLimits,
-    errorRate: undefined,
-    outlier: undefined,
-    healthyPanicPercent: 0,
-    tls: undefined,
-    meshTls: false,
-    service: undefined,
-  };
-}
 
 async function contextOf(app: string): Promise<{ readonly context: SecureContext; readonly spiffeId: SpiffeId }> {
   const signed = await signFor(harness, { token: app }, { namespace: 'shop', serviceAccount: app });
@@ -115,7 +85,7 @@ before(async () => {
       address: new Map(),
       listener: new Map([['inbound', listener]]),
       route: new Map(),
-      cluster: new Map([['inbound', clusterTo(origin.port)]]),
+      cluster: new Map([['inbound', clusterTo('inbound', origin.port, undefined)]]),
       endpoints: new Map(),
     }),
     listenerNames: ['inbound'],
@@ -338,7 +308,7 @@ test('TLS of the application’s own passes untouched where no rule forbids it, 
       address: new Map(),
       listener: new Map([['inbound', listener]]),
       route: new Map(),
-      cluster: new Map([['inbound', clusterTo(applicationPort)]]),
+      cluster: new Map([['inbound', clusterTo('inbound', applicationPort, undefined)]]),
       endpoints: new Map(),
     }),
     listenerNames: ['inbound'],

@@ -15,10 +15,9 @@ import { shopObjects, shopTokens } from '@weft/control-plane/testing/shop';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { type Clock, systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
-import { leastRequest } from '@weft/policies/model/balancer';
-import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
+import type { Cluster } from '@weft/policies/model/cluster';
 import type { Listener } from '@weft/policies/model/listener';
-import { noMutation, type RouteConfiguration } from '@weft/policies/model/route';
+import type { RouteConfiguration } from '@weft/policies/model/route';
 import { StaticSource } from '@weft/sidecar/bootstrap/static-source';
 import { ControlChannel } from '@weft/sidecar/control-channel';
 import { createDataPlane, type DataPlane } from '@weft/sidecar/data-plane';
@@ -27,6 +26,7 @@ import { IdentityManager } from '@weft/sidecar/identity/manager';
 import { StateDir } from '@weft/sidecar/identity/state-dir';
 import { controlWire } from '@weft/sidecar/wire/codec';
 import { XdsClient } from '@weft/sidecar/xds/client';
+import { clusterTo, routesTo } from '../support/one-route.ts';
 import { answerOk, RawOrigin } from '../support/pair-origin.ts';
 import { freePort } from '../support/pair-process.ts';
 import { waitFor } from '../support/wait.ts';
@@ -131,62 +131,8 @@ function identityOf(spiffeId: SpiffeId, token: string, stateName: string): Ident
   return { manager, lines };
 }
 
-const toCluster = (name: string): RouteConfiguration => ({
-  name,
-  virtualHosts: [
-    {
-      name,
-      domains: ['*'],
-      routes: [
-        {
-          name,
-          match: { path: { kind: 'prefix', value: '/' }, caseSensitive: true, headers: [], queryParameters: [] },
-          action: {
-            kind: 'forward',
-            clusters: [{ name, weight: 1, requestHeaders: noMutation, responseHeaders: noMutation }],
-            timeoutMs: 5_000,
-            idleTimeoutMs: 0,
-            // Nothing is repeated: what a rotation breaks is to be seen.
-            retry: undefined,
-            hostRewrite: undefined,
-            pathRewrite: undefined,
-          },
-          requestHeaders: noMutation,
-          responseHeaders: noMutation,
-        },
-      ],
-    },
-  ],
-});
-
-function clusterTo(name: string, port: number, spiffeId: SpiffeId | undefined): Cluster {
-  const endpoint = {
-    address: { ip: '127.0.0.1', port },
-    weight: 1,
-    priority: 0,
-    zone: '',
-    health: 'healthy',
-    mtls: spiffeId !== undefined,
-    spiffeId,
-    workload: 'shop/cart',
-  } as const;
-  return {
-    name,
-    discovery: { kind: 'static', assignment: { clusterName: name, endpoints: [endpoint] } },
-    connectTimeoutMs: 2_000,
-    idleTimeoutMs: 60_000,
-    requestsPerConnectionMax: 0,
-    balancer: leastRequest,
-    protocol: 'http1',
-    limits: defaultClusterLimits,
-    errorRate: undefined,
-    outlier: undefined,
-    healthyPanicPercent: 0,
-    tls: undefined,
-    meshTls: spiffeId !== undefined,
-    service: undefined,
-  };
-}
+/** A rotation that leaves a request hanging is to be seen as well. */
+const toCluster = (name: string): RouteConfiguration => routesTo(name, { timeoutMs: 5_000 });
 
 async function dataPlane(one: Listener, cluster: Cluster, certificates: IdentityManager) {
   const recorder = new TestRecorder();

@@ -1,61 +1,27 @@
 /** A route that sends everything to one cluster, and that cluster with one endpoint. */
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
-import { leastRequest } from '@weft/policies/model/balancer';
-import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
+import type { Cluster } from '@weft/policies/model/cluster';
 import { noMutation, type PathRewrite, type RouteConfiguration } from '@weft/policies/model/route';
+import { testCluster, testEndpoint, testRoute } from '@weft/sidecar/filters/testing';
 
-export const routesTo = (name: string, pathRewrite?: PathRewrite): RouteConfiguration => ({
-  name,
-  virtualHosts: [
-    {
-      name,
-      domains: ['*'],
-      routes: [
-        {
-          name,
-          match: { path: { kind: 'prefix', value: '/' }, caseSensitive: true, headers: [], queryParameters: [] },
-          action: {
-            kind: 'forward',
-            clusters: [{ name, weight: 1, requestHeaders: noMutation, responseHeaders: noMutation }],
-            timeoutMs: 60_000,
-            idleTimeoutMs: 0,
-            retry: undefined,
-            hostRewrite: undefined,
-            pathRewrite,
-          },
-          requestHeaders: noMutation,
-          responseHeaders: noMutation,
-        },
-      ],
-    },
-  ],
-});
+interface RouteOptions {
+  readonly pathRewrite?: PathRewrite;
+  readonly timeoutMs?: number;
+}
+
+/** Nothing is sent a second time. */
+export function routesTo(name: string, { pathRewrite, timeoutMs = 60_000 }: RouteOptions = {}): RouteConfiguration {
+  const cluster = { name, weight: 1, requestHeaders: noMutation, responseHeaders: noMutation };
+  const route = testRoute({ clusters: [cluster], timeoutMs, pathRewrite });
+  return { name, virtualHosts: [{ name, domains: ['*'], routes: [{ ...route, name }] }] };
+}
 
 export function clusterTo(name: string, port: number, spiffeId: SpiffeId | undefined): Cluster {
-  const endpoint = {
-    address: { ip: '127.0.0.1', port },
-    weight: 1,
-    priority: 0,
-    zone: '',
-    health: 'healthy',
-    mtls: spiffeId !== undefined,
-    spiffeId,
-    workload: '',
-  } as const;
-  return {
-    name,
+  const mtls = spiffeId !== undefined;
+  const endpoint = testEndpoint('127.0.0.1', port, { mtls, spiffeId });
+  return testCluster(name, {
     discovery: { kind: 'static', assignment: { clusterName: name, endpoints: [endpoint] } },
     connectTimeoutMs: 60_000,
-    idleTimeoutMs: 60_000,
-    requestsPerConnectionMax: 0,
-    balancer: leastRequest,
-    protocol: 'http1',
-    limits: defaultClusterLimits,
-    errorRate: undefined,
-    outlier: undefined,
-    healthyPanicPercent: 0,
-    tls: undefined,
-    meshTls: spiffeId !== undefined,
-    service: undefined,
-  };
+    meshTls: mtls,
+  });
 }
