@@ -1,8 +1,8 @@
 /** What TrafficPolicies come to together where one of them applies: for its status. */
-import { type TrafficPolicyField, trafficPolicyFields } from '@weft/policies/crds/trafficpolicy';
+import type { TrafficPolicyField } from '@weft/policies/crds/trafficpolicy';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
-import { attachedPolicies, type MergedPolicy, mergedPolicy, type PolicyTarget } from './policy.ts';
+import { type FieldWinners, fieldWinners, type MergedPolicy, mergedFrom, type PolicyTarget } from './policy.ts';
 
 export interface EffectivePolicy {
   /** `<namespace>/<name>:<port>`, all of which have the same settings. */
@@ -30,30 +30,22 @@ export function effectivePolicies(
   clientNamespace: string,
   targets: readonly PolicyTarget[],
 ): EffectivePolicy[] {
-  const groups = new Map<string, { targets: string[]; sources: readonly FieldSource[]; of: PolicyTarget }>();
+  const groups = new Map<string, { targets: string[]; winners: FieldWinners; of: PolicyTarget }>();
   for (const target of targets.slice(0, lookedAtMax)) {
-    const sources = sourcesAt(state, clientNamespace, target);
-    const key = sources.map(({ field, policy }) => `${field} ${policy}`).join('\n');
+    const winners = fieldWinners(state, clientNamespace, target);
+    const key = [...winners].map(([field, policy]) => `${field} ${objectKey(policy.metadata)}`).join('\n');
     const name = `${objectKey(target.service.metadata)}:${target.port.port}`;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, { targets: [name], sources, of: target });
+    if (group === undefined) groups.set(key, { targets: [name], winners, of: target });
     else group.targets.push(name);
   }
   return [...groups.values()]
     .sort((a, b) => b.targets.length - a.targets.length)
     .slice(0, groupsMax)
-    .map(({ targets: names, sources, of }) => ({
+    .map(({ targets: names, winners, of }) => ({
       targets: names.slice(0, targetsMax),
       ...(names.length > targetsMax ? { moreTargets: names.length - targetsMax } : {}),
-      sources,
-      settings: mergedPolicy(state, clientNamespace, of),
+      sources: [...winners].map(([field, policy]) => ({ field, policy: objectKey(policy.metadata) })),
+      settings: mergedFrom(state, of, winners),
     }));
-}
-
-function sourcesAt(state: ClusterState, clientNamespace: string, target: PolicyTarget): FieldSource[] {
-  const attached = attachedPolicies(state, state.trafficPolicies, clientNamespace, target);
-  return trafficPolicyFields.flatMap((field) => {
-    const first = attached.find(({ policy }) => policy.spec[field] !== undefined);
-    return first === undefined ? [] : [{ field, policy: objectKey(first.policy.metadata) }];
-  });
 }

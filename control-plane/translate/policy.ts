@@ -82,20 +82,31 @@ export function attachedPolicies<Policy extends ClientPolicy>(
   );
 }
 
-export function mergedPolicy(state: ClusterState, clientNamespace: string, target: PolicyTarget): MergedPolicy {
-  const merged: { [Field in TrafficPolicyField]?: Spec[Field] } = {};
+/** The policy that each field comes from, of those that are set, in the order of the schema. */
+export type FieldWinners = ReadonlyMap<TrafficPolicyField, TrafficPolicy>;
+
+export function fieldWinners(state: ClusterState, clientNamespace: string, target: PolicyTarget): FieldWinners {
   const attached = attachedPolicies(state, state.trafficPolicies, clientNamespace, target);
-  for (const field of trafficPolicyFields) takeFirst(merged, field, attached);
+  const winners = new Map<TrafficPolicyField, TrafficPolicy>();
+  for (const field of trafficPolicyFields) {
+    const first = attached.find(({ policy }) => policy.spec[field] !== undefined);
+    if (first !== undefined) winners.set(field, first.policy);
+  }
+  return winners;
+}
+
+export function mergedPolicy(state: ClusterState, clientNamespace: string, target: PolicyTarget): MergedPolicy {
+  return mergedFrom(state, target, fieldWinners(state, clientNamespace, target));
+}
+
+export function mergedFrom(state: ClusterState, target: PolicyTarget, winners: FieldWinners): MergedPolicy {
+  const merged: { [Field in TrafficPolicyField]?: Spec[Field] } = {};
+  for (const [field, { spec }] of winners) take(merged, field, spec);
   return { ...merged, ...affinityOf(state, target, merged.loadBalancer) };
 }
 
-function takeFirst<Field extends TrafficPolicyField>(
-  merged: { [F in Field]?: Spec[F] },
-  field: Field,
-  attached: readonly Attached<TrafficPolicy>[],
-): void {
-  const first = attached.find(({ policy }) => policy.spec[field] !== undefined);
-  if (first !== undefined) merged[field] = first.policy.spec[field];
+function take<Field extends TrafficPolicyField>(merged: { [F in Field]?: Spec[F] }, field: Field, spec: Spec): void {
+  merged[field] = spec[field];
 }
 
 /** Where two policies set one field on one level: the younger one loses it. */
