@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type ServiceError, status } from '@grpc/grpc-js';
 import { ReportRequestSchema } from '@weft/policies/wire/gen/weft/authorization/v1/decisions_pb';
 import { decisions } from '@weft/policies/wire/grpc';
-import { type Harness, rpcClient, startHarness } from '../testing/harness.ts';
+import { callUnary, type Harness, startHarness } from '../testing/harness.ts';
 import { shopObjects, shopTokens } from '../testing/shop.ts';
 
 const policies = `
@@ -35,17 +34,8 @@ describe('reports of decisions', () => {
 
   /** The code of the answer. */
   async function report(token: string, request: MessageInitShape<typeof ReportRequestSchema>): Promise<string> {
-    const { client, metadata } = rpcClient(harness, { token });
-    const { path, requestSerialize, responseDeserialize } = decisions.Report;
-    const message = create(ReportRequestSchema, request);
-    try {
-      return await new Promise((resolve) => {
-        const done = (error: ServiceError | null): void => resolve(error === null ? 'OK' : (status[error.code] ?? ''));
-        client.makeUnaryRequest(path, requestSerialize, responseDeserialize, message, metadata, {}, done);
-      });
-    } finally {
-      client.close();
-    }
+    const outcome = await callUnary(harness, { token }, decisions.Report, create(ReportRequestSchema, request));
+    return outcome.ok ? 'OK' : outcome.code;
   }
   const flows = async (query = ''): Promise<{ flows: { workload: string; pod: string; count: number }[] }> =>
     (await fetch(`http://127.0.0.1:${harness.serving.monitoringPort}/debug/flows${query}`)).json() as never;

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import { type ServiceError, status } from '@grpc/grpc-js';
 import { newJoinToken } from '@weft/policies/identity/join-token';
 import { systemClock } from '@weft/policies/kit/clock';
 import {
@@ -19,13 +18,18 @@ import { certificates } from '@weft/policies/wire/grpc';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { FileJoinRecords } from '../join/file-records.ts';
 import { Joins } from '../join/joins.ts';
-import { type ClientIdentity, type Harness, rpcClient, signFor, startHarness } from '../testing/harness.ts';
+import {
+  type ClientIdentity,
+  callUnary,
+  type Harness,
+  signFor,
+  startHarness,
+  type UnaryOutcome,
+} from '../testing/harness.ts';
 import { shopObjects, shopTokens, webToken } from '../testing/shop.ts';
 
 const vm = { namespace: 'shop', serviceAccount: 'vm' };
 const idOf = (account: string): string => `spiffe://cluster.local/ns/shop/sa/${account}`;
-
-type Outcome<Response> = { readonly response: Response } | { readonly refused: string };
 
 describe('Certificates/SignJwt', () => {
   const folder = mkdtempSync(join(tmpdir(), 'weft-jwt-'));
@@ -39,39 +43,17 @@ describe('Certificates/SignJwt', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const call = <Request, Response>(
-    identity: ClientIdentity,
-    method: {
-      readonly path: string;
-      readonly requestSerialize: (value: Request) => Buffer;
-      readonly responseDeserialize: (bytes: Buffer) => Response;
-    },
-    request: Request,
-  ): Promise<Outcome<Response>> => {
-    const { client, metadata } = rpcClient(harness, identity);
-    const { path, requestSerialize, responseDeserialize } = method;
-    return new Promise<Outcome<Response>>((resolve) => {
-      client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        metadata,
-        { deadline: Date.now() + 10_000 },
-        (error: ServiceError | null, response?: Response) => {
-          client.close();
-          if (response !== undefined) resolve({ response });
-          else resolve({ refused: error === null ? 'empty' : `${status[error.code]}: ${error.details}` });
-        },
-      );
-    });
-  };
   const sign = (identity: ClientIdentity, audience: readonly string[], ttlSeconds = 0) =>
-    call(identity, certificates.SignJwt, create(SignJwtRequestSchema, { audience: [...audience], ttlSeconds }));
-  const signed = (outcome: Outcome<SignJwtResponse>): SignJwtResponse =>
-    'response' in outcome ? outcome.response : assert.fail(outcome.refused);
-  const refusal = (outcome: Outcome<SignJwtResponse | JwtBundleResponse>): string =>
-    'refused' in outcome ? outcome.refused : assert.fail('it was answered');
+    callUnary(
+      harness,
+      identity,
+      certificates.SignJwt,
+      create(SignJwtRequestSchema, { audience: [...audience], ttlSeconds }),
+    );
+  const signed = (outcome: UnaryOutcome<SignJwtResponse>): SignJwtResponse =>
+    outcome.ok ? outcome.response : assert.fail(outcome.details);
+  const refusal = (outcome: UnaryOutcome<SignJwtResponse | JwtBundleResponse>): string =>
+    outcome.ok ? assert.fail('it was answered') : `${outcome.code}: ${outcome.details}`;
   const issue = (): string => {
     const { token, digest } = newJoinToken();
     const now = Date.now();
@@ -116,8 +98,8 @@ describe('Certificates/SignJwt', () => {
 
   test('the keys are told to callers, with their use', async () => {
     const request = create(JwtBundleRequestSchema);
-    const outcome = await call(webToken, certificates.JwtBundle, request);
-    assert.ok('response' in outcome);
+    const outcome = await callUnary(harness, webToken, certificates.JwtBundle, request);
+    assert.ok(outcome.ok);
     const { keys } = JSON.parse(Buffer.from(outcome.response.jwks).toString());
     assert.deepEqual(
       { ...keys[0], x: '', y: '', kid: '' },
@@ -128,6 +110,6 @@ describe('Certificates/SignJwt', () => {
       [own?.trustDomain, own?.anchorsPem, others],
       ['cluster.local', harness.authority.trustBundlePem, []],
     );
-    assert.match(refusal(await call({}, certificates.JwtBundle, request)), /^UNAUTHENTICATED/);
+    assert.match(refusal(await callUnary(harness, {}, certificates.JwtBundle, request)), /^UNAUTHENTICATED/);
   });
 });

@@ -141,9 +141,45 @@ export function rpcClient(
   return { client, metadata };
 }
 
+interface UnaryMethod<Request, Response> {
+  readonly path: string;
+  readonly requestSerialize: (value: Request) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => Response;
+}
+
+interface Refusal {
+  readonly ok: false;
+  readonly code: string;
+  readonly details: string;
+}
+
+export type UnaryOutcome<Response> = { readonly ok: true; readonly response: Response } | Refusal;
+
+/** One call on a connection of its own. */
+export async function callUnary<Request, Response>(
+  harness: ServerSide,
+  identity: ClientIdentity,
+  { path, requestSerialize, responseDeserialize }: UnaryMethod<Request, Response>,
+  request: Request,
+): Promise<UnaryOutcome<Response>> {
+  const { client, metadata } = rpcClient(harness, identity);
+  const options = { deadline: Date.now() + 10_000 };
+  try {
+    return await new Promise((resolve) => {
+      const done = (error: ServiceError | null, response?: Response): void => {
+        if (response !== undefined) resolve({ ok: true, response });
+        else resolve({ ok: false, code: status[error?.code ?? status.OK], details: error?.details ?? 'empty' });
+      };
+      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, options, done);
+    });
+  } finally {
+    client.close();
+  }
+}
+
 export type SignOutcome =
   | { readonly ok: true; readonly response: SignResponse; readonly key: KeyObject; readonly chainPem: string }
-  | { readonly ok: false; readonly code: string; readonly details: string };
+  | Refusal;
 
 /** Makes a key and a request for a service account, and has it signed. */
 export async function signFor(
@@ -156,28 +192,10 @@ export async function signFor(
   const { privateKey, publicKey } = keys;
   const spiffeId = formatSpiffeId({ trustDomain: trustDomain(), ...wanted });
   const csr = csrBytes ?? (await buildCsr({ spiffeId, publicKey, sign: keySigner(privateKey) }));
-  const { client, metadata } = rpcClient(harness, identity);
   const request: SignRequest = create(SignRequestSchema, { csr: Uint8Array.from(csr) });
-  const { path, requestSerialize, responseDeserialize } = certificates.Sign;
-  try {
-    return await new Promise<SignOutcome>((resolve) => {
-      client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        metadata,
-        { deadline: Date.now() + 10_000 },
-        (error: ServiceError | null, response?: SignResponse) => {
-          if (error !== null) resolve({ ok: false, code: status[error.code], details: error.details });
-          else if (response !== undefined) {
-            const chainPem = response.certificateChain.map((der) => encodePem('CERTIFICATE', der)).join('');
-            resolve({ ok: true, response, key: privateKey, chainPem });
-          }
-        },
-      );
-    });
-  } finally {
-    client.close();
-  }
+  const outcome = await callUnary(harness, identity, certificates.Sign, request);
+  if (!outcome.ok) return outcome;
+  const { response } = outcome;
+  const chainPem = response.certificateChain.map((der) => encodePem('CERTIFICATE', der)).join('');
+  return { ok: true, response, key: privateKey, chainPem };
 }
