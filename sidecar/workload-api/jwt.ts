@@ -72,13 +72,16 @@ export class JwtSvids {
     };
   }
 
-  /** JWT-SVID section 4: signature by a key of the trust domain of `sub`, audience, time. */
+  /**
+   * JWT-SVID section 4: signature by a key of the trust domain of `sub`, audience, time. Rejects when no keys are known
+   * and none can be had, which says nothing about the token.
+   */
   async validate(token: string, audience: string): Promise<Result<JWTPayload & { readonly sub: string }, string>> {
+    if (this.jwks === undefined) await this.ask();
     for (let attempt = 1; ; attempt++) {
       try {
         const nowMs = this.clock.nowMs();
-        if (this.jwks === undefined) await this.ask();
-        else if (nowMs >= this.freshUntilMs && nowMs - this.askedMs >= REFRESH_MS_MIN) await this.askQuietly();
+        if (nowMs >= this.freshUntilMs && nowMs - this.askedMs >= REFRESH_MS_MIN) await this.askQuietly();
         const keys = createLocalJWKSet(JSON.parse(this.jwks ?? '{"keys":[]}') as JSONWebKeySet);
         const { payload } = await jwtVerify(token, keys, {
           algorithms: ['ES256'],

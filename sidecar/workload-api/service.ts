@@ -40,8 +40,8 @@ export interface WorkloadApiParts {
 }
 
 const SERVICE = '/SpiffeWorkloadAPI/';
-/** A certificate that is under way is waited for; whoever has none by then has none. */
-const IDENTITY_WAIT_MS = 5_000;
+/** What is under way is waited for; whoever has nothing by then is told to ask again. */
+const FIRST_WAIT_MS = 5_000;
 const AUDIENCES_MAX = 16;
 
 export function workloadApiHandlers(parts: WorkloadApiParts): ReadonlyMap<string, Handler> {
@@ -61,13 +61,7 @@ export function workloadApiHandlers(parts: WorkloadApiParts): ReadonlyMap<string
         call.end(GrpcCode.permissionDenied, `this workload is not ${spiffeId}`);
       else fetchJwt(parts, call, audience);
     }),
-    FetchJWTBundles: request(JWTBundlesRequestSchema, (call) => {
-      const stop = parts.jwt.watch((jwks) => {
-        const bundles = { [trustDomainOf(parts.spiffeId)]: Uint8Array.from(Buffer.from(jwks)) };
-        call.send(encode(JWTBundlesResponseSchema, { bundles }));
-      });
-      call.onEnd(stop);
-    }),
+    FetchJWTBundles: request(JWTBundlesRequestSchema, (call) => followKeys(parts, call)),
     ValidateJWTSVID: request(ValidateJWTSVIDRequestSchema, (call, { audience, svid }) => {
       if (audience === '' || svid === '') call.end(GrpcCode.invalidArgument, 'audience and svid must be specified');
       else validateJwt(parts, call, svid, audience);
@@ -145,8 +139,24 @@ function follow(parts: WorkloadApiParts, call: ServerCall, encoded: (material: K
   call.onEnd(handedOut.onChange(tell));
   tell();
   if (sent) return;
-  const cancel = clock.after(IDENTITY_WAIT_MS, () => {
-    if (!sent) call.end(GrpcCode.permissionDenied, 'no identity issued: the control plane has signed none yet');
+  const cancel = clock.after(FIRST_WAIT_MS, () => {
+    // Workload Endpoint section 6: who is told PermissionDenied may give up for good; this one has only to ask again.
+    if (!sent) call.end(GrpcCode.unavailable, 'the control plane has signed no certificate yet; ask again');
+  });
+  call.onEnd(cancel);
+}
+
+function followKeys({ jwt, spiffeId, clock }: WorkloadApiParts, call: ServerCall): void {
+  let sent = false;
+  const stop = jwt.watch((jwks) => {
+    sent = true;
+    const bundles = { [trustDomainOf(spiffeId)]: Uint8Array.from(Buffer.from(jwks)) };
+    call.send(encode(JWTBundlesResponseSchema, { bundles }));
+  });
+  call.onEnd(stop);
+  if (sent) return;
+  const cancel = clock.after(FIRST_WAIT_MS, () => {
+    if (!sent) call.end(GrpcCode.unavailable, 'the control plane has given no keys yet; ask again');
   });
   call.onEnd(cancel);
 }
@@ -195,8 +205,9 @@ function validateJwt({ jwt, log }: WorkloadApiParts, call: ServerCall, svid: str
       call.end(GrpcCode.ok);
     },
     (error: unknown) => {
-      log(`workload API: ${error instanceof Error ? error.message : String(error)}`);
-      call.end(GrpcCode.internal, 'the token could not be looked at');
+      const reason = error instanceof Error ? error.message : String(error);
+      log(`workload API: no keys: ${reason}`);
+      call.end(GrpcCode.unavailable, `the keys that it would be looked at with are not known: ${reason}`);
     },
   );
 }
