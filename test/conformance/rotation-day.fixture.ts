@@ -22,9 +22,7 @@ import { systemPrng } from '@weft/policies/kit/prng';
 import type { Cluster } from '@weft/policies/model/cluster';
 import type { Listener } from '@weft/policies/model/listener';
 import { TRUST_SECRETS } from '@weft/policies/model/trust';
-import { StaticSource } from '@weft/sidecar/bootstrap/static-source';
 import { ControlChannel } from '@weft/sidecar/control-channel';
-import { createDataPlane } from '@weft/sidecar/data-plane';
 import { TestRecorder } from '@weft/sidecar/http/h1/testing';
 import { IdentityManager } from '@weft/sidecar/identity/manager';
 import { StateDir } from '@weft/sidecar/identity/state-dir';
@@ -32,6 +30,7 @@ import { followTrust } from '@weft/sidecar/identity/trust-follower';
 import { controlWire } from '@weft/sidecar/wire/codec';
 import { XdsClient } from '@weft/sidecar/xds/client';
 import { chain, http, listener, meshTls } from '../integration/listener-rig.fixture.ts';
+import { serveOne } from '../support/one-listener.ts';
 import { clusterTo, routesTo } from '../support/one-route.ts';
 
 const MINUTE = 60_000;
@@ -98,26 +97,8 @@ function identityOf(spiffeId: SpiffeId, name: string, pod: string, ip: string): 
   return identity;
 }
 
-async function serve(one: Listener, cluster: Cluster, certificates: IdentityManager): Promise<number> {
-  const plane = createDataPlane({
-    source: new StaticSource({
-      secret: new Map(),
-      address: new Map(),
-      listener: new Map([[one.name, one]]),
-      route: new Map(),
-      cluster: new Map([[cluster.name, cluster]]),
-      endpoints: new Map(),
-    }),
-    listenerNames: [one.name],
-    certificates,
-    recorder,
-    clock: systemClock,
-    prng: systemPrng,
-    ownIps: new Set(),
-  });
-  assert.ok((await plane.listeners.start()).ok);
-  return plane.listeners.stats()[0]?.addresses[0]?.port ?? 0;
-}
+const serve = async (one: Listener, cluster: Cluster, certificates: IdentityManager): Promise<number> =>
+  (await serveOne({ listener: one, cluster, certificates, recorder })).port;
 
 async function until(what: string, holds: () => boolean, minutes: number): Promise<void> {
   for (const end = Date.now() + minutes * MINUTE; !holds(); await delay(1_000)) {

@@ -4,49 +4,27 @@ import { once } from 'node:events';
 import { connect as connectHttp2, type OutgoingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import {
-  connect as connectTls,
-  createSecureContext,
-  createServer as createTlsServer,
-  type SecureContext,
-  type Server,
-} from 'node:tls';
-import { type Harness, signFor, startHarness } from '@weft/control-plane/testing/harness';
-import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
+import { connect as connectTls, createServer as createTlsServer, type SecureContext, type Server } from 'node:tls';
+import { type Harness, startHarness } from '@weft/control-plane/testing/harness';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
-import { systemClock } from '@weft/policies/kit/clock';
-import { systemPrng } from '@weft/policies/kit/prng';
-import { StaticSource } from '@weft/sidecar/bootstrap/static-source';
-import { createDataPlane, type DataPlane } from '@weft/sidecar/data-plane';
 import { TestRecorder } from '@weft/sidecar/http/h1/testing';
+import { type Serving, serveOne } from '../support/one-listener.ts';
 import { clusterTo } from '../support/one-route.ts';
 import { answerOk, RawOrigin, sendRaw } from '../support/pair-origin.ts';
 import { freePort } from '../support/pair-process.ts';
 import { waitFor } from '../support/wait.ts';
+import { certificateOf, inboundListener } from './inbound-rig.fixture.ts';
 import { TestAuthority, TestCertificates } from './listener-rig.fixture.ts';
 import { objects, tokens } from './sidecar-inbound.fixture.ts';
 
 let harness: Harness;
-let plane: DataPlane;
+let sidecar: Serving;
 let origin: RawOrigin;
 let ownTls: Server;
 let foreign: TestAuthority;
 const recorder = new TestRecorder();
 const contexts = new Map<string, SecureContext>();
 let [httpPort, tcpPort] = [0, 0];
-
-async function contextOf(app: string): Promise<{ readonly context: SecureContext; readonly spiffeId: SpiffeId }> {
-  const signed = await signFor(harness, { token: app }, { namespace: 'shop', serviceAccount: app });
-  assert.ok(signed.ok);
-  const context = createSecureContext({
-    cert: signed.chainPem,
-    key: signed.key.export({ type: 'pkcs8', format: 'pem' }),
-    ca: harness.authority.trustBundlePem,
-    minVersion: 'TLSv1.3',
-  });
-  contexts.set(app, context);
-  return { context, spiffeId: `spiffe://cluster.local/ns/shop/sa/${app}` as SpiffeId };
-}
 
 before(async () => {
   httpPort = await freePort();
@@ -56,52 +34,20 @@ before(async () => {
   foreign = await TestAuthority.make();
   const stranger = await foreign.issue('spiffe://cluster.local/ns/shop/sa/web' as SpiffeId);
   contexts.set('foreign', stranger.context);
-  const { context, spiffeId } = await contextOf('cart');
-  await contextOf('web');
-  await contextOf('stranger');
-  const client = DeltaClient.open(
-    harness,
-    { token: 'cart' },
-    { pod: 'cart-a', namespace: 'shop', features: ['weft.http2'] },
-  );
-  client.subscribe('listener', ['inbound']);
-  const resource = decoded((await client.next()).resources[0]?.resource);
-  client.close();
-  assert.ok(resource?.kind === 'listener');
-  const own = {
-    spiffeId,
-    notBeforeUnixMs: Date.now(),
-    notAfterUnixMs: Date.now() + 3_600_000,
-    serialHex: '',
-    context,
-    trustPem: harness.authority.trustBundlePem,
-    generation: 1,
-  };
+  const own = await certificateOf(harness, 'cart');
+  contexts.set('web', (await certificateOf(harness, 'web')).context);
+  contexts.set('stranger', (await certificateOf(harness, 'stranger')).context);
   const bound = (port: number) => ({ ip: '127.0.0.1', port });
-  const listener = { ...resource.value, useOriginalDst: false, addresses: [bound(httpPort), bound(tcpPort)] };
-  plane = createDataPlane({
-    source: new StaticSource({
-      secret: new Map(),
-      address: new Map(),
-      listener: new Map([['inbound', listener]]),
-      route: new Map(),
-      cluster: new Map([['inbound', clusterTo('inbound', origin.port, undefined)]]),
-      endpoints: new Map(),
-    }),
-    listenerNames: ['inbound'],
+  sidecar = await serveOne({
+    listener: await inboundListener(harness, 'cart', [bound(httpPort), bound(tcpPort)]),
+    cluster: clusterTo('inbound', origin.port, undefined),
     certificates: new TestCertificates(own),
     recorder,
-    clock: systemClock,
-    prng: systemPrng,
-    ownIps: new Set(),
   });
-  const started = await plane.listeners.start();
-  assert.ok(started.ok);
 });
 
 after(async () => {
-  plane?.listeners.close();
-  plane?.clusters.close();
+  sidecar?.close();
   ownTls?.close();
   await origin?.close();
   await harness?.stop();
@@ -296,31 +242,14 @@ test('TLS of the application’s own passes untouched where no rule forbids it, 
   await once(ownTls, 'listening');
   const address = ownTls.address();
   const applicationPort = typeof address === 'object' && address !== null ? address.port : 0;
-  const client = DeltaClient.open(harness, { token: 'web' }, { pod: 'web-a', namespace: 'shop' });
-  client.subscribe('listener', ['inbound']);
-  const resource = decoded((await client.next()).resources[0]?.resource);
-  client.close();
-  assert.ok(resource?.kind === 'listener');
-  const listener = { ...resource.value, useOriginalDst: false, addresses: [{ ip: '127.0.0.1', port: 0 }] };
-  const open = createDataPlane({
-    source: new StaticSource({
-      secret: new Map(),
-      address: new Map(),
-      listener: new Map([['inbound', listener]]),
-      route: new Map(),
-      cluster: new Map([['inbound', clusterTo('inbound', applicationPort, undefined)]]),
-      endpoints: new Map(),
-    }),
-    listenerNames: ['inbound'],
+  const open = await serveOne({
+    listener: await inboundListener(harness, 'web', [{ ip: '127.0.0.1', port: 0 }]),
+    cluster: clusterTo('inbound', applicationPort, undefined),
     certificates: new TestCertificates(undefined),
     recorder,
-    clock: systemClock,
-    prng: systemPrng,
-    ownIps: new Set(),
   });
   try {
-    assert.ok((await open.listeners.start()).ok);
-    const port = open.listeners.stats()[0]?.addresses[0]?.port ?? 0;
+    const { port } = open;
     for (const alpn of ['h2', 'acme']) assert.equal(await overTls(port, undefined, [alpn], ''), `${alpn} ok\n`);
     // Silent in both directions: noticed after the detection time, and left open, since either may still speak.
     const silences = (): number => recorder.events.filter((event) => event === 'listener.detect_timeout').length;
@@ -330,7 +259,6 @@ test('TLS of the application’s own passes untouched where no rule forbids it, 
     assert.equal(silent.closed, false);
     silent.destroy();
   } finally {
-    open.listeners.close();
-    open.clusters.close();
+    open.close();
   }
 });

@@ -18,14 +18,13 @@ import { systemPrng } from '@weft/policies/kit/prng';
 import type { Cluster } from '@weft/policies/model/cluster';
 import type { Listener } from '@weft/policies/model/listener';
 import type { RouteConfiguration } from '@weft/policies/model/route';
-import { StaticSource } from '@weft/sidecar/bootstrap/static-source';
 import { ControlChannel } from '@weft/sidecar/control-channel';
-import { createDataPlane, type DataPlane } from '@weft/sidecar/data-plane';
 import { TestRecorder } from '@weft/sidecar/http/h1/testing';
 import { IdentityManager } from '@weft/sidecar/identity/manager';
 import { StateDir } from '@weft/sidecar/identity/state-dir';
 import { controlWire } from '@weft/sidecar/wire/codec';
 import { XdsClient } from '@weft/sidecar/xds/client';
+import { serveOne } from '../support/one-listener.ts';
 import { clusterTo, routesTo } from '../support/one-route.ts';
 import { answerOk, RawOrigin } from '../support/pair-origin.ts';
 import { freePort } from '../support/pair-process.ts';
@@ -136,29 +135,8 @@ const toCluster = (name: string): RouteConfiguration => routesTo(name, { timeout
 
 async function dataPlane(one: Listener, cluster: Cluster, certificates: IdentityManager) {
   const recorder = new TestRecorder();
-  const plane: DataPlane = createDataPlane({
-    source: new StaticSource({
-      secret: new Map(),
-      address: new Map(),
-      listener: new Map([[one.name, one]]),
-      route: new Map(),
-      cluster: new Map([[cluster.name, cluster]]),
-      endpoints: new Map(),
-    }),
-    listenerNames: [one.name],
-    certificates,
-    recorder,
-    clock: systemClock,
-    prng: systemPrng,
-    ownIps: new Set(),
-  });
-  closing.push(() => {
-    plane.listeners.close();
-    plane.clusters.close();
-  });
-  const started = await plane.listeners.start();
-  assert.ok(started.ok);
-  const port = plane.listeners.stats()[0]?.addresses[0]?.port ?? 0;
+  const { port, close } = await serveOne({ listener: one, cluster, certificates, recorder });
+  closing.push(close);
   return { port, recorder };
 }
 

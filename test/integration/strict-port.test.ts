@@ -1,20 +1,17 @@
 /** Ports of three modes on one listener, as the control plane makes it: what gets in where, and what is said of the rest. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
-import { type Harness, signFor, startHarness } from '@weft/control-plane/testing/harness';
-import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
+import { connect as connectTls, type SecureContext } from 'node:tls';
+import { type Harness, startHarness } from '@weft/control-plane/testing/harness';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
-import { systemClock } from '@weft/policies/kit/clock';
-import { systemPrng } from '@weft/policies/kit/prng';
-import { StaticSource } from '@weft/sidecar/bootstrap/static-source';
-import { createDataPlane, type DataPlane } from '@weft/sidecar/data-plane';
-import { testCluster, testEndpoint } from '@weft/sidecar/filters/testing';
 import { TestRecorder } from '@weft/sidecar/http/h1/testing';
 import type { TallyFamily, TallyLabels } from '@weft/sidecar/telemetry/tallies';
+import { type Serving, serveOne } from '../support/one-listener.ts';
+import { clusterTo } from '../support/one-route.ts';
 import { answerOk, RawOrigin, sendRaw } from '../support/pair-origin.ts';
 import { freePort } from '../support/pair-process.ts';
 import { waitFor } from '../support/wait.ts';
+import { certificateOf, inboundListener, podOf, tokensOf } from './inbound-rig.fixture.ts';
 import { TestAuthority, TestCertificates } from './listener-rig.fixture.ts';
 
 class TallyRecorder extends TestRecorder {
@@ -31,17 +28,8 @@ const ports = { strict: 0, permissive: 0, disabled: 0 };
 const recorder = new TallyRecorder();
 const contexts = new Map<string, SecureContext>();
 let harness: Harness;
-let plane: DataPlane;
+let sidecar: Serving;
 let origin: RawOrigin;
-
-const pod = (app: string, ip: string): string => `
-kind: Pod
-metadata: { name: ${app}-a, namespace: shop, uid: uid-${app}, labels: { app: ${app} } }
-spec:
-  serviceAccountName: ${app}
-  containers: [{ name: app }]
-  initContainers: [{ name: weft-proxy, restartPolicy: Always }]
-status: { phase: Running, podIP: ${ip}, podIPs: [{ ip: ${ip} }] }`;
 
 const objects = (): string => `
 kind: Service
@@ -53,9 +41,9 @@ spec:
     .map(([name, port], i) => `{ name: http-${name}, port: ${80 + i}, targetPort: ${port} }`)
     .join(', ')}]
 ---
-${pod('cart', '10.1.0.1')}
+${podOf('cart', '10.1.0.1')}
 ---
-${pod('web', '10.1.0.2')}
+${podOf('web', '10.1.0.2')}
 ---
 apiVersion: weft.dev/v1alpha1
 kind: AuthenticationPolicy
@@ -67,68 +55,23 @@ spec:
 
 before(async () => {
   for (const name of ['strict', 'permissive', 'disabled'] as const) ports[name] = await freePort();
-  const tokens = `tokens: [${['cart', 'web'].map((app) => `{ token: ${app}, namespace: shop, serviceAccount: ${app}, pod: ${app}-a, uid: uid-${app} }`).join(', ')}]`;
-  harness = await startHarness({ objects: objects(), tokens });
+  harness = await startHarness({ objects: objects(), tokens: tokensOf(['cart', 'web']) });
   origin = await RawOrigin.start(answerOk);
   const foreign = await TestAuthority.make();
   contexts.set('foreign', (await foreign.issue('spiffe://cluster.local/ns/shop/sa/web' as SpiffeId)).context);
-  for (const app of ['cart', 'web', 'old']) {
-    const account = app === 'old' ? 'web' : app;
-    const signed = await signFor(harness, { token: account }, { namespace: 'shop', serviceAccount: account });
-    assert.ok(signed.ok);
-    const context = createSecureContext({
-      cert: signed.chainPem,
-      key: signed.key.export({ type: 'pkcs8', format: 'pem' }),
-      ca: harness.authority.trustBundlePem,
-      // As sidecars make their own.
-      ...(app === 'old' ? { maxVersion: 'TLSv1.2' } : { minVersion: 'TLSv1.3' }),
-    });
-    contexts.set(app, context);
-  }
-  const client = DeltaClient.open(
-    harness,
-    { token: 'cart' },
-    { pod: 'cart-a', namespace: 'shop', features: ['weft.http2'] },
-  );
-  client.subscribe('listener', ['inbound']);
-  const resource = decoded((await client.next()).resources[0]?.resource);
-  client.close();
-  assert.ok(resource.kind === 'listener');
+  contexts.set('web', (await certificateOf(harness, 'web')).context);
+  contexts.set('old', (await certificateOf(harness, 'web', { maxVersion: 'TLSv1.2' })).context);
   const addresses = Object.values(ports).map((port) => ({ ip: '127.0.0.1', port }));
-  const endpoint = testEndpoint('127.0.0.1', origin.port);
-  const discovery = { kind: 'static', assignment: { clusterName: 'inbound', endpoints: [endpoint] } } as const;
-  const cluster = testCluster('inbound', { discovery, meshTls: false, protocol: 'http1' });
-  plane = createDataPlane({
-    source: new StaticSource({
-      secret: new Map(),
-      address: new Map(),
-      listener: new Map([['inbound', { ...resource.value, useOriginalDst: false, addresses }]]),
-      route: new Map(),
-      cluster: new Map([['inbound', cluster]]),
-      endpoints: new Map(),
-    }),
-    listenerNames: ['inbound'],
-    certificates: new TestCertificates({
-      spiffeId: 'spiffe://cluster.local/ns/shop/sa/cart' as SpiffeId,
-      notBeforeUnixMs: Date.now(),
-      notAfterUnixMs: Date.now() + 3_600_000,
-      serialHex: '',
-      context: contexts.get('cart') ?? createSecureContext(),
-      trustPem: harness.authority.trustBundlePem,
-      generation: 1,
-    }),
+  sidecar = await serveOne({
+    listener: await inboundListener(harness, 'cart', addresses),
+    cluster: clusterTo('inbound', origin.port, undefined),
+    certificates: new TestCertificates(await certificateOf(harness, 'cart')),
     recorder,
-    clock: systemClock,
-    prng: systemPrng,
-    ownIps: new Set(),
   });
-  const started = await plane.listeners.start();
-  assert.ok(started.ok);
 });
 
 after(async () => {
-  plane?.listeners.close();
-  plane?.clusters.close();
+  sidecar?.close();
   await origin?.close();
   await harness?.stop();
 });
