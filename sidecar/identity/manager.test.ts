@@ -30,11 +30,12 @@ function makeStateDir(path?: string): StateDir {
   return state.value;
 }
 
-/** A real authority, in a few lines: signs what is asked, for an hour from the clock of the test. */
+/** A real authority, in a few lines: signs what is asked, from the clock of the test on. */
 class Authority {
   readonly keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   readonly clock: ManualClock;
   answerAs: SpiffeId = ID;
+  lifeMs = HOUR_MS;
   failures = 0;
   signed = 0;
 
@@ -65,7 +66,7 @@ class Authority {
       subject: isCa ? { commonName: 'root' } : {},
       issuer: { commonName: 'root' },
       notBeforeMs: this.clock.unixMs(),
-      notAfterMs: this.clock.unixMs() + HOUR_MS,
+      notAfterMs: this.clock.unixMs() + (isCa ? HOUR_MS : this.lifeMs),
       publicKey,
       sans: isCa ? [] : [{ type: 'uri', value: id }],
       isCa,
@@ -133,6 +134,26 @@ describe('IdentityManager', () => {
     }
     assert.equal(manager.own()?.generation, 2);
     assert.equal(lines.filter((line) => line.includes('14 UNAVAILABLE')).length, 3);
+    manager.close();
+  });
+
+  test('an authority that was away until shortly before the end is asked again in time', async () => {
+    const { clock, authority, manager } = make();
+    authority.lifeMs = 60_000;
+    manager.start();
+    clock.advance(0);
+    await settle();
+    const own = manager.own();
+    assert.ok(own !== undefined);
+    authority.failures = Number.POSITIVE_INFINITY;
+    while (own.notAfterUnixMs - clock.unixMs() > 8_000) {
+      clock.advance(100);
+      await settle();
+    }
+    authority.failures = 0;
+    clock.advance(3_000);
+    await settle();
+    assert.equal(manager.own()?.generation, 2);
     manager.close();
   });
 

@@ -41,6 +41,10 @@ export interface IdentityOptions {
 const TICKET_KEY_BYTES = 48;
 const RETRY_BASE_MS = 200;
 const RETRY_MAX_MS = 30_000;
+/** Of what is left of the certificate: an authority that comes back late is asked several times before it is too late. */
+const RETRY_LIFE_SHARE = 1 / 8;
+/** However little is left. */
+const RETRY_MS_MIN = 1_000;
 /** Clocks that differ by more are worth a warning: certificates begin or end at the wrong time. */
 const SKEW_WARN_MS = 10_000;
 /** How late a jump of the wall clock is noticed at most. */
@@ -178,13 +182,19 @@ export class IdentityManager implements CertificateSource {
       this.adopt(leaf.value, chain, trust, signed.authorityUnixMs);
       this.scheduleRenewal();
     } catch (error) {
-      const delayMs = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** this.failures++) * (0.5 + this.options.prng.next());
+      const delayMs =
+        Math.min(this.retryMsMax(), RETRY_BASE_MS * 2 ** this.failures++) * (0.5 + this.options.prng.next());
       this.options.count('certificate_request_failed');
       this.options.log(
         `identity: no certificate for ${this.options.spiffeId}: ${(error as Error).message}; next attempt in ${Math.round(delayMs)} ms`,
       );
       this.schedule(delayMs, () => void this.renew());
     }
+  }
+
+  private retryMsMax(): number {
+    const leftMs = (this.certificate?.notAfterUnixMs ?? 0) - this.options.clock.unixMs();
+    return leftMs <= 0 ? RETRY_MAX_MS : Math.min(RETRY_MAX_MS, Math.max(RETRY_MS_MIN, leftMs * RETRY_LIFE_SHARE));
   }
 
   /** The authority is trusted to sign, not to hand out somebody else's certificate by mistake. */
