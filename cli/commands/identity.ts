@@ -1,10 +1,9 @@
 import { dirname, join, resolve } from 'node:path';
 import { nodeFlags, projectCode } from '@weft/local/images/node-flags';
+import { agentOptions, socketPath } from '@weft/sidecar/workload-api/options';
 import { type Command, parseOptions } from '../command.ts';
 import { UsageError } from '../exit.ts';
-import { program, projectRoot } from '../program.ts';
-
-const pathOf = (socket: string): string => socket.replace(/^unix:(\/\/)?/, '');
+import { becomeProgram, projectRoot } from '../program.ts';
 
 export const identity: Command = {
   name: 'identity',
@@ -25,24 +24,10 @@ SIGTERM ends it.`,
   async run(args) {
     const [verb, ...rest] = args;
     if (verb !== 'serve') throw new UsageError('weft identity takes serve; "weft identity --help" says more');
-    const text = { type: 'string' } as const;
-    const {
-      socket,
-      trust,
-      state,
-      'join-token': joinToken,
-    } = parseOptions(rest, {
-      socket: text,
-      'control-plane': text,
-      'server-name': text,
-      trust: text,
-      'join-token': text,
-      state: text,
-      'allow-uid': { type: 'string', multiple: true },
-    });
+    const { socket, trust, state, 'join-token': joinToken } = parseOptions(rest, agentOptions);
     // Of the files of this machine the agent gets those that it is told of, and /proc to know who calls.
     // Outer folders first: Node forgets the right to one when it is told of it after what lies inside.
-    const folders = [socket === undefined ? undefined : dirname(pathOf(socket)), state].filter(
+    const folders = [socket === undefined ? undefined : dirname(socketPath(socket)), state].filter(
       (each) => each !== undefined,
     );
     const all = folders
@@ -56,9 +41,6 @@ SIGTERM ends it.`,
       read: [...all, ...files.filter((file) => file !== undefined).map((file) => resolve(file)), '/proc/*'],
       write: all,
     });
-    const command = [process.execPath, ...flags, program('sidecar/workload-api/main'), ...rest];
-    // It takes the place of this process: one less to hold memory and pass signals on.
-    process.execve?.(process.execPath, command, { ...process.env } as Record<string, string>);
-    throw new Error('this Node cannot replace its process; Node 26 is needed');
+    return becomeProgram('sidecar/workload-api/main', flags, rest);
   },
 };

@@ -4,7 +4,7 @@ import { nodeFlags, projectCode } from '@weft/local/images/node-flags';
 import { bootstrapFiles } from '../bootstrap-files.ts';
 import { type Command, parseOptions } from '../command.ts';
 import { UsageError } from '../exit.ts';
-import { program, projectRoot } from '../program.ts';
+import { becomeProgram, projectRoot } from '../program.ts';
 
 export const sidecar: Command = {
   name: 'sidecar',
@@ -37,20 +37,7 @@ SIGTERM drains and ends it.`,
       write: named.write,
     });
     const concurrency = options.concurrency === undefined ? [] : ['--concurrency', options.concurrency];
-    // The proxy takes the place of this process: one less to hold memory and pass signals on.
-    process.execve?.(
-      process.execPath,
-      [
-        process.execPath,
-        ...flags,
-        program('sidecar/main'),
-        '-c',
-        options.config,
-        ...concurrency,
-        ...(options.check === true ? ['--check'] : []),
-      ],
-      { ...process.env } as Record<string, string>,
-    );
-    throw new Error('this Node cannot replace its process; Node 26 is needed');
+    const check = options.check === true ? ['--check'] : [];
+    return becomeProgram('sidecar/main', flags, ['-c', options.config, ...concurrency, ...check]);
   },
 };

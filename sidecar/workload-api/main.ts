@@ -5,6 +5,7 @@ import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import { Secret } from '@weft/policies/kit/secret';
 import { type AgentConfig, startAgent } from './agent.ts';
+import { agentOptions, socketPath } from './options.ts';
 
 const log = (line: string): void => {
   process.stderr.write(`${new Date().toISOString()} ${line}\n`);
@@ -20,19 +21,7 @@ function fail(line: string, code = EXIT_USAGE): never {
 
 function parse() {
   try {
-    const text = { type: 'string' } as const;
-    return parseArgs({
-      options: {
-        socket: text,
-        'control-plane': text,
-        'server-name': text,
-        trust: text,
-        'join-token': text,
-        state: text,
-        'allow-uid': { type: 'string', multiple: true },
-      },
-      strict: true,
-    }).values;
+    return parseArgs({ options: agentOptions, strict: true }).values;
   } catch (error) {
     return fail((error as Error).message);
   }
@@ -57,7 +46,7 @@ const values = parse();
 const required = (name: 'socket' | 'control-plane' | 'trust'): string => values[name] ?? fail(`--${name} is needed`);
 const own = process.getuid?.() ?? 0;
 const config: AgentConfig = {
-  socket: required('socket').replace(/^unix:(\/\/)?/, ''),
+  socket: socketPath(required('socket')),
   controlPlane: required('control-plane'),
   serverName: values['server-name'],
   trustFile: required('trust'),

@@ -1,12 +1,6 @@
-import type { ProxyError } from '../../http/errors.ts';
-import type {
-  Downstream,
-  DownstreamConnection,
-  RequestHead,
-  RequestReceiver,
-  ResponseHead,
-} from '../../http/exchange.ts';
+import type { Downstream } from '../../http/exchange.ts';
 import type { Headers } from '../../http/headers.ts';
+import { InterposedExchange } from '../../http/interposed.ts';
 
 /** Bodies that authorizers are to see, of all requests of a thread that are held together. */
 const TAPPED_BYTES_MAX = 67_108_864;
@@ -16,16 +10,10 @@ let tappedBytes = 0;
 export type TapEnd = 'whole' | 'full' | 'overflow';
 
 /**
- * Stands between codec and stream and keeps the beginning of the body, which goes on to the stream as well. The client
- * gets its credits for that at once, since nothing else takes the body while the request is held; what the stream gives
- * back later is taken off.
+ * Keeps the beginning of the body, which goes on to the stream as well. The client gets its credits for that at once,
+ * since nothing else takes the body while the request is held; what the stream gives back later is taken off.
  */
-export class BodyTap implements Downstream, RequestReceiver {
-  receiver: RequestReceiver | undefined;
-  readonly head: RequestHead;
-  readonly endOfRequest: boolean;
-  readonly connection: DownstreamConnection;
-  private readonly inner: Downstream;
+export class BodyTap extends InterposedExchange {
   private readonly bytesMax: number;
   private onEnd: ((end: TapEnd) => void) | undefined;
   private chunks: Buffer[] = [];
@@ -33,12 +21,7 @@ export class BodyTap implements Downstream, RequestReceiver {
   private prepaidBytes = 0;
 
   constructor(inner: Downstream, bytesMax: number, onEnd: (end: TapEnd) => void) {
-    this.inner = inner;
-    this.head = inner.head;
-    this.endOfRequest = inner.endOfRequest;
-    this.connection = inner.connection;
-    this.receiver = inner.receiver;
-    inner.receiver = this;
+    super(inner);
     this.bytesMax = bytesMax;
     this.onEnd = onEnd;
   }
@@ -56,49 +39,20 @@ export class BodyTap implements Downstream, RequestReceiver {
   }
 
   /** Nothing more is kept. */
-  stop(): void {
+  override stop(): void {
     tappedBytes -= this.bytes;
     this.bytes = 0;
     this.chunks = [];
     this.onEnd = undefined;
   }
 
-  get bytesReceived(): number {
-    return this.inner.bytesReceived;
-  }
-
-  get bytesSent(): number {
-    return this.inner.bytesSent;
-  }
-
-  consumed(bytes: number): void {
+  override consumed(bytes: number): void {
     const paid = Math.min(bytes, this.prepaidBytes);
     this.prepaidBytes -= paid;
     if (bytes > paid || bytes === 0) this.inner.consumed(bytes - paid);
   }
 
-  interim(head: ResponseHead): void {
-    this.inner.interim(head);
-  }
-
-  respond(head: ResponseHead, end: boolean): void {
-    this.inner.respond(head, end);
-  }
-
-  write(chunk: Buffer, end: boolean): boolean {
-    return this.inner.write(chunk, end);
-  }
-
-  trailers(trailers: Headers): void {
-    this.inner.trailers(trailers);
-  }
-
-  reset(error: ProxyError): void {
-    this.stop();
-    this.inner.reset(error);
-  }
-
-  onData(chunk: Buffer, end: boolean): void {
+  override onData(chunk: Buffer, end: boolean): void {
     this.receiver?.onData(chunk, end);
     if (this.onEnd === undefined) return;
     this.chunks.push(chunk);
@@ -113,23 +67,9 @@ export class BodyTap implements Downstream, RequestReceiver {
     }
   }
 
-  onTrailers(trailers: Headers): void {
+  override onTrailers(trailers: Headers): void {
     this.receiver?.onTrailers(trailers);
     this.finish('whole');
-  }
-
-  onReset(error: ProxyError): void {
-    this.stop();
-    this.receiver?.onReset(error);
-  }
-
-  onWritable(): void {
-    this.receiver?.onWritable();
-  }
-
-  onDone(): void {
-    this.stop();
-    this.receiver?.onDone();
   }
 
   private finish(end: TapEnd): void {
