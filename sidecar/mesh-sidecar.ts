@@ -239,6 +239,11 @@ class MeshSidecar {
       'Seconds until the first certificate above the leaf ends, anchors of our trust domain among them.',
       () => (issuerEndUnixMs(identity.material) - this.ports.clock.unixMs()) / 1_000,
     );
+    telemetry.gauge(
+      'weft_trust_bundles_refused',
+      'Bundles of other trust domains that cannot be used: their last good ones hold, if there are any.',
+      () => identity.refusedBundles.length,
+    );
     telemetry.gauge('weft_xds_connected', '1 while the stream to the control plane is up.', () =>
       xds.status().connected ? 1 : 0,
     );
@@ -316,6 +321,7 @@ class MeshSidecar {
           notAfter: certificate && new Date(certificate.notAfterUnixMs).toISOString(),
           generation: certificate?.generation,
           clockSkewMs: identity.skewMs,
+          refusedBundles: identity.refusedBundles,
         };
       },
       clusters: () => threads.clusters(),

@@ -3,9 +3,15 @@
  * and one that would take our own anchors' place is not taken.
  */
 import type { Mesh } from '@weft/policies/crds/kinds';
+import {
+  areRivals,
+  type ForeignAnchors,
+  readForeignAnchors,
+  shareName,
+  subjectNames,
+} from '@weft/policies/identity/foreign-anchors';
 import { parseSpiffeBundle, type SpiffeBundle } from '@weft/policies/identity/spiffe-bundle';
 import { parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
-import { parseCertificate } from '@weft/policies/identity/x509/certificate';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import { err, ok, type Result } from '@weft/policies/kit/result';
@@ -36,7 +42,7 @@ const RETRY_MS_MAX = 300_000;
 class Partner {
   readonly trustDomain: TrustDomain;
   readonly wanted: Wanted;
-  bundle: SpiffeBundle | undefined = undefined;
+  held: { readonly bundle: SpiffeBundle; readonly anchors: ForeignAnchors } | undefined = undefined;
   /** Empty: the last fetch was good. */
   problem = '';
   failures = 0;
@@ -46,6 +52,10 @@ class Partner {
   constructor(trustDomain: TrustDomain, wanted: Wanted) {
     this.trustDomain = trustDomain;
     this.wanted = wanted;
+  }
+
+  get bundle(): SpiffeBundle | undefined {
+    return this.held?.bundle;
   }
 }
 
@@ -150,39 +160,30 @@ export class Federation {
       });
     if (problem !== partner.problem) this.options.onChange?.();
     partner.problem = problem;
-    if (checked.ok) partner.bundle = checked.value;
+    if (checked.ok) partner.held = checked.value;
   }
 
-  private acceptable(partner: Partner, bundle: SpiffeBundle): Result<SpiffeBundle, string> {
+  private acceptable(partner: Partner, bundle: SpiffeBundle): Result<NonNullable<Partner['held']>, string> {
     // Trust Domain and Bundle section 4.1.1: an older one is what a replay looks like.
     if (bundle.sequence > 0 && bundle.sequence < (partner.bundle?.sequence ?? 0))
       return err(`sequence ${bundle.sequence} is older than ${partner.bundle?.sequence}, which is held`);
-    const ours = new Set(this.options.ownAnchors().map(subjectOf));
-    const others = [...this.partners.values()].filter((one) => one !== partner && one.bundle !== undefined);
-    const theirs = others.find(({ bundle: held }) =>
-      bundle.anchors.some((der) => held?.anchors.some((one) => isRivalOf(der, one)) === true),
-    );
+    const anchors = readForeignAnchors(bundle.anchorsPem);
+    if (!anchors.ok) return anchors;
+    const others = [...this.partners.values()].filter((one) => one !== partner);
+    const theirs = others.find(({ held }) => held !== undefined && areRivals(anchors.value, held.anchors));
     if (theirs !== undefined) return err(`an anchor has the name of one of ${theirs.trustDomain}, and is another`);
     // OpenSSL looks issuers up by name: another root under the name of ours would stand in its way.
-    if (bundle.anchors.some((der) => ours.has(subjectOf(der)))) return err('an anchor has the name of one of our own');
-    return ok(bundle);
+    if (shareName(anchors.value, subjectNames(this.options.ownAnchors())))
+      return err('an anchor has the name of one of our own');
+    return ok({ bundle, anchors: anchors.value });
   }
 
   private publish(): void {
-    const bundles = [...this.partners.values()].flatMap(({ trustDomain, bundle }) =>
-      bundle === undefined ? [] : [{ trustDomain, anchorsPem: bundle.anchorsPem }],
+    const bundles = [...this.partners.values()].flatMap(({ trustDomain, held }) =>
+      held === undefined ? [] : [{ trustDomain, anchorsPem: held.anchors.pem }],
     );
     if (JSON.stringify(bundles) !== JSON.stringify(this.options.trust.federated)) this.options.trust.federate(bundles);
   }
-}
-
-/** The same root may vouch for two trust domains; two of one name stand in each other's way. */
-const isRivalOf = (one: Uint8Array, other: Uint8Array): boolean =>
-  Buffer.compare(one, other) !== 0 && subjectOf(one) === subjectOf(other);
-
-function subjectOf(der: Uint8Array): string {
-  const parsed = parseCertificate(der);
-  return parsed.ok ? Buffer.from(parsed.value.subjectDer).toString('hex') : '';
 }
 
 function delayMs({ problem, failures, bundle }: Partner): number {

@@ -19,6 +19,7 @@ import { certificateOf, type KeyMaterial } from './material.ts';
 import { PeerTrust, type TrustData } from './peer-trust.ts';
 import type { CertificateSource, WorkloadCertificate } from './source.ts';
 import type { StateDir } from './state-dir.ts';
+import { type RefusedBundle, usableTrust } from './usable-trust.ts';
 
 /** The certificate authority, as the sidecar sees it. DER. */
 export interface SignedChain {
@@ -58,6 +59,8 @@ export class IdentityManager implements CertificateSource {
   private certificate: WorkloadCertificate | undefined;
   /** From the control plane; undefined: what came with the certificate is all that is known. */
   private trust: TrustData | undefined;
+  /** Bundles of other trust domains that were not taken. */
+  refusedBundles: readonly RefusedBundle[] = [];
   /** What the certificate is made of, for other threads. */
   material: KeyMaterial | undefined;
   /** When the certificate is to be renewed: by the wall clock, and by the one that never jumps. */
@@ -89,9 +92,15 @@ export class IdentityManager implements CertificateSource {
     return () => this.listeners.delete(listener);
   }
 
-  /** Whom to believe from now on. Throws when it cannot be used; what held before goes on holding. */
-  adoptTrust(trust: TrustData | undefined): void {
+  /**
+   * Whom to believe from now on. Throws when our own anchors cannot be used: what held before goes on holding. A bundle
+   * of another trust domain that cannot be used is left out.
+   */
+  adoptTrust(told: TrustData | undefined): void {
+    const usable = told === undefined ? undefined : usableTrust(told, this.trust);
+    const trust = usable?.trust;
     if (trust !== undefined) PeerTrust.checked(trust);
+    this.tellRefused(usable?.refused ?? []);
     const { material } = this;
     // Other ticket keys and another generation: no session outlives the trust that it was begun with.
     if (material !== undefined)
@@ -109,6 +118,18 @@ export class IdentityManager implements CertificateSource {
     this.options.log(`identity: ${why}; asking for another one`);
     this.dueMs = this.options.clock.nowMs();
     this.scheduleRenewal();
+  }
+
+  /** Each once, however often trust comes again with it. */
+  private tellRefused(refused: readonly RefusedBundle[]): void {
+    const before = new Set(this.refusedBundles.map(({ trustDomain, reason }) => `${trustDomain} ${reason}`));
+    this.refusedBundles = refused;
+    for (const { trustDomain, reason, kept } of refused) {
+      if (before.has(`${trustDomain} ${reason}`)) continue;
+      this.options.count('trust_bundle_refused');
+      const then = kept ? 'its last good one stays' : 'nobody of it is believed';
+      this.options.log(`trust: the bundle of ${trustDomain} is not taken: ${reason}; ${then}`);
+    }
   }
 
   /** Asks at once when there is no valid certificate, else when the held one is due. */

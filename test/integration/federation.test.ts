@@ -1,6 +1,5 @@
 /** Two trust domains that exchange their bundles: our endpoint, our fetcher, and what happens when an endpoint misbehaves. */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { CertificateAuthority } from '@weft/control-plane/ca/certificate-authority';
 import { loadAuthority } from '@weft/control-plane/ca/material';
@@ -10,10 +9,9 @@ import { Federation } from '@weft/control-plane/trust/federation';
 import { fetchBundle } from '@weft/control-plane/trust/fetch-bundle';
 import { MeshTrust } from '@weft/control-plane/trust/mesh-trust';
 import { parseKind } from '@weft/policies/crds/kinds';
+import { crowdedRoots, rootNamed, unreadableRoot } from '@weft/policies/identity/foreign-anchors.testing';
 import { formatSpiffeBundle } from '@weft/policies/identity/spiffe-bundle';
 import { parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
-import { buildCertificate, serialNumber } from '@weft/policies/identity/x509/certificate';
-import { keySigner } from '@weft/policies/identity/x509/signature';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import { waitFor } from '../support/wait.ts';
@@ -42,26 +40,6 @@ let federation: Federation;
 
 const bundleOf = (authority: CertificateAuthority, sequence = 1): string =>
   formatSpiffeBundle({ anchors: authority.anchors(), jwtKeys: [], sequence, refreshHintSeconds: 10 });
-
-async function rootNamed(commonName: string): Promise<Uint8Array> {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const name = { commonName, organization: 'Weft' };
-  return buildCertificate({
-    serial: serialNumber(randomBytes(16)),
-    issuer: name,
-    subject: name,
-    notBeforeMs: Date.now(),
-    notAfterMs: Date.now() + 3_600_000,
-    publicKey,
-    sans: [],
-    isCa: true,
-    pathLength: undefined,
-    keyUsage: ['keyCertSign'],
-    extKeyUsage: [],
-    authorityKeyId: undefined,
-    sign: keySigner(privateKey),
-  });
-}
 
 function meshWith(entry: object, ...others: readonly object[]) {
   const parsed = parseKind('Mesh', {
@@ -149,6 +127,23 @@ describe('federation', () => {
     assert.match(federation.problems()[0] ?? '', /no key with use x509-svid/);
     federation.follow(meshWith({ bundle: '{"keys":[{"use":"x509-svid","x5c":["AAAA"]}]}' }));
     assert.match(federation.problems()[0] ?? '', /keys\[0\].x5c/);
+  });
+
+  test('a bundle that TLS could not use is refused where it comes in, and costs no other trust domain', async () => {
+    const bundle = (...anchors: readonly Uint8Array[]): string =>
+      formatSpiffeBundle({ anchors, jwtKeys: [], sequence: 1, refreshHintSeconds: 10 });
+    const other = { trustDomain: 'other.example', bundle: bundle(await rootNamed('other')) };
+    for (const [bad, reason] of [
+      [[await rootNamed('good'), await unreadableRoot('bad')], /^partner.example: anchor 2: /],
+      [await crowdedRoots(), /^partner.example: the names of its anchors have \d+ bytes/],
+    ] as const) {
+      federation.follow(meshWith({ bundle: bundle(...bad) }, other));
+      assert.match(federation.problems()[0] ?? '', reason);
+      assert.deepEqual(
+        trust.federated.map(({ trustDomain }) => trustDomain),
+        ['other.example'],
+      );
+    }
   });
 
   test('an endpoint that is to show an identity is not asked while nothing can verify it', async () => {

@@ -5,12 +5,14 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { crowdedRoots, pemOf } from '@weft/policies/identity/foreign-anchors.testing';
 import { serialOf } from '@weft/policies/identity/revocations';
 import type { SpiffeId, TrustDomain } from '@weft/policies/identity/spiffe-id';
 import { MESH_ALPN } from '@weft/policies/model/tls';
 import type { Revocation } from '@weft/policies/model/trust';
 import { certificateOf, type KeyMaterial } from '@weft/sidecar/identity/material';
 import type { TrustData } from '@weft/sidecar/identity/peer-trust';
+import { usableTrust } from '@weft/sidecar/identity/usable-trust';
 import { waitFor } from '../support/wait.ts';
 import {
   anyTraffic,
@@ -171,6 +173,25 @@ describe('as a server', () => {
     use(alone());
     assert.match(await outcome(await theirs.material(id(THEIRS, 'web'))), /not trusted/);
     assert.match(await outcome(await ours.material(id(OLD, 'web'))), /old.local .* not trusted here/);
+  });
+
+  test('a bundle of another domain that would fail every handshake costs that domain alone', async () => {
+    const names = trustOf();
+    const crowded = pemOf(...(await crowdedRoots()));
+    const bundles = names.bundles.map((one) => (one.trustDomain === THEIRS ? { ...one, anchorsPem: crowded } : one));
+    const socket = async (): Promise<string> => {
+      const client = open(await ours.material(WEB));
+      const said = await speak(client);
+      client.destroy();
+      return said;
+    };
+    use({ ...names, bundles });
+    assert.equal(await socket(), 'closed', 'OpenSSL has no room for so many names');
+    use(usableTrust({ ...names, bundles }, undefined).trust);
+    assert.equal(await socket(), 'hello');
+    assert.match(await outcome(await theirs.material(id(THEIRS, 'web'))), /not trusted|certificate/);
+    use(usableTrust({ ...names, bundles }, names).trust);
+    assert.equal(await outcome(await theirs.material(id(THEIRS, 'web'))), 'hello', 'the last good one');
   });
 
   test('a revoked identity or certificate is refused, and one that was issued after the revocation is not', async () => {
