@@ -5,7 +5,7 @@ import type { HttpFilter } from '@weft/policies/model/listener';
 import type { Pod } from '../index/core.ts';
 import { byAge, objectKey } from '../index/objects.ts';
 import { type ClusterState, selects } from '../index/state.ts';
-import { authorizerFilters } from './authorizers.ts';
+import { authorizerFilters, reservedHeaders } from './authorizers.ts';
 import { type TranslateContext, trustedHopsOf } from './context.ts';
 import { httpPermissions, networkPermissions } from './permissions.ts';
 import { networkPrincipals, principalContext, principalsOf } from './principals.ts';
@@ -16,6 +16,8 @@ const rbacAction = { ALLOW: 'allow', DENY: 'deny', AUDIT: 'log' } as const;
 const order: readonly Exclude<Action, 'CUSTOM'>[] = ['AUDIT', 'DENY', 'ALLOW'];
 
 export interface WorkloadAuthorization {
+  /** Nobody but those may set their headers. */
+  readonly reserved: readonly HttpFilter[];
   /** Authorizers outside of the sidecar, which are asked before all else. */
   readonly custom: readonly HttpFilter[];
   /** For requests. */
@@ -65,7 +67,7 @@ export function authorizationOf(context: TranslateContext, pod: Pod): WorkloadAu
     http.push(rbac('http'));
     network.push(rbac('network'));
   }
-  return { custom, http, network };
+  return { reserved: reservedHeaders(context.state, asking), custom, http, network };
 }
 
 type Rule = AuthorizationPolicy['spec']['rules'][number];

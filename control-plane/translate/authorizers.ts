@@ -5,6 +5,7 @@ import type { Rbac, RbacPolicy } from '@weft/policies/model/authorization';
 import type { ExtAuthz } from '@weft/policies/model/ext-authz';
 import type { HttpFilter } from '@weft/policies/model/listener';
 import type { StringMatch } from '@weft/policies/model/match';
+import { fieldSubject, isOfClients } from '@weft/policies/model/reserved-headers';
 import { keyOf } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import { externalName } from './external/names.ts';
@@ -83,6 +84,32 @@ export function authorizerFilters(
       { kind: 'extAuthz', name: `weft.authorizer.${provider}`, authz: extAuthz(authorizer, clusterOf(target), prefix) },
     ];
   });
+}
+
+/** `x-auth-*` means all that begin so. */
+const isPrefix = (pattern: string): boolean => pattern.endsWith('*');
+
+/**
+ * What authorizers set for the application nobody else does, also in requests that they are not asked about. Envoy can
+ * be told so of whole names; what it cannot say is in a filter of ours, which comes first and counts.
+ */
+export function reservedHeaders(state: ClusterState, policies: readonly AuthorizationPolicy[]): readonly HttpFilter[] {
+  const patterns = new Set<string>();
+  for (const { spec } of policies) {
+    const authorizer = authorizerNamed(state, spec.provider);
+    const headers = authorizer?.http?.headersToUpstream ?? authorizer?.grpc?.headersToUpstream ?? [];
+    for (const header of headers) patterns.add(fieldSubject(header.toLowerCase()));
+  }
+  const all = [...patterns].sort();
+  const names = all.filter((pattern) => !isPrefix(pattern) && !isOfClients(pattern));
+  const prefixes = all.filter((pattern) => isPrefix(pattern) && pattern !== '*').map((pattern) => pattern.slice(0, -1));
+  if (names.length === 0 && prefixes.length === 0) return [];
+  const filters: HttpFilter[] = [
+    { kind: 'reservedHeaders', name: 'weft.dev/reserved-headers', reserved: { names, prefixes } },
+  ];
+  const headers = [...new Set(names.flatMap((name) => [name, name.replaceAll('-', '_')]))];
+  if (headers.length > 0) filters.push({ kind: 'headerRemoval', name: 'weft.dev/reserved-names', headers });
+  return filters;
 }
 
 const byName = (a: readonly [string, unknown], b: readonly [string, unknown]): number => (a[0] < b[0] ? -1 : 1);

@@ -28,6 +28,9 @@ export const authorizerFields: Readonly<Record<string, FieldSample>> = {
   'authorizers[].grpc.target.namespace': byGrpc('namespace', names),
   'authorizers[].grpc.target.name': byGrpc('name', names),
   'authorizers[].grpc.target.port': byGrpc('port', [80, 81]),
+  'authorizers[].grpc.headersToUpstream[]': {
+    specs: [['x-a'], ['x-a*']].map((headersToUpstream) => one({ grpc: { target, headersToUpstream } })),
+  },
   'authorizers[].http.target.kind': byHttp('kind', kinds),
   'authorizers[].http.target.namespace': byHttp('namespace', names),
   'authorizers[].http.target.name': byHttp('name', names),

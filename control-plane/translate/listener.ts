@@ -219,7 +219,9 @@ class InboundChains {
   }
 
   private get setsClaims(): boolean {
-    return this.parts.jwt.some(
+    const { authorization, jwt } = this.parts;
+    if (authorization.reserved.length > 0) return true;
+    return jwt.some(
       (filter) => filter.kind === 'jwt' && filter.jwt.providers.some(({ claimHeaders }) => claimHeaders.length > 0),
     );
   }
@@ -252,7 +254,8 @@ class InboundChains {
   private http(name: string, match: FilterChainMatch, tls: DownstreamTls | undefined): FilterChain {
     const { authorization, overload, accessLogs, jwt, trustedHops } = this.parts;
     const route = { kind: 'inline', config: toApplication } as const;
-    const first = [...jwt, ...authorization.custom];
+    // Before tokens are read: a header of a claim may be one that an authorizer sets too.
+    const first = [...authorization.reserved, ...jwt, ...authorization.custom];
     const manager = httpManager(INBOUND, route, authorization.http, accessLogs, overload, first);
     const terminal = { ...manager, trustedHops };
     return { name, match, tls, networkRbac: [], terminal };

@@ -38,7 +38,7 @@ const mesh: readonly Sample[] = [
       ],
     },
     authorizers: [
-      { name: 'opa', grpc: { target: { namespace: 'policy', name: 'opa', port: 9191 } } },
+      { name: 'opa', grpc: { target: { namespace: 'policy', name: 'opa', port: 9191 }, headersToUpstream: ['x-opa'] } },
       {
         name: 'login',
         http: {
@@ -56,6 +56,31 @@ const mesh: readonly Sample[] = [
       },
     ],
   }),
+  wrong(
+    'Mesh',
+    'an authorizer by gRPC that may set any header',
+    {
+      authorizers: [
+        { name: 'opa', grpc: { target: { namespace: 'policy', name: 'opa', port: 80 }, headersToUpstream: ['*'] } },
+      ],
+    },
+    'spec.authorizers[0].grpc.headersToUpstream',
+    'has to name headers or beginnings of names',
+  ),
+  wrong(
+    'Mesh',
+    'an authorizer that may set any header',
+    {
+      authorizers: [
+        {
+          name: 'login',
+          http: { target: { namespace: 'policy', name: 'login', port: 80 }, headersToUpstream: ['x-user', '*'] },
+        },
+      ],
+    },
+    'spec.authorizers[0].http.headersToUpstream',
+    'has to name headers or beginnings of names',
+  ),
   wrong(
     'Mesh',
     'a bundle endpoint that nothing verifies',

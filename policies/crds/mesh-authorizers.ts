@@ -27,8 +27,25 @@ const target = z.strictObject({
   port: port().describe('Its port.'),
 });
 
+/** A client may send none of these names, so that they have to be told apart from its own. */
+const reserved = (description: string) =>
+  withRules(setOf(headerPattern(), { min: 1, max: HEADERS_MAX }), [
+    {
+      cel: "!self.exists(name, name == '*')",
+      message: 'has to name headers or beginnings of names: those of clients are taken off, and * would be all of them',
+      check: (names) => !names.includes('*'),
+    },
+  ])
+    .optional()
+    .describe(
+      `${description} Of clients these names are taken off every request, also with underscores, whether the authorizer is asked or not; but for what clients send by nature, such as Authorization, Cookie and X-Forwarded-For.`,
+    );
+
 const grpc = z.strictObject({
   target: target.describe('Where it runs. Its port has to speak gRPC (`appProtocol: grpc`).'),
+  headersToUpstream: reserved(
+    'Headers that it sets for the application. It may set others, which clients can send too when it is not asked.',
+  ),
 });
 
 const http = z.strictObject({
@@ -36,7 +53,7 @@ const http = z.strictObject({
   pathPrefix: text(/^\/[-A-Za-z0-9._~!$&'()*+,;=:@%/]*$/, 'a path that begins with `/`', { min: 1, max: 1024 })
     .optional()
     .describe('Put in front of the path that is asked about.'),
-  headersToUpstream: headers('Headers of its answer that the request takes over when it may pass.'),
+  headersToUpstream: reserved('Headers of its answer that the request takes over when it may pass.'),
   headersToClient: headers('Headers of its answer that the client gets when it is refused. Without it all of them.'),
   headersToClientOnSuccess: headers('Headers of its answer that are added to the response of the application.'),
 });

@@ -8,6 +8,7 @@ import type { HttpFault } from './fault.ts';
 import { defaultHttp2Options, type Http2Options } from './http2-options.ts';
 import type { JwtAuthentication } from './jwt.ts';
 import type { Admission, GradientSettings, LocalRateLimit, RateLimit } from './overload.ts';
+import type { ReservedHeaders } from './reserved-headers.ts';
 import type { RouteConfiguration } from './route.ts';
 import type { SessionPersistence } from './session.ts';
 import type { DownstreamTls } from './tls.ts';
@@ -161,6 +162,9 @@ export type HttpFilter =
   /** Decides nothing: later filters learn which policy would have, under `prefix`. */
   | { readonly kind: 'rbacShadow'; readonly name: string; readonly prefix: string; readonly rbac: Rbac }
   | { readonly kind: 'extAuthz'; readonly name: string; readonly authz: ExtAuthz }
+  /** Fields of these lower-case names are taken off requests. */
+  | { readonly kind: 'headerRemoval'; readonly name: string; readonly headers: readonly string[] }
+  | { readonly kind: 'reservedHeaders'; readonly name: string; readonly reserved: ReservedHeaders }
   /** Its policies are those of the routes. */
   | { readonly kind: 'cors'; readonly name: string }
   /** For routes that set none themselves. */

@@ -110,6 +110,7 @@ export const http2Options: fc.Arbitrary<Http2Options> = fc.record({
   keepAlive: optional(fc.record({ intervalMs: positiveMs, timeoutMs: positiveMs })),
 });
 export const dnsCache = fc.record({ name, hostsMax: streams, refreshMs: positiveMs, idleMs: positiveMs });
+const headerNames = fc.array(fc.constantFrom('x-user', 'x-auth-', 'x_id'), { maxLength: 2 });
 const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
   kind: fc.constant('http' as const),
   statPrefix: name,
@@ -125,6 +126,12 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
         jwtFilter,
         fc.record({ kind: fc.constant('rbacShadow' as const), name, prefix: name, rbac }),
         fc.record({ kind: fc.constant('extAuthz' as const), name, authz: extAuthz }),
+        fc.record({ kind: fc.constant('headerRemoval' as const), name, headers: headerNames }),
+        fc.record({
+          kind: fc.constant('reservedHeaders' as const),
+          name,
+          reserved: fc.record({ names: headerNames, prefixes: headerNames }),
+        }),
         trafficFilter,
         overloadFilter,
         fc.record({ kind: fc.constant('dynamic-dns' as const), name, cache: dnsCache }),

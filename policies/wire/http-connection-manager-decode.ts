@@ -25,6 +25,7 @@ import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/h
 import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
 import { decodeJwt } from './jwt.ts';
 import { decodeOverloadFilter } from './overload-filters.ts';
+import { decodeRequestHeadersFilter } from './request-headers.ts';
 import { decodeRouteConfiguration } from './route-decode.ts';
 import { decodeSession } from './session.ts';
 import { decodeDuration, decodeUriText } from './values.ts';
@@ -100,9 +101,10 @@ function decodeHttpFilters(messages: readonly HttpFilterMessage[], at: At): read
       continue;
     }
     const config = at.decoding.unpack(configType.value);
-    const overload = decodeOverloadFilter(name, config, here.field('typed_config'));
-    if (overload !== undefined) {
-      filters.push(overload);
+    const typedAt = here.field('typed_config');
+    const own = decodeOverloadFilter(name, config, typedAt) ?? decodeRequestHeadersFilter(name, config, typedAt);
+    if (own !== undefined) {
+      filters.push(own);
     } else if (isMessage(config, RBACSchema)) {
       filters.push(...decodeRbacFilter(name, config, here.field('typed_config')));
     } else if (isMessage(config, JwtAuthenticationSchema)) {

@@ -24,6 +24,7 @@ import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/h
 import { encodeHttp2Options } from './http2-options.ts';
 import { encodeJwt } from './jwt.ts';
 import { encodeOverloadFilter } from './overload-filters.ts';
+import { encodeRequestHeadersFilter } from './request-headers.ts';
 import { encodeRouteConfiguration } from './route-encode.ts';
 import { encodeSession } from './session.ts';
 import { adsSource } from './tls-encode.ts';
@@ -103,6 +104,9 @@ function encodeHttpFilter(filter: HttpFilter): MessageInitShape<typeof HttpFilte
       };
     case 'extAuthz':
       return { name: filter.name, configType: typedConfig(ExtAuthzSchema, encodeExtAuthz(filter.authz)) };
+    case 'headerRemoval':
+    case 'reservedHeaders':
+      return encodeRequestHeadersFilter(filter);
     case 'cors':
       return { name: filter.name, configType: typedConfig(CorsSchema) };
     case 'fault':

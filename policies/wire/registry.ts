@@ -10,6 +10,7 @@ import { CorsPolicySchema, CorsSchema } from './gen/envoy/extensions/filters/htt
 import { FilterConfigSchema as HttpDynamicDnsSchema } from './gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts';
 import { ExtAuthzSchema } from './gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.ts';
 import { HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
+import { HeaderMutationSchema } from './gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.ts';
 import { JwtAuthenticationSchema } from './gen/envoy/extensions/filters/http/jwt_authn/v3/config_pb.ts';
 import { LocalRateLimitSchema } from './gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts';
 import { RBACSchema as HttpRbacSchema } from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts';
@@ -43,6 +44,7 @@ import {
 } from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
 import { SPIFFECertValidatorConfigSchema } from './gen/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
+import { ReservedHeadersSchema } from './gen/weft/v1/headers_pb.ts';
 import { AdmissionSchema, RateLimitsSchema } from './gen/weft/v1/overload_pb.ts';
 import { TypedStructSchema } from './gen/xds/type/v3/typed_struct_pb.ts';
 
@@ -56,6 +58,8 @@ export const registry = createRegistry(
   NetworkRbacSchema,
   TcpProxySchema,
   HttpRbacSchema,
+  HeaderMutationSchema,
+  ReservedHeadersSchema,
   JwtAuthenticationSchema,
   CorsSchema,
   CorsPolicySchema,

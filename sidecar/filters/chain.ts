@@ -29,11 +29,14 @@ import { OverloadFilter } from './overload/filter.ts';
 import { createProtection, type Protection } from './protection.ts';
 import { RbacFilter } from './rbac/filter.ts';
 import { ShadowRbacFilter } from './rbac/shadow.ts';
+import { HeaderRemovalFilter, ReservedHeadersFilter } from './reserved/filter.ts';
+import { reservedNames } from './reserved/names.ts';
 import { SessionFilter } from './session/filter.ts';
 import { RequestStats } from './stats/record.ts';
 import { RequestStream } from './stream.ts';
 import { Timeouts } from './timeout/queue.ts';
 import { restartsTraces, TraceFilter } from './trace/filter.ts';
+import { TrailerRules } from './trailers.ts';
 import type { OpenTunnels } from './tunnels.ts';
 
 export interface DispatchDeps {
@@ -76,6 +79,7 @@ export interface Chain {
   readonly timeouts: Timeouts;
   readonly stats: RequestStats;
   readonly paths: PathPolicy | undefined;
+  readonly trailers: TrailerRules;
 }
 
 function routeOrigin(hcm: HttpConnectionManager): RouteOrigin {
@@ -116,6 +120,10 @@ function createFilter(filter: HttpFilter, deps: DispatchDeps): RequestFilter | u
       return new ShadowRbacFilter(filter.name, filter.prefix, filter.rbac, deps.recorder);
     case 'extAuthz':
       return new ExtAuthzFilter(filter.authz, deps);
+    case 'headerRemoval':
+      return new HeaderRemovalFilter(filter.headers);
+    case 'reservedHeaders':
+      return new ReservedHeadersFilter(reservedNames(filter.reserved), deps.recorder);
     case 'cors':
       return new CorsFilter(filter.name, deps.prng, deps.recorder);
     case 'fault':
@@ -141,6 +149,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
     timeouts: new Timeouts(deps.clock),
     stats: new RequestStats(deps),
     paths: pathPolicyOf(deps.hcm.edge),
+    trailers: new TrailerRules(deps.hcm.filters, deps.recorder),
   };
   const dispatch = (exchange: Downstream): void => new RequestStream(chain, exchange).start();
   const { tunnels } = deps;

@@ -38,6 +38,8 @@ import { durationReached, requestIdle, streamIdle } from './timeout/errors.ts';
 import type { TimeoutKind, Timeouts, TimeoutTarget } from './timeout/queue.ts';
 import { asAsked } from './tunnels.ts';
 
+const noBytes = Buffer.alloc(0);
+
 /**
  * One request from its head to its record: filters, route, cluster, attempts, response. Here is the one place that
  * turns an error into a status and a flag (`fail`).
@@ -325,6 +327,11 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onTrailers(trailers: Headers): void {
     if (this.over) return;
+    this.chain.trailers.apply(trailers);
+    if (trailers.length === 0) {
+      this.onData(noBytes, true);
+      return;
+    }
     this.context.mirrors?.trailers(trailers);
     this.body.onTrailers(trailers);
     this.attempts.requestEnded();

@@ -1,4 +1,4 @@
-import type { FilterChain, HttpConnectionManager, Listener } from '@weft/policies/model/listener';
+import type { FilterChain, HttpConnectionManager, HttpFilter, Listener } from '@weft/policies/model/listener';
 import type { Dispatch } from '../http/exchange.ts';
 import { type ConnectionFacts, FilterChainMatcher } from './filter-chain-match.ts';
 import { routesByDestination } from './outbound.ts';
@@ -54,9 +54,7 @@ export class ListenerRuntime {
     if (http?.terminal.kind !== 'http') return false;
     const { filters } = http.terminal;
     // Headers that only we may set would go past us.
-    if (filters.some((one) => one.kind === 'jwt' && one.jwt.providers.some((own) => own.claimHeaders.length > 0))) {
-      return true;
-    }
+    if (filters.some(setsHeaders)) return true;
     return opaque.networkRbac.length === 0 && filters.some(({ kind }) => kind === 'rbac');
   }
 
@@ -76,3 +74,7 @@ export class ListenerRuntime {
     return dispatch;
   }
 }
+
+const setsHeaders = (one: HttpFilter): boolean =>
+  one.kind === 'reservedHeaders' ||
+  (one.kind === 'jwt' && one.jwt.providers.some(({ claimHeaders }) => claimHeaders.length > 0));

@@ -13,6 +13,7 @@ import {
   grpcFilters,
   HttpAuthorizer,
   httpFilters,
+  removes,
 } from '../support/authorizer.ts';
 import { startEnvoy } from '../support/envoy.ts';
 import { bootstrap } from '../support/pair-bootstrap.ts';
@@ -29,6 +30,7 @@ const listeners = {
   grpc: grpcFilters(),
   http: httpFilters(),
   'grpc-open': grpcFilters({ failure_mode_allow: true, failure_mode_allow_header_add: true }),
+  'http-reserved': [removes('x-user', 'x_user'), ...httpFilters()],
   'http-status': httpFilters({ status_on_error: { code: 'ServiceUnavailable' } }),
 } as const;
 type ListenerName = keyof typeof listeners;
@@ -135,5 +137,14 @@ for (const listener of names) {
 test('a field with a line end in it ends the request, by either', async () => {
   for (const kind of ['weft', 'envoy'] as const) {
     assert.equal((await ask(kind, 'grpc', ['/hostile'])).status, '500', kind);
+  }
+});
+
+test('a header that only an authorizer sets is taken off by either', async () => {
+  const forged = ['/public/x', '-H', 'x-user: root', '-H', 'x_user: root', '-H', 'x-list: one'];
+  for (const kind of ['weft', 'envoy'] as const) {
+    const { body, asked } = await ask(kind, 'http-reserved', forged);
+    assert.deepEqual({ user: JSON.parse(body).user, asked }, { asked: [], user: undefined }, kind);
+    assert.equal(JSON.parse((await ask(kind, 'http', forged)).body).user, 'root', `${kind}, where nobody says so`);
   }
 });

@@ -240,6 +240,14 @@ export const httpFilters = (fields: JsonObject = {}): readonly JsonObject[] => [
   }),
 ];
 
+/** Envoy's header_mutation, which takes fields off requests. */
+export const removes = (...names: readonly string[]): JsonObject => ({
+  name: 'removes',
+  typed_config: typed('extensions.filters.http.header_mutation.v3.HeaderMutation', {
+    mutations: { request_mutations: names.map((name) => ({ remove: name })) },
+  }),
+});
+
 const at = (port: number) => ({ ip: '127.0.0.1', port });
 
 export const authorizedListener = (name: string, port: number, filters: readonly JsonObject[]): JsonObject =>

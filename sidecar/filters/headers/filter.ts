@@ -8,31 +8,8 @@ import { canonicalIp } from '../../net/addresses.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter } from '../filter.ts';
 import { ClientCertHeader } from './client-cert.ts';
+import { isClaim, isClientCert, isForwarded } from './names.ts';
 
-const CLIENT_CERT = 'x-forwarded-client-cert';
-const FORWARDED = new Set([
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-prefix',
-  'x-forwarded-proto',
-  'x-real-ip',
-]);
-
-/**
- * What a field is about. CGI, WSGI and their like take `X_Forwarded_For` for `X-Forwarded-For` (RFC 3875 section
- * 4.1.18), so that it must not get past either.
- */
-const subject = (lower: string): string => (lower.includes('_') ? lower.replaceAll('_', '-') : lower);
-const isClientCert = (lower: string): boolean => subject(lower) === CLIENT_CERT;
-const isForwarded = (lower: string): boolean => {
-  const about = subject(lower);
-  return about === CLIENT_CERT || FORWARDED.has(about);
-};
-
-/** Not kept of a client from outside: neither about a certificate nor about who forwarded the request. */
-const isClaim = (lower: string): boolean => isForwarded(lower) && !isClientCert(lower);
 const hasUnderscore = (lower: string): boolean => lower.includes('_');
 
 const underscoreRefused: ProxyError = {

@@ -1,0 +1,24 @@
+import { fieldSubject } from '@weft/policies/model/reserved-headers';
+
+export const CLIENT_CERT = 'x-forwarded-client-cert';
+const FORWARDED = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-proto',
+  'x-real-ip',
+]);
+
+/** What CGI-like applications take for the one of a certificate goes for it. */
+export const isClientCert = (lower: string): boolean => fieldSubject(lower) === CLIENT_CERT;
+
+/** Of a certificate, or of who forwarded the request. */
+export const isForwarded = (lower: string): boolean => {
+  const about = fieldSubject(lower);
+  return about === CLIENT_CERT || FORWARDED.has(about);
+};
+
+/** Not kept of a client from outside: neither about a certificate nor about who forwarded the request. */
+export const isClaim = (lower: string): boolean => isForwarded(lower) && !isClientCert(lower);
