@@ -1,14 +1,12 @@
 /** Authorizers outside of the proxy, asked by Weft and by a real Envoy on one bootstrap: the same questions, the same ends. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import {
   type Asked,
   authorizedListener,
   authorizerClusters,
-  echoApplication,
+  EchoApplication,
   GrpcAuthorizer,
   grpcFilters,
   HttpAuthorizer,
@@ -22,7 +20,7 @@ import { freePort, type Program } from '../support/pair-process.ts';
 import { startSidecar, testFolder } from '../support/pair-sidecar.ts';
 
 const folder = testFolder('ext-authz');
-const app = echoApplication();
+const app = new EchoApplication();
 const grpc = new GrpcAuthorizer();
 const http = new HttpAuthorizer();
 const programs: Program[] = [];
@@ -38,9 +36,8 @@ const names = Object.keys(listeners) as ListenerName[];
 const ports: { [Kind in 'weft' | 'envoy']: Map<ListenerName, number> } = { weft: new Map(), envoy: new Map() };
 
 before(async () => {
-  app.listen(0, '127.0.0.1');
-  await Promise.all([once(app, 'listening'), grpc.start(), http.start()]);
-  const clusters = authorizerClusters((app.address() as AddressInfo).port, grpc.port, http.port);
+  await Promise.all([app.start(), grpc.start(), http.start()]);
+  const clusters = authorizerClusters(app.port, grpc.port, http.port);
   for (const kind of ['weft', 'envoy'] as const) {
     const made = [];
     for (const name of names) {
@@ -58,8 +55,7 @@ after(async () => {
   for (const program of programs) await program.stop();
   grpc.stop();
   http.stop();
-  app.close();
-  app.closeAllConnections();
+  app.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -1,14 +1,12 @@
 /** A real sidecar and a real authorizer that speaks Envoy's gRPC. What a real Envoy makes of the same is compared in test/differential. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
   authorizedListener,
   authorizerClusters,
-  echoApplication,
+  EchoApplication,
   GrpcAuthorizer,
   grpcFilters,
 } from '../support/authorizer.ts';
@@ -19,18 +17,17 @@ import { accessLog, startSidecar, testFolder } from '../support/pair-sidecar.ts'
 import { waitFor } from '../support/wait.ts';
 
 const folder = testFolder('ext-authz');
-const app = echoApplication();
+const app = new EchoApplication();
 const authorizer = new GrpcAuthorizer();
 let sidecar: Program;
 let url = '';
 let largeUrl = '';
 
 before(async () => {
-  app.listen(0, '127.0.0.1');
-  await Promise.all([once(app, 'listening'), authorizer.start()]);
+  await Promise.all([app.start(), authorizer.start()]);
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
-  const clusters = authorizerClusters((app.address() as AddressInfo).port, authorizer.port, 1);
+  const clusters = authorizerClusters(app.port, authorizer.port, 1);
   largeUrl = `http://127.0.0.1:${await freePort()}`;
   const body = { max_request_bytes: 300_000, allow_partial_message: true, pack_as_bytes: true };
   const listeners = [
@@ -43,8 +40,7 @@ before(async () => {
 after(async () => {
   await sidecar?.stop();
   authorizer.stop();
-  app.close();
-  app.closeAllConnections();
+  app.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -1,6 +1,6 @@
 /** Authorizers as others write them: grpc-js with Envoy's published schema, and a server of node:http. */
 import { once } from 'node:events';
-import { createServer, type Server as HttpServer } from 'node:http';
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -99,50 +99,19 @@ export class GrpcAuthorizer {
   }
 }
 
-export class HttpAuthorizer {
-  readonly asked: Asked[] = [];
+/** What it is asked is read whole before it answers. */
+abstract class LoopbackServer {
   private readonly server: HttpServer;
 
   constructor() {
     this.server = createServer((request, response) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
-        const path = request.url ?? '';
-        const headers = Object.fromEntries(
-          Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
-        );
-        const body = Buffer.concat(chunks).toString();
-        this.asked.push({ method: request.method ?? '', path, host: request.headers.host ?? '', headers, body });
-        switch (pathOf(path).replace(/^\/check/, '')) {
-          case '/headers':
-            response.writeHead(200, {
-              'x-user': 'ann',
-              'x-other': 'no',
-              'x-seen': 'yes',
-              'x-envoy-auth-headers-to-remove': 'x-secret',
-            });
-            break;
-          case '/denied':
-            response.writeHead(401, { 'www-authenticate': 'Basic', 'x-reason': 'anonymous', 'x-other': 'no' });
-            response.end('who are you');
-            return;
-          case '/redirect':
-            response.writeHead(302, { location: '/login' });
-            break;
-          case '/unavailable':
-            response.writeHead(503);
-            break;
-          case '/created':
-            response.writeHead(201);
-            break;
-          case '/slow':
-            return;
-        }
-        response.end();
-      });
+      request.on('end', () => this.answer(request, Buffer.concat(chunks).toString(), response));
     });
   }
+
+  protected abstract answer(request: IncomingMessage, body: string, response: ServerResponse): void;
 
   get port(): number {
     return (this.server.address() as AddressInfo).port;
@@ -159,22 +128,53 @@ export class HttpAuthorizer {
   }
 }
 
+export class HttpAuthorizer extends LoopbackServer {
+  readonly asked: Asked[] = [];
+
+  protected override answer(request: IncomingMessage, body: string, response: ServerResponse): void {
+    const path = request.url ?? '';
+    const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
+    this.asked.push({ method: request.method ?? '', path, host: request.headers.host ?? '', headers, body });
+    switch (pathOf(path).replace(/^\/check/, '')) {
+      case '/headers':
+        response.writeHead(200, {
+          'x-user': 'ann',
+          'x-other': 'no',
+          'x-seen': 'yes',
+          'x-envoy-auth-headers-to-remove': 'x-secret',
+        });
+        break;
+      case '/denied':
+        response.writeHead(401, { 'www-authenticate': 'Basic', 'x-reason': 'anonymous', 'x-other': 'no' });
+        response.end('who are you');
+        return;
+      case '/redirect':
+        response.writeHead(302, { location: '/login' });
+        break;
+      case '/unavailable':
+        response.writeHead(503);
+        break;
+      case '/created':
+        response.writeHead(201);
+        break;
+      case '/slow':
+        return;
+    }
+    response.end();
+  }
+}
+
 /** Names what it got, for comparisons. */
-export function echoApplication(): HttpServer {
-  return createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const { 'x-user': user, 'x-list': list, 'x-none': none, 'x-secret': secret, 'x-admin': admin } = request.headers;
-      const failed = request.headers['x-envoy-auth-failure-mode-allowed'];
-      const body = Buffer.concat(chunks).toString();
-      // Envoy makes one line of a field and sorts the parameters of a query; both mean the same (RFC 9110 section 5.3).
-      const [path = '', query = ''] = (request.url ?? '').split('?');
-      const parameters = query.split('&').sort();
-      const values = String(list ?? '').split(/, */);
-      response.end(JSON.stringify({ path, parameters, user, list: values, none, secret, admin, failed, body }));
-    });
-  });
+export class EchoApplication extends LoopbackServer {
+  protected override answer(request: IncomingMessage, body: string, response: ServerResponse): void {
+    const { 'x-user': user, 'x-list': list, 'x-none': none, 'x-secret': secret, 'x-admin': admin } = request.headers;
+    const failed = request.headers['x-envoy-auth-failure-mode-allowed'];
+    // Envoy makes one line of a field and sorts the parameters of a query; both mean the same (RFC 9110 section 5.3).
+    const [path = '', query = ''] = (request.url ?? '').split('?');
+    const parameters = query.split('&').sort();
+    const values = String(list ?? '').split(/, */);
+    response.end(JSON.stringify({ path, parameters, user, list: values, none, secret, admin, failed, body }));
+  }
 }
 
 const exact = (...names: readonly string[]): JsonObject => ({ patterns: names.map((name) => ({ exact: name })) });
