@@ -2,6 +2,7 @@
  * Bundles of other trust domains, fetched by every replica: the last good one is kept while its endpoint cannot be reached,
  * and one that would take our own anchors' place is not taken.
  */
+import { createSecureContext } from 'node:tls';
 import type { Mesh } from '@weft/policies/crds/kinds';
 import {
   areRivals,
@@ -167,7 +168,7 @@ export class Federation {
     // Trust Domain and Bundle section 4.1.1: an older one is what a replay looks like.
     if (bundle.sequence > 0 && bundle.sequence < (partner.bundle?.sequence ?? 0))
       return err(`sequence ${bundle.sequence} is older than ${partner.bundle?.sequence}, which is held`);
-    const anchors = readForeignAnchors(bundle.anchorsPem);
+    const anchors = readForeignAnchors(bundle.anchorsPem, (ca) => createSecureContext({ ca }));
     if (!anchors.ok) return anchors;
     const others = [...this.partners.values()].filter((one) => one !== partner);
     const theirs = others.find(({ held }) => held !== undefined && areRivals(anchors.value, held.anchors));

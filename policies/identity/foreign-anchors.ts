@@ -1,6 +1,5 @@
 /** Anchors of other trust domains, looked at before TLS gets them together with our own: they must cost only their domain. */
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
 import { err, ok, type Result } from '../kit/result.ts';
 import { parseCertificate } from './x509/certificate.ts';
 
@@ -21,8 +20,11 @@ export interface ForeignAnchors {
   readonly bySubject: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-/** What is wrong with one of them is wrong with all: a domain with half of its anchors fails now and then. */
-export function readForeignAnchors(pem: string): Result<ForeignAnchors, string> {
+/**
+ * What is wrong with one of them is wrong with all: a domain with half of its anchors fails now and then. `tls` is to
+ * throw when TLS does not take them.
+ */
+export function readForeignAnchors(pem: string, tls: (ca: string) => unknown): Result<ForeignAnchors, string> {
   const texts = pem.match(CERTIFICATE) ?? [];
   if (texts.length === 0) return err('there is no certificate');
   if (texts.length > FOREIGN_ANCHORS_MAX) return err(`more than ${FOREIGN_ANCHORS_MAX} anchors`);
@@ -44,7 +46,7 @@ export function readForeignAnchors(pem: string): Result<ForeignAnchors, string> 
     return err(`the names of its anchors have ${namesBytes} bytes, more than ${ANCHOR_NAMES_BYTES_MAX}`);
   const whole = certificates.join('');
   try {
-    createSecureContext({ ca: whole });
+    tls(whole);
   } catch (error) {
     return err(`TLS does not take its anchors: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls';
 import { readForeignAnchors, shareName, subjectNames } from '@weft/policies/identity/foreign-anchors';
 import { decodePem } from '@weft/policies/identity/x509/pem';
 import type { Result } from '@weft/policies/kit/result';
@@ -53,7 +54,7 @@ function checkedBundle(
   { trustDomain, anchorsPem }: TrustBundle,
   ownNames: ReadonlySet<string>,
 ): Result<TrustBundle, string> {
-  const anchors = readForeignAnchors(anchorsPem);
+  const anchors = readForeignAnchors(anchorsPem, (ca) => createSecureContext({ ca }));
   if (!anchors.ok) return anchors;
   if (shareName(anchors.value, ownNames)) return err('an anchor has the name of one of our own');
   return ok({ trustDomain, anchorsPem: anchors.value.pem });
