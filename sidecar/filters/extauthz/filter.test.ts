@@ -7,6 +7,7 @@ import { frameMessage } from '../../grpc/messages.ts';
 import { fieldsOf, MessageWriter } from '../../grpc/protobuf.ts';
 import type { RequestHead } from '../../http/exchange.ts';
 import { Headers } from '../../http/headers.ts';
+import type { DispatchDeps } from '../chain.ts';
 import { forwardTo, type Handler, routes, testCluster, testEndpoint, testHcm, World } from '../testing.ts';
 
 const names = (...all: readonly string[]): StringMatch[] =>
@@ -38,7 +39,7 @@ const settings: ExtAuthz = {
 };
 
 /** A shop that an authorizer watches over. */
-function shop(overrides: Partial<ExtAuthz>, handler: Handler, shadow?: Rbac) {
+function shop(overrides: Partial<ExtAuthz>, handler: Handler, shadow?: Rbac, deps: Partial<DispatchDeps> = {}) {
   const world = new World(7);
   world.source.cluster(testCluster('shop'));
   world.source.assignment('shop', [testEndpoint('10.0.0.1', 80)]);
@@ -59,6 +60,7 @@ function shop(overrides: Partial<ExtAuthz>, handler: Handler, shadow?: Rbac) {
       },
     ),
     'inbound',
+    deps,
   );
   const send = (head: Partial<RequestHead> = {}, body?: readonly string[]) => {
     const exchange = world.send(dispatch, head, body);
@@ -285,4 +287,45 @@ describe('rules in the shadow say who is asked about', () => {
     assert.equal(send({ path: '/x/..%2fadmin' }).status, 403);
     assert.equal(authorizer.requests.length + second.requests.length, 0);
   });
+});
+
+describe('the trace of a request', () => {
+  const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const parent = `00-${trace}-00f067aa0ba902b7-01`;
+  const fields = ['traceparent', parent, 'tracestate', 'a=1', 'b3', `${trace}-00f067aa0ba902b7-1`, 'baggage', 'x=1'];
+  const tracing = { otlpEndpoint: 'http://otel:4318', otlpProtocol: 'http', samplingPercent: 0 } as const;
+  const settings = { tracing, accessLog: 'none', workloadName: 'shop/cart', serviceName: 'shop/cart' } as const;
+  const ok = () => grpcAnswer(new MessageWriter().message(3, new MessageWriter()));
+
+  for (const [title, service, handler] of [
+    ['HTTP', byHttp, () => ({ status: 200 })],
+    ['gRPC', byGrpc, ok],
+  ] as const) {
+    const askedOf = (deps: Partial<DispatchDeps>, sent: readonly string[]): Headers | undefined => {
+      const { authorizer, second, app, send } = shop({ service, allowedHeaders: [] }, handler, undefined, deps);
+      assert.equal(send({ headers: Headers.from(sent) }).status, 200);
+      const asked = (authorizer.requests[0] ?? second.requests[0])?.head.headers;
+      if (deps.settings !== undefined) {
+        assert.equal(asked?.get('traceparent'), app.requests[0]?.head.headers.get('traceparent'));
+      }
+      return asked;
+    };
+
+    test(`goes on in the spans of an authorizer by ${title}`, () => {
+      const asked = askedOf({ settings }, fields);
+      assert.match(asked?.get('traceparent') ?? '', new RegExp(`^00-${trace}-(?!00f067aa0ba902b7)[0-9a-f]{16}-01$`));
+      assert.equal(asked?.get('tracestate'), 'a=1');
+      assert.equal(asked?.has('b3'), false);
+      assert.equal(asked?.has('baggage'), false);
+      assert.match(askedOf({ settings }, [])?.get('traceparent') ?? '', /^00-[0-9a-f]{32}-/, 'one that begins here');
+    });
+
+    test(`also through a proxy that does not trace, by ${title}`, () => {
+      const asked = askedOf({}, fields);
+      assert.equal(asked?.get('traceparent'), parent);
+      assert.equal(asked?.get('tracestate'), 'a=1');
+      assert.equal(askedOf({}, ['traceparent', 'nonsense', 'tracestate', 'a=1'])?.has('traceparent'), false);
+      assert.equal(askedOf({}, [])?.has('traceparent'), false);
+    });
+  }
 });

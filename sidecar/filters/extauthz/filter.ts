@@ -84,10 +84,10 @@ export class ExtAuthzFilter implements RequestFilter {
     if (body !== undefined) shown.set(PARTIAL, String(body.partial));
     if (this.service instanceof HttpService) {
       const message = body?.bytes ?? noBody;
-      return { head: this.service.headOf(context.head, shown, message.length), message };
+      return { head: this.service.headOf(context, shown, message.length), message };
     }
     const identity = this.deps.identity.own()?.spiffeId ?? '';
-    return { head: this.service.head(), message: this.service.message(context, shown, body, identity) };
+    return { head: this.service.head(context), message: this.service.message(context, shown, body, identity) };
   }
 
   judge(answer: AuthorizerAnswer): Judgement {

@@ -7,6 +7,7 @@ import type { RequestContext } from '../context.ts';
 import { ANSWER_BYTES_MAX, type AuthorizerAnswer } from './call.ts';
 import { type CheckedBody, decodeCheckResponse, encodeCheckRequest, type ShownHeaders } from './check-messages.ts';
 import type { Judgement } from './judgement.ts';
+import { traceInto } from './trace-context.ts';
 
 const CHECK = '/envoy.service.auth.v3.Authorization/Check';
 
@@ -20,10 +21,11 @@ export class GrpcService {
     this.timeoutMs = timeoutMs;
   }
 
-  head(): RequestHead {
+  head(context: RequestContext): RequestHead {
     const headers = Headers.from(['content-type', 'application/grpc', 'te', 'trailers']);
     headers.append('grpc-timeout', `${this.timeoutMs}m`);
     for (const { name, value } of this.settings.metadata) headers.append(name, value);
+    traceInto(headers, context);
     return {
       method: 'POST',
       scheme: 'http',

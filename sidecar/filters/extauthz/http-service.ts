@@ -2,10 +2,12 @@ import type { HttpAuthorizer } from '@weft/policies/model/ext-authz';
 import type { HeaderValue } from '@weft/policies/model/route';
 import type { RequestHead } from '../../http/exchange.ts';
 import { Headers } from '../../http/headers.ts';
+import type { RequestContext } from '../context.ts';
 import type { AuthorizerAnswer } from './call.ts';
 import type { ShownHeaders } from './check-messages.ts';
 import { isNotItsOwn, type Judgement, type ResponseChange } from './judgement.ts';
 import { NameList } from './shown-headers.ts';
+import { traceInto } from './trace-context.ts';
 
 const OK = 200;
 /** Names of fields that the request loses, with commas between them. */
@@ -29,10 +31,12 @@ export class HttpService {
     this.clientOnSuccess = new NameList(settings.clientHeadersOnSuccess);
   }
 
-  headOf(request: RequestHead, shown: ShownHeaders, bodyBytes: number): RequestHead {
+  headOf(context: RequestContext, shown: ShownHeaders, bodyBytes: number): RequestHead {
+    const request = context.head;
     const headers = new Headers();
     for (const [name, value] of shown) headers.append(name, value);
     for (const { name, value } of this.settings.headersToAdd) headers.set(name, value);
+    traceInto(headers, context);
     return {
       method: request.method === 'CONNECT' ? 'GET' : request.method,
       scheme: 'http',
