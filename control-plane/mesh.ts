@@ -3,6 +3,7 @@ import type { TrustDomain } from '@weft/policies/identity/spiffe-id';
 import type { Clock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import type { Result } from '@weft/policies/kit/result';
+import { TRUST_SECRET } from '@weft/policies/model/tls';
 import type { MeshObject, ObjectKind } from './index/objects.ts';
 import { ClusterState } from './index/state.ts';
 import { isTouched, type Touched } from './index/touched.ts';
@@ -90,6 +91,15 @@ export class MeshControl {
 
   onChange(listener: (touched: Touched) => void): void {
     this.listeners.add(listener);
+  }
+
+  /** Names of connected sidecars that have not taken whom to believe, as it is now. */
+  withoutTrust(): string[] {
+    const names: string[] = [];
+    for (const subscriber of this.hub.subscribersOf('secret', TRUST_SECRET)) {
+      if (!subscriber.subscription.holds(this.hub.entryFor(subscriber))) names.push(subscriber.stream.nodeId);
+    }
+    return names;
   }
 
   stop(): void {

@@ -11,8 +11,14 @@ export interface AuthorityCondition {
 }
 
 const messageCharsMax = 4_096;
+const namesMax = 20;
 const iso = (unixMs: number): string => new Date(unixMs).toISOString().replace(/\.\d+Z$/, 'Z');
 const short = ({ fingerprint }: AnchorRecord): string => fingerprint.slice(0, 16);
+
+function namesOf(names: readonly string[]): string {
+  const more = names.length > namesMax ? ` and ${names.length - namesMax} more` : '';
+  return `${names.slice(0, namesMax).join(', ')}${more}`;
+}
 
 export function authorityCondition(keeper: CaKeeper): AuthorityCondition {
   const type = 'CertificateAuthority';
@@ -27,6 +33,8 @@ export function authorityCondition(keeper: CaKeeper): AuthorityCondition {
       ? 'nothing signs yet'
       : `certificates are signed under anchor ${short(signing)}, which expires at ${iso(signing.notAfterMs)}`,
   ];
+  const { waitsFor } = keeper.hearing;
+  if (waitsFor.length > 0) said.push(`a new anchor waits to be acknowledged by ${namesOf(waitsFor)}`);
   const retiring = keeper.anchors.filter((one) => one.role === 'retiring');
   for (const anchor of retiring) {
     const leaves = keeper.leavesOf(anchor.fingerprint);

@@ -7,6 +7,7 @@ import { buildCsr } from '@weft/policies/identity/x509/csr';
 import { keySigner } from '@weft/policies/identity/x509/signature';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { trustDomain } from '../testing/harness.ts';
+import { authorityCondition } from './condition.ts';
 import { CaKeeper } from './keeper.ts';
 import { createRoot } from './root.ts';
 import { StoreKeySource } from './source.ts';
@@ -23,6 +24,8 @@ interface World {
   readonly clock: ManualClock;
   readonly store: MemoryCaStore;
   readonly lines: string[];
+  /** Sidecars that have not taken the anchors of now. */
+  readonly unheard: Set<string>;
   open(replica?: string, leader?: boolean): Promise<CaKeeper>;
 }
 
@@ -30,11 +33,13 @@ function world(): World {
   const clock = new ManualClock();
   const store = new MemoryCaStore();
   const lines: string[] = [];
+  const unheard = new Set<string>();
   const write = (message: string, fields: unknown): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
   return {
     clock,
     store,
     lines,
+    unheard,
     open: async (replica = 'one', leader = true) => {
       const issued = { trustDomain: trustDomain(), dnsName: 'weft-control-plane.weft-system.svc' };
       const opened = await CaKeeper.open({
@@ -46,6 +51,7 @@ function world(): World {
         replica,
         leafMsMax: () => hourMs,
         announceMs: () => announceMs,
+        unheard: () => [...unheard],
       });
       if (!opened.ok) throw new Error(opened.error);
       return opened.value;
@@ -142,6 +148,53 @@ describe('rotation of the root', () => {
     assert.equal((await dataOf(here.store))['ledger.two'], undefined, 'nothing in it is alive');
   });
 
+  test('who is connected and has not acknowledged the new anchor is waited for, by every replica', async () => {
+    const here = world();
+    const leader = await here.open('one');
+    const other = await here.open('two', false);
+    const oldKey = await sign(leader, 'shop/web-a');
+    await ask(here, { do: 'rotate' });
+    await leader.look();
+    here.unheard.add('shop/slow');
+    await pass(here.clock, [other, leader], announceMs + 20_000);
+    for (const keeper of [leader, other]) assert.equal(roles(keeper), 'signing announced');
+    assert.match(authorityCondition(leader).message, /waits to be acknowledged by shop\/slow/);
+    assert.equal(await sign(other, 'shop/web-a'), oldKey);
+    here.unheard.clear();
+    await other.look();
+    assert.equal(roles(other), 'signing announced', 'whoever leads has not said so');
+    await pass(here.clock, [leader, other], 4_000);
+    for (const keeper of [leader, other]) assert.equal(roles(keeper), 'signing retiring');
+    assert.equal(leader.hearing.counters.unheard, 0);
+  });
+
+  test('one that never acknowledges holds up a rotation no longer than it may, and is named', async () => {
+    const here = world();
+    const keeper = await here.open();
+    await ask(here, { do: 'rotate' });
+    await keeper.look();
+    here.unheard.add('shop/deaf');
+    await pass(here.clock, [keeper], announceMs + 60_000);
+    assert.equal(roles(keeper), 'signing announced');
+    await pass(here.clock, [keeper], 2 * 60_000);
+    assert.equal(roles(keeper), 'signing retiring');
+    assert.equal(keeper.hearing.counters.unheard, 1);
+    assert.ok(here.lines.some((line) => line.includes('not every sidecar') && line.includes('shop/deaf')));
+  });
+
+  test('a start after the announcement leaves sidecars the time to come back and hear of it', async () => {
+    const here = world();
+    const first = await here.open();
+    const oldKey = await sign(first, 'shop/web-a');
+    await ask(here, { do: 'rotate' });
+    await first.look();
+    here.clock.advance(2 * announceMs);
+    const again = await here.open();
+    assert.equal(await sign(again, 'shop/web-a'), oldKey);
+    await pass(here.clock, [again], 20_000);
+    assert.equal(roles(again), 'signing retiring');
+  });
+
   test('somebody removes the old anchor from the state: it stays, and that is said', async () => {
     const here = world();
     const keeper = await here.open();
@@ -211,9 +264,13 @@ describe('rotation of the root', () => {
     await keeper.look();
     assert.equal(roles(keeper), 'signing announced');
     assert.equal(await sign(keeper, 'shop/web-a'), oldKey);
-    await pass(here.clock, [keeper], announceMs + 1_000);
-    assert.equal(roles(keeper), 'signing retiring');
-    assert.notEqual(await sign(keeper, 'shop/web-a'), oldKey);
+    const again = await here.open();
+    assert.equal(roles(again), 'signing announced', 'a restart meanwhile goes on with the old key');
+    assert.equal(await sign(again, 'shop/web-a'), oldKey);
+    await pass(here.clock, [again], announceMs + 1_000);
+    assert.equal(roles(again), 'signing retiring');
+    assert.notEqual(await sign(again, 'shop/web-a'), oldKey);
+    assert.equal((await dataOf(here.store))['previous.key'], undefined);
   });
 
   test('given up by force, in an emergency; and nobody puts it back', async () => {

@@ -4,13 +4,14 @@
  */
 import { parseCertificate } from '@weft/policies/identity/x509/certificate';
 import { decodePem, encodePem } from '@weft/policies/identity/x509/pem';
-import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import type { Cancel } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { errorText, type Log } from '../log.ts';
+import { errorText } from '../log.ts';
 import type { Authority } from './authority.ts';
 import { driveFirst } from './cert-manager.ts';
 import { CertificateAuthority } from './certificate-authority.ts';
 import { runCommand } from './commands.ts';
+import { Hearing, type HearingOptions } from './hearing.ts';
 import { joinSummaries, LeafLedger, type LeafSummary } from './ledger.ts';
 import { type Anchor, type AnchorRecord, advance, fingerprintOf, isNeeded, type RotationInputs } from './rotation.ts';
 import { type KeySource, previousKeys, type Sourced } from './source.ts';
@@ -28,18 +29,12 @@ import {
 } from './state.ts';
 import type { CaData, CaStore } from './store.ts';
 
-export interface KeeperOptions {
+export interface KeeperOptions extends HearingOptions {
   readonly store: CaStore;
   readonly source: KeySource;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** One replica writes. */
-  readonly isLeader: () => boolean;
   readonly replica: string;
   /** How long the workloads' certificates live, now. */
   readonly leafMsMax: () => number;
-  /** How long an anchor is trusted before anything is signed under it. */
-  readonly announceMs: () => number;
   /** After something that is to be reported has changed. */
   readonly onReport?: () => void;
 }
@@ -60,6 +55,7 @@ const emptyState: StoredState = { anchors: [], forced: [], lastCommand: undefine
 export class CaKeeper {
   readonly authority: CertificateAuthority;
   readonly counters = { looks: 0, refused: 0, restored: 0, rotations: 0, dropped: 0 };
+  readonly hearing: Hearing;
   private readonly options: KeeperOptions;
   private readonly ledger: LeafLedger;
   private readonly problems = new Map<CaProblem['reason'], string>();
@@ -67,6 +63,8 @@ export class CaKeeper {
   private sourced: Sourced;
   private others: readonly Readonly<Record<string, LeafSummary>>[] = [];
   private lastData: CaData | undefined;
+  /** What the store held when its key signed. */
+  private signedData: CaData | undefined;
   private ledgerWritten = { atMs: 0, text: '' };
   private timer: Cancel | undefined;
   private looking: Promise<void> | undefined;
@@ -77,6 +75,7 @@ export class CaKeeper {
     this.sourced = sourced;
     this.authority = authority;
     this.ledger = ledger;
+    this.hearing = new Hearing(options);
   }
 
   /** Of replicas that start together all take the root of the fastest. */
@@ -191,12 +190,23 @@ export class CaKeeper {
     this.apply({ ...state, ...step.state }, step.sign === 'source' ? this.sourced.authority : this.presentAuthority());
     if (wrong === undefined) this.lastData = data;
     const another = decided !== undefined && decided.data !== data;
-    const next = this.nextData(decided?.data ?? data, !another && step.sign === 'source' && wrong === undefined);
+    const signsWithSource = !another && step.sign === 'source' && wrong === undefined;
+    if (signsWithSource) this.signedData = data;
+    const waits = !another && step.sign === 'present' && wrong === undefined;
+    const kept = waits ? this.withPrevious(data) : (decided?.data ?? data);
+    const next = this.nextData(kept, signsWithSource);
     if (sameData(next, data)) return;
     const saved = await store.save(loaded.value.version, next);
     if (!saved.ok) this.problem('StoreUnreachable', saved.error);
     // What a command has put there is a key that the source has not read yet.
     else if (another && saved.value === 'saved') await this.lookOnce();
+  }
+
+  /** What somebody has put in the place of the key that signs: the next start is to find that one too. */
+  private withPrevious(data: CaData): CaData {
+    const { source, isLeader } = this.options;
+    if (source.keepPrevious === undefined || this.signedData === undefined || !isLeader()) return data;
+    return source.keepPrevious(this.signedData, data);
   }
 
   /** True: the store holds something else now. */
@@ -270,12 +280,14 @@ export class CaKeeper {
     const { clock, announceMs, leafMsMax } = this.options;
     const present = this.presentAuthority();
     const usable = present !== this.sourced.authority && present.notAfterMs > clock.unixMs();
+    const signing = fingerprintOf(this.sourced.authority.anchor);
     return {
       nowMs: clock.unixMs(),
-      signing: fingerprintOf(this.sourced.authority.anchor),
+      signing,
       anchors: this.sourced.authority.trustAnchors.map(anchorOf),
       present: usable ? fingerprintOf(present.anchor) : undefined,
       announceMs: announceMs(),
+      isHeard: this.hearing.isOver(state.anchors.find((one) => one.fingerprint === signing)),
       leafMsMax: leafMsMax(),
       liveUntilMs: (fingerprint) => this.leavesOf(fingerprint).untilMs,
       forced: new Set(state.forced),
@@ -313,7 +325,9 @@ export class CaKeeper {
       changed = true;
       const until = role === 'retiring' ? { neededUntil: new Date(neededUntilMs).toISOString() } : {};
       log.info(`trust anchor ${role}`, { anchor: fingerprint, ...until });
-      if (role === 'signing' && !first) this.counters.rotations += 1;
+      if (role !== 'signing' || first) continue;
+      this.counters.rotations += 1;
+      this.hearing.ended(fingerprint);
     }
     for (const gone of before.keys()) {
       if (state.anchors.some((one) => one.fingerprint === gone)) continue;

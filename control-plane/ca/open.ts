@@ -38,6 +38,7 @@ export async function openKeeper(options: OpenOptions): Promise<Result<CaKeeper,
     replica: config.podName,
     leafMsMax: () => certificateTtlMs(mesh.state.mesh),
     announceMs: () => announceMs(mesh.state.mesh),
+    unheard: () => mesh.withoutTrust(),
   });
 }
 

@@ -18,6 +18,7 @@ const inputs = (more: Partial<RotationInputs>): RotationInputs => ({
   anchors: [anchor('next')],
   present: undefined,
   announceMs: 60_000,
+  isHeard: true,
   leafMsMax: HOUR_MS,
   liveUntilMs: () => 0,
   forced: new Set(),

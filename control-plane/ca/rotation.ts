@@ -42,6 +42,8 @@ export interface RotationInputs {
   /** The anchor of a key that can go on signing while the new one is announced; undefined: there is none. */
   readonly present: string | undefined;
   readonly announceMs: number;
+  /** Whoever is to trust the anchor that is to sign has said so, or has been waited for long enough. */
+  readonly isHeard: boolean;
   readonly leafMsMax: number;
   /** Until when certificates under an anchor are known to be valid; 0: none is known. */
   readonly liveUntilMs: (fingerprint: string) => number;
@@ -69,9 +71,10 @@ export function advance(state: RotationState, inputs: RotationInputs): RotationS
   const target = records.get(inputs.signing);
   const announced = target === undefined ? 0 : inputs.nowMs - target.sinceMs;
   const { present } = inputs;
+  const isTold = announced >= inputs.announceMs && inputs.isHeard;
   // Also for room: nothing is signed under an anchor that is not trusted.
   const waits =
-    (target === undefined || (target.role === 'announced' && announced < inputs.announceMs)) &&
+    (target === undefined || (target.role === 'announced' && !isTold)) &&
     present !== undefined &&
     present !== inputs.signing &&
     records.get(present) !== undefined;

@@ -23,6 +23,8 @@ export interface KeySource {
   readonly generate?: (data: CaData) => Promise<Result<CaData, string>>;
   /** One step towards the next key, of a source that others have to sign for; asked of one replica again and again. */
   readonly drive?: (data: CaData) => Promise<Driven>;
+  /** With the key of before beside the one that somebody has put in its place; only of a source that keeps keys in the store. */
+  readonly keepPrevious?: (before: CaData, data: CaData) => CaData;
   stop?(): void;
 }
 
@@ -76,6 +78,16 @@ export class StoreKeySource implements KeySource {
     const root = await createRoot(this.trustDomain, this.options.clock.unixMs());
     const previous = chain === undefined || key === undefined ? {} : { 'previous.crt': chain, 'previous.key': key };
     return ok({ ...rest, ...previous, 'ca.crt': root.chainPem, 'ca.key': root.privateKeyPem.reveal() });
+  };
+
+  /** So that a restart goes on signing with it until the other one has been announced. */
+  readonly keepPrevious = (before: CaData, data: CaData): CaData => {
+    const material = materialOf(before);
+    if (!material.ok || material.value === undefined || data['previous.key'] !== undefined) return data;
+    const { chainPem, anchorsPem, privateKeyPem } = material.value;
+    const [crt, key, anchors] = previousKeys;
+    const kept = { ...data, [crt]: chainPem, [key]: privateKeyPem.reveal() };
+    return anchorsPem === undefined ? kept : { ...kept, [anchors]: anchorsPem };
   };
 
   /** One that is broken is worth no more than none: the new key takes over at once. */

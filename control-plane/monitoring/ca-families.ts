@@ -47,6 +47,11 @@ export function caFamilies(keeper: CaKeeper | undefined, notOpened?: string): Me
       authority.queue.counters.refused,
     ),
     counter('weft_control_plane_ca_rotations_total', 'Changes to another anchor to sign under.', counters.rotations),
+    counter(
+      'weft_control_plane_ca_rotations_unheard_total',
+      'Changes to an anchor that not every connected sidecar had acknowledged in time.',
+      keeper.hearing.counters.unheard,
+    ),
     counter('weft_control_plane_ca_anchors_dropped_total', 'Anchors that are no longer trusted.', counters.dropped),
     counter(
       'weft_control_plane_ca_material_refused_total',

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Harness, signFor, startHarness } from '../testing/harness.ts';
+import { TRUST_SECRET } from '@weft/policies/model/tls';
+import { createRoot } from '../ca/root.ts';
+import { type Harness, signFor, startHarness, trustDomain } from '../testing/harness.ts';
 import { pod, shopObjects, shopTokens, web, webToken } from '../testing/shop.ts';
 import { DeltaClient, decoded } from '../testing/xds-client.ts';
 
@@ -298,6 +300,39 @@ describe('delta ADS: clients that do not keep up', () => {
     assert.equal(code, 'RESOURCE_EXHAUSTED');
     assert.match(details, /no answer to 2 responses for 400 ms/);
     assert.equal(harness.mesh.hub.counters.streamsStalled, 1);
+  });
+
+  test('who is connected and has not acknowledged the anchors of now is named, until it does or goes', async (t) => {
+    const harness = await startHarness({ objects: shopObjects, tokens: shopTokens });
+    t.after(() => harness.stop());
+    const { mesh } = harness;
+    const unheard = (...names: readonly string[]): Promise<void> =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          if (mesh.withoutTrust().join() !== names.join()) return;
+          end();
+          resolve();
+        };
+        const end = mesh.hub.onSettled(look);
+        mesh.hub.settled();
+      });
+    const [prompt, slow] = [DeltaClient.open(harness, webToken, web), DeltaClient.open(harness, webToken, web)];
+    t.after(() => prompt.close());
+    for (const client of [prompt, slow]) {
+      client.subscribe('secret', [TRUST_SECRET]);
+      client.ack('secret', await client.next());
+    }
+    await unheard();
+    const another = await createRoot(trustDomain(), Date.now());
+    const { issuer } = harness.ca;
+    const [, pem = ''] = /BEGIN CERTIFICATE-----([^-]+)/.exec(another.chainPem) ?? [];
+    harness.ca.use(issuer, [...issuer.trustAnchors, Buffer.from(pem, 'base64')]);
+    assert.deepEqual(mesh.withoutTrust(), ['shop/web-a', 'shop/web-a'], 'from the moment at which it changes');
+    prompt.ack('secret', await prompt.next());
+    await slow.next();
+    await unheard('shop/web-a');
+    slow.close();
+    await unheard();
   });
 
   test('a pod whose clients do not answer is drained after two seconds all the same', async (t) => {
