@@ -17,9 +17,12 @@ const COMMON_NAMES =
 const LEARNED_NAMES_MAX = 512;
 const LEARNED_NAME_CHARS_MAX = 64;
 
+/** The one copy of a text that literals of the program are as well: to compare with them is to compare two pointers. */
+const literal = (text: string): string => Object.keys({ [text]: 0 })[0] ?? text;
+
 const lowerCase = new Map<string, string>();
 for (const name of COMMON_NAMES.split(' ')) {
-  const lower = name.toLowerCase();
+  const lower = literal(name.toLowerCase());
   lowerCase.set(name, lower);
   lowerCase.set(lower, lower);
 }
@@ -34,7 +37,7 @@ export function lowerName(name: string): string {
     learned++;
     // A copy, so that the map does not keep alive the whole head that the name was cut from.
     const copy = Buffer.from(name, 'latin1').toString('latin1');
-    lowerCase.set(copy, copy.toLowerCase());
+    lowerCase.set(copy, literal(copy.toLowerCase()));
   }
   return lower;
 }

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { atEndOfTurn } from './turn.ts';
 
 /** Up to this size parts are copied into one buffer: cheaper than a vectored write, and one TLS record or segment run. */
 const COPY_BYTES_MAX = 32_768;
@@ -15,7 +16,8 @@ function flushAll(): void {
   dirty = spare;
   spare = outputs;
   for (const output of outputs) output.flush();
-  outputs.length = 0;
+  // Taken out one by one: to set a length is a call of the runtime.
+  while (outputs.length > 0) outputs.pop();
 }
 
 /**
@@ -56,7 +58,7 @@ export class Output {
     dirty.push(this);
     if (scheduled) return;
     scheduled = true;
-    process.nextTick(flushAll);
+    atEndOfTurn(flushAll);
   }
 
   /** The socket holds more than it should: produce no more until it drains. */
@@ -106,7 +108,7 @@ export class Output {
       for (const part of parts) socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part);
       socket.uncork();
     }
-    parts.length = 0;
+    for (let i = 0; i < count; i++) parts.pop();
     this.pendingBytes = 0;
   }
 

@@ -1,4 +1,5 @@
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import { decimalOf } from '../decimal.ts';
 import { isToken } from './chars.ts';
 import { type HeadError, headError } from './head-error.ts';
 import { type FieldScan, trimmed } from './parse-fields.ts';
@@ -10,7 +11,6 @@ export const UNTIL_CLOSE = -2;
 /** More digits than a length that is still exact as a number has. */
 const LENGTH_DIGITS_MAX = 15;
 const KNOWN_CODINGS = new Set(['gzip', 'x-gzip', 'deflate', 'compress', 'x-compress']);
-const DIGITS = /^\d+$/;
 
 /**
  * What Content-Length and Transfer-Encoding say: a length, CHUNKED, or `absent` if there is neither. Stricter than RFC
@@ -32,11 +32,11 @@ export function messageFraming(scan: FieldScan, version: 10 | 11, absent: number
   if (scan.contentLengthCount > 1) {
     return err(headError('content-length', 400, 'RFC 9112 section 6.3', 'more than one Content-Length'));
   }
-  const digits = scan.contentLength;
-  if (!DIGITS.test(digits) || digits.length > LENGTH_DIGITS_MAX) {
+  const length = decimalOf(scan.contentLength, LENGTH_DIGITS_MAX);
+  if (length < 0) {
     return err(headError('content-length', 400, 'RFC 9110 section 8.6', 'Content-Length is not a decimal number'));
   }
-  return ok(Number(digits));
+  return ok(length);
 }
 
 function transferEncodingError(value: string): HeadError | undefined {

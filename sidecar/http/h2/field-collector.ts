@@ -1,3 +1,4 @@
+import { decimalOf } from '../decimal.ts';
 import { FORBIDDEN_TRAILERS } from '../h1/chunked.ts';
 import { Headers } from '../headers.ts';
 import { type H2Error, type H2ErrorKind, h2Error } from './h2-error.ts';
@@ -5,7 +6,7 @@ import type { FieldSink, HpackDecoder } from './hpack/decoder.ts';
 import { type Field, FieldKind } from './hpack/field.ts';
 import type { H2Stream } from './stream.ts';
 
-const CONTENT_LENGTH = /^\d{1,15}$/;
+const LENGTH_DIGITS_MAX = 15;
 
 export interface HeadLimits {
   readonly headBytesMax: number;
@@ -83,7 +84,7 @@ export abstract class FieldCollector implements FieldSink {
         return;
       case FieldKind.CONTENT_LENGTH:
         // Repeated with one value is tolerated nowhere in HTTP/2; a length in a list neither.
-        if (this.contentLength !== '' || !CONTENT_LENGTH.test(field.value))
+        if (this.contentLength !== '' || decimalOf(field.value, LENGTH_DIGITS_MAX) < 0)
           this.fail('content-length', 'content-length is not one number');
         else this.contentLength = field.value;
         return;

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { atEndOfTurn } from '../turn.ts';
 import {
   DATA,
   FLAG_END_STREAM,
@@ -37,10 +38,6 @@ let dirty: FrameOutput[] = [];
 let spareDirty: FrameOutput[] = [];
 let scheduled = false;
 
-function flushOne(output: FrameOutput): void {
-  output.flush();
-}
-
 function flushAll(): void {
   scheduled = false;
   const outputs = dirty;
@@ -71,6 +68,7 @@ export class FrameOutput {
   private readonly cuts: number[] = [];
   private refBytes = 0;
   private queued = false;
+  private readonly flushNow = (): void => this.flush();
 
   constructor(socket: Duplex, owner: FlushOwner) {
     this.socket = socket;
@@ -98,7 +96,7 @@ export class FrameOutput {
     this.queued = true;
     if (this.owner.alone) {
       // Nothing to wait for. A write of TLS in this phase of the event loop also saves it a turn.
-      process.nextTick(flushOne, this);
+      atEndOfTurn(this.flushNow);
       return;
     }
     dirty.push(this);
@@ -173,9 +171,11 @@ export class FrameOutput {
   discard(): void {
     if (this.writer !== undefined) giveBack(this.writer);
     this.writer = undefined;
-    this.refs.length = 0;
-    this.cuts.length = 0;
-    this.refBytes = 0;
+    if (this.refs.length > 0) {
+      this.refs.length = 0;
+      this.cuts.length = 0;
+      this.refBytes = 0;
+    }
   }
 
   flush(): void {

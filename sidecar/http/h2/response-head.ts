@@ -1,8 +1,7 @@
+import { decimalOf } from '../decimal.ts';
 import type { ResponseHead } from '../exchange.ts';
 import { FieldCollector } from './field-collector.ts';
 import { type Field, FieldKind } from './hpack/field.ts';
-
-const STATUS = /^[1-5]\d\d$/;
 
 /** Collects and judges the head of a response (RFC 9113 sections 8.1 and 8.3.2). One a connection. */
 export class ResponseFields extends FieldCollector {
@@ -16,8 +15,11 @@ export class ResponseFields extends FieldCollector {
   protected override pseudo(field: Field): void {
     if (field.kind !== FieldKind.STATUS) this.fail('pseudo-field', `${field.lower} in a response`);
     else if (this.status !== 0) this.fail('pseudo-field', ':status more than once');
-    else if (!STATUS.test(field.value)) this.fail('status', ':status is not a number from 100 to 599');
-    else this.status = Number(field.value);
+    else {
+      const status = decimalOf(field.value, 3);
+      if (status >= 100 && status <= 599) this.status = status;
+      else this.fail('status', ':status is not a number from 100 to 599');
+    }
   }
 
   /** Judges the whole. `bodyless`: answers HEAD, so that content-length says what a GET would have had. */
