@@ -1,6 +1,8 @@
 /** The control plane in a cluster: watches, writes status, admits, publishes the trust bundle. */
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '@weft/policies/kit/clock';
+import { errorText } from '@weft/policies/kit/error-text';
+import type { Log } from '@weft/policies/kit/log';
 import { systemPrng } from '@weft/policies/kit/prng';
 import { ok, type Result } from '@weft/policies/kit/result';
 import { validateObject } from './admission/validate.ts';
@@ -26,7 +28,6 @@ import { watchRevocations } from './kube/revocations.ts';
 import { TrustPublisher } from './kube/trust.ts';
 import { ClusterWatcher } from './kube/watcher.ts';
 import { WebhookCaBundle } from './kube/webhook-ca.ts';
-import { errorText, type Log } from './log.ts';
 import { MeshControl } from './mesh.ts';
 import { caFamilies } from './monitoring/ca-families.ts';
 import { clusterFamilies } from './monitoring/cluster-families.ts';

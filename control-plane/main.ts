@@ -1,6 +1,7 @@
 /** The control plane's program. */
+import { errorText } from '@weft/policies/kit/error-text';
+import { createLog } from '@weft/policies/kit/log';
 import { parseConfig, usage } from './config.ts';
-import { createLog, errorText } from './log.ts';
 import { runStatic } from './static/run.ts';
 
 /** FFI and threads are for a signing key on a token. */

@@ -1,5 +1,6 @@
 /** The parts that every control plane has, with or without Kubernetes: port 15012 and monitoring. */
 import { systemClock } from '@weft/policies/kit/clock';
+import type { Log } from '@weft/policies/kit/log';
 import { Authenticator, type TokenVerifier } from './auth/caller.ts';
 import { CachedTokenVerifier } from './auth/token-cache.ts';
 import { checkCaller } from './auth/workload.ts';
@@ -10,7 +11,6 @@ import { certificateTtlMs } from './ca/ttl.ts';
 import { type Config, formatAddress } from './config.ts';
 import { Decisions } from './decisions/decisions.ts';
 import type { Joins } from './join/joins.ts';
-import type { Log } from './log.ts';
 import type { MeshControl } from './mesh.ts';
 import { meshFamilies } from './monitoring/families.ts';
 import { type MetricFamily, renderMetrics } from './monitoring/metrics.ts';

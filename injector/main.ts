@@ -11,9 +11,10 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     process.stderr.write(`weft-injector: unknown argument ${command}\nUsage: weft-injector [init [--undo]]\n`);
     return 2;
   }
-  const [{ parseConfig }, { createLog, errorText }, { loadKubeConfig }, { startInjector }] = await Promise.all([
+  const [{ parseConfig }, { createLog }, { errorText }, { loadKubeConfig }, { startInjector }] = await Promise.all([
     import('./config.ts'),
-    import('./log.ts'),
+    import('@weft/policies/kit/log'),
+    import('@weft/policies/kit/error-text'),
     import('./kube/client.ts'),
     import('./serve.ts'),
   ]);

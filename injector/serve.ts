@@ -7,6 +7,8 @@ import {
   DiscoveryV1Api,
   type KubeConfig,
 } from '@kubernetes/client-node';
+import { errorText } from '@weft/policies/kit/error-text';
+import type { Log } from '@weft/policies/kit/log';
 import { serverTls } from '@weft/policies/kit/server-tls';
 
 import { LIFETIMES, type Lifetimes } from './certificate.ts';
@@ -16,7 +18,6 @@ import { startCertificateLoop } from './kube/certificate-loop.ts';
 import { certificateStore } from './kube/certificate-store.ts';
 import { meshSettings } from './kube/mesh-settings.ts';
 import { namespaceReader } from './kube/namespaces.ts';
-import { errorText, type Log } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { createMonitoring } from './monitoring.ts';
 import { planInjection } from './plan.ts';

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { V1Pod } from '@kubernetes/client-node';
+import { errorText } from '@weft/policies/kit/error-text';
+import type { Log } from '@weft/policies/kit/log';
 import type { Result } from '@weft/policies/kit/result';
 import { serverTls } from '@weft/policies/kit/server-tls';
 import { type AdmissionRequest, failureResponse, parseReview, podName, reviewResponse } from './admission.ts';
-import { errorText, type Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { InjectionPlan, NamespaceInfo } from './plan.ts';
 

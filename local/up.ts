@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { errorText } from '@weft/policies/kit/error-text';
 import { startAgentProcess } from './agent/process.ts';
 import { superviseAgent } from './agent/supervisor.ts';
 import { controllersUser } from './api/auth/bootstrap-roles.ts';
@@ -72,7 +73,7 @@ class Undo {
       try {
         await step();
       } catch (error) {
-        this.#onError(error instanceof Error ? error.message : String(error));
+        this.#onError(errorText(error));
       }
     }
   }

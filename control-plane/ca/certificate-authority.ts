@@ -1,6 +1,7 @@
 /** Who signs now, and what is trusted now: what everybody holds in place of one fixed key, since both change at run time. */
 import type { KeyObject } from 'node:crypto';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, type Result } from '@weft/policies/kit/result';
 import type { Authority, SignedLeaf, SignFailure } from './authority.ts';
 import type { LeafLedger } from './ledger.ts';
@@ -66,7 +67,7 @@ export class CertificateAuthority implements OwnTrust {
       leaf = await queued;
     } catch (error) {
       // A key outside this process may be away.
-      const message = `the signing key cannot be used: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `the signing key cannot be used: ${errorText(error)}`;
       return err({ code: 'unavailable', message });
     }
     if (leaf.ok) this.ledger?.record(signer.anchorFingerprint, holder, leaf.value.notAfterMs);

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseCertificate } from '@weft/policies/identity/x509/certificate';
 import { decodePem } from '@weft/policies/identity/x509/pem';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { Authority } from './authority.ts';
 import { type LoadOptions, loadAuthority, loadChain, materialOf } from './material.ts';
@@ -110,7 +111,7 @@ export class Pkcs11KeySource implements KeySource {
       if (!verify('sha256', probe, publicKey, signature))
         return err('the key on the token is not the key of the first certificate in ca.crt');
     } catch (error) {
-      return err(error instanceof Error ? error.message : String(error));
+      return err(errorText(error));
     }
     const key = { publicKey, sign: this.signer.sign };
     return loadChain(material, key, {

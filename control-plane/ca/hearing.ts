@@ -1,6 +1,6 @@
 /** Whether everybody who is to trust the anchors of now does, before one that is new begins to sign. */
 import type { Clock } from '@weft/policies/kit/clock';
-import type { Log } from '../log.ts';
+import type { Log } from '@weft/policies/kit/log';
 import type { AnchorRecord } from './rotation.ts';
 
 /** In that time sidecars come back to a control plane that has started anew, and are told what it announces. */

@@ -2,10 +2,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { z } from 'zod';
 import type { KubeClient } from '../kube/client.ts';
-import { errorText } from '../log.ts';
 import type { JwtKeyStore } from './jwt-keys.ts';
 
 type Loaded = Result<{ readonly text: string; readonly version: string } | undefined, string>;

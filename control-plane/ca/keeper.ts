@@ -5,8 +5,8 @@
 import { parseCertificate } from '@weft/policies/identity/x509/certificate';
 import { decodePem, encodePem } from '@weft/policies/identity/x509/pem';
 import type { Cancel } from '@weft/policies/kit/clock';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { errorText } from '../log.ts';
 import type { Authority } from './authority.ts';
 import { driveFirst } from './cert-manager.ts';
 import { CertificateAuthority } from './certificate-authority.ts';

@@ -1,8 +1,8 @@
 /** The authority of this control plane: key source and store by its settings, time limits by the Mesh. */
 import { systemClock } from '@weft/policies/kit/clock';
+import type { Log } from '@weft/policies/kit/log';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { Config } from '../config.ts';
-import type { Log } from '../log.ts';
 import type { MeshControl } from '../mesh.ts';
 import { CertManagerKeySource } from './cert-manager.ts';
 import type { CertificateRequests } from './certificate-requests.ts';

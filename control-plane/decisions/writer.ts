@@ -4,12 +4,12 @@
  */
 import type { AuthorizationPolicy } from '@weft/policies/crds/kinds';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import type { Log } from '@weft/policies/kit/log';
 import { z } from 'zod';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { apiVersionOf, objectPath, type ServedVersions } from '../kube/resources.ts';
-import type { Log } from '../log.ts';
 import { ruleNames } from '../translate/authorization.ts';
 import type { Hits } from './hits.ts';
 import { hitStatus } from './status.ts';

@@ -9,8 +9,8 @@ import {
   joinSecret,
   parseJoinData,
 } from '@weft/policies/identity/join-token';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { errorText } from '../log.ts';
 import type { HeldRecord, JoinRecords } from './records.ts';
 
 /** Beside the root, in the folder that `--ca-dir` names. */

@@ -4,8 +4,8 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { publicKeysOf } from '@weft/policies/identity/jwks';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { errorText } from '../log.ts';
 
 const timeoutMs = 10_000;
 const bytesMax = 262_144;

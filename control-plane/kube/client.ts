@@ -1,7 +1,7 @@
 /** The Kubernetes API by path, through @kubernetes/client-node's configuration and transport. */
 import { HttpMethod, IsomorphicFetchHttpLibrary, KubeConfig, RequestContext, Watch } from '@kubernetes/client-node';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { errorText } from './report.ts';
 
 export type { KubeConfig };
 

@@ -2,5 +2,3 @@
 export interface Report {
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
-
-export const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));

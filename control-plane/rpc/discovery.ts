@@ -1,5 +1,6 @@
 /** ADS: a stream is let in by its credential, learns from its first request which pod it is, and then runs. */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type {
   DeltaDiscoveryRequest,
@@ -10,7 +11,6 @@ import { awaitWorkload } from '../auth/workload.ts';
 import type { Pod } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
-import { errorText } from '../log.ts';
 import type { XdsClient } from '../xds/cache.ts';
 import { DeltaStream } from '../xds/delta.ts';
 import type { XdsHub } from '../xds/hub.ts';

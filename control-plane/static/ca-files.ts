@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { Secret } from '@weft/policies/kit/secret';
 import type { CaData, CaDocument, CaStore } from '../ca/store.ts';
-import { errorText } from '../log.ts';
 
 const fileName = /^[a-z0-9][a-z0-9.-]{0,62}\.(crt|key|pem|json)$|^ledger\.[a-z0-9.-]{1,63}$/;
 /** In the same folder, written by others. */

@@ -2,6 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@weft/policies/kit/clock';
+import { errorText } from '@weft/policies/kit/error-text';
+import type { Log } from '@weft/policies/kit/log';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 
 import { FileJwtKeyStore, MemoryJwtKeyStore } from '../ca/jwt-key-stores.ts';
@@ -12,7 +14,6 @@ import { MemoryCaStore } from '../ca/store.ts';
 import type { Config, StaticSource } from '../config.ts';
 import { FileJoinRecords, joinFolder } from '../join/file-records.ts';
 import { Joins } from '../join/joins.ts';
-import { errorText, type Log } from '../log.ts';
 import { MeshControl } from '../mesh.ts';
 import { caFamilies } from '../monitoring/ca-families.ts';
 import { joinFamilies } from '../monitoring/join-families.ts';

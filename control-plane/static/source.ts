@@ -1,9 +1,10 @@
 /** Objects of a file, and of the file again whenever it changes. What is wrong changes nothing. */
 import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { errorText } from '@weft/policies/kit/error-text';
+import type { Log } from '@weft/policies/kit/log';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { objectKey, objectKinds } from '../index/objects.ts';
-import { errorText, type Log } from '../log.ts';
 import type { MeshControl } from '../mesh.ts';
 import { parseObjects } from './objects.ts';
 

@@ -2,11 +2,12 @@
 import { parentRefs } from '@weft/policies/crds/gateway/refs';
 import { isRouteKind, routeKinds } from '@weft/policies/crds/kinds';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import { errorText } from '@weft/policies/kit/error-text';
+import type { Log } from '@weft/policies/kit/log';
 import { z } from 'zod';
 import type { KubeClient } from '../kube/client.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import { apiVersionOf, objectPath, type ServedVersions } from '../kube/resources.ts';
-import { errorText, type Log } from '../log.ts';
 import type { MeshControl } from '../mesh.ts';
 import { type AnyVerdict, type Observed, type StatusKind, statusFor } from './build.ts';
 

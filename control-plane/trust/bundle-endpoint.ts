@@ -7,9 +7,9 @@ import { buildCsr } from '@weft/policies/identity/x509/csr';
 import { encodePem } from '@weft/policies/identity/x509/pem';
 import { keySigner } from '@weft/policies/identity/x509/signature';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import type { Log } from '@weft/policies/kit/log';
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { ListenAddress } from '../config.ts';
-import type { Log } from '../log.ts';
 
 export interface BundleEndpointOptions {
   readonly address: ListenAddress;

@@ -1,8 +1,8 @@
 /** Looks at the mesh's own certificates every minute: metrics, a condition of the Mesh, an event, a line in the log. */
 
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import type { Log } from '@weft/policies/kit/log';
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
-import type { Log } from '../log.ts';
 import type { MetricFamily } from '../monitoring/metrics.ts';
 import type { MeshTrust } from './mesh-trust.ts';
 import {

@@ -14,9 +14,9 @@ import {
 import { parseSpiffeBundle, type SpiffeBundle } from '@weft/policies/identity/spiffe-bundle';
 import { parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import type { Log } from '@weft/policies/kit/log';
 import type { Prng } from '@weft/policies/kit/prng';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import type { Log } from '../log.ts';
 import type { MetricFamily } from '../monitoring/metrics.ts';
 import type { BundleEndpoint } from './fetch-bundle.ts';
 import type { MeshTrust } from './mesh-trust.ts';

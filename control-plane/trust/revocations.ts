@@ -1,8 +1,8 @@
 /** Keeps what is revoked up to date: as entries come and go, and as they expire. */
 import { readRevocations } from '@weft/policies/identity/revocation-record';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import type { Log } from '@weft/policies/kit/log';
 import { backdateMs } from '../ca/authority.ts';
-import type { Log } from '../log.ts';
 import type { MeshTrust } from './mesh-trust.ts';
 
 /** A timer cannot wait for longer than 24 days. */

@@ -1,5 +1,5 @@
 import { type AdmissionregistrationV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
-import type { Log } from '../log.ts';
+import type { Log } from '@weft/policies/kit/log';
 import type { Metrics } from '../metrics.ts';
 import { withDeadline } from './client.ts';
 

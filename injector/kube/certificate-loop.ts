@@ -1,5 +1,6 @@
 import type { AdmissionregistrationV1Api, KubeConfig } from '@kubernetes/client-node';
-import { errorText, type Log } from '../log.ts';
+import { errorText } from '@weft/policies/kit/error-text';
+import type { Log } from '@weft/policies/kit/log';
 import type { Metrics } from '../metrics.ts';
 import type { KeyMaterial } from '../webhook.ts';
 import { ensureCaBundle } from './ca-bundle.ts';

@@ -1,6 +1,6 @@
 import type { CoreV1Api, V1Secret } from '@kubernetes/client-node';
+import type { Log } from '@weft/policies/kit/log';
 import { type CertificateMaterial, judge, type Lifetimes, renew } from '../certificate.ts';
-import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { statusOf, withDeadline } from './client.ts';
 

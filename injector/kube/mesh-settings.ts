@@ -1,6 +1,7 @@
 import type { CustomObjectsApi } from '@kubernetes/client-node';
 import { concurrencyOf } from '@weft/policies/crds/mesh-defaults';
-import { errorText, type Log } from '../log.ts';
+import { errorText } from '@weft/policies/kit/error-text';
+import type { Log } from '@weft/policies/kit/log';
 import { statusOf, withDeadline } from './client.ts';
 
 export interface MeshSettings {

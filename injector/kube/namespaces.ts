@@ -1,6 +1,6 @@
 import type { CoreV1Api } from '@kubernetes/client-node';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { errorText } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { NamespaceInfo } from '../plan.ts';
 import { statusOf, withDeadline } from './client.ts';

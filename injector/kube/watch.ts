@@ -1,5 +1,6 @@
 import { type KubeConfig, Watch } from '@kubernetes/client-node';
-import { errorText, type Log } from '../log.ts';
+import { errorText } from '@weft/policies/kit/error-text';
+import type { Log } from '@weft/policies/kit/log';
 
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 15_000;

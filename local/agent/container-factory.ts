@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorText } from '@weft/policies/kit/error-text';
 import type { Container, Pod } from '../client/objects.ts';
 import { findImage, type Image, loadImages, missingImageMessage } from '../images/images.ts';
 import type { StartResult } from './container-runner.ts';
@@ -141,7 +142,7 @@ export class ContainerFactory {
       return await this.#start(place, container, restartCount);
     } catch (error) {
       // A full disk, above all: tried again like any other reason.
-      return refuse('CreateContainerError', error instanceof Error ? error.message : String(error));
+      return refuse('CreateContainerError', errorText(error));
     }
   }
 

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorText } from '@weft/policies/kit/error-text';
 import { isConflict, isNotFound, type KubeClient } from '../client/client.ts';
 import type { Container, ContainerStatus, Pod } from '../client/objects.ts';
 import { paths } from '../client/paths.ts';
@@ -317,7 +318,7 @@ export class PodWorker {
     try {
       rmSync(this.#directory, { recursive: true, force: true });
     } catch (error) {
-      this.#ports.onError(`pod ${this.#pod.metadata.name}: ${error instanceof Error ? error.message : String(error)}`);
+      this.#ports.onError(`pod ${this.#pod.metadata.name}: ${errorText(error)}`);
     }
   }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { errorText } from '@weft/policies/kit/error-text';
 import { inNewPidNamespace, inPidNamespaceOf, pipe } from '../node/syscalls.ts';
 import type { ExecPlan, LaunchPlan } from './launch-plan.ts';
 import type { LogFile } from './log-file.ts';
@@ -166,7 +167,7 @@ export async function execInContainer(plan: ExecPlan, timeoutMs: number): Promis
     const [report, exit] = await Promise.all([launchReport(child), exitOf(child)]);
     return { exitCode: exit.exitCode, output: report === '' ? output : report, timedOut };
   } catch (error) {
-    return { exitCode: 126, output: error instanceof Error ? error.message : String(error), timedOut: false };
+    return { exitCode: 126, output: errorText(error), timedOut: false };
   } finally {
     clearTimeout(timer);
     rmSync(planFile, { force: true });

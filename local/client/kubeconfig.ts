@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { errorText } from '@weft/policies/kit/error-text';
 import { parse } from 'yaml';
 
 /** What a client needs to reach one Kubernetes API, taken from the current context of a kubeconfig. */
@@ -46,7 +47,7 @@ export function parseKubeconfig(source: string, directory = '.'): ConnectionResu
   try {
     document = section(parse(source));
   } catch (error) {
-    return { ok: false, message: `not YAML: ${error instanceof Error ? error.message : String(error)}` };
+    return { ok: false, message: `not YAML: ${errorText(error)}` };
   }
   const current = text(document['current-context']);
   if (current === undefined) return { ok: false, message: 'no current-context' };
@@ -79,7 +80,7 @@ export function parseKubeconfig(source: string, directory = '.'): ConnectionResu
       },
     };
   } catch (error) {
-    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+    return { ok: false, message: errorText(error) };
   }
 }
 
@@ -87,6 +88,6 @@ export function readKubeconfig(path: string): ConnectionResult {
   try {
     return parseKubeconfig(readFileSync(path, 'utf8'), dirname(path));
   } catch (error) {
-    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+    return { ok: false, message: errorText(error) };
   }
 }

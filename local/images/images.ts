@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { errorText } from '@weft/policies/kit/error-text';
 import builtIn from './images.json' with { type: 'json' };
 import { withFlags } from './node-flags.ts';
 
@@ -89,7 +90,7 @@ export function loadImages(userFile: string | undefined): { readonly table: Imag
   try {
     document = JSON.parse(source);
   } catch (error) {
-    return { table, problem: `${userFile}: ${error instanceof Error ? error.message : String(error)}` };
+    return { table, problem: `${userFile}: ${errorText(error)}` };
   }
   const users = parseImages(document, userFile);
   if (!users.ok) return { table, problem: users.message };

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { errorText } from '@weft/policies/kit/error-text';
 import { checkMeshName, RUN_ROOT } from './names.ts';
 import { destroyNode, meshNamespaces, NETNS_ROOT } from './node.ts';
 import { isAlive, killAll, type ProcessRef, processesInNamespaces } from './processes.ts';
@@ -48,7 +49,7 @@ export async function clearLeftovers(mesh: string): Promise<Cleared> {
     try {
       unmount(path, MNT_DETACH);
     } catch (error) {
-      problems.push(error instanceof Error ? error.message : String(error));
+      problems.push(errorText(error));
     }
   }
   const namespaces = meshNamespaces(mesh).length;

@@ -1,5 +1,6 @@
 /** Anchors of other trust domains, looked at before TLS gets them together with our own: they must cost only their domain. */
 import { X509Certificate } from 'node:crypto';
+import { errorText } from '../kit/error-text.ts';
 import { err, ok, type Result } from '../kit/result.ts';
 import { parseCertificate } from './x509/certificate.ts';
 
@@ -48,7 +49,7 @@ export function readForeignAnchors(pem: string, tls: (ca: string) => unknown): R
   try {
     tls(whole);
   } catch (error) {
-    return err(`TLS does not take its anchors: ${error instanceof Error ? error.message : String(error)}`);
+    return err(`TLS does not take its anchors: ${errorText(error)}`);
   }
   return ok({ pem: whole, bySubject });
 }
@@ -63,7 +64,7 @@ function readAnchor(
     // Read when it is first needed, which would be in the midst of somebody's handshake.
     void certificate.publicKey;
   } catch (error) {
-    return err(error instanceof Error ? error.message : String(error));
+    return err(errorText(error));
   }
   if (!certificate.ca) return err('it is not one of an authority');
   const parsed = parseCertificate(certificate.raw);

@@ -6,6 +6,7 @@ import {
   type MessageShape,
   ScalarType,
 } from '@bufbuild/protobuf';
+import { errorText } from '../kit/error-text.ts';
 import type { At } from './decoding.ts';
 import { registry } from './registry.ts';
 import { supportedFields } from './supported-fields.ts';
@@ -128,8 +129,7 @@ function probe(desc: DescMessage, json: JsonValue, at: At): void {
   }
 }
 
-const reasonOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/^cannot decode .*? from JSON: /, '');
+const reasonOf = (error: unknown): string => errorText(error).replace(/^cannot decode .*? from JSON: /, '');
 
 const isRecord = (json: JsonValue): json is { [key: string]: JsonValue } =>
   typeof json === 'object' && json !== null && !Array.isArray(json);

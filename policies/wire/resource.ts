@@ -8,6 +8,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
+import { errorText } from '../kit/error-text.ts';
 import { err, ok, type Result } from '../kit/result.ts';
 import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
 import { decodeAddress, encodeAddress } from './address.ts';
@@ -125,7 +126,7 @@ export function decodeResource(typeUrl: string, bytes: Uint8Array): Result<Decod
     const decoded = decodeKind(kind, bytes, decoding);
     return decoding.errors.length > 0 ? err(decoding.errors) : ok(decoded);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     return err([{ path: '', message: `malformed bytes for ${typeUrl}: ${reason}` }]);
   }
 }

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { CertificateRef, DownstreamTls, PemSource, UpstreamTls } from '@weft/policies/model/tls';
 import type { WireError } from '@weft/policies/wire/decoding';
@@ -95,7 +96,7 @@ function read(source: PemSource): Result<string, string> {
   try {
     return ok(readFileSync(source.path, 'utf8'));
   } catch (error) {
-    return err(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    return err(`cannot be read: ${errorText(error)}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { JsonValue } from '@bufbuild/protobuf';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { type BootstrapConfig, decodeBootstrap } from '@weft/policies/wire/bootstrap-decode';
 import type { WireError } from '@weft/policies/wire/decoding';
@@ -42,7 +43,7 @@ function parseYaml(text: string): Result<JsonValue, readonly WireError[]> {
     return ok(document.toJS({ maxAliasCount: 100 }));
   } catch (error) {
     // It grows by aliases beyond reason, or is nested deeper than the stack is.
-    return err([notYaml(error instanceof Error ? error.message : String(error))]);
+    return err([notYaml(errorText(error))]);
   }
 }
 

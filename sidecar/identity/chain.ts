@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -22,7 +23,7 @@ export function leafOfChain(chainPem: string, trustPem: string): Result<X509Cert
     chain = certificates(chainPem);
     anchors = certificates(trustPem);
   } catch (error) {
-    return err(`it cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    return err(`it cannot be read: ${errorText(error)}`);
   }
   const [leaf] = chain;
   const last = chain.at(-1);

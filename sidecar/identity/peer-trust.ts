@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { canonicalId, domainOf, RevocationIndex } from '@weft/policies/identity/revocations';
 import type { SpiffeId, TrustDomain } from '@weft/policies/identity/spiffe-id';
+import { errorText } from '@weft/policies/kit/error-text';
 import type { Revocation, TrustBundle } from '@weft/policies/model/trust';
 
 /** Whom a proxy is to believe, as it goes from thread to thread. */
@@ -107,7 +108,7 @@ export class PeerTrust {
     try {
       parsed = (this.bundles.get(domain)?.match(CERTIFICATE) ?? []).map((pem) => new X509Certificate(pem));
     } catch (error) {
-      throw new Error(`trust anchors of ${domain}: ${error instanceof Error ? error.message : String(error)}`);
+      throw new Error(`trust anchors of ${domain}: ${errorText(error)}`);
     }
     if (parsed.length === 0) throw new Error(`trust anchors of ${domain}: there is no certificate`);
     this.anchors.set(domain, parsed);

@@ -2,6 +2,7 @@ import { constants } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock } from '@weft/policies/kit/clock';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import {
   type CertificateRef,
@@ -211,7 +212,7 @@ function buildContexts(
     if (first === undefined) return err('there is no certificate');
     return ok(served.size === 1 ? { context: first } : { context: first, names });
   } catch (error) {
-    return err(`TLS certificate or key cannot be used: ${error instanceof Error ? error.message : String(error)}`);
+    return err(`TLS certificate or key cannot be used: ${errorText(error)}`);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { DownstreamTls } from '@weft/policies/model/tls';
 import type { PeerTrust } from '../identity/peer-trust.ts';
@@ -36,7 +37,7 @@ function chainError(socket: TLSSocket): string | undefined {
   if (typeof verify !== 'function') return 'the runtime does not tell whether the chain was verified';
   const error: unknown = Reflect.apply(verify, handle, []);
   if (error === null || error === undefined) return undefined;
-  return error instanceof Error ? error.message : String(error);
+  return errorText(error);
 }
 
 function verifiedPeer(

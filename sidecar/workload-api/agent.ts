@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { parseSpiffeId, type SpiffeId } from '@weft/policies/identity/spiffe-id';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { Secret } from '@weft/policies/kit/secret';
 import { type ChannelCredential, ControlChannel } from '../control-channel.ts';
@@ -142,8 +143,6 @@ async function askedIdentity(channel: ControlChannel, config: AgentConfig): Prom
     const id = parseSpiffeId(await identify(channel));
     return id.ok ? id : err(`the control plane names an identity that is none: ${id.error}`);
   } catch (error) {
-    return err(
-      `joining through ${config.controlPlane} failed: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    return err(`joining through ${config.controlPlane} failed: ${errorText(error)}`);
   }
 }

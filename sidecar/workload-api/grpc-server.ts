@@ -9,6 +9,7 @@ import {
 } from 'node:http2';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { frameMessage, MessageReader } from '../grpc/messages.ts';
 import { GrpcCode } from '../http/grpc-status.ts';
@@ -160,7 +161,7 @@ export class UnixGrpcServer {
       try {
         handler(call, request);
       } catch (error) {
-        this.options.log(`workload API: ${error instanceof Error ? error.message : String(error)}`);
+        this.options.log(`workload API: ${errorText(error)}`);
         call.end(GrpcCode.internal, 'the call failed');
       }
     });
@@ -238,7 +239,7 @@ async function clearStale(path: string): Promise<Result<void, string>> {
     if (!existsSync(dirname(path))) mkdirSync(dirname(path), { recursive: true });
     if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) return err(`${path} is there and no socket`);
   } catch (error) {
-    return err(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+    return err(`${path}: ${errorText(error)}`);
   }
   const served = await new Promise<boolean>((resolve) => {
     const probe = connect(path, () => {

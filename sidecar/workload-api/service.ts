@@ -2,6 +2,7 @@
 import { create, type DescMessage, fromBinary, type JsonObject, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Clock } from '@weft/policies/kit/clock';
+import { errorText } from '@weft/policies/kit/error-text';
 import {
   JWTBundlesRequestSchema,
   JWTBundlesResponseSchema,
@@ -184,7 +185,7 @@ function fetchJwt({ jwt, spiffeId, log }: WorkloadApiParts, call: ServerCall, au
       call.end(GrpcCode.ok);
     },
     (error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorText(error);
       log(`workload API: no JWT-SVID: ${reason}`);
       call.end(GrpcCode.unavailable, `no JWT-SVID: ${reason}`);
     },
@@ -205,7 +206,7 @@ function validateJwt({ jwt, log }: WorkloadApiParts, call: ServerCall, svid: str
       call.end(GrpcCode.ok);
     },
     (error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorText(error);
       log(`workload API: no keys: ${reason}`);
       call.end(GrpcCode.unavailable, `the keys that it would be looked at with are not known: ${reason}`);
     },

@@ -1,6 +1,7 @@
 /** Trust for who has no xDS: asked for now and then, so that new anchors are known before anybody is signed by them. */
 import { parseTrustDomain, type SpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import { errorText } from '@weft/policies/kit/error-text';
 import type { TrustBundle } from '@weft/policies/model/trust';
 import type { TrustHolder } from '../identity/trust-follower.ts';
 import type { Bundles } from './authority.ts';
@@ -36,7 +37,7 @@ export function pollTrust({ spiffeId, ask, holders, clock, log }: TrustPoll): Ca
   const look = (): void => {
     ask()
       .then(adopt)
-      .catch((error: unknown) => log(`trust: ${error instanceof Error ? error.message : String(error)}`))
+      .catch((error: unknown) => log(`trust: ${errorText(error)}`))
       .finally(() => {
         if (cancel !== undefined) cancel = clock.after(POLL_MS, look);
       });

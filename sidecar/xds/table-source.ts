@@ -1,4 +1,5 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
+import { errorText } from '@weft/policies/kit/error-text';
 import type { Lookup, ResourceKind, ResourceMap, Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
 
 export const RESOURCE_KINDS: readonly ResourceKind[] = [
@@ -164,7 +165,7 @@ export abstract class TableSource implements SnapshotSource {
       try {
         listener(this.snapshot);
       } catch (error) {
-        failure ??= error instanceof Error ? error.message : String(error);
+        failure ??= errorText(error);
       }
     }
     for (const waiter of this.waiters) {

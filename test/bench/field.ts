@@ -1,4 +1,5 @@
 /** Contestants that run side by side and are measured in turn, so that what else the machine does meets all of them. */
+import { errorText } from '@weft/policies/kit/error-text';
 import { cpuUs, median } from './measure.ts';
 import type { Report, Row } from './report.ts';
 import type { Contestant, Subject } from './subjects/subject.ts';
@@ -35,7 +36,7 @@ export class Samples {
   }
 
   fail(key: string, error: unknown): void {
-    if (!this.failures.has(key)) this.failures.set(key, error instanceof Error ? error.message : String(error));
+    if (!this.failures.has(key)) this.failures.set(key, errorText(error));
   }
 
   failure(key: string): string | undefined {

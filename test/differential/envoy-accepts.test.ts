@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { encodeTranslated } from '@weft/control-plane/resources/source';
 import type { TranslatedResource } from '@weft/control-plane/translate/resource';
+import { errorText } from '@weft/policies/kit/error-text';
 import { DiscoveryResponseSchema } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
 import { typeUrls } from '@weft/policies/wire/type-urls';
 import { parseAllDocuments } from 'yaml';
@@ -115,7 +116,7 @@ async function objection(name: string, text: string): Promise<string> {
     await run(await findEnvoy(), args, { timeout: VALIDATE_MS_MAX });
     return '';
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return errorText(error);
   }
 }
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import * as der from '@weft/policies/identity/x509/der';
+import { errorText } from '@weft/policies/kit/error-text';
 import type { KeyPlace } from './module.ts';
 
 export interface Pkcs11Setup extends KeyPlace {
@@ -71,7 +72,7 @@ export class Pkcs11Signer {
     worker.unref();
     worker.on('message', (answer: Pkcs11Answer) => this.take(answer));
     worker.on('error', (error) => {
-      if (this.worker === worker) this.restart(error instanceof Error ? error.message : String(error));
+      if (this.worker === worker) this.restart(errorText(error));
     });
     worker.on('exit', () => {
       if (this.worker === worker) this.restart('the thread of the token ended');

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { errorText } from '@weft/policies/kit/error-text';
 import { Pkcs11Key } from './module.ts';
 import type { Pkcs11Answer, Pkcs11Request, Pkcs11Setup } from './signer.ts';
 
@@ -28,7 +29,7 @@ function answer({ id, digest }: Pkcs11Request): Pkcs11Answer {
   } catch (error) {
     key?.close();
     key = undefined;
-    return { id, signature: undefined, error: error instanceof Error ? error.message : String(error) };
+    return { id, signature: undefined, error: errorText(error) };
   }
 }
 

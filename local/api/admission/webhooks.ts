@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { errorText } from '@weft/policies/kit/error-text';
 import type { User } from '../auth/user.ts';
 import {
   asNumber,
@@ -103,7 +104,7 @@ export class Admission {
       return this.#answer(hook, input, response, uid);
     } catch (error) {
       if (error instanceof StatusError) throw error;
-      const text = error instanceof Error ? error.message : String(error);
+      const text = errorText(error);
       this.#counters.add('apiserver_webhook_calls_total', { name: hook.name, outcome: 'error' });
       if (ignore) return undefined;
       throw internalError(`failed calling webhook "${hook.name}": failed to call webhook: ${text}`);

@@ -1,4 +1,6 @@
 /** Keys to work on, each at most once at a time; a failure is tried again with growing delay. */
+import { errorText } from '@weft/policies/kit/error-text';
+
 const delayMaxMs = 30_000;
 
 export class WorkQueue {
@@ -41,7 +43,7 @@ export class WorkQueue {
     if (this.#closed) return;
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
-    console.error(`api: cleaning up ${key}: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`api: cleaning up ${key}: ${errorText(error)}`);
     const timer = setTimeout(
       () => {
         this.#timers.delete(timer);

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { errorText } from '@weft/policies/kit/error-text';
 import { authenticate, impersonated } from '../auth/authenticate.ts';
 import type { Attributes } from '../auth/rbac.ts';
 import type { User } from '../auth/user.ts';
@@ -40,7 +41,7 @@ export async function handle(context: ApiContext, request: IncomingMessage, resp
 
 function statusOf(context: ApiContext, error: unknown, request: string): StatusError {
   if (error instanceof StatusError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   if (error instanceof StoreWriteError) {
     context.counters.add('apiserver_storage_write_errors_total');
     console.error(`api: ${request}: ${message}`);

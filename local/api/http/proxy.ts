@@ -8,6 +8,7 @@ import {
 } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
+import { errorText } from '@weft/policies/kit/error-text';
 import type { ApiContext } from '../rest/context.ts';
 import { type ProxyTarget, podTarget, serviceTarget } from '../rest/proxy-target.ts';
 import { methodNotAllowed, pathNotFound, StatusError, tooManyRequests } from '../status.ts';
@@ -174,7 +175,7 @@ async function forward(
       response.destroy();
       return;
     }
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorText(error);
     throw new StatusError(503, 'ServiceUnavailable', `error trying to reach service: ${authority(target)}: ${why}`);
   } finally {
     clearTimeout(connecting);

@@ -1,4 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { errorText } from '@weft/policies/kit/error-text';
 import { ensure, isObject, type JsonObject, parseJson } from '../json.ts';
 import { nameOf, namespaceOf } from '../object.ts';
 
@@ -38,7 +39,7 @@ export interface StoreOptions {
 /** Nothing of the write took place: the disk is full, read-only or broken. */
 export class StoreWriteError extends Error {
   constructor(cause: unknown) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = errorText(cause);
     super(`nothing was written, the API's database refused it: ${why}; is there room on its disk?`, { cause });
     this.name = 'StoreWriteError';
   }
@@ -254,7 +255,7 @@ function deliver(subscriber: (event: StoreEvent) => void, event: StoreEvent): vo
   try {
     subscriber(event);
   } catch (error) {
-    console.error(`api: after revision ${event.revision}: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`api: after revision ${event.revision}: ${errorText(error)}`);
   }
 }
 

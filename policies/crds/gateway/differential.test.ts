@@ -10,6 +10,7 @@ import { TLSRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.
 import { TCPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1alpha2/TCPRoute';
 import { ReferenceGrant } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1beta1/ReferenceGrant';
 import fc from 'fast-check';
+import { errorText } from '../../kit/error-text.ts';
 import { arbitraryOf } from '../arbitrary.testing.ts';
 import { objectOf } from '../corpus.testing.ts';
 import { objectSchema } from '../crd.ts';
@@ -35,7 +36,7 @@ function theirVerdict(kind: GatewayKind, object: object): string | undefined {
     validate(kind, object);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return errorText(error);
   }
 }
 

@@ -1,7 +1,6 @@
 /** One JSON object a line on standard output. */
 
-type Level = 'debug' | 'info' | 'warn' | 'error';
-export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Log {
   info(message: string, fields?: LogFields): void;
@@ -11,10 +10,8 @@ export interface Log {
 
 export function createLog(write: (line: string) => void): Log {
   const at =
-    (level: Level) =>
+    (level: 'info' | 'warn' | 'error') =>
     (message: string, fields: LogFields = {}): void =>
       write(`${JSON.stringify({ time: new Date().toISOString(), level, message, ...fields })}\n`);
   return { info: at('info'), warn: at('warn'), error: at('error') };
 }
-
-export const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
