@@ -2,10 +2,11 @@ import { connect, createServer, type Socket } from 'node:net';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import { leastRequest } from '@weft/policies/model/balancer';
-import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
+import { type Cluster, defaultClusterLimits, plainEndpoint } from '@weft/policies/model/cluster';
 import { meshEdge } from '@weft/policies/model/edge';
-import { type Direction, defaultHttpLimits, type FilterChainMatch, type Listener } from '@weft/policies/model/listener';
-import { noMutation, type RetryPolicy, type Route } from '@weft/policies/model/route';
+import { anyTraffic, type Direction, defaultHttpLimits, type Listener } from '@weft/policies/model/listener';
+import { defaultRetry } from '@weft/policies/model/retry';
+import { noMutation, type Route } from '@weft/policies/model/route';
 import { StaticSource } from './bootstrap/static-source.ts';
 import { createDataPlane, type DataPlane } from './data-plane.ts';
 import type { Downstream, RequestReceiver } from './http/exchange.ts';
@@ -198,24 +199,6 @@ function sendRequests(port: number, deadlineMs: number, clock: Clock, isWanted: 
   });
 }
 
-const anyTraffic: FilterChainMatch = {
-  destinationPort: undefined,
-  destinationRanges: [],
-  serverNames: [],
-  transportProtocol: undefined,
-  applicationProtocols: [],
-};
-
-const retry: RetryPolicy = {
-  on: ['connect-failure', 'refused-stream', 'reset'],
-  retriesMax: 2,
-  perTryTimeoutMs: 0,
-  statusCodes: [],
-  backoffBaseMs: 25,
-  backoffMaxMs: 250,
-  nonIdempotent: false,
-};
-
 const listenerOf = (direction: Direction): Listener => ({
   name: NAME,
   direction,
@@ -257,7 +240,7 @@ const route: Route = {
     clusters: [{ name: NAME, weight: 1, requestHeaders: noMutation, responseHeaders: noMutation }],
     timeoutMs: 15_000,
     idleTimeoutMs: 0,
-    retry,
+    retry: defaultRetry,
     hostRewrite: undefined,
     pathRewrite: undefined,
   },
@@ -269,21 +252,7 @@ const clusterOf = (port: number, protocol: Cluster['protocol']): Cluster => ({
   name: NAME,
   discovery: {
     kind: 'static',
-    assignment: {
-      clusterName: NAME,
-      endpoints: [
-        {
-          address: { ip: LOOPBACK, port },
-          weight: 1,
-          priority: 0,
-          zone: '',
-          health: 'healthy',
-          mtls: false,
-          spiffeId: undefined,
-          workload: '',
-        },
-      ],
-    },
+    assignment: { clusterName: NAME, endpoints: [plainEndpoint({ ip: LOOPBACK, port })] },
   },
   connectTimeoutMs: CONNECT_TIMEOUT_MS,
   idleTimeoutMs: 60_000,

@@ -2,6 +2,7 @@ import { type AccessLog, stdoutLog } from '@weft/policies/model/access-log';
 import type { Rbac } from '@weft/policies/model/authorization';
 import { meshEdge } from '@weft/policies/model/edge';
 import {
+  anyTraffic,
   defaultHttpLimits,
   type FilterChain,
   type FilterChainMatch,
@@ -44,13 +45,6 @@ const outboundPort = 15001;
 const ownPorts: ReadonlySet<number> = new Set([inboundPort, outboundPort, 15020]);
 
 const plainHttp1 = ['http/1.0', 'http/1.1'];
-const anyTraffic: FilterChainMatch = {
-  destinationPort: undefined,
-  destinationRanges: [],
-  serverNames: [],
-  transportProtocol: undefined,
-  applicationProtocols: [],
-};
 
 const accessLogModes = { None: 'none', Errors: 'errors', All: 'all' } as const;
 

@@ -3,23 +3,17 @@ import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import type { Mesh } from '@weft/policies/crds/kinds';
 import { TIMER_MS_MAX } from '@weft/policies/kit/timer';
 import type { RetryBudget } from '@weft/policies/model/cluster';
-import { BODY_REPLAY_BYTES_DEFAULT, type HedgePolicy, type RetryPolicy } from '@weft/policies/model/retry';
+import {
+  BODY_REPLAY_BYTES_DEFAULT,
+  defaultRetry,
+  type HedgePolicy,
+  type RetryPolicy,
+} from '@weft/policies/model/retry';
 import { timerMs } from './durations.ts';
 import type { MergedPolicy } from './policy.ts';
 import type { HttpRule } from './rules.ts';
 
 type RuleTimes = Pick<HttpRule, 'timeouts' | 'retry'>;
-
-/** Without being asked only what is safe: no request has arrived, or repeating it has no further effect. */
-const defaultRetry: RetryPolicy = {
-  on: ['connect-failure', 'refused-stream', 'reset'],
-  retriesMax: 2,
-  perTryTimeoutMs: 0,
-  statusCodes: [],
-  backoffBaseMs: 25,
-  backoffMaxMs: 250,
-  nonIdempotent: false,
-};
 
 const none: RetryPolicy = { ...defaultRetry, on: [], retriesMax: 0 };
 

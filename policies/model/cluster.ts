@@ -136,3 +136,15 @@ export interface Endpoint {
   /** For labels: `<namespace>/<workload>`. */
   readonly workload: string;
 }
+
+/** One of which nothing is known but where it is. */
+export const plainEndpoint = (address: SocketAddress): Endpoint => ({
+  address,
+  weight: 1,
+  priority: 0,
+  zone: '',
+  health: 'healthy',
+  mtls: false,
+  spiffeId: undefined,
+  workload: '',
+});

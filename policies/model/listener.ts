@@ -70,6 +70,15 @@ export interface FilterChainMatch {
   readonly applicationProtocols: readonly string[];
 }
 
+/** Other matches say in what they differ. */
+export const anyTraffic: FilterChainMatch = {
+  destinationPort: undefined,
+  destinationRanges: [],
+  serverNames: [],
+  transportProtocol: undefined,
+  applicationProtocols: [],
+};
+
 export interface FilterChain {
   readonly name: string;
   readonly match: FilterChainMatch;

@@ -45,6 +45,17 @@ export interface RetryPolicy {
   readonly nested?: true;
 }
 
+/** Without being asked only what is safe: no request has arrived, or repeating it has no further effect. */
+export const defaultRetry: RetryPolicy = {
+  on: ['connect-failure', 'refused-stream', 'reset'],
+  retriesMax: 2,
+  perTryTimeoutMs: 0,
+  statusCodes: [],
+  backoffBaseMs: 25,
+  backoffMaxMs: 250,
+  nonIdempotent: false,
+};
+
 export const BODY_REPLAY_BYTES_DEFAULT = 65_536;
 export const BODY_REPLAY_BYTES_MAX = 1_048_576;
 

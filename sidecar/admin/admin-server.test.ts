@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Listener } from '@weft/policies/model/listener';
+import { anyTraffic, type Listener } from '@weft/policies/model/listener';
 import type { DownstreamTls } from '@weft/policies/model/tls';
 import { type AdminViews, startAdminServer } from './admin-server.ts';
 import { AdminRoutes } from './routes.ts';
@@ -20,13 +20,6 @@ const tls: DownstreamTls = {
   alpn: [],
   parameters: { versionMin: 'TLSv1.2', versionMax: 'TLSv1.3' },
 };
-const match = {
-  destinationPort: undefined,
-  destinationRanges: [],
-  serverNames: [],
-  transportProtocol: undefined,
-  applicationProtocols: [],
-};
 const listener: Listener = {
   name: 'in',
   direction: 'inbound',
@@ -39,7 +32,7 @@ const listener: Listener = {
   filterChains: [
     {
       name: 'c',
-      match,
+      match: anyTraffic,
       tls,
       networkRbac: [],
       terminal: {

@@ -1,5 +1,5 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
-import type { Endpoint, EndpointAssignment } from '@weft/policies/model/cluster';
+import { type Endpoint, type EndpointAssignment, plainEndpoint } from '@weft/policies/model/cluster';
 import type { Recorder } from '../telemetry/record.ts';
 import { chosenAddresses } from './dns-addresses.ts';
 
@@ -76,16 +76,7 @@ export class StrictDns {
     const endpoints: Endpoint[] = [];
     for (const { host, port } of this.hosts) {
       for (const ip of chosenAddresses(this.answers.get(host) ?? [], this.rules)) {
-        endpoints.push({
-          address: { ip, port },
-          weight: 1,
-          priority: 0,
-          zone: '',
-          health: 'healthy',
-          mtls: false,
-          spiffeId: undefined,
-          workload: '',
-        });
+        endpoints.push(plainEndpoint({ ip, port }));
       }
     }
     this.cancelTimer = this.clock.after(this.refreshMs, () => this.start());

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { type Prng, SeededPrng } from '@weft/policies/kit/prng';
 import { leastRequest } from '@weft/policies/model/balancer';
-import { type Cluster, defaultClusterLimits, type Endpoint } from '@weft/policies/model/cluster';
+import { type Cluster, defaultClusterLimits, type Endpoint, plainEndpoint } from '@weft/policies/model/cluster';
 import { meshEdge } from '@weft/policies/model/edge';
 import { type Direction, defaultHttpLimits, type HttpConnectionManager } from '@weft/policies/model/listener';
 import { type ForwardAction, noMutation, type Route, type RouteConfiguration } from '@weft/policies/model/route';
@@ -35,17 +35,7 @@ export function requestHead(overrides: Partial<RequestHead> = {}): RequestHead {
 }
 
 export function testEndpoint(ip: string, port: number, overrides: Partial<Endpoint> = {}): Endpoint {
-  return {
-    address: { ip, port },
-    weight: 1,
-    priority: 0,
-    zone: '',
-    health: 'healthy',
-    mtls: false,
-    spiffeId: undefined,
-    workload: '',
-    ...overrides,
-  };
+  return { ...plainEndpoint({ ip, port }), ...overrides };
 }
 
 export function testCluster(name: string, overrides: Partial<Cluster> = {}): Cluster {

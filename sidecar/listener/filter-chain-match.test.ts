@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { FilterChain, FilterChainMatch } from '@weft/policies/model/listener';
+import { anyTraffic, type FilterChain, type FilterChainMatch } from '@weft/policies/model/listener';
 import { type ConnectionFacts, FilterChainMatcher } from './filter-chain-match.ts';
 
 const chain = (name: string, match: Partial<FilterChainMatch>): FilterChain => ({
   name,
-  match: {
-    destinationPort: undefined,
-    destinationRanges: [],
-    serverNames: [],
-    transportProtocol: undefined,
-    applicationProtocols: [],
-    ...match,
-  },
+  match: { ...anyTraffic, ...match },
   tls: undefined,
   networkRbac: [],
   terminal: { kind: 'tcp', statPrefix: name, clusters: [], idleTimeoutMs: 0, accessLogs: [] },

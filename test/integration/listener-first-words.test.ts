@@ -7,11 +7,10 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Rbac } from '@weft/policies/model/authorization';
-import type { FilterChain, HttpConnectionManager } from '@weft/policies/model/listener';
+import { anyTraffic, type FilterChain, type HttpConnectionManager } from '@weft/policies/model/listener';
 import { MESH_ALPN } from '@weft/policies/model/tls';
 import { waitFor } from '../support/wait.ts';
 import {
-  anyTraffic,
   chain,
   http,
   listener,

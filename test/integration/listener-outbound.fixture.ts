@@ -2,8 +2,8 @@
 import { createServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import type { Address, AppProtocol } from '@weft/policies/model/address';
-import { ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
-import { anyTraffic, chain, http, listener, plaintext, startRig, tcp } from './listener-rig.fixture.ts';
+import { anyTraffic, ORIGINAL_DESTINATION } from '@weft/policies/model/listener';
+import { chain, http, listener, plaintext, startRig, tcp } from './listener-rig.fixture.ts';
 
 process.setgid?.(1337);
 process.setuid?.(1337);

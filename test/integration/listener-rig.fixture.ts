@@ -8,11 +8,12 @@ import { encodePem } from '@weft/policies/identity/x509/pem';
 import { keySigner } from '@weft/policies/identity/x509/signature';
 import { systemClock } from '@weft/policies/kit/clock';
 import type { Address, SocketAddress } from '@weft/policies/model/address';
+import { plainEndpoint } from '@weft/policies/model/cluster';
 import { meshEdge } from '@weft/policies/model/edge';
 import {
+  anyTraffic,
   defaultHttpLimits,
   type FilterChain,
-  type FilterChainMatch,
   type HttpConnectionManager,
   type Listener,
   type TcpProxy,
@@ -160,7 +161,12 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       return dial(request, (result) => {
         if ('error' in result) done(result);
         else
-          done({ transport: result.transport, endpoint: endpointOf(request.endpoint.address), cluster, release() {} });
+          done({
+            transport: result.transport,
+            endpoint: plainEndpoint(request.endpoint.address),
+            cluster,
+            release() {},
+          });
       });
     },
   };
@@ -182,26 +188,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   return { manager, source, recorder, exchanges, port };
 }
 
-const endpointOf = (address: SocketAddress) => ({
-  address,
-  weight: 1,
-  priority: 0,
-  zone: '',
-  health: 'healthy' as const,
-  mtls: false,
-  spiffeId: undefined,
-  workload: '',
-});
-
 export const plaintext: UpstreamSecurity = { kind: 'plaintext' };
-
-export const anyTraffic: FilterChainMatch = {
-  destinationPort: undefined,
-  destinationRanges: [],
-  serverNames: [],
-  transportProtocol: undefined,
-  applicationProtocols: [],
-};
 
 export const http = (
   cluster: string,

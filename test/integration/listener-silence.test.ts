@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Server } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { anyTraffic, chain, http, listener, plaintext, type Rig, startRig, tcp } from './listener-rig.fixture.ts';
+import { anyTraffic } from '@weft/policies/model/listener';
+import { chain, http, listener, plaintext, type Rig, startRig, tcp } from './listener-rig.fixture.ts';
 
 describe('silent clients', () => {
   let greeter: Server;

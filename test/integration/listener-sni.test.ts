@@ -10,18 +10,9 @@ import { after, before, describe, test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import { anyTraffic } from '@weft/policies/model/listener';
 import { waitFor } from '../support/wait.ts';
-import {
-  anyTraffic,
-  chain,
-  http,
-  listener,
-  plaintext,
-  type Rig,
-  startRig,
-  TestAuthority,
-  tcp,
-} from './listener-rig.fixture.ts';
+import { chain, http, listener, plaintext, type Rig, startRig, TestAuthority, tcp } from './listener-rig.fixture.ts';
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'weft-sni-'));

@@ -8,7 +8,7 @@ import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import { roundRobin } from '@weft/policies/model/balancer';
-import { type Cluster, defaultClusterLimits } from '@weft/policies/model/cluster';
+import { type Cluster, defaultClusterLimits, plainEndpoint } from '@weft/policies/model/cluster';
 import type { HttpConnectionManager, Listener } from '@weft/policies/model/listener';
 import { noMutation, type RouteConfiguration } from '@weft/policies/model/route';
 import type { ResourceKind, ResourceMap } from '@weft/policies/model/snapshot';
@@ -327,21 +327,7 @@ const slowCluster = (name: string, port: number): Cluster => ({
   name,
   discovery: {
     kind: 'static',
-    assignment: {
-      clusterName: name,
-      endpoints: [
-        {
-          address: { ip: '127.0.0.1', port },
-          weight: 1,
-          priority: 0,
-          zone: '',
-          health: 'healthy',
-          mtls: false,
-          spiffeId: undefined,
-          workload: '',
-        },
-      ],
-    },
+    assignment: { clusterName: name, endpoints: [plainEndpoint({ ip: '127.0.0.1', port })] },
   },
   connectTimeoutMs: 2_000,
   idleTimeoutMs: 60_000,

@@ -10,10 +10,10 @@ import { after, before, describe, test } from 'node:test';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
+import { anyTraffic } from '@weft/policies/model/listener';
 import { MESH_ALPN } from '@weft/policies/model/tls';
 import { waitFor } from '../support/wait.ts';
 import {
-  anyTraffic,
   chain,
   http,
   listener,

@@ -8,6 +8,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { crowdedRoots, pemOf } from '@weft/policies/identity/foreign-anchors.testing';
 import { serialOf } from '@weft/policies/identity/revocations';
 import type { SpiffeId, TrustDomain } from '@weft/policies/identity/spiffe-id';
+import { anyTraffic } from '@weft/policies/model/listener';
 import { MESH_ALPN } from '@weft/policies/model/tls';
 import type { Revocation } from '@weft/policies/model/trust';
 import { certificateOf, type KeyMaterial } from '@weft/sidecar/identity/material';
@@ -15,7 +16,6 @@ import type { TrustData } from '@weft/sidecar/identity/peer-trust';
 import { usableTrust } from '@weft/sidecar/identity/usable-trust';
 import { waitFor } from '../support/wait.ts';
 import {
-  anyTraffic,
   chain,
   listener,
   meshTls,

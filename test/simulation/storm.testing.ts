@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { defaultClusterLimits } from '@weft/policies/model/cluster';
-import type { HedgePolicy, RetryPolicy } from '@weft/policies/model/retry';
+import { defaultRetry, type HedgePolicy, type RetryPolicy } from '@weft/policies/model/retry';
 import type { Handler } from '@weft/sidecar/filters/testing';
 import { chainOf, type HopOptions, type Pod } from '@weft/sidecar/filters/testing-chain';
 
@@ -15,13 +15,9 @@ export const HOPS = 4;
 
 /** What somebody writes who wants to be sure. */
 export const retry: RetryPolicy = {
+  ...defaultRetry,
   on: ['5xx', 'connect-failure', 'reset', 'refused-stream'],
   retriesMax: 3,
-  perTryTimeoutMs: 0,
-  statusCodes: [],
-  backoffBaseMs: 25,
-  backoffMaxMs: 250,
-  nonIdempotent: false,
 };
 export const hedge: HedgePolicy = {
   onPerTryTimeout: false,

@@ -1,7 +1,13 @@
 /** Filter chains of the outbound listener for destinations outside of the mesh. */
 import type { CidrRange } from '@weft/policies/model/address';
 import { BLACKHOLE, EGRESS_STAT_PREFIX, UNKNOWN_SERVICE } from '@weft/policies/model/egress';
-import type { FilterChain, FilterChainMatch, HttpConnectionManager, TcpProxy } from '@weft/policies/model/listener';
+import {
+  anyTraffic,
+  type FilterChain,
+  type FilterChainMatch,
+  type HttpConnectionManager,
+  type TcpProxy,
+} from '@weft/policies/model/listener';
 import { objectKey } from '../../index/objects.ts';
 import type { ClusterState } from '../../index/state.ts';
 import { OUTBOUND, PASSTHROUGH } from '../names.ts';
@@ -37,11 +43,9 @@ function chainOf(state: ClusterState, claim: Claim, makers: ChainMakers): Filter
   const { namespace, name } = external.metadata;
   const resource = externalName({ namespace, name, port: port.number, host });
   const match: FilterChainMatch = {
+    ...anyTraffic,
     destinationPort: port.number,
     destinationRanges: rangesOf(claim),
-    serverNames: [],
-    transportProtocol: undefined,
-    applicationProtocols: [],
   };
   const base = { tls: undefined, networkRbac: [] };
   const service = objectKey(external.metadata);
@@ -94,13 +98,7 @@ function egressManager(state: ClusterState, manager: HttpConnectionManager): Htt
 function otherwise(state: ClusterState, makers: ChainMakers): FilterChain {
   return {
     name: 'outside',
-    match: {
-      destinationPort: undefined,
-      destinationRanges: [],
-      serverNames: [],
-      transportProtocol: undefined,
-      applicationProtocols: [],
-    },
+    match: anyTraffic,
     tls: undefined,
     networkRbac: [],
     outside: { service: UNKNOWN_SERVICE },

@@ -2,7 +2,7 @@
 
 import type { ExternalService } from '@weft/policies/crds/kinds';
 import { leastRequest } from '@weft/policies/model/balancer';
-import type { Cluster, Endpoint } from '@weft/policies/model/cluster';
+import { type Cluster, type Endpoint, plainEndpoint } from '@weft/policies/model/cluster';
 import type { DnsCache } from '@weft/policies/model/dns-cache';
 import { BLACKHOLE } from '@weft/policies/model/egress';
 import { IDENTITY_SECRET, SYSTEM_TRUST_FILE, type UpstreamTls } from '@weft/policies/model/tls';
@@ -89,14 +89,9 @@ function discoveryOf(
           clusterName,
           endpoints: endpoints.map(
             (one): Endpoint => ({
-              address: { ip: canonicalIp(one.address), port: one.port ?? number },
+              ...plainEndpoint({ ip: canonicalIp(one.address), port: one.port ?? number }),
               weight: one.weight ?? 1,
-              priority: 0,
               zone: one.zone ?? '',
-              health: 'healthy',
-              mtls: false,
-              spiffeId: undefined,
-              workload: '',
             }),
           ),
         },

@@ -1,4 +1,4 @@
-import type { RetryCondition, RetryPolicy } from '@weft/policies/model/retry';
+import { defaultRetry, type RetryCondition, type RetryPolicy } from '@weft/policies/model/retry';
 import type { ProxyError } from '../../http/errors.ts';
 import type { RequestHead, ResponseHead } from '../../http/exchange.ts';
 import { codeOfError, GrpcCode, grpcStatusOf } from '../../http/grpc-status.ts';
@@ -23,15 +23,7 @@ export function isIdempotent(method: string): boolean {
 }
 
 /** What is repeated without being asked: only what never reached an application. */
-export const defaultRetryPolicy: RetryPolicy = {
-  on: ['connect-failure', 'refused-stream'],
-  retriesMax: 2,
-  perTryTimeoutMs: 0,
-  statusCodes: [],
-  backoffBaseMs: 25,
-  backoffMaxMs: 250,
-  nonIdempotent: false,
-};
+export const defaultRetryPolicy: RetryPolicy = { ...defaultRetry, on: ['connect-failure', 'refused-stream'] };
 
 /** The gRPC status that a condition names; -1: it names none. */
 function codeOfCondition(condition: RetryCondition): number {
