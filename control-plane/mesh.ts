@@ -41,6 +41,8 @@ export class MeshControl {
   readonly modes: ModeTracker;
   readonly keySets: JwksStore;
   readonly trust = new MeshTrust((spiffeId) => canonicalIn(this.context, spiffeId));
+  /** Set by who hears of them. */
+  plaintextCallers: TranslateContext['plaintextCallers'];
   private readonly listeners = new Set<(touched: Touched) => void>();
   private readonly keySetListeners = new Set<() => void>();
   private readonly namespaceListeners = new Set<() => void>();
@@ -64,6 +66,7 @@ export class MeshControl {
       modeChanges: (key) => this.modes.changeOf(key),
       trust: this.trust,
       keySets: this.keySets,
+      plaintextCallers: (workload) => this.plaintextCallers?.(workload),
     };
     this.hub = new XdsHub(new ResourceCache(new TranslatedSource(this.context), onFault), clock, limits);
     this.drain.attach(this.hub);

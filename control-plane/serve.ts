@@ -42,6 +42,7 @@ export interface Monitored extends MonitoringServer {
 export async function monitor({ config, mesh, missing, moreMetrics }: MonitorParts): Promise<Monitored> {
   const certificates: CertificateCounters = { signed: 0, refused: 0, jwtsSigned: 0, jwtsRefused: 0 };
   const decisions = new Decisions(mesh.state, systemClock);
+  mesh.plaintextCallers = (workload) => decisions.plaintextCallers(workload);
   const server = await startMonitoring(config.monitoring, {
     metrics: () => renderMetrics([...meshFamilies(mesh, certificates), ...moreMetrics()]),
     missing,

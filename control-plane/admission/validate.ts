@@ -5,9 +5,11 @@ import { z } from 'zod';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import { isServiceParent } from '../translate/attachment.ts';
+import { belowMinimum } from '../translate/authentication-status.ts';
 import type { TranslateContext } from '../translate/context.ts';
 import { externalServiceStatus } from '../translate/external/status.ts';
 import { faultPolicyStatus } from '../translate/fault-status.ts';
+import { refusedWhenApplied } from '../translate/plaintext-callers.ts';
 import { routeStatus } from '../translate/route-status.ts';
 import { droppedRules } from '../translate/rule-faults.ts';
 import { trafficPolicyStatus } from '../translate/status.ts';
@@ -67,17 +69,25 @@ function warningsFor(context: TranslateContext, object: Parsed): string[] {
     }
     case 'FaultPolicy':
       return faultPolicyStatus(context, object).ancestors.flatMap(({ conditions }) => refusals(conditions));
-    case 'AuthorizationPolicy':
     case 'AuthenticationPolicy':
+      return [
+        ...(selectsNothing(context.state, object) ? ['the selector matches no pod now'] : []),
+        ...refusals(belowMinimum(context.state.mesh, object)),
+        ...some(refusedWhenApplied(context, { policy: object })),
+      ];
+    case 'AuthorizationPolicy':
     case 'OverloadPolicy':
       return selectsNothing(context.state, object) ? ['the selector matches no pod now'] : [];
     case 'ExternalService':
       return refusals(externalServiceStatus(context, object).conditions);
     case 'Mesh':
+      return some(refusedWhenApplied(context, { mesh: object }));
     case 'ReferenceGrant':
       return [];
   }
 }
+
+const some = (text: string | undefined): string[] => (text === undefined ? [] : [text]);
 
 const refusals = (
   conditions: readonly { readonly status: string; readonly message: string; readonly type: string }[],

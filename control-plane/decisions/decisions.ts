@@ -5,6 +5,7 @@ import type { Pod } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import { policiesFor, ruleNames } from '../translate/authorization.ts';
+import type { PlaintextCaller } from '../translate/context.ts';
 import { type Flow, Flows } from './flows.ts';
 import { Hits } from './hits.ts';
 
@@ -47,6 +48,11 @@ export class Decisions {
     const workload = `${pod.metadata.namespace}/${pod.workload}`;
     for (const flow of flows) this.flows.add(workload, objectKey(pod.metadata), flow);
     this.flows.lost += lost;
+  }
+
+  /** Of a workload, `<namespace>/<name>`. */
+  plaintextCallers(workload: string): readonly PlaintextCaller[] {
+    return this.flows.withoutIdentity(workload);
   }
 
   answer(sinceUnixMs: number, namespace: string | undefined): FlowAnswer {

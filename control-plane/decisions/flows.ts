@@ -1,6 +1,7 @@
 /** Who asked for what in the last hours, as the sidecars of this replica tell it. */
 import type { Clock } from '@weft/policies/kit/clock';
 import type { FlowReport } from '@weft/policies/model/decision-report';
+import type { PlaintextCaller } from '../translate/context.ts';
 
 /** With the workload that was called, `<namespace>/<name>`, and a pod of it. */
 export interface Flow extends FlowReport {
@@ -30,10 +31,14 @@ const isTooLong = ({ identity, ip, method, host, path, example }: FlowReport): b
   Math.max(ip.length, method.length, host.length) > NAME_CHARS_MAX ||
   Math.max(identity.length, path.length, example.length) > LONG_CHARS_MAX;
 
+const isPlaintext = ({ identity, denied }: FlowReport): boolean => identity === '' && !denied;
+
 export class Flows {
   private readonly clock: Clock;
   private readonly kept = new Map<string, Kept>();
   private readonly ofWorkload = new Map<string, number>();
+  /** Of callers without an identity that were let in, by workload. */
+  private readonly plaintext = new Map<string, Set<Kept>>();
   private sweptHour = 0;
   /** Requests that there was no room for, here or in a sidecar. */
   lost = 0;
@@ -64,6 +69,11 @@ export class Flows {
       kept = { flow: only, workload, pod, lastUnixMs: nowUnixMs, hours: new Map() };
       this.kept.set(key, kept);
       this.ofWorkload.set(workload, ofWorkload + 1);
+      if (isPlaintext(only)) {
+        const known = this.plaintext.get(workload);
+        if (known === undefined) this.plaintext.set(workload, new Set([kept]));
+        else known.add(kept);
+      }
     }
     kept.pod = pod;
     kept.lastUnixMs = nowUnixMs;
@@ -83,16 +93,29 @@ export class Flows {
     return found;
   }
 
+  /** Who called a workload without an identity, and was let in. */
+  withoutIdentity(workload: string): PlaintextCaller[] {
+    const oldest = Math.floor(this.clock.unixMs() / HOUR_MS) - HOURS_KEPT;
+    return [...(this.plaintext.get(workload) ?? [])].flatMap(({ flow: { ip, port }, hours }) => {
+      let count = 0;
+      for (const [hour, requests] of hours) if (hour > oldest) count += requests;
+      return count === 0 ? [] : [{ ip, port, count }];
+    });
+  }
+
   get size(): number {
     return this.kept.size;
   }
 
   private sweep(hour: number): void {
     this.sweptHour = hour;
-    for (const [key, { hours, workload }] of this.kept) {
+    for (const [key, kept] of this.kept) {
+      const { hours, workload } = kept;
       for (const one of hours.keys()) if (one <= hour - HOURS_KEPT) hours.delete(one);
       if (hours.size > 0) continue;
       this.kept.delete(key);
+      const plaintext = this.plaintext.get(workload);
+      if (plaintext?.delete(kept) === true && plaintext.size === 0) this.plaintext.delete(workload);
       const left = (this.ofWorkload.get(workload) ?? 1) - 1;
       if (left > 0) this.ofWorkload.set(workload, left);
       else this.ofWorkload.delete(workload);

@@ -1,17 +1,19 @@
 /** What is said of an AuthenticationPolicy: whom it is for, what it lost, and what is missing. */
 import { authenticationPolicyFields } from '@weft/policies/crds/authenticationpolicy';
-import type { AuthenticationPolicy } from '@weft/policies/crds/kinds';
+import type { AuthenticationPolicy, Mesh } from '@weft/policies/crds/kinds';
 import type { Pod } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import {
   type AuthenticationWinners,
+  atLeast,
   authenticationPoliciesFor,
   authenticationWinners,
   isRival,
 } from './authentication.ts';
 import type { TranslateContext } from './context.ts';
 import { jwksProblems } from './jwt.ts';
+import { refusedBy } from './plaintext-callers.ts';
 import type { PolicyVerdict } from './status.ts';
 import type { ConditionVerdict } from './verdict.ts';
 
@@ -34,7 +36,9 @@ export function authenticationPolicyStatus(context: TranslateContext, policy: Au
         conditions: [
           acceptedFor(context, policy, pods.length),
           ...missingKeys(context, policy),
+          ...belowMinimum(state.mesh, policy),
           ...conflictsOf(state, policy, winners),
+          ...refusedBy(context, policy, pods),
         ],
         carriers: [{ kind: 'listener', names: pods.map((pod) => objectKey(pod.metadata)) }],
         clientNamespace: undefined,
@@ -61,6 +65,21 @@ function missingKeys(context: TranslateContext, policy: AuthenticationPolicy): C
   const problems = jwksProblems(context, policy);
   if (problems.length === 0) return [];
   return [{ type: 'ResolvedRefs', status: 'False', reason: 'KeysNotAvailable', message: problems.join('; ') }];
+}
+
+/** What the mesh does not let it weaken. */
+export function belowMinimum(mesh: Mesh | undefined, { spec }: AuthenticationPolicy): ConditionVerdict[] {
+  const minimum = mesh?.spec.mtls.minimum;
+  if (mesh === undefined || minimum === undefined) return [];
+  const weak: string[] = [];
+  const { mtls, ports } = spec;
+  if (mtls !== undefined && atLeast(minimum, mtls.mode) !== mtls.mode) weak.push(`mtls.mode ${mtls.mode}`);
+  for (const { port, mode } of ports ?? []) {
+    if (atLeast(minimum, mode) !== mode) weak.push(`${mode} of port ${port}`);
+  }
+  if (weak.length === 0) return [];
+  const message = `not applied: ${weak.join(', ')}; the Mesh ${mesh.metadata.name} has mtls.minimum ${minimum}, which holds instead`;
+  return [{ type: 'Enforced', status: 'False', reason: 'BelowMeshMinimum', message }];
 }
 
 function conflictsOf(

@@ -1,6 +1,6 @@
 /** AuthenticationPolicies of a workload: which of them counts for each field, and what connections its ports take. */
 import { type AuthenticationPolicyField, authenticationPolicyFields } from '@weft/policies/crds/authenticationpolicy';
-import type { AuthenticationPolicy } from '@weft/policies/crds/kinds';
+import type { AuthenticationPolicy, Mesh } from '@weft/policies/crds/kinds';
 import type { Pod } from '../index/core.ts';
 import { byAge } from '../index/objects.ts';
 import { type ClusterState, selects } from '../index/state.ts';
@@ -24,12 +24,21 @@ function levelOf(state: ClusterState, { metadata, spec }: AuthenticationPolicy):
   return metadata.namespace === state.meshNamespace ? 'mesh' : 'namespace';
 }
 
+/** What somebody is about to apply, in the place of what is there by its name. */
+export interface Proposed {
+  readonly policy?: AuthenticationPolicy;
+  readonly mesh?: Mesh;
+}
+
 /** All that are for a workload, in the order in which they count. */
-export function authenticationPoliciesFor(state: ClusterState, pod: Pod): AuthenticationPolicy[] {
+export function authenticationPoliciesFor(
+  state: ClusterState,
+  pod: Pod,
+  proposed?: AuthenticationPolicy,
+): AuthenticationPolicy[] {
   const { namespace, labels } = pod.metadata;
-  const own = state.authenticationPolicies.by('namespace', namespace);
-  const ofMesh =
-    namespace === state.meshNamespace ? [] : state.authenticationPolicies.by('namespace', state.meshNamespace);
+  const own = policiesIn(state, namespace, proposed);
+  const ofMesh = namespace === state.meshNamespace ? [] : policiesIn(state, state.meshNamespace, proposed);
   const all = [
     ...own.filter(
       (policy) => levelOf(state, policy) !== 'workload' || selects(policy.spec.selector?.matchLabels ?? {}, labels),
@@ -39,12 +48,26 @@ export function authenticationPoliciesFor(state: ClusterState, pod: Pod): Authen
   return levels.flatMap((level) => all.filter((policy) => levelOf(state, policy) === level).sort(byAge));
 }
 
+function policiesIn(
+  state: ClusterState,
+  namespace: string,
+  proposed: AuthenticationPolicy | undefined,
+): readonly AuthenticationPolicy[] {
+  const all = state.authenticationPolicies.by('namespace', namespace);
+  if (proposed?.metadata.namespace !== namespace) return all;
+  return [...all.filter(({ metadata }) => metadata.name !== proposed.metadata.name), proposed];
+}
+
 export type AuthenticationWinners = { readonly [Field in AuthenticationPolicyField]?: AuthenticationPolicy };
 
-export function authenticationWinners(state: ClusterState, pod: Pod): AuthenticationWinners {
+export function authenticationWinners(
+  state: ClusterState,
+  pod: Pod,
+  proposed?: AuthenticationPolicy,
+): AuthenticationWinners {
   const winners: { [Field in AuthenticationPolicyField]?: AuthenticationPolicy } = {};
-  if (state.authenticationPolicies.size === 0) return winners;
-  for (const policy of authenticationPoliciesFor(state, pod)) {
+  if (state.authenticationPolicies.size === 0 && proposed === undefined) return winners;
+  for (const policy of authenticationPoliciesFor(state, pod, proposed)) {
     for (const field of authenticationPolicyFields) {
       if (policy.spec[field] !== undefined) winners[field] ??= policy;
     }
@@ -57,12 +80,21 @@ export function isRival(state: ClusterState, a: AuthenticationPolicy, b: Authent
   return levelOf(state, a) === levelOf(state, b);
 }
 
-/** What policies want, whoever has heard of it by now. */
-export function wantedModes(state: ClusterState, pod: Pod): TlsModes {
-  const { mtls, ports } = authenticationWinners(state, pod);
+const strength: Readonly<Record<TlsMode, number>> = { DISABLED: 0, PERMISSIVE: 1, STRICT: 2 };
+
+/** What the mesh makes of a mode: nothing is weaker than its minimum. */
+export function atLeast(minimum: TlsMode | undefined, mode: TlsMode): TlsMode {
+  return minimum !== undefined && strength[mode] < strength[minimum] ? minimum : mode;
+}
+
+/** What policies want, whoever has heard of it by now. `proposed`: were it applied. */
+export function wantedModes(state: ClusterState, pod: Pod, proposed: Proposed = {}): TlsModes {
+  const { mtls, ports } = authenticationWinners(state, pod, proposed.policy);
+  const mesh = (proposed.mesh ?? state.mesh)?.spec.mtls;
+  const minimum = mesh?.minimum;
   return {
-    ports: new Map((ports?.spec.ports ?? []).map(({ port, mode }) => [port, mode])),
-    others: mtls?.spec.mtls?.mode ?? state.mesh?.spec.mtls.mode ?? 'PERMISSIVE',
+    ports: new Map((ports?.spec.ports ?? []).map(({ port, mode }) => [port, atLeast(minimum, mode)])),
+    others: atLeast(minimum, mtls?.spec.mtls?.mode ?? mesh?.mode ?? 'PERMISSIVE'),
   };
 }
 

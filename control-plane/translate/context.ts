@@ -17,6 +17,13 @@ export interface KeySets {
   problem(uri: string): string | undefined;
 }
 
+export interface PlaintextCaller {
+  readonly ip: string;
+  readonly port: number;
+  /** Requests, and connections whose requests are not looked at. */
+  readonly count: number;
+}
+
 /** What translation reads: the state of the cluster, and nothing that changes behind its back. */
 export interface TranslateContext {
   readonly state: ClusterState;
@@ -29,6 +36,8 @@ export interface TranslateContext {
   readonly modeChanges?: (podKey: string) => ModeChange | undefined;
   /** Key sets that issuers publish; absent: none are fetched. */
   readonly keySets?: KeySets;
+  /** Who has called a workload (`<ns>/<name>`) without mutual TLS in the last 24 hours and was let in; absent: not known. */
+  readonly plaintextCallers?: (workload: string) => readonly PlaintextCaller[] | undefined;
 }
 
 export const identityOf = (context: TranslateContext, pod: Pod): SpiffeId =>

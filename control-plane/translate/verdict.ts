@@ -1,7 +1,7 @@
 /** What is said about an object, before it becomes a status. */
 
 export interface ConditionVerdict {
-  readonly type: 'Accepted' | 'ResolvedRefs' | 'PartiallyInvalid' | 'Conflicted';
+  readonly type: 'Accepted' | 'ResolvedRefs' | 'PartiallyInvalid' | 'Conflicted' | 'Enforced' | 'PlaintextSeen';
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;

@@ -16,7 +16,7 @@ const policy = (spec: object) => ({ targetRefs: [target], ...spec });
 const mesh: readonly Sample[] = [
   right('Mesh', 'an empty spec', {}),
   right('Mesh', 'everything', {
-    mtls: { mode: 'STRICT' },
+    mtls: { mode: 'STRICT', minimum: 'PERMISSIVE' },
     tracing: {
       otlpEndpoint: 'http://collector.observability.svc:4318/v1/traces',
       protocol: 'http',
@@ -165,6 +165,13 @@ const mesh: readonly Sample[] = [
     { certificates: { announce: '721h' } },
     'spec.certificates.announce',
     'between 1s and 720h',
+  ),
+  wrong(
+    'Mesh',
+    'a minimum of nothing',
+    { mtls: { minimum: 'DISABLED' } },
+    'spec.mtls.minimum',
+    'one of PERMISSIVE, STRICT',
   ),
   wrong('Mesh', 'an unknown mode', { mtls: { mode: 'strict' } }, 'spec.mtls.mode', 'one of PERMISSIVE, STRICT'),
   wrong('Mesh', 'an unknown key', { mtsl: {} }, 'spec.mtsl', 'no field of this kind'),

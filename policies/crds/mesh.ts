@@ -38,6 +38,12 @@ export const meshSpec = z
           .enum(['PERMISSIVE', 'STRICT'])
           .default('PERMISSIVE')
           .describe('PERMISSIVE takes mutual TLS and plaintext on every port; STRICT takes mutual TLS alone.'),
+        minimum: z
+          .enum(['PERMISSIVE', 'STRICT'])
+          .optional()
+          .describe(
+            'The weakest mode that holds anywhere. A weaker one, of `mode` or of an AuthenticationPolicy of a namespace, workload or port, counts as this one, and the status of the policy says so. Without it policies may be as weak as they like.',
+          ),
       })
       .prefault({})
       .describe('What the server side of a connection accepts.'),

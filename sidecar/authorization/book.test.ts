@@ -53,6 +53,19 @@ describe('hits', () => {
 });
 
 describe('flows', () => {
+  test('of connections that nothing takes are of callers that were not let in', () => {
+    const opaque = request({ protocol: 'tcp', method: '', path: '', authority: '', sourceIdentity: '' });
+    const { hits, flows } = bookOf(opaque, { ...opaque, flag: 'NR' }, { ...opaque, flag: 'DPE' }).take();
+    assert.deepEqual(
+      flows.map(({ denied, count }) => [denied, count]),
+      [
+        [false, 1],
+        [true, 2],
+      ],
+    );
+    assert.deepEqual(hits, []);
+  });
+
   test('of one caller and one kind of request are one', () => {
     const refused = request({ sourceIdentity: '', flag: 'UAEX', path: '/cart?x=2' });
     const { flows } = bookOf(request({}), request({ path: '/cart?x=1' }), refused).take();

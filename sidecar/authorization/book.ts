@@ -76,8 +76,9 @@ export class DecisionBook {
 
   /** Of a finished request or connection that came in. */
   observe(record: RequestRecord): void {
-    const denied = record.flag === 'UAEX';
-    if (record.protocol === 'tcp' && record.rule !== '') this.hit(record.rule, denied ? 'DENY' : 'ALLOW');
+    const denied = record.flag === 'UAEX' || isKeptOut(record);
+    if (record.protocol === 'tcp' && record.rule !== '')
+      this.hit(record.rule, record.flag === 'UAEX' ? 'DENY' : 'ALLOW');
     if (!this.keepsFlows) return;
     const path = record.protocol === 'tcp' ? '' : withoutQuery(record.path);
     const group = this.groupOf(record);
@@ -161,3 +162,7 @@ export class DecisionBook {
 }
 
 const ipOf = ({ remote }: RequestRecord): string => remote.slice(0, remote.lastIndexOf(':'));
+
+/** No filter chain takes the connection, or its handshake failed: under STRICT, that of a caller without a certificate. */
+const isKeptOut = ({ protocol, flag }: RequestRecord): boolean =>
+  protocol === 'tcp' && (flag === 'NR' || flag === 'DPE');
