@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import type { ResourceKind } from '@weft/policies/model/snapshot';
 import { TRUST_SECRETS } from '@weft/policies/model/trust';
 import { startAdminServer } from './admin/admin-server.ts';
 import { waitForRemoval } from './admin/drain-wait.ts';
@@ -37,8 +38,6 @@ export interface ProcessPorts {
 const INBOUND = 'inbound';
 const OUTBOUND = 'outbound';
 const LISTENERS = [INBOUND, OUTBOUND];
-/** EX_SOFTWARE of sysexits.h. */
-const EXIT_THREADS_FAILED = 70;
 const WAITERS_MAX = 1_024;
 const NAMES_MAX = 4_096;
 /** Open connections get this much of the grace period; the rest is for what the application needs. */
@@ -143,28 +142,16 @@ async function createPool(
   telemetry: Telemetry,
   source: () => XdsSource,
 ): Promise<ThreadPool> {
-  const [{ ThreadPool }, { startWorker }] = await Promise.all([
-    import('./threads/pool.ts'),
-    import('./threads/worker.ts'),
-  ]);
-  return new ThreadPool({
+  const { processPool } = await import('./threads/process-pool.ts');
+  const work = {
     threads: config.concurrency,
-    startThread: startWorker,
     listenerNames: LISTENERS,
     ownIps: config.pod.ips,
     bootstrap: undefined,
     everything: () => source().asChanges(),
-    want: (kind, name) => source().lookup(kind, name),
-    onSpan: (span) => telemetry.spans.add(span),
-    ownMetrics: () => telemetry.metrics.render(),
-    count: (event) => telemetry.recorder.count(event),
-    log,
-    clock,
-    onFatal: (reason) => {
-      log(reason);
-      process.exit(EXIT_THREADS_FAILED);
-    },
-  });
+    want: (kind: ResourceKind, name: string) => void source().lookup(kind, name),
+  };
+  return processPool(work, { telemetry, clock, log });
 }
 
 async function createLocal(

@@ -5,10 +5,9 @@ import type { HttpFault, TcpFault } from '@weft/policies/model/fault';
 import type { Fraction } from '@weft/policies/model/fraction';
 import type { HeaderMatch } from '@weft/policies/model/match';
 import { FAULT_FILTER, type RouteFilter as FilterSetting } from '@weft/policies/model/route-filter';
-import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import { escapeRegex, parsePattern } from './patterns.ts';
-import { type Attached, attachedPolicies, type PolicyConflict, type PolicyTarget } from './policy.ts';
+import { type Attached, attachedPolicies, conflictsAmong, type PolicyConflict, type PolicyTarget } from './policy.ts';
 
 type Spec = FaultPolicy['spec'];
 type Match = NonNullable<Spec['match']>;
@@ -124,14 +123,5 @@ export function faultConflicts(
   clientNamespace: string,
   target: PolicyTarget,
 ): readonly PolicyConflict[] {
-  const winners = new Map<string, string>();
-  const conflicts: PolicyConflict[] = [];
-  for (const { policy, consumer, level } of faultsFor(state, clientNamespace, target)) {
-    const place = `${consumer} ${level}`;
-    const name = objectKey(policy.metadata);
-    const winner = winners.get(place);
-    if (winner === undefined) winners.set(place, name);
-    else if (winner !== name) conflicts.push({ loser: name, winner, field: 'spec' });
-  }
-  return conflicts;
+  return conflictsAmong(faultsFor(state, clientNamespace, target), () => ['spec']);
 }

@@ -109,23 +109,31 @@ function take<Field extends TrafficPolicyField>(merged: { [F in Field]?: Spec[F]
   merged[field] = spec[field];
 }
 
-/** Where two policies set one field on one level: the younger one loses it. */
-export function policyConflicts(
-  state: ClusterState,
-  clientNamespace: string,
-  target: PolicyTarget,
+/** Where two policies say something of one thing on one level: the younger one loses it. */
+export function conflictsAmong<Policy extends ClientPolicy>(
+  attached: readonly Attached<Policy>[],
+  fieldsOf: (policy: Policy) => readonly string[],
 ): readonly PolicyConflict[] {
   const winners = new Map<string, string>();
   const conflicts: PolicyConflict[] = [];
-  for (const { policy, consumer, level } of attachedPolicies(state, state.trafficPolicies, clientNamespace, target)) {
-    for (const field of trafficPolicyFields) {
-      if (policy.spec[field] === undefined) continue;
+  for (const { policy, consumer, level } of attached) {
+    const name = objectKey(policy.metadata);
+    for (const field of fieldsOf(policy)) {
       const place = `${consumer} ${level} ${field}`;
-      const name = objectKey(policy.metadata);
       const winner = winners.get(place);
       if (winner === undefined) winners.set(place, name);
       else if (winner !== name) conflicts.push({ loser: name, winner, field });
     }
   }
   return conflicts;
+}
+
+export function policyConflicts(
+  state: ClusterState,
+  clientNamespace: string,
+  target: PolicyTarget,
+): readonly PolicyConflict[] {
+  return conflictsAmong(attachedPolicies(state, state.trafficPolicies, clientNamespace, target), ({ spec }) =>
+    trafficPolicyFields.filter((field) => spec[field] !== undefined),
+  );
 }

@@ -2,6 +2,7 @@ import type { Container, ContainerState, ContainerStatus } from '../client/objec
 import { ContainerProbes } from './container-probes.ts';
 import type { EventType } from './events.ts';
 import { type HandlerResult, type HandlerTarget, runHandler } from './handlers.ts';
+import { Pause } from './pause.ts';
 import type { ExecResult, ExitStatus, RunningContainer } from './runtime.ts';
 import { catchesSigterm } from './signals.ts';
 
@@ -52,7 +53,7 @@ export class ContainerRunner {
   #current: RunningContainer | undefined;
   #starting: Promise<unknown> | undefined;
   #stopping = false;
-  #wake: () => void = () => {};
+  readonly #pause = new Pause();
   #markStarted: () => void = () => {};
   /** Resolves when the container has started once, by its startup probe if it has one. */
   readonly startedOnce: Promise<void>;
@@ -251,14 +252,7 @@ export class ContainerRunner {
   }
 
   #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      if (this.#stopping) this.#wake();
-    });
+    return this.#stopping ? Promise.resolve() : this.#pause.wait(ms);
   }
 
   /**
@@ -267,7 +261,7 @@ export class ContainerRunner {
    */
   async stop(deadline: number, turn?: Promise<unknown>): Promise<void> {
     this.#stopping = true;
-    this.#wake();
+    this.#pause.end();
     this.#probes.stop();
     await this.#starting;
     // The run loop takes over a container that was being started in its own turn of the event loop.
@@ -314,7 +308,7 @@ export class ContainerRunner {
   /** Without any grace: the agent itself is going, or the pod was deleted by force. */
   async killNow(): Promise<void> {
     this.#stopping = true;
-    this.#wake();
+    this.#pause.end();
     this.#probes.stop();
     await this.#starting;
     await new Promise((resolve) => setImmediate(resolve));

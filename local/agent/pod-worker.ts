@@ -9,6 +9,7 @@ import { ContainerRunner, type RestartPolicy, type RunOutcome, withinMs } from '
 import type { ObjectLookup } from './env.ts';
 import type { EventSink, EventType } from './events.ts';
 import type { PodNetworks } from './network.ts';
+import { Pause } from './pause.ts';
 import type { PodFacts } from './status.ts';
 import { StatusWriter } from './status-writer.ts';
 import { PodVolumes } from './volumes/pod-volumes.ts';
@@ -48,7 +49,7 @@ export class PodWorker {
   #terminating: Promise<void> | undefined;
   #deadline = Number.POSITIVE_INFINITY;
   #stopped = false;
-  #wake: () => void = () => {};
+  readonly #pause = new Pause();
   readonly #status: StatusWriter;
   readonly #setup: Promise<void>;
   #markDone: () => void = () => {};
@@ -222,19 +223,9 @@ export class PodWorker {
       }
       // The first tries often only meet an object that is just being made.
       if (waitMs > RETRY_MS_MIN * 4) this.#event('Warning', reason, result.message);
-      await this.#sleep(waitMs);
+      await this.#pause.wait(waitMs);
     }
     return false;
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 
   /** Init containers one by one; a native sidecar only has to have started before the next one. */
@@ -294,7 +285,7 @@ export class PodWorker {
   async #end(graceSeconds: number): Promise<void> {
     this.#stopped = true;
     this.#markStopped();
-    this.#wake();
+    this.#pause.end();
     const apps = Promise.all([
       ...this.#apps.map((runner) => runner.stop(this.#deadline)),
       ...this.#inits.filter((runner) => runner.role === 'init').map((runner) => runner.stop(this.#deadline)),
@@ -335,7 +326,7 @@ export class PodWorker {
       if (removed.ok || isNotFound(removed) || isConflict(removed)) return;
       this.#ports.onError(`delete pod ${namespace}/${name}: ${removed.message}`);
       if (this.#closing) return;
-      await this.#sleep(waitMs);
+      await this.#pause.wait(waitMs);
     }
   }
 
@@ -347,7 +338,7 @@ export class PodWorker {
     this.#status.close();
     this.#stopped = true;
     this.#markStopped();
-    this.#wake();
+    this.#pause.end();
     await this.#killAll();
     await withinMs(this.#setup, 1_000);
     await this.#cleanUp();

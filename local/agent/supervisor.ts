@@ -1,3 +1,4 @@
+import { Pause } from './pause.ts';
 import type { AgentProcess, AgentResult } from './process.ts';
 
 /**
@@ -55,7 +56,7 @@ class Supervisor implements SupervisedAgent {
   #agent: AgentProcess;
   #failures = 0;
   #closing = false;
-  #wake: () => void = () => {};
+  readonly #pause = new Pause();
   #giveUp: (why: string) => void = () => {};
   readonly #loop: Promise<void>;
 
@@ -95,7 +96,7 @@ class Supervisor implements SupervisedAgent {
         const { backoffMsMin, backoffMsMax } = this.#limits;
         const pauseMs = Math.min(backoffMsMin * 2 ** (this.#failures - 1), backoffMsMax);
         this.#hooks.report(`${why}; it is started again in ${pauseMs} ms`);
-        await this.#sleep(pauseMs);
+        await this.#pause.wait(pauseMs);
         if (this.#closing) return;
         const next = await this.#tryStart();
         if (next.ok) {
@@ -118,19 +119,9 @@ class Supervisor implements SupervisedAgent {
     }
   }
 
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
   async close(): Promise<void> {
     this.#closing = true;
-    this.#wake();
+    this.#pause.end();
     await this.#agent.close();
     await this.#loop;
   }

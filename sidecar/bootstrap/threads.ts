@@ -16,9 +16,6 @@ interface ThreadPorts {
   readonly log: (line: string) => void;
 }
 
-/** EX_SOFTWARE of sysexits.h. */
-const EXIT_THREADS_FAILED = 70;
-
 /** A bootstrap brings its certificates inline; there is no identity of the mesh. */
 const noIdentity: CertificateSource = { get: () => undefined, own: () => undefined, onChange: () => () => {} };
 
@@ -73,34 +70,23 @@ async function manyThreads(
   concurrency: number,
   { telemetry, clock, log }: ThreadPorts,
 ): Promise<Result<DataThreads, string>> {
-  const [{ checkAddresses }, { ThreadPool }, { startWorker }] = await Promise.all([
+  const [{ checkAddresses }, { processPool }] = await Promise.all([
     import('../threads/probe.ts'),
-    import('../threads/pool.ts'),
-    import('../threads/worker.ts'),
+    import('../threads/process-pool.ts'),
   ]);
   const { listeners, node } = bootstrap;
   const free = await checkAddresses(listeners, telemetry.recorder);
   if (!free.ok) return free;
   const changes = changesOf(bootstrap);
-  const pool = new ThreadPool({
+  const work = {
     threads: concurrency,
-    startThread: startWorker,
     listenerNames: listeners.map(({ name }) => name),
     ownIps: [],
     bootstrap: { listeners, node },
     everything: () => changes,
     want: () => undefined,
-    onSpan: (span) => telemetry.spans.add(span),
-    ownMetrics: () => telemetry.metrics.render(),
-    count: (event) => telemetry.recorder.count(event),
-    log,
-    clock,
-    onFatal: (reason) => {
-      log(reason);
-      process.exit(EXIT_THREADS_FAILED);
-    },
-  });
-  return ok(pool);
+  };
+  return ok(await processPool(work, { telemetry, clock, log }));
 }
 
 const changesOf = ({ listeners, clusters }: Bootstrap): readonly Change[] => [

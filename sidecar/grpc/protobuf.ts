@@ -1,6 +1,6 @@
 /*
- * Protocol buffers by hand: the few messages of a check would keep the codec of all of xDS loaded, for as long as there
- * are requests. https://protobuf.dev/programming-guides/encoding/
+ * Protocol buffers by hand: the few messages of checks, leases and reports would keep the codec of all of xDS loaded, for
+ * as long as there are requests. https://protobuf.dev/programming-guides/encoding/
  */
 const VARINT = 0;
 const BIT64 = 1;
@@ -15,6 +15,14 @@ export class MessageWriter {
   number(field: number, value: number): this {
     if (value === 0) return this;
     this.parts.push(varint(field * 8 + VARINT), varint(value));
+    return this;
+  }
+
+  double(field: number, value: number): this {
+    if (value === 0) return this;
+    const bytes = Buffer.alloc(8);
+    bytes.writeDoubleLE(value);
+    this.parts.push(varint(field * 8 + BIT64), bytes);
     return this;
   }
 
@@ -57,8 +65,11 @@ export interface Field {
 
 const VARINT_BYTES_MAX = 10;
 
-/** Throws on what is no message. Unknown fields are passed over by whoever asks; fixed numbers are not told. */
-export function* fieldsOf(bytes: Buffer): Generator<Field> {
+/**
+ * Throws on what is no message. Unknown fields are passed over by whoever asks; of fixed numbers only doubles are told,
+ * and only to those who have some.
+ */
+export function* fieldsOf(bytes: Buffer, doubles: 'told' | 'passed over' = 'passed over'): Generator<Field> {
   let at = 0;
   const readVarint = (): number => {
     let value = 0;
@@ -83,6 +94,7 @@ export function* fieldsOf(bytes: Buffer): Generator<Field> {
         break;
       case BIT64:
         skip(8);
+        if (doubles === 'told') yield { number, value: bytes.readDoubleLE(at - 8) };
         break;
       case LENGTH: {
         const length = readVarint();

@@ -36,3 +36,27 @@ export interface ProxyError {
   /** One line for log and decision record: what is wrong, where. */
   readonly detail: string;
 }
+
+/** What is wrong with a message, by which rule. */
+interface Malformed {
+  /** `RFC 9112 section 5.2`. */
+  readonly section: string;
+  readonly detail: string;
+}
+
+export const malformedRequest = ({ section, detail }: Malformed, status: number): ProxyError => ({
+  source: 'downstream',
+  flag: 'DPE',
+  status,
+  retry: 'no',
+  detail: `malformed request: ${detail} (${section})`,
+});
+
+/** The request may have been carried out, so that only an idempotent one may be tried again. */
+export const malformedResponse = ({ section, detail }: Malformed): ProxyError => ({
+  source: 'upstream',
+  flag: 'UPE',
+  status: 502,
+  retry: 'idempotent',
+  detail: `malformed response: ${detail} (${section})`,
+});

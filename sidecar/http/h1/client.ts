@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { UpstreamTransport } from '../../net/connection.ts';
 import { type ByteSink, readInto } from '../../net/read.ts';
 import type { Recorder } from '../../telemetry/record.ts';
-import type { ProxyError } from '../errors.ts';
+import { malformedResponse, type ProxyError } from '../errors.ts';
 import {
   type RequestHead,
   type ResponseReceiver,
@@ -15,7 +15,7 @@ import { ChunkedDecoder } from './chunked.ts';
 import { type AttemptOwner, ClientAttempt } from './client-attempt.ts';
 import { ConnectionReader } from './connection-reader.ts';
 import { CHUNKED, UNTIL_CLOSE } from './framing.ts';
-import { type HeadError, headError, responseError } from './head-error.ts';
+import { type HeadError, headError } from './head-error.ts';
 import { ParsedResponse, parseResponseHead } from './parse-response.ts';
 import { EMPTY, findHeadEnd, HEAD_INCOMPLETE, HEAD_TOO_LARGE } from './read-buffer.ts';
 
@@ -300,7 +300,7 @@ class ClientConnection extends ConnectionReader implements ByteSink, UpstreamCon
     this.output.discard();
     this.socket.destroy();
     this.recorder?.count(`http1_upstream_${error.kind}`);
-    attempt.fail(responseError(error));
+    attempt.fail(malformedResponse(error));
     return false;
   }
 

@@ -1,4 +1,4 @@
-import type { ProxyError } from '../errors.ts';
+import { malformedRequest, type ProxyError } from '../errors.ts';
 
 export type HeadErrorKind =
   | 'method'
@@ -50,23 +50,4 @@ export function headError(
   return { kind, status, section, detail };
 }
 
-export function requestError(error: HeadError): ProxyError {
-  return {
-    source: 'downstream',
-    flag: 'DPE',
-    status: error.status,
-    retry: 'no',
-    detail: `malformed request: ${error.detail} (${error.section})`,
-  };
-}
-
-/** The request may have been carried out, so that only an idempotent one may be tried again. */
-export function responseError(error: HeadError): ProxyError {
-  return {
-    source: 'upstream',
-    flag: 'UPE',
-    status: 502,
-    retry: 'idempotent',
-    detail: `malformed response: ${error.detail} (${error.section})`,
-  };
-}
+export const requestError = (error: HeadError): ProxyError => malformedRequest(error, error.status);

@@ -2,13 +2,13 @@ import type { Duplex } from 'node:stream';
 import { defaultHttp2Options } from '@weft/policies/model/http2-options';
 import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts';
 import { type ByteSink, readInto } from '../../net/read.ts';
-import type { ProxyError } from '../errors.ts';
+import { malformedResponse, type ProxyError } from '../errors.ts';
 import type { RequestHead, ResponseReceiver, Upstream, UpstreamConnection } from '../exchange.ts';
 import type { Http2ClientOptions } from './client-options.ts';
 import { ClientStream, type ClientStreamOwner, INTERIM_RESPONSES_MAX } from './client-stream.ts';
 import { type HeadLimits, TrailerFields } from './field-collector.ts';
 import { ErrorCode, errorCodeName, PREFACE, STREAM_ID_MAX } from './frames.ts';
-import { type H2Error, h2Error, responseError } from './h2-error.ts';
+import { type H2Error, h2Error } from './h2-error.ts';
 import { ResponseFields } from './response-head.ts';
 import { Session, type SessionOwner } from './session.ts';
 import * as S from './settings.ts';
@@ -243,7 +243,7 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
   }
 
   onFailed(error: H2Error): void {
-    this.abandon(() => responseError(error));
+    this.abandon(() => malformedResponse(error));
     this.closeSocket();
   }
 

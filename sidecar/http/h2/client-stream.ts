@@ -1,8 +1,8 @@
-import type { ProxyError } from '../errors.ts';
+import { malformedResponse, type ProxyError } from '../errors.ts';
 import type { HttpVersion, RequestHead, ResponseHead, ResponseReceiver, Upstream } from '../exchange.ts';
 import type { Headers } from '../headers.ts';
 import { ErrorCode, errorCodeName } from './frames.ts';
-import { type H2Error, responseError } from './h2-error.ts';
+import type { H2Error } from './h2-error.ts';
 import type { ByteWriter } from './hpack/byte-writer.ts';
 import type { Session } from './session.ts';
 import { EMPTY, H2Stream, QUEUE_BYTES_MAX } from './stream.ts';
@@ -210,7 +210,7 @@ export class ClientStream extends H2Stream implements Upstream {
   }
 
   onError(error: H2Error): void {
-    const failure = responseError(error);
+    const failure = malformedResponse(error);
     this.fail(this.headSeen ? { ...failure, retry: 'no' } : failure);
   }
 

@@ -1,4 +1,4 @@
-import type { ProxyError } from '../errors.ts';
+import { malformedRequest, type ProxyError } from '../errors.ts';
 import { ErrorCode } from './frames.ts';
 
 /** `message`: a malformed request or response, which is a stream error with an answer before it where there can be one. */
@@ -91,15 +91,7 @@ export function h2ErrorOf(kind: H2ErrorKind, section: string, detail: string): H
   return { ...h2Error(kind, detail), section };
 }
 
-export function requestError(error: H2Error): ProxyError {
-  return {
-    source: 'downstream',
-    flag: 'DPE',
-    status: requestStatus(error.kind),
-    retry: 'no',
-    detail: `malformed request: ${error.detail} (${error.section})`,
-  };
-}
+export const requestError = (error: H2Error): ProxyError => malformedRequest(error, requestStatus(error.kind));
 
 function requestStatus(kind: H2ErrorKind): number {
   switch (kind) {
@@ -113,15 +105,4 @@ function requestStatus(kind: H2ErrorKind): number {
     default:
       return 400;
   }
-}
-
-/** The request may have been carried out, so that only an idempotent one may be tried again. */
-export function responseError(error: H2Error): ProxyError {
-  return {
-    source: 'upstream',
-    flag: 'UPE',
-    status: 502,
-    retry: 'idempotent',
-    detail: `malformed response: ${error.detail} (${error.section})`,
-  };
 }
