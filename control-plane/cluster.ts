@@ -22,6 +22,7 @@ import { KubeJoinRecords } from './join/kube-records.ts';
 import { KeptKeys } from './jwks/kept.ts';
 import { KubeClient, type KubeConfig, loadKubeConfig } from './kube/client.ts';
 import { tellMeshEvent } from './kube/events.ts';
+import { KeptMap } from './kube/kept-map.ts';
 import { LeaderElection } from './kube/lease.ts';
 import { ServedVersions } from './kube/resources.ts';
 import { watchRevocations } from './kube/revocations.ts';
@@ -35,11 +36,7 @@ import { joinFamilies } from './monitoring/join-families.ts';
 import { monitor, type Serving, serve } from './serve.ts';
 import { StatusWriter } from './status/writer.ts';
 import { startTracing } from './tracing.ts';
-import { startBundleEndpoint } from './trust/bundle-endpoint.ts';
-import { CertificateWatch } from './trust/certificate-watch.ts';
-import { Federation } from './trust/federation.ts';
-import { fetchBundle } from './trust/fetch-bundle.ts';
-import { Revocations } from './trust/revocations.ts';
+import { TrustServices } from './trust/services.ts';
 
 const rootAttemptsMax = 60;
 const rootRetryMs = 1_000;
@@ -88,8 +85,7 @@ export async function runInCluster(
     observe: (kind, key, raw, invalid) => status.observe(kind, key, raw, invalid),
   });
   const joins = new Joins(new KubeJoinRecords(client, config.podNamespace), systemClock);
-  let watchedCertificates: CertificateWatch | undefined;
-  let federated: Federation | undefined;
+  let trusting: TrustServices | undefined;
   const theRoot = 'the root certificate (Secret weft-ca)';
   let waitingFor: string | undefined = theRoot;
   let notOpened: string | undefined;
@@ -101,8 +97,7 @@ export async function runInCluster(
       ...clusterFamilies({ watcher, status, leader }),
       ...caFamilies(keeper, notOpened),
       ...joinFamilies(joins),
-      ...(watchedCertificates?.families() ?? []),
-      ...(federated?.families() ?? []),
+      ...(trusting?.families() ?? []),
     ],
   });
   const keptKeys = new KeptKeys({
@@ -150,6 +145,32 @@ export async function runInCluster(
     waitingFor = `the first list of ${missing.join(', ')}`;
     await new Promise((resolve) => setTimeout(resolve, syncPollMs));
   }
+  const trustServices = await TrustServices.start({
+    mesh,
+    authority,
+    kept: new KeptMap(client, config.podNamespace, 'weft-federation'),
+    isLeader,
+    clock: systemClock,
+    prng: systemPrng,
+    log,
+    onChange: () => status.soon(),
+  });
+  trusting = trustServices;
+  let revocationsListed = false;
+  const revocationWatch = watchRevocations({
+    client,
+    namespace: meshNamespace,
+    log,
+    onData: (data) => trustServices.revocations.take(data),
+    onSynced: () => {
+      revocationsListed = true;
+    },
+  });
+  revocationWatch.start();
+  while (!revocationsListed) {
+    waitingFor = 'the first list of revocations';
+    await new Promise((resolve) => setTimeout(resolve, syncPollMs));
+  }
   const tokens = new TokenReviewVerifier(client, systemClock);
   const jwtKeys = new JwtKeys(new SecretJwtKeyStore(client, config.podNamespace), systemClock);
   jwtKeys.start((reason) => log.warn('keys for JWT-SVIDs not read', { reason }));
@@ -180,57 +201,26 @@ export async function runInCluster(
     trust.checkAll();
     status.soon();
     keptKeys.check();
+    trustServices.leads();
   });
   mesh.onKeySets(() => keptKeys.check());
   joins.startSweeping(isLeader, (reason) => log.warn('join tokens not swept', { reason }));
-  const revocations = new Revocations(mesh.trust, systemClock, log);
-  const revocationWatch = watchRevocations({
-    client,
-    namespace: meshNamespace,
-    log,
-    onData: (data) => revocations.take(data),
-  });
-  revocationWatch.start();
-  const federation = new Federation({
-    trust: mesh.trust,
-    ownAnchors: () => authority.anchors(),
-    fetch: fetchBundle,
-    clock: systemClock,
-    prng: systemPrng,
-    log,
-    onChange: () => status.soon(),
-  });
-  mesh.onChange(() => federation.follow(mesh.state.mesh));
-  federation.follow(mesh.state.mesh);
-  mesh.trust.federationProblems = () => federation.problems();
-  const bundleEndpoint =
-    config.bundle === undefined
-      ? undefined
-      : await startBundleEndpoint({
-          address: config.bundle,
-          trustDomain,
-          namespace: config.podNamespace,
-          authority,
-          jwtKeys: () => jwtKeys.publicKeys(),
-          clock: systemClock,
-          log,
-        });
-  const certificates = new CertificateWatch({
-    authority,
+  if (config.bundle !== undefined)
+    await trustServices.serveBundle({
+      address: config.bundle,
+      trustDomain,
+      namespace: config.podNamespace,
+      jwtKeys,
+    });
+  trustServices.watchCertificates({
     problems: () => opened.value.problemsNow().map((one) => `${one.reason}: ${one.message}`),
     servingPem: () => serving.certificate.current.certificatePem,
-    trust: mesh.trust,
-    clock: systemClock,
-    log,
     onVerdict: ({ status: state, reason, message }) => {
       status.soon();
       const type = state === 'True' ? 'Normal' : 'Warning';
       if (isLeader()) void tellMeshEvent(client, meshNamespace, { type, reason, message }, Date.now());
     },
   });
-  watchedCertificates = certificates;
-  federated = federation;
-  certificates.start();
   leader.start();
   trust.start();
   webhookCa.start();
@@ -242,10 +232,8 @@ export async function runInCluster(
     mesh,
     stop: async () => {
       waitingFor = 'nothing: it is stopping';
-      for (const part of [trust, webhookCa, status, hits, joins, jwtKeys, revocations, revocationWatch, keptKeys])
+      for (const part of [trust, webhookCa, status, hits, joins, jwtKeys, trustServices, revocationWatch, keptKeys])
         part.stop();
-      for (const part of [certificates, federation]) part.stop();
-      bundleEndpoint?.stop();
       await opened.value.stop();
       await leader.stop();
       await new Promise((resolve) => setTimeout(resolve, config.terminationDelayMs));

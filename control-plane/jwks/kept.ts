@@ -4,6 +4,7 @@ import { publicKeysOf } from '@weft/policies/identity/jwks';
 import type { Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
 import type { KubeClient } from '../kube/client.ts';
+import { KeptMap } from '../kube/kept-map.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import type { Report } from '../kube/report.ts';
 import type { JwksStore } from './store.ts';
@@ -12,7 +13,6 @@ const name = 'weft-jwks';
 /** An object of the API server may have 1 MiB or so; what does not fit is fetched after a start. */
 const charsMax = 786_432;
 
-const configMap = z.looseObject({ data: z.record(z.string(), z.string()).nullish() });
 const record = z.strictObject({ uri: z.string(), keys: z.string() });
 
 export interface KeptKeysOptions {
@@ -27,10 +27,12 @@ export interface KeptKeysOptions {
 export class KeptKeys {
   private readonly options: KeptKeysOptions;
   private readonly queue: WorkQueue;
+  private readonly map: KeptMap;
   private written = '';
 
   constructor(options: KeptKeysOptions) {
     this.options = options;
+    this.map = new KeptMap(options.client, options.namespace, name);
     this.queue = new WorkQueue({
       clock: options.clock,
       reconcile: () => this.write(),
@@ -39,20 +41,12 @@ export class KeptKeys {
     });
   }
 
-  private get path(): string {
-    return `/api/v1/namespaces/${this.options.namespace}/configmaps`;
-  }
-
   /** Before anything is served: a sidecar must not lose keys because the control plane has just started. */
   async load(): Promise<void> {
-    const { client, store, log } = this.options;
-    const found = await client.get(`${this.path}/${name}`);
-    if (!found.ok) {
-      if (found.error.status !== 404) log.warn('kept key sets not read', { reason: found.error.message });
-      return;
-    }
-    const parsed = configMap.safeParse(found.value);
-    if (parsed.success) store.restore(readKept(parsed.data.data ?? {}));
+    const { store, log } = this.options;
+    const found = await this.map.load();
+    if (found.ok) store.restore(readKept(found.value));
+    else log.warn('kept key sets not read', { reason: found.error });
   }
 
   /** After a change, and when this replica begins to lead. */
@@ -65,25 +59,15 @@ export class KeptKeys {
   }
 
   private async write(): Promise<boolean> {
-    const { client, store, log, namespace, isLeader } = this.options;
+    const { store, log, isLeader } = this.options;
     if (!isLeader()) return true;
     const kept = writeKept(store.good());
     const text = JSON.stringify(kept);
     if (text === this.written) return true;
-    const known = await client.get(`${this.path}/${name}`);
-    const metadata = { name, namespace, labels: { 'app.kubernetes.io/managed-by': 'weft-control-plane' } };
-    const parsed = known.ok ? configMap.safeParse(known.value) : undefined;
-    // Sets that nobody names any more go away with a null (RFC 7396).
-    const gone = Object.keys((parsed?.success === true ? parsed.data.data : undefined) ?? {}).filter(
-      (key) => !Object.hasOwn(kept, key),
-    );
-    const data = { ...Object.fromEntries(gone.map((key) => [key, null])), ...kept };
-    const result = known.ok
-      ? await client.patch(`${this.path}/${name}`, 'application/merge-patch+json', { data })
-      : await client.create(this.path, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: kept });
-    if (result.ok) this.written = text;
-    else log.warn('key sets not kept', { reason: result.error.message });
-    return result.ok;
+    const saved = await this.map.save(kept);
+    if (saved.ok) this.written = text;
+    else log.warn('key sets not kept', { reason: saved.error });
+    return saved.ok;
   }
 }
 

@@ -11,10 +11,12 @@ export interface RevocationWatchOptions {
   readonly client: KubeClient;
   readonly namespace: string;
   readonly log: Report;
+  /** Until then nobody knows who is revoked. */
+  readonly onSynced: () => void;
   readonly onData: (data: Readonly<Record<string, string>>) => void;
 }
 
-export function watchRevocations({ client, namespace, log, onData }: RevocationWatchOptions): Reflector {
+export function watchRevocations({ client, namespace, log, onData, onSynced }: RevocationWatchOptions): Reflector {
   return new Reflector({
     client,
     paths: [`/api/v1/namespaces/${namespace}/configmaps`],
@@ -26,7 +28,7 @@ export function watchRevocations({ client, namespace, log, onData }: RevocationW
         if (parsed.success) onData(parsed.data.data ?? {});
       },
       remove: () => onData({}),
-      synced: () => undefined,
+      synced: () => onSynced(),
       failed: (error) =>
         log.warn('watch failed', { what: `configmaps ${REVOCATIONS_CONFIG_MAP}`, reason: error.message }),
     },

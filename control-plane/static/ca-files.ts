@@ -9,7 +9,7 @@ import type { CaData, CaDocument, CaStore } from '../ca/store.ts';
 
 const fileName = /^[a-z0-9][a-z0-9.-]{0,62}\.(crt|key|pem|json)$|^ledger\.[a-z0-9.-]{1,63}$/;
 /** In the same folder, written by others. */
-const othersFile = /^jwt\./;
+const othersFile = /^(jwt|federation)\./;
 const READ_ATTEMPTS_MAX = 20;
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 const alreadyThere = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'EEXIST';

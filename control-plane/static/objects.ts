@@ -9,12 +9,26 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Every object of the text, Lists unpacked. Kinds that the mesh does not look at are skipped. */
+type RawObject = Readonly<Record<string, unknown>>;
+
+export interface ParsedObjects {
+  readonly objects: readonly MeshObject[];
+  /** Of kinds that the mesh does not look at. */
+  readonly others: readonly RawObject[];
+}
+
+/** Every object of the text that the mesh looks at, Lists unpacked. */
 export function parseObjects(text: string): Result<readonly MeshObject[], string> {
+  const parsed = parseAllObjects(text);
+  return parsed.ok ? ok(parsed.value.objects) : parsed;
+}
+
+export function parseAllObjects(text: string): Result<ParsedObjects, string> {
   const documents = parseAllDocuments(text);
-  if ('empty' in documents) return ok([]);
+  if ('empty' in documents) return ok({ objects: [], others: [] });
   if (documents.length > documentsMax) return err(`more than ${documentsMax} documents`);
   const objects: MeshObject[] = [];
+  const others: RawObject[] = [];
   for (const [index, document] of documents.entries()) {
     const at = `document ${index + 1}`;
     const [problem] = document.errors;
@@ -25,13 +39,16 @@ export function parseObjects(text: string): Result<readonly MeshObject[], string
     const items = raw['kind'] === 'List' && Array.isArray(raw['items']) ? raw['items'] : [raw];
     for (const item of items) {
       if (!isRecord(item) || typeof item['kind'] !== 'string') return err(`${at}: has no kind`);
-      if (!isObjectKind(item['kind'])) continue;
+      if (!isObjectKind(item['kind'])) {
+        others.push(item);
+        continue;
+      }
       const parsed = parseObject(item['kind'], item);
       if (!parsed.ok) return err(`${at}: ${item['kind']} ${nameOf(item)}: ${parsed.error}`);
       objects.push(parsed.value);
     }
   }
-  return ok(objects);
+  return ok({ objects, others });
 }
 
 function nameOf(object: Readonly<Record<string, unknown>>): string {

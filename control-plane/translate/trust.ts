@@ -33,7 +33,9 @@ export function translateTrust(context: TranslateContext, name: string): TrustSe
       const own = [trustDomain, ...aliases].map((one) => ({ trustDomain: one, anchorsPem: trust.ownAnchorsPem }));
       const known = new Set(own.map((one) => one.trustDomain));
       // Nobody else's anchors vouch for names of ours.
-      const federated = trust.federated.filter((one) => !known.has(one.trustDomain));
+      const federated = trust.federated.flatMap((one) =>
+        known.has(one.trustDomain) ? [] : [{ trustDomain: one.trustDomain, anchorsPem: one.anchorsPem }],
+      );
       return { kind: 'bundles', bundles: [...own, ...federated] };
     }
     case TRUST_RULES_SECRET:

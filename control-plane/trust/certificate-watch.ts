@@ -1,4 +1,4 @@
-/** Looks at the mesh's own certificates every minute: metrics, a condition of the Mesh, an event, a line in the log. */
+/** Looks at the mesh's own certificates every minute, and when others are trusted: metrics, a condition of the Mesh, an event, a line in the log. */
 
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Log } from '@weft/policies/kit/log';
@@ -31,16 +31,19 @@ export class CertificateWatch {
   private watched: readonly WatchedCertificate[] = [];
   private reason = 'Valid';
   private cancel: Cancel | undefined;
+  private endFollowing: Cancel | undefined;
 
   constructor(options: CertificateWatchOptions) {
     this.options = options;
   }
 
   start(): void {
+    this.endFollowing = this.options.trust.onChange(() => this.look());
     this.look();
   }
 
   stop(): void {
+    this.endFollowing?.();
     this.cancel?.();
   }
 
@@ -81,6 +84,7 @@ export class CertificateWatch {
       log[level]('certificates of the mesh', { reason: verdict.reason, detail: verdict.message });
       onVerdict(verdict);
     }
+    this.cancel?.();
     this.cancel = clock.after(LOOK_MS, () => this.look());
   }
 }

@@ -4,9 +4,14 @@ import type { Revocation, TrustBundle } from '@weft/policies/model/trust';
 import type { OwnTrust } from '../ca/trust.ts';
 import type { TrustFacts } from '../translate/trust.ts';
 
+/** Of another trust domain: its anchors, and the keys of its JWT-SVIDs as a JWK Set. */
+export interface FederatedBundle extends TrustBundle {
+  readonly jwks: string;
+}
+
 export class MeshTrust implements TrustFacts {
   ownAnchorsPem = '';
-  federated: readonly TrustBundle[] = [];
+  federated: readonly FederatedBundle[] = [];
   revoked: readonly Revocation[] = [];
   certificates: TrustFacts['certificates'];
   federationProblems: TrustFacts['federationProblems'];
@@ -30,7 +35,7 @@ export class MeshTrust implements TrustFacts {
     take();
   }
 
-  federate(bundles: readonly TrustBundle[]): void {
+  federate(bundles: readonly FederatedBundle[]): void {
     this.federated = bundles;
     this.changed();
   }

@@ -49,10 +49,20 @@ export function watchedCertificates({ issuer, anchors, servingPem, federated }: 
   const serving = decodePem('CERTIFICATE', servingPem);
   if (serving.ok && serving.value[0] !== undefined) add('serving', serving.value[0], 'weft-control-plane');
   for (const { trustDomain, anchorsPem } of federated) {
-    const decoded = decodePem('CERTIFICATE', anchorsPem);
-    for (const der of decoded.ok ? decoded.value : []) add('federated', der, trustDomain);
+    const last = lastToEnd(anchorsPem);
+    if (last !== undefined) add('federated', last, trustDomain);
   }
   return found;
+}
+
+/** Of another trust domain one counts: those that it has replaced end without harm. */
+function lastToEnd(anchorsPem: string): Uint8Array | undefined {
+  const decoded = decodePem('CERTIFICATE', anchorsPem);
+  const endMs = (der: Uint8Array): number => {
+    const parsed = parseCertificate(der);
+    return parsed.ok ? parsed.value.notAfterMs : 0;
+  };
+  return (decoded.ok ? decoded.value : []).toSorted((a, b) => endMs(b) - endMs(a))[0];
 }
 
 const day = (unixMs: number): string => new Date(unixMs).toISOString().replace(/\.\d+Z$/, 'Z');

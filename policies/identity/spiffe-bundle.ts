@@ -1,5 +1,7 @@
 /** SPIFFE bundles: the anchors of a trust domain as a JWK Set (SPIFFE Trust Domain and Bundle section 4). */
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { err, ok, type Result } from '../kit/result.ts';
+import { publicKeysOf } from './jwks.ts';
 import { parseCertificate } from './x509/certificate.ts';
 import { encodePem } from './x509/pem.ts';
 
@@ -9,6 +11,8 @@ const ANCHORS_MAX = 64;
 export interface SpiffeBundle {
   readonly anchors: readonly Uint8Array[];
   readonly anchorsPem: string;
+  /** Keys by which its JWT-SVIDs are verified, as JWKs of public members alone. */
+  readonly jwtKeys: readonly object[];
   /** 0: it says none. */
   readonly sequence: number;
   readonly refreshHintSeconds: number;
@@ -47,8 +51,22 @@ export function parseSpiffeBundle(text: string): Result<SpiffeBundle, string> {
   return ok({
     anchors,
     anchorsPem: anchors.map((der) => encodePem('CERTIFICATE', der)).join(''),
+    jwtKeys: jwtKeysOf(keys),
     sequence: wholeOf(json['spiffe_sequence']),
     refreshHintSeconds: wholeOf(json['spiffe_refresh_hint']),
+  });
+}
+
+/** JWT-SVID section 6.2: each has a key ID. What nobody could verify with is left out: it vouches for nothing. */
+function jwtKeysOf(keys: readonly unknown[]): readonly object[] {
+  const wanted = keys.filter((key) => isRecord(key) && key['use'] === 'jwt-svid' && typeof key['kid'] === 'string');
+  return (publicKeysOf(JSON.stringify({ keys: wanted })) ?? []).filter((key) => {
+    try {
+      createPublicKey({ key, format: 'jwk' });
+      return true;
+    } catch {
+      return false;
+    }
   });
 }
 
@@ -63,12 +81,21 @@ export interface BundleParts {
 export function formatSpiffeBundle({ anchors, jwtKeys, sequence, refreshHintSeconds }: BundleParts): string {
   const keys = anchors.flatMap((der) => {
     const parsed = parseCertificate(der);
-    const jwk = parsed.ok ? parsed.value.publicKey.export({ format: 'jwk' }) : undefined;
-    return jwk === undefined ? [] : [{ ...jwk, use: 'x509-svid', x5c: [Buffer.from(der).toString('base64')] }];
+    if (!parsed.ok) return [];
+    return [{ ...membersOf(parsed.value.publicKey), use: 'x509-svid', x5c: [Buffer.from(der).toString('base64')] }];
   });
   return JSON.stringify({
     keys: [...keys, ...jwtKeys],
     spiffe_sequence: sequence,
     spiffe_refresh_hint: refreshHintSeconds,
   });
+}
+
+/** Of a key for which JWK has no members, as on curves that RFC 7518 does not name, the certificate says all. */
+function membersOf(publicKey: KeyObject): object {
+  try {
+    return publicKey.export({ format: 'jwk' });
+  } catch {
+    return { kty: publicKey.asymmetricKeyType === 'ec' ? 'EC' : 'RSA' };
+  }
 }

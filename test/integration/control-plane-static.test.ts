@@ -2,15 +2,24 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
+import { CertificateAuthority } from '@weft/control-plane/ca/certificate-authority';
+import { loadAuthority } from '@weft/control-plane/ca/material';
+import { createRoot } from '@weft/control-plane/ca/root';
 import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
 import { shopObjects, shopTokens, web, webToken } from '@weft/control-plane/testing/shop';
 import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
+import { startBundleEndpoint } from '@weft/control-plane/trust/bundle-endpoint';
+import { fetchBundle } from '@weft/control-plane/trust/fetch-bundle';
+import { formatSpiffeBundle } from '@weft/policies/identity/spiffe-bundle';
+import { parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
+import { systemClock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
+import { waitFor } from '../support/wait.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const logLine = z.looseObject({
@@ -18,6 +27,20 @@ const logLine = z.looseObject({
   xdsPort: z.number().optional(),
   monitoringPort: z.number().optional(),
 });
+
+const domain = (text: string): TrustDomain => {
+  const parsed = parseTrustDomain(text);
+  assert.ok(parsed.ok);
+  return parsed.value;
+};
+
+async function rootAuthority(name: string): Promise<CertificateAuthority> {
+  const trustDomain = domain(name);
+  const issued = { trustDomain, dnsName: undefined };
+  const loaded = loadAuthority(await createRoot(trustDomain, Date.now()), { clock: systemClock, issued });
+  assert.ok(loaded.ok);
+  return new CertificateAuthority(loaded.value);
+}
 
 interface Running {
   readonly process: ChildProcess;
@@ -31,9 +54,10 @@ describe('control plane from static sources', () => {
   const caDir = join(dir, 'ca');
   let running: Running;
 
+  const lines: string[] = [];
   const start = async (): Promise<Running> => {
     const flags = ['--static', objects, '--tokens', join(dir, 'tokens.yaml'), '--ca-dir', caDir];
-    const ports = ['--xds', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'];
+    const ports = ['--xds', '127.0.0.1:0', '--monitoring', '127.0.0.1:0', '--bundle', '127.0.0.1:0'];
     const child = spawn(
       process.execPath,
       ['--disable-warning=ExperimentalWarning', join(root, 'control-plane', 'main.ts'), ...flags, ...ports],
@@ -42,9 +66,10 @@ describe('control plane from static sources', () => {
       },
     );
     for await (const line of createInterface(child.stdout)) {
+      lines.push(line);
       const { message, xdsPort, monitoringPort } = logLine.parse(JSON.parse(line));
       if (message !== 'serving' || monitoringPort === undefined) continue;
-      child.stdout.resume();
+      child.stdout.on('data', (chunk: Buffer) => lines.push(chunk.toString())).resume();
       const trustBundlePem = readFileSync(join(caDir, 'ca.crt'), 'utf8');
       return {
         process: child,
@@ -91,6 +116,66 @@ describe('control plane from static sources', () => {
     const address = decoded((await client.next()).resources[0]?.resource);
     assert.ok(address.kind === 'address');
     assert.equal(address.value.name, 'late');
+  });
+
+  test('other trust domains, revocations and the watch over certificates, as in a cluster; also after a restart without the partner', async (t) => {
+    const partner = await rootAuthority('partner.example');
+    const endpoint = await startBundleEndpoint({
+      address: { host: '127.0.0.1', port: 0 },
+      trustDomain: domain('partner.example'),
+      namespace: 'weft-system',
+      authority: partner,
+      jwtKeys: () => [],
+      clock: systemClock,
+      log: { warn: () => undefined },
+    });
+    t.after(() => endpoint.stop());
+    const bundle = formatSpiffeBundle({ anchors: partner.anchors(), jwtKeys: [], sequence: 1, refreshHintSeconds: 10 });
+    const federation = {
+      trustDomain: 'partner.example',
+      bundle,
+      endpoint: { url: `https://127.0.0.1:${endpoint.port}/`, profile: 'HTTPSSPIFFE', spiffeId: endpoint.spiffeId },
+    };
+    const mesh = { kind: 'Mesh', metadata: { name: 'default' }, spec: { trust: { federation: [federation] } } };
+    const revoked = 'spiffe://cluster.local/ns/shop/sa/web';
+    const entry = { identity: revoked, reason: 'lost laptop', at: '2026-01-01T00:00:00Z' };
+    const more = [
+      mesh,
+      { kind: 'ConfigMap', metadata: { name: 'weft-revocations' }, data: { web: JSON.stringify(entry) } },
+      { kind: 'ConfigMap', metadata: { name: 'something' } },
+    ];
+    writeFileSync(objects, [shopObjects, ...more.map((one) => JSON.stringify(one))].join('\n---\n'));
+    const metric = async (pattern: RegExp): Promise<string | undefined> => {
+      const text = await (await fetch(`http://127.0.0.1:${running.monitoringPort}/metrics`)).text();
+      return pattern.exec(text)?.[1];
+    };
+    const healthy = /federation_healthy\{trust_domain="partner\.example"\} (\d)/;
+    await waitFor('the bundle of the partner', async () => ((await metric(healthy)) === '1' ? true : undefined));
+    await waitFor('the bundle in its file', () =>
+      existsSync(join(caDir, 'federation.json')) &&
+      readFileSync(join(caDir, 'federation.json'), 'utf8').includes('partner')
+        ? true
+        : undefined,
+    );
+    assert.ok(await metric(/certificate_expiry_seconds\{kind="federated",name="partner\.example"\} (\d+)/));
+    assert.ok(await metric(/certificate_expiry_seconds\{kind="root"[^}]*\} (\d+)/));
+    const sign = () => signFor(running.server, webToken, { namespace: 'shop', serviceAccount: 'web' });
+    const refused = await sign();
+    assert.ok(!refused.ok && /is revoked: lost laptop/.test(refused.details), JSON.stringify(refused));
+    assert.match(lines.join(), /objects that nothing here looks at.*ConfigMap 1/);
+    const [, ours] = /"serving our bundle".*?"port":(\d+)/.exec(lines.join()) ?? [];
+    const anchorsPem = running.server.authority.trustBundlePem;
+    const id = 'spiffe://cluster.local/ns/weft-system/sa/weft-control-plane';
+    const own = await fetchBundle({ url: `https://127.0.0.1:${ours}/`, spiffe: { id, anchorsPem } });
+    assert.equal(own.ok && own.value.anchorsPem, anchorsPem);
+    await stop();
+    endpoint.stop();
+    running = await start();
+    assert.match(lines.join(), /kept bundle of a federated trust domain holds until its endpoint answers/);
+    assert.ok(await metric(/certificate_expiry_seconds\{kind="federated",name="partner\.example"\} (\d+)/));
+    assert.ok(!(await sign()).ok, 'still revoked');
+    writeFileSync(objects, shopObjects);
+    await waitFor('the end of the revocation', async () => ((await sign()).ok ? true : undefined));
   });
 
   test('the key of the authority is for its owner alone, and a restart keeps the root', async () => {

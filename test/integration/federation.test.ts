@@ -159,7 +159,7 @@ describe('federation', () => {
     const other = { trustDomain: 'other.example', bundle: bundle(second) };
     federation.follow(meshWith({ bundle: bundle(first) }, other));
     assert.deepEqual(federation.problems(), [
-      'other.example: an anchor has the name of one of partner.example, and is another',
+      'other.example: an anchor has the name of one of partner.example, and is another; nobody of it is believed',
     ]);
     assert.equal(trust.federated.length, 1);
     federation.follow(meshWith({ bundle: bundle(first) }, { ...other, bundle: bundle(first) }));

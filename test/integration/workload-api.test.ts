@@ -209,7 +209,7 @@ describe('weft identity serve', () => {
     const trustDomain = parseTrustDomain('partner.example');
     assert.ok(trustDomain.ok);
     const anchorsPem = harness.authority.trustBundlePem;
-    harness.mesh.trust.federate([{ trustDomain: trustDomain.value, anchorsPem }]);
+    harness.mesh.trust.federate([{ trustDomain: trustDomain.value, anchorsPem, jwks: '{"keys":[]}' }]);
     const { agent, socket } = await start('federated', issue());
     assert.ok(agent.ok);
     const federated = await waitFor('the partner', async () => {
