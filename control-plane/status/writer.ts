@@ -1,6 +1,6 @@
 /** Writes status where it is not as it should be: at a bounded rate, and never twice the same. */
 import { parentRefs } from '@weft/policies/crds/gateway/refs';
-import { isRouteKind, routeKinds } from '@weft/policies/crds/kinds';
+import { isRouteKind, routeKinds, weftKinds } from '@weft/policies/crds/kinds';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { errorText } from '@weft/policies/kit/error-text';
 import type { Log } from '@weft/policies/kit/log';
@@ -11,16 +11,7 @@ import { apiVersionOf, objectPath, type ServedVersions } from '../kube/resources
 import type { MeshControl } from '../mesh.ts';
 import { type AnyVerdict, type Observed, type StatusKind, statusFor } from './build.ts';
 
-export const statusKinds: readonly StatusKind[] = [
-  'Mesh',
-  ...routeKinds,
-  'TrafficPolicy',
-  'FaultPolicy',
-  'AuthorizationPolicy',
-  'AuthenticationPolicy',
-  'OverloadPolicy',
-  'ExternalService',
-];
+export const statusKinds: readonly StatusKind[] = [...weftKinds, ...routeKinds];
 
 export interface StatusWriterOptions {
   readonly client: KubeClient;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { objectSchema } from '@weft/policies/crds/crd';
-import { type KindDefinition, kinds, parseKind } from '@weft/policies/crds/kinds';
+import { type KindDefinition, kinds, parseKind, weftKinds } from '@weft/policies/crds/kinds';
 import { concurrencyOf } from '@weft/policies/crds/mesh-defaults';
 import { describeErrors } from '@weft/policies/crds/parse';
 import type { StructuralSchema } from '@weft/policies/crds/structural';
@@ -109,17 +109,7 @@ function outcome(kind: Kind, spec: unknown): string {
   return JSON.stringify(resources);
 }
 
-const sampleKinds = [
-  'Mesh',
-  'TrafficPolicy',
-  'FaultPolicy',
-  'AuthorizationPolicy',
-  'AuthenticationPolicy',
-  'OverloadPolicy',
-  'ExternalService',
-] as const satisfies readonly Kind[];
-
-for (const kind of sampleKinds) {
+for (const kind of weftKinds) {
   describe(kind, () => {
     const definition: KindDefinition = kinds[kind];
     const all = [...leaves(objectSchema(definition).properties?.['spec'])];
