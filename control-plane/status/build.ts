@@ -120,7 +120,7 @@ function meshStatusObject(parts: StatusParts, observed: Observed): JsonObject | 
   const all = observed.invalid === undefined ? verdicts : withInvalid(verdicts, observed.invalid);
   const { trust } = parts.context;
   const authority = parts.authority?.();
-  const certificates = [trust?.certificates, authority].filter((one) => one !== undefined);
+  const certificates = [trust?.certificates, authority, trust?.revocations?.()].filter((one) => one !== undefined);
   const federated = (state.mesh?.spec.trust.federation.length ?? 0) === 0 ? [] : [federatedVerdict(trust)];
   return {
     observedGeneration: observed.generation,

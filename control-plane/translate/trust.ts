@@ -13,6 +13,8 @@ export interface TrustFacts {
   readonly revoked: readonly Revocation[];
   /** What the Mesh says of the certificates of the mesh itself; undefined: they were not looked at yet. */
   certificates?: TrustCondition | undefined;
+  /** What the Mesh says of revocations; undefined: there are none. */
+  revocations?(): TrustCondition | undefined;
   /** Why bundles of other trust domains are not as they should be. */
   federationProblems?: (() => readonly string[]) | undefined;
 }

@@ -49,6 +49,7 @@ export class CertificateWatch {
 
   families(): MetricFamily[] {
     const nowMs = this.options.clock.unixMs();
+    const { ignoredRevocations: ignored } = this.options.trust;
     return [
       {
         name: 'weft_control_plane_certificate_expiry_seconds',
@@ -64,6 +65,15 @@ export class CertificateWatch {
         type: 'gauge',
         help: 'Identities and certificates that are revoked.',
         samples: [{ value: this.options.trust.revoked.length }],
+      },
+      {
+        name: 'weft_control_plane_revocations_ignored',
+        type: 'gauge',
+        help: 'Revocations that count for nothing: not understood, or beyond what the mesh can keep.',
+        samples: [
+          { labels: { reason: 'malformed' }, value: ignored.malformed.length },
+          { labels: { reason: 'limit' }, value: ignored.beyondLimit },
+        ],
       },
     ];
   }

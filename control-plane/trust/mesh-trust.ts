@@ -3,6 +3,7 @@ import { type CertificateFacts, RevocationIndex } from '@weft/policies/identity/
 import type { Revocation, TrustBundle } from '@weft/policies/model/trust';
 import type { OwnTrust } from '../ca/trust.ts';
 import type { TrustFacts } from '../translate/trust.ts';
+import { type IgnoredRevocations, revocationsVerdict } from './revocations.ts';
 
 /** Of another trust domain: its anchors, and the keys of its JWT-SVIDs as a JWK Set. */
 export interface FederatedBundle extends TrustBundle {
@@ -13,6 +14,7 @@ export class MeshTrust implements TrustFacts {
   ownAnchorsPem = '';
   federated: readonly FederatedBundle[] = [];
   revoked: readonly Revocation[] = [];
+  ignoredRevocations: IgnoredRevocations = { malformed: [], beyondLimit: 0 };
   certificates: TrustFacts['certificates'];
   federationProblems: TrustFacts['federationProblems'];
   private readonly listeners = new Set<() => void>();
@@ -49,6 +51,10 @@ export class MeshTrust implements TrustFacts {
     this.revoked = revoked;
     this.index = new RevocationIndex(revoked, this.canonical);
     this.changed();
+  }
+
+  revocations(): TrustFacts['certificates'] {
+    return revocationsVerdict(this.revoked.length, this.ignoredRevocations);
   }
 
   onChange(listener: () => void): () => void {

@@ -85,9 +85,31 @@ describe('revocations', () => {
       const entry = { serial: (i + 1).toString(16), reason: '', expiresUnixMs: 0, mayReissue: false };
       data[revocationKey({ serial: entry.serial })] = formatRevocation({ ...entry, atUnixMs: 1_000 + i });
     }
-    const { revoked, faults } = readRevocations(data, 10_000, 0);
+    const { revoked, faults, beyond } = readRevocations(data, 10_000, 0);
     assert.equal(revoked.length, REVOCATIONS_MAX);
-    assert.deepEqual(faults.length, 1);
+    assert.deepEqual(faults, []);
+    assert.deepEqual(beyond, [revocationKey({ serial: '1' })]);
+    const trust = new MeshTrust((id) => id);
+    const warned: string[] = [];
+    let changes = 0;
+    const log = { ...silent, warn: (message: string) => void warned.push(message) };
+    const revocations = new Revocations(trust, new ManualClock(10_000), log, () => changes++);
+    revocations.take({});
+    assert.equal(trust.revocations(), undefined);
+    revocations.take({ ...data, broken: 'x' });
+    const { status, reason, message } = trust.revocations() ?? {};
+    assert.deepEqual([status, reason], ['False', 'LimitExceeded']);
+    assert.match(
+      message ?? '',
+      /^1 beyond the 2000 that count, the oldest, .*; 1 are not understood .*: broken: it is not JSON$/,
+    );
+    assert.deepEqual(trust.ignoredRevocations.beyondLimit, 1);
+    const before = changes;
+    revocations.take({ ...data, broken: 'x' });
+    assert.equal(changes, before, 'said once');
+    assert.equal(warned.length, 2);
+    revocations.take({ one: data[beyond[0] ?? ''] ?? '' });
+    assert.equal(trust.revocations()?.message, '1 are in force');
     const serials = revoked.flatMap((one) => (one.kind === 'serial' ? [one.serialHex] : []));
     assert.ok(!serials.includes('1') && serials.includes((REVOCATIONS_MAX + 1).toString(16)));
   });

@@ -57,7 +57,7 @@ export class TrustServices {
     this.options = options;
     this.keeper = keeper;
     this.federation = federation;
-    this.revocations = new Revocations(options.mesh.trust, options.clock, options.log);
+    this.revocations = new Revocations(options.mesh.trust, options.clock, options.log, options.onChange);
   }
 
   /** Before anybody is served: who is told of less trust than there was ends connections that are in order. */

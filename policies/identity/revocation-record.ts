@@ -71,8 +71,10 @@ export function parseRevocation(text: string): Result<RevocationRecord, string> 
 
 export interface ReadRevocations {
   readonly revoked: readonly Revocation[];
-  /** By key, for people: they count for nothing. */
+  /** By key, for people: they are not understood, and count for nothing. */
   readonly faults: readonly string[];
+  /** Keys of those beyond the bound, which count for nothing either. */
+  readonly beyond: readonly string[];
   /** When the next of them expires; 0: none does. */
   readonly nextExpiryUnixMs: number;
 }
@@ -105,8 +107,6 @@ export function readRevocations(
     if (expiresUnixMs === 0 || expiresUnixMs > nowUnixMs) good.push({ key, value: record.value });
   }
   const left = tooMany(good);
-  for (const key of left)
-    faults.push(`${key}: there are more than ${REVOCATIONS_MAX} revocations; take back what has ended`);
   for (const { key, value } of good) {
     if (left.has(key)) continue;
     const { identity, serial, reason, atUnixMs, expiresUnixMs, mayReissue } = value;
@@ -117,5 +117,5 @@ export function readRevocations(
       revoked.push({ kind: 'identity', spiffeId: identity, issuedBeforeUnixMs, reason });
     } else if (serial !== undefined) revoked.push({ kind: 'serial', serialHex: serial, reason });
   }
-  return { revoked, faults, nextExpiryUnixMs };
+  return { revoked, faults, beyond: [...left], nextExpiryUnixMs };
 }
