@@ -4,6 +4,7 @@ import type { Clock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import type { Result } from '@weft/policies/kit/result';
 import { TRUST_SECRET } from '@weft/policies/model/tls';
+import { touchedByKeys } from './index/dependents.ts';
 import type { MeshObject, ObjectKind } from './index/objects.ts';
 import { ClusterState } from './index/state.ts';
 import { isTouched, type Touched } from './index/touched.ts';
@@ -125,7 +126,7 @@ export class MeshControl {
 
   /** For status too, which says what keys are missing. */
   private keysChanged(uris: ReadonlySet<string>): void {
-    const touched = this.state.touchedByKeys(uris);
+    const touched = touchedByKeys(this.state, uris);
     if (isTouched(touched)) this.hub.change(changeOf(touched));
     for (const listener of this.listeners) listener(touched);
     for (const listener of this.keySetListeners) listener();

@@ -11,38 +11,13 @@ import type {
   TrafficPolicy,
 } from '@weft/policies/crds/kinds';
 import { unreachable } from '@weft/policies/kit/result';
+import { targetKey, targetOwner } from './client-policies.ts';
 import type { EndpointSlice, Namespace, Node, Pod, Service } from './core.ts';
+import { touchDependents } from './dependents.ts';
 import { keyOf, type MeshObject, type ObjectKind, objectKey } from './objects.ts';
-import { RouteStores, serviceParents } from './routes.ts';
+import { RouteStores } from './routes.ts';
 import { ObjectStore } from './store.ts';
 import { type Touched, untouched } from './touched.ts';
-
-/** Policies of the client's side, which are attached by reference. */
-export type ClientPolicy = TrafficPolicy | FaultPolicy;
-export type TargetRef = ClientPolicy['spec']['targetRefs'][number];
-
-/** Namespace that owns the target: a policy of another namespace speaks for its own clients alone. */
-export function targetOwner(policy: ClientPolicy, ref: TargetRef, meshNamespace: string): string {
-  switch (ref.kind) {
-    case 'Service':
-    case 'ExternalService':
-    case 'HTTPRoute':
-    case 'GRPCRoute':
-      return ref.namespace ?? policy.metadata.namespace;
-    case 'Namespace':
-      return ref.name;
-    case 'Mesh':
-      return meshNamespace;
-    default:
-      return unreachable(ref.kind);
-  }
-}
-
-/** By which policies are found. */
-export const targetKey = (policy: ClientPolicy, ref: TargetRef): string =>
-  ref.kind !== 'Namespace' && ref.kind !== 'Mesh'
-    ? `${ref.kind}:${keyOf(ref.namespace ?? policy.metadata.namespace, ref.name)}`
-    : `${ref.kind}:${ref.name}`;
 
 export class ClusterState {
   readonly meshNamespace: string;
@@ -131,9 +106,9 @@ export class ClusterState {
     const touched = untouched();
     const before = this.find(object.kind, objectKey(object.metadata));
     if (isDeepStrictEqual(before, object)) return touched;
-    if (before !== undefined) this.touch(before, touched);
+    if (before !== undefined) touchDependents(this, before, touched);
     this.put(object);
-    this.touch(object, touched);
+    touchDependents(this, object, touched);
     return touched;
   }
 
@@ -141,7 +116,7 @@ export class ClusterState {
     const touched = untouched();
     const before = this.find(kind, key);
     if (before === undefined) return touched;
-    this.touch(before, touched);
+    touchDependents(this, before, touched);
     this.store(kind).delete(key);
     return touched;
   }
@@ -269,166 +244,6 @@ export class ClusterState {
         return;
       default:
         unreachable(object);
-    }
-  }
-
-  private touch(object: MeshObject, touched: Touched): void {
-    const key = objectKey(object.metadata);
-    switch (object.kind) {
-      case 'Service':
-        this.touchService(object, touched);
-        return;
-      case 'EndpointSlice':
-        touched.endpoints.add(keyOf(object.metadata.namespace, object.service));
-        return;
-      case 'Pod':
-        this.touchPod(object, touched);
-        return;
-      case 'Namespace':
-        return;
-      case 'Node':
-        for (const pod of this.pods.by('node', key)) this.touchPod(pod, touched);
-        return;
-      case 'HTTPRoute':
-      case 'GRPCRoute':
-      case 'TCPRoute':
-      case 'TLSRoute':
-        for (const parent of serviceParents(object)) this.touchParent(parent, touched);
-        return;
-      case 'ReferenceGrant':
-        for (const route of this.routes.by('backendNamespace', object.metadata.namespace)) {
-          for (const parent of serviceParents(route)) this.touchParent(parent, touched);
-        }
-        return;
-      case 'TrafficPolicy':
-      case 'FaultPolicy':
-        for (const ref of object.spec.targetRefs) this.touchTarget(object, ref, touched);
-        return;
-      case 'AuthorizationPolicy':
-        // One of the mesh's namespace may be for all of it.
-        for (const pod of object.metadata.namespace === this.meshNamespace
-          ? this.pods.keys()
-          : this.pods.keysBy('namespace', object.metadata.namespace)) {
-          touched.pods.add(pod);
-        }
-        return;
-      case 'OverloadPolicy':
-        for (const pod of this.pods.keysBy('namespace', object.metadata.namespace)) touched.pods.add(pod);
-        return;
-      case 'AuthenticationPolicy':
-        this.touchAuthentication(object, touched);
-        return;
-      case 'ExternalService':
-        this.touchExternal(object, touched);
-        return;
-      case 'Mesh':
-        touched.everything = true;
-        return;
-      default:
-        unreachable(object);
-    }
-  }
-
-  /** What a server takes is what its clients have to know. */
-  private touchAuthentication({ metadata, spec }: AuthenticationPolicy, touched: Touched): void {
-    if (metadata.namespace === this.meshNamespace && spec.selector === undefined) touched.everything = true;
-    else for (const pod of this.pods.by('namespace', metadata.namespace)) this.touchPod(pod, touched);
-  }
-
-  /** Sidecars that have keys which were fetched from one of these places. */
-  touchedByKeys(uris: ReadonlySet<string>): Touched {
-    const touched = untouched();
-    for (const policy of this.authenticationPolicies.values()) {
-      const isMeant = (policy.spec.jwt ?? []).some(({ jwks: { uri } }) => uri !== undefined && uris.has(uri));
-      if (isMeant) this.touchAuthentication(policy, touched);
-    }
-    return touched;
-  }
-
-  private touchService(service: Service, touched: Touched): void {
-    const key = objectKey(service.metadata);
-    touched.services.add(key);
-    touched.endpoints.add(key);
-    for (const ip of service.clusterIps) touched.addresses.add(ip);
-    for (const pod of this.podsSelectedBy(service)) {
-      touched.pods.add(objectKey(pod.metadata));
-      for (const ip of pod.ips) touched.addresses.add(ip);
-    }
-    this.touchRoutesTo(key, touched);
-  }
-
-  /** Clusters and routes of its own, those of whoever it is a backend of, and what its clients find behind their ports. */
-  private touchExternal({ metadata, spec }: ExternalService, touched: Touched): void {
-    const key = objectKey(metadata);
-    touched.services.add(key);
-    this.touchRoutesTo(key, touched);
-    if (spec.visibility === 'Mesh') touched.everything = true;
-    touched.egress.add(metadata.namespace);
-    for (const pod of this.pods.keysBy('namespace', metadata.namespace)) touched.pods.add(pod);
-  }
-
-  private touchRoutesTo(service: string, touched: Touched): void {
-    for (const route of this.routes.by('backend', service)) {
-      for (const parent of serviceParents(route)) this.touchParent(parent, touched);
-    }
-  }
-
-  /** Routes decide what is done with requests, and with connections: that is part of what an address stands for. */
-  private touchParent(parent: string, touched: Touched): void {
-    touched.services.add(parent);
-    for (const ip of this.services.get(parent)?.clusterIps ?? []) touched.addresses.add(ip);
-  }
-
-  private touchPod(pod: Pod, touched: Touched): void {
-    const key = objectKey(pod.metadata);
-    touched.pods.add(key);
-    for (const ip of pod.ips) touched.addresses.add(ip);
-    for (const slice of this.endpointSlices.by('pod', key)) {
-      touched.endpoints.add(keyOf(slice.metadata.namespace, slice.service));
-    }
-    if (pod.opaquePorts.length === 0) return;
-    // Its clients have to know, who see the Service.
-    for (const service of this.servicesSelecting(pod)) {
-      touched.services.add(objectKey(service.metadata));
-      for (const ip of service.clusterIps) touched.addresses.add(ip);
-      this.touchRoutesTo(objectKey(service.metadata), touched);
-    }
-  }
-
-  /** Routes that send there say by what of a request its clients pick an endpoint. */
-  private touchCalled(service: string, touched: Touched): void {
-    touched.services.add(service);
-    for (const route of this.routes.by('backend', service)) {
-      for (const parent of serviceParents(route)) touched.services.add(parent);
-    }
-  }
-
-  private touchTarget(policy: ClientPolicy, ref: TargetRef, touched: Touched): void {
-    const key = keyOf(ref.namespace ?? policy.metadata.namespace, ref.name);
-    switch (ref.kind) {
-      case 'Service':
-        this.touchCalled(key, touched);
-        return;
-      case 'ExternalService': {
-        const external = this.externalServices.get(key);
-        if (external !== undefined) this.touchExternal(external, touched);
-        return;
-      }
-      case 'HTTPRoute':
-      case 'GRPCRoute': {
-        const route = this.routes.get(ref.kind, key);
-        for (const parent of route === undefined ? [] : serviceParents(route)) touched.services.add(parent);
-        return;
-      }
-      case 'Namespace':
-        for (const service of this.services.keysBy('namespace', ref.name)) this.touchCalled(service, touched);
-        for (const external of this.externalServices.by('namespace', ref.name)) this.touchExternal(external, touched);
-        return;
-      case 'Mesh':
-        touched.everything = true;
-        return;
-      default:
-        unreachable(ref.kind);
     }
   }
 }

@@ -1,8 +1,9 @@
 /** Targets of policies of the client's side, each with what is to be said of it (GEP-713). */
 import { isRouteKind } from '@weft/policies/crds/kinds';
+import type { ClientPolicy, TargetRef } from '../index/client-policies.ts';
 import { keyOf, objectKey } from '../index/objects.ts';
 import { serviceParents } from '../index/routes.ts';
-import type { ClientPolicy, ClusterState, TargetRef } from '../index/state.ts';
+import type { ClusterState } from '../index/state.ts';
 import type { EffectivePolicy } from './effective-policy.ts';
 import { clusterNamesOf } from './external/status.ts';
 import { nameForClients } from './headless.ts';

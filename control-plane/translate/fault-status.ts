@@ -1,7 +1,8 @@
 /** What is said of a FaultPolicy: whom it is for, what it cannot do there, and what only Weft's sidecar does. */
 import type { FaultPolicy } from '@weft/policies/crds/kinds';
+import type { TargetRef } from '../index/client-policies.ts';
 import { objectKey } from '../index/objects.ts';
-import type { ClusterState, TargetRef } from '../index/state.ts';
+import type { ClusterState } from '../index/state.ts';
 import { clientAncestors } from './client-policy-status.ts';
 import type { TranslateContext } from './context.ts';
 import { faultConflicts, isAboutRequests } from './fault.ts';

@@ -1,8 +1,9 @@
 /** What policies of the client's side are attached to, and TrafficPolicies merged for one destination, per top-level field. */
 import type { AnyRoute, TrafficPolicy } from '@weft/policies/crds/kinds';
 import { type TrafficPolicyField, trafficPolicyFields } from '@weft/policies/crds/trafficpolicy';
+import { type ClientPolicy, targetKey, targetOwner } from '../index/client-policies.ts';
 import { byAge, objectKey } from '../index/objects.ts';
-import { type ClientPolicy, type ClusterState, targetKey, targetOwner } from '../index/state.ts';
+import type { ClusterState } from '../index/state.ts';
 import type { ObjectStore } from '../index/store.ts';
 import { affinityOf } from './affinity.ts';
 

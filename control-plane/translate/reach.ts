@@ -1,7 +1,8 @@
 /** Whom a TrafficPolicy is for, and which of its fields cannot do anything there: nothing is ignored in silence. */
 import type { TrafficPolicy } from '@weft/policies/crds/kinds';
+import { type ClientPolicy, type TargetRef, targetOwner } from '../index/client-policies.ts';
 import type { Service } from '../index/core.ts';
-import { type ClientPolicy, type ClusterState, type TargetRef, targetOwner } from '../index/state.ts';
+import type { ClusterState } from '../index/state.ts';
 import { isHeadless, rivalsOf } from './headless.ts';
 import { servicePortProtocol } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
