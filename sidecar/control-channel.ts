@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { DecisionReport } from '@weft/policies/model/decision-report';
 import { methodPaths } from '@weft/policies/wire/method-paths';
-import { encodeReport } from './authorization/messages.ts';
+import { decodeReported, encodeReport } from './authorization/messages.ts';
 import type { Method } from './grpc/call.ts';
 import { GrpcChannel } from './grpc/channel.ts';
 import type { SignedChain } from './identity/manager.ts';
@@ -41,10 +41,10 @@ const leasing: Method<readonly [node: string, uses: readonly QuotaUse[]], readon
   responseDeserialize: decodeLeaseResponse,
 };
 
-const reporting: Method<readonly [node: string, report: DecisionReport], true> = {
+const reporting: Method<readonly [node: string, report: DecisionReport], string> = {
   path: methodPaths.report,
   requestSerialize: ([node, report]) => encodeReport(node, report),
-  responseDeserialize: () => true,
+  responseDeserialize: decodeReported,
 };
 
 type Discovery = readonly [request: DeltaRequest, node: DeltaNode | undefined];
@@ -94,15 +94,9 @@ export class ControlChannel {
     return this.unary(leasing, [node, uses], LEASE_TIMEOUT_MS);
   }
 
-  report(node: string, report: DecisionReport): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const options = { metadata: this.metadata(), timeoutMs: LEASE_TIMEOUT_MS };
-      const call = this.connected().call(reporting, options, {
-        onMessage: () => undefined,
-        onEnd: ({ code, message }) => (code === 0 ? resolve() : reject(new Error(failure(code, message)))),
-      });
-      call.send([node, report], true);
-    });
+  /** Resolves with the instance of the control plane that has taken it. */
+  report(node: string, report: DecisionReport): Promise<string> {
+    return this.unary(reporting, [node, report], LEASE_TIMEOUT_MS);
   }
 
   close(): void {

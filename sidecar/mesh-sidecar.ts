@@ -69,10 +69,14 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
     count,
   });
   let threads: DataThreads | undefined;
+  let reporter: DecisionReporter | undefined;
   const overload = processOverload({ clock, count, log, onChange: (shed) => threads?.shed(shed) });
   const pool = config.concurrency === 1 ? undefined : await createPool(config, ports, telemetry, () => xds.source);
   const xds = new XdsClient({
-    open: (listener) => channel.openDiscovery(listener),
+    open: (listener) => {
+      reporter?.connected();
+      return channel.openDiscovery(listener);
+    },
     wire: door.wire,
     nodeId: `sidecar~${config.pod.ips[0] ?? ''}~${config.pod.name}.${config.pod.namespace}~${config.clusterDomain}`,
     clock,
@@ -98,7 +102,7 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
   if (pool !== undefined) handOut(identity, pool);
   const data = threads;
   const quotas = leaseQuotas(xds, data, channel, ports, count);
-  const reporter = new DecisionReporter({
+  reporter = new DecisionReporter({
     decisions: () => data.decisions(),
     send: (report) => channel.report(xds.nodeId, report),
     clock,

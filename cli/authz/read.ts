@@ -53,9 +53,21 @@ export async function readFlows(kube: Kube, sinceUnixMs: number, namespace: stri
       ),
     ),
   );
-  const known = answers.filter((one) => one !== undefined);
+  return added(answers.filter((one) => one !== undefined));
+}
+
+/**
+ * What a replica was told by sidecars that had told others before counts only where none of those has answered: it is in
+ * their answers too.
+ */
+export function added(known: readonly FlowAnswer[]): FlowsRead {
+  const there = new Set(known.map(({ instance }) => instance));
+  const counted = ({ elsewhere = [], ...flow }: Flow): Flow => {
+    const left = elsewhere.filter(({ heldBy }) => !heldBy.some((instance) => there.has(instance)));
+    return { ...flow, count: left.reduce((sum, { count }) => sum + count, flow.count) };
+  };
   return {
-    flows: known.flatMap(({ flows }) => flows),
+    flows: known.flatMap(({ flows }) => flows.map(counted).filter(({ count }) => count > 0)),
     lost: known.reduce((sum, { lost }) => sum + lost, 0),
     sinceUnixMs: Math.max(0, ...known.map((one) => one.sinceUnixMs)),
   };

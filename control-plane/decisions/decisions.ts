@@ -1,4 +1,5 @@
 /** What sidecars tell of their decisions: hits for the status, flows for whoever asks. */
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { DecisionReport } from '@weft/policies/model/decision-report';
 import type { Pod } from '../index/core.ts';
@@ -13,7 +14,9 @@ export interface FlowAnswer {
   readonly flows: readonly Flow[];
   /** Requests that are in none of them. */
   readonly lost: number;
-  /** When this replica began to listen. */
+  /** Of the process that answers. */
+  readonly instance: string;
+  /** When this replica began to listen, or the first hour of what it was told later. */
   readonly sinceUnixMs: number;
 }
 
@@ -22,12 +25,15 @@ const HITS_OF_REPORT_MAX = 1_000_000_000;
 
 export class Decisions {
   readonly hits = new Hits();
+  /** Another one after each start: what sidecars told before that is not here, and they tell it anew. */
+  readonly instance: string;
   private readonly flows: Flows;
   private readonly state: ClusterState;
   private readonly clock: Clock;
   private readonly startedUnixMs: number;
 
-  constructor(state: ClusterState, clock: Clock) {
+  constructor(state: ClusterState, clock: Clock, instance: string = randomUUID()) {
+    this.instance = instance;
     this.state = state;
     this.clock = clock;
     this.flows = new Flows(clock);
@@ -35,7 +41,7 @@ export class Decisions {
   }
 
   /** A sidecar speaks of rules that it has, and of no others. */
-  take(pod: Pod, { hits, flows, lost }: DecisionReport): void {
+  take(pod: Pod, { hits, flows, lost, history = [] }: DecisionReport): void {
     const rules = new Set(
       policiesFor(this.state, pod).flatMap((policy) =>
         ruleNames(policy).map((name) => `${objectKey(policy.metadata)}/${name}`),
@@ -47,6 +53,7 @@ export class Decisions {
     }
     const workload = `${pod.metadata.namespace}/${pod.workload}`;
     for (const flow of flows) this.flows.add(workload, objectKey(pod.metadata), flow);
+    for (const past of history) this.flows.addPast(workload, objectKey(pod.metadata), past);
     this.flows.lost += lost;
   }
 
@@ -59,7 +66,8 @@ export class Decisions {
     return {
       flows: this.flows.since(sinceUnixMs, namespace),
       lost: this.flows.lost,
-      sinceUnixMs: this.startedUnixMs,
+      instance: this.instance,
+      sinceUnixMs: Math.min(this.startedUnixMs, this.flows.firstUnixMs ?? this.startedUnixMs),
     };
   }
 }

@@ -1,6 +1,6 @@
 /** Who asked for what in the last hours, as the sidecars of this replica tell it. */
 import type { Clock } from '@weft/policies/kit/clock';
-import type { FlowReport } from '@weft/policies/model/decision-report';
+import type { FlowReport, PastFlow } from '@weft/policies/model/decision-report';
 import type { PlaintextCaller } from '../translate/context.ts';
 
 /** With the workload that was called, `<namespace>/<name>`, and a pod of it. */
@@ -8,15 +8,27 @@ export interface Flow extends FlowReport {
   readonly workload: string;
   readonly pod: string;
   readonly lastUnixMs: number;
+  /** Beside `count`: what this replica was told later, and what counts only where none of these others is there. */
+  readonly elsewhere?: readonly HeldElsewhere[];
 }
+
+export interface HeldElsewhere {
+  /** Instances of other control planes. */
+  readonly heldBy: readonly string[];
+  readonly count: number;
+}
+
+/** Requests by the hour. */
+type Hours = Map<number, number>;
 
 interface Kept {
   readonly flow: FlowReport;
   readonly workload: string;
   pod: string;
   lastUnixMs: number;
-  /** Requests by the hour. */
-  readonly hours: Map<number, number>;
+  readonly hours: Hours;
+  /** Told later, by who else has it. */
+  past: Map<string, { readonly heldBy: readonly string[]; readonly hours: Hours }> | undefined;
 }
 
 const HOUR_MS = 3_600_000;
@@ -26,12 +38,26 @@ const OF_WORKLOAD_MAX = 8_192;
 /** A sidecar may say anything, and what it says is kept for a day. */
 const NAME_CHARS_MAX = 256;
 const LONG_CHARS_MAX = 2_048;
+const HOLDERS_MAX = 16;
+const HOLDER_CHARS_MAX = 64;
+/** Of one flow, sets of control planes that have a part of it. */
+const PARTS_MAX = 16;
 
 const isTooLong = ({ identity, ip, method, host, path, example }: FlowReport): boolean =>
   Math.max(ip.length, method.length, host.length) > NAME_CHARS_MAX ||
   Math.max(identity.length, path.length, example.length) > LONG_CHARS_MAX;
 
 const isPlaintext = ({ identity, denied }: FlowReport): boolean => identity === '' && !denied;
+
+function sumSince(hours: Hours, from: number): number {
+  let sum = 0;
+  for (const [hour, requests] of hours) if (hour >= from) sum += requests;
+  return sum;
+}
+
+const addTo = (hours: Hours, hour: number, count: number): void => {
+  hours.set(hour, (hours.get(hour) ?? 0) + count);
+};
 
 export class Flows {
   private readonly clock: Clock;
@@ -40,6 +66,7 @@ export class Flows {
   /** Of callers without an identity that were let in, by workload. */
   private readonly plaintext = new Map<string, Set<Kept>>();
   private sweptHour = 0;
+  private firstHour = Number.POSITIVE_INFINITY;
   /** Requests that there was no room for, here or in a sidecar. */
   lost = 0;
 
@@ -49,56 +76,59 @@ export class Flows {
 
   add(workload: string, pod: string, flow: FlowReport): void {
     const nowUnixMs = this.clock.unixMs();
-    const hour = Math.floor(nowUnixMs / HOUR_MS);
-    if (hour !== this.sweptHour) this.sweep(hour);
-    const { identity, ip, method, host, path, example, port, denied, count } = flow;
-    if (!Number.isSafeInteger(count) || count <= 0) return;
-    if (isTooLong(flow)) {
-      this.lost += count;
-      return;
-    }
-    const key = [workload, identity, ip, method, host, path, port, denied].join('\n');
-    let kept = this.kept.get(key);
-    if (kept === undefined) {
-      const ofWorkload = this.ofWorkload.get(workload) ?? 0;
-      if (this.kept.size >= FLOWS_MAX || ofWorkload >= OF_WORKLOAD_MAX) {
-        this.lost += count;
+    const hour = this.thisHour(nowUnixMs);
+    const kept = this.keptOf(workload, pod, flow);
+    if (kept === undefined) return;
+    kept.lastUnixMs = nowUnixMs;
+    addTo(kept.hours, hour, flow.count);
+  }
+
+  /** What was told to others before this one was there. */
+  addPast(workload: string, pod: string, { flow, hour, heldBy }: PastFlow): void {
+    const nowUnixMs = this.clock.unixMs();
+    const current = this.thisHour(nowUnixMs);
+    const known = Number.isSafeInteger(hour) && hour <= current && hour > current - HOURS_KEPT;
+    if (!known || heldBy.length > HOLDERS_MAX || heldBy.some(({ length }) => length > HOLDER_CHARS_MAX)) return;
+    const kept = this.keptOf(workload, pod, flow);
+    if (kept === undefined) return;
+    kept.lastUnixMs = Math.max(kept.lastUnixMs, Math.min(nowUnixMs, (hour + 1) * HOUR_MS));
+    kept.past ??= new Map();
+    const key = [...heldBy].sort().join(' ');
+    let part = kept.past.get(key);
+    if (part === undefined) {
+      if (kept.past.size >= PARTS_MAX) {
+        this.lost += flow.count;
         return;
       }
-      const only = { identity, ip, method, host, path, example, port, denied, count };
-      kept = { flow: only, workload, pod, lastUnixMs: nowUnixMs, hours: new Map() };
-      this.kept.set(key, kept);
-      this.ofWorkload.set(workload, ofWorkload + 1);
-      if (isPlaintext(only)) {
-        const known = this.plaintext.get(workload);
-        if (known === undefined) this.plaintext.set(workload, new Set([kept]));
-        else known.add(kept);
-      }
+      part = { heldBy: [...heldBy], hours: new Map() };
+      kept.past.set(key, part);
     }
-    kept.pod = pod;
-    kept.lastUnixMs = nowUnixMs;
-    kept.hours.set(hour, (kept.hours.get(hour) ?? 0) + count);
+    addTo(part.hours, hour, flow.count);
+    this.firstHour = Math.min(this.firstHour, hour);
   }
 
   /** Since a time, to the hour; undefined: of all workloads. */
   since(unixMs: number, namespace: string | undefined): Flow[] {
     const from = Math.floor(unixMs / HOUR_MS);
     const found: Flow[] = [];
-    for (const { flow, workload, pod, lastUnixMs, hours } of this.kept.values()) {
+    for (const { flow, workload, pod, lastUnixMs, hours, past } of this.kept.values()) {
       if (namespace !== undefined && !workload.startsWith(`${namespace}/`)) continue;
-      let count = 0;
-      for (const [hour, requests] of hours) if (hour >= from) count += requests;
-      if (count > 0) found.push({ ...flow, workload, pod, count, lastUnixMs });
+      const count = sumSince(hours, from);
+      const elsewhere = [...(past?.values() ?? [])]
+        .map((part) => ({ heldBy: part.heldBy, count: sumSince(part.hours, from) }))
+        .filter((part) => part.count > 0);
+      if (count + elsewhere.length === 0) continue;
+      found.push({ ...flow, workload, pod, count, lastUnixMs, ...(elsewhere.length > 0 && { elsewhere }) });
     }
     return found;
   }
 
   /** Who called a workload without an identity, and was let in. */
   withoutIdentity(workload: string): PlaintextCaller[] {
-    const oldest = Math.floor(this.clock.unixMs() / HOUR_MS) - HOURS_KEPT;
-    return [...(this.plaintext.get(workload) ?? [])].flatMap(({ flow: { ip, port }, hours }) => {
-      let count = 0;
-      for (const [hour, requests] of hours) if (hour > oldest) count += requests;
+    const from = Math.floor(this.clock.unixMs() / HOUR_MS) - HOURS_KEPT + 1;
+    return [...(this.plaintext.get(workload) ?? [])].flatMap(({ flow: { ip, port }, hours, past }) => {
+      let count = sumSince(hours, from);
+      for (const part of past?.values() ?? []) count += sumSince(part.hours, from);
       return count === 0 ? [] : [{ ip, port, count }];
     });
   }
@@ -107,18 +137,71 @@ export class Flows {
     return this.kept.size;
   }
 
+  /** The first hour that sidecars told of later; undefined: they have not. */
+  get firstUnixMs(): number | undefined {
+    if (this.firstHour === Number.POSITIVE_INFINITY) return undefined;
+    const oldest = Math.floor(this.clock.unixMs() / HOUR_MS) - HOURS_KEPT + 1;
+    return Math.max(this.firstHour, oldest) * HOUR_MS;
+  }
+
+  private thisHour(nowUnixMs: number): number {
+    const hour = Math.floor(nowUnixMs / HOUR_MS);
+    if (hour !== this.sweptHour) this.sweep(hour);
+    return hour;
+  }
+
+  /** Undefined: it is none, or there is no room for it. */
+  private keptOf(workload: string, pod: string, flow: FlowReport): Kept | undefined {
+    const { identity, ip, method, host, path, example, port, denied, count } = flow;
+    if (!Number.isSafeInteger(count) || count <= 0) return undefined;
+    if (isTooLong(flow)) {
+      this.lost += count;
+      return undefined;
+    }
+    const key = [workload, identity, ip, method, host, path, port, denied].join('\n');
+    const known = this.kept.get(key);
+    if (known !== undefined) {
+      known.pod = pod;
+      return known;
+    }
+    const ofWorkload = this.ofWorkload.get(workload) ?? 0;
+    if (this.kept.size >= FLOWS_MAX || ofWorkload >= OF_WORKLOAD_MAX) {
+      this.lost += count;
+      return undefined;
+    }
+    const only = { identity, ip, method, host, path, example, port, denied, count };
+    const kept: Kept = { flow: only, workload, pod, lastUnixMs: 0, hours: new Map(), past: undefined };
+    this.kept.set(key, kept);
+    this.ofWorkload.set(workload, ofWorkload + 1);
+    if (isPlaintext(only)) {
+      const set = this.plaintext.get(workload);
+      if (set === undefined) this.plaintext.set(workload, new Set([kept]));
+      else set.add(kept);
+    }
+    return kept;
+  }
+
   private sweep(hour: number): void {
     this.sweptHour = hour;
+    const isOld = (one: number): boolean => one <= hour - HOURS_KEPT;
     for (const [key, kept] of this.kept) {
-      const { hours, workload } = kept;
-      for (const one of hours.keys()) if (one <= hour - HOURS_KEPT) hours.delete(one);
-      if (hours.size > 0) continue;
+      for (const one of kept.hours.keys()) if (isOld(one)) kept.hours.delete(one);
+      for (const [holders, { hours }] of kept.past ?? []) {
+        for (const one of hours.keys()) if (isOld(one)) hours.delete(one);
+        if (hours.size === 0) kept.past?.delete(holders);
+      }
+      if (kept.hours.size > 0 || (kept.past?.size ?? 0) > 0) continue;
       this.kept.delete(key);
-      const plaintext = this.plaintext.get(workload);
-      if (plaintext?.delete(kept) === true && plaintext.size === 0) this.plaintext.delete(workload);
-      const left = (this.ofWorkload.get(workload) ?? 1) - 1;
-      if (left > 0) this.ofWorkload.set(workload, left);
-      else this.ofWorkload.delete(workload);
+      this.forget(kept);
     }
+  }
+
+  private forget(kept: Kept): void {
+    const { workload } = kept;
+    const plaintext = this.plaintext.get(workload);
+    if (plaintext?.delete(kept) === true && plaintext.size === 0) this.plaintext.delete(workload);
+    const left = (this.ofWorkload.get(workload) ?? 1) - 1;
+    if (left > 0) this.ofWorkload.set(workload, left);
+    else this.ofWorkload.delete(workload);
   }
 }

@@ -42,16 +42,19 @@ async function report(
 ): Promise<Result<ReportResponse, AuthFailure>> {
   const caller = await authenticateCall(authenticator, call);
   if (!caller.ok) return caller;
-  const { node, hits, flows, lost } = call.request;
+  const { node, hits, flows, lost, history } = call.request;
   const pod = await awaitWorkload(state, clock, caller.value, node);
   if (!pod.ok) return pod;
-  if (hits.length > HITS_MAX || flows.length > FLOWS_MAX) {
+  if (hits.length > HITS_MAX || flows.length + history.length > FLOWS_MAX) {
     return err({ code: 'permission-denied', message: `more than ${HITS_MAX} rules or ${FLOWS_MAX} flows` });
   }
   decisions.take(pod.value, {
     hits: hits.map((one) => ({ rule: one.rule, hits: Number(one.hits) })),
     flows: flows.map((one) => ({ ...one, count: Number(one.count) })),
     lost: Number(lost),
+    history: history.flatMap(({ flow, hour, heldBy }) =>
+      flow === undefined ? [] : [{ flow: { ...flow, count: Number(flow.count) }, hour: Number(hour), heldBy }],
+    ),
   });
-  return ok(create(ReportResponseSchema));
+  return ok(create(ReportResponseSchema, { instance: decisions.instance }));
 }

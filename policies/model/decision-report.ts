@@ -23,9 +23,20 @@ export interface FlowReport {
   readonly count: number;
 }
 
+/** Told to one control plane or more already. */
+export interface PastFlow {
+  readonly flow: FlowReport;
+  /** Whole hours since 1970. */
+  readonly hour: number;
+  /** Instances of control planes that have it. */
+  readonly heldBy: readonly string[];
+}
+
 export interface DecisionReport {
   readonly hits: readonly RuleReport[];
   readonly flows: readonly FlowReport[];
   /** Requests that are in none of the flows. */
   readonly lost: number;
+  /** For a control plane that has begun anew. */
+  readonly history?: readonly PastFlow[];
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fromBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { SeededPrng } from '@weft/policies/kit/prng';
 import type { DecisionReport } from '@weft/policies/model/decision-report';
-import { ReportRequestSchema } from '@weft/policies/wire/gen/weft/authorization/v1/decisions_pb';
+import { ReportRequestSchema, ReportResponseSchema } from '@weft/policies/wire/gen/weft/authorization/v1/decisions_pb';
 import { emptyRecord, type RequestRecord } from '../telemetry/record.ts';
 import { DecisionBook } from './book.ts';
-import { encodeReport } from './messages.ts';
+import { decodeReported, encodeReport } from './messages.ts';
 import { templateOf } from './paths.ts';
 import { DecisionReporter } from './reporter.ts';
 
@@ -123,6 +123,15 @@ test('a report is the message of its schema', () => {
   assert.equal(decoded.flows[0]?.count, 1n);
   assert.equal(decoded.flows[0]?.port, 8080);
   assert.equal(decoded.flows.length, 2);
+  const [flow] = bookOf(request({})).take().flows;
+  assert.ok(flow !== undefined);
+  const history = [{ flow, hour: 490_000, heldBy: ['a', 'b'] }];
+  const past = fromBinary(ReportRequestSchema, encodeReport('node', { hits: [], flows: [], lost: 0, history })).history;
+  assert.equal(past[0]?.flow?.path, '/cart');
+  assert.equal(past[0]?.hour, 490_000n);
+  assert.deepEqual(past[0]?.heldBy, ['a', 'b']);
+  const answer = toBinary(ReportResponseSchema, create(ReportResponseSchema, { instance: 'one' }));
+  assert.equal(decodeReported(Buffer.from(answer)), 'one');
 });
 
 test('a report that did not get through is sent again, and nothing is sent where nothing came to pass', async () => {
@@ -136,6 +145,7 @@ test('a report that did not get through is sent again, and nothing is sent where
     send: async (report) => {
       if (fails) throw new Error('down');
       sent.push(report);
+      return '';
     },
     clock,
     prng: new SeededPrng(1),

@@ -1,11 +1,13 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import type { DecisionReport } from '@weft/policies/model/decision-report';
+import { FlowHistory } from './history.ts';
 
 export interface ReporterOptions {
   /** Takes the numbers of all data threads: what is told once is not told again. */
   readonly decisions: () => Promise<DecisionReport>;
-  readonly send: (report: DecisionReport) => Promise<void>;
+  /** Resolves with the instance of the control plane that has taken it; empty: it does not say. */
+  readonly send: (report: DecisionReport) => Promise<string>;
   readonly clock: Clock;
   readonly prng: Prng;
   readonly count: (event: string) => void;
@@ -13,25 +15,38 @@ export interface ReporterOptions {
 
 const REPORT_MS = 10_000;
 const FLOWS_A_CALL_MAX = 1_000;
+/** All that is remembered, also when the control plane changes meanwhile. */
+const RETELLING_CALLS_MAX = 16;
+const HOUR_MS = 3_600_000;
+const nothing: DecisionReport = { hits: [], flows: [], lost: 0 };
 
 /**
  * Tells the control plane what rules did and for whom. While it cannot be reached one batch waits, and the books go on
- * counting within their bounds.
+ * counting within their bounds. One that has begun anew is told what others were told before.
  */
 export class DecisionReporter {
   private readonly options: ReporterOptions;
+  private readonly history: FlowHistory;
   private waiting: DecisionReport[] = [];
+  /** The control plane may be another one, also when there is nothing to tell. */
+  private asks = false;
   private cancel: Cancel | undefined = undefined;
   private closed = false;
 
   constructor(options: ReporterOptions) {
     this.options = options;
+    this.history = new FlowHistory(options.count);
   }
 
   start(): void {
     const { clock, prng } = this.options;
     if (this.closed) return;
     this.cancel = clock.afterUnref(REPORT_MS * (0.9 + 0.2 * prng.next()), () => void this.run());
+  }
+
+  /** A stream to a control plane has been opened. */
+  connected(): void {
+    this.asks = true;
   }
 
   /** What is not told yet is told a last time. */
@@ -49,13 +64,34 @@ export class DecisionReporter {
   private async report(): Promise<void> {
     try {
       if (this.waiting.length === 0) this.waiting = batches(await this.options.decisions());
+      if (this.waiting.length === 0 && this.asks && this.history.size > 0) this.waiting = [nothing];
+      let instance = '';
       for (let batch = this.waiting[0]; batch !== undefined; batch = this.waiting[0]) {
-        await this.options.send(batch);
+        instance = await this.options.send(batch);
         this.waiting.shift();
+        if (instance !== '') this.history.told(batch.flows, this.hour(), instance);
       }
+      if (instance === '') return;
+      await this.retell(instance);
+      this.asks = false;
     } catch {
       this.options.count('authorization.report_failed');
     }
+  }
+
+  private async retell(first: string): Promise<void> {
+    let instance = first;
+    for (let calls = 0; calls < RETELLING_CALLS_MAX; calls++) {
+      const history = this.history.missingAt(instance, FLOWS_A_CALL_MAX);
+      if (history.length === 0) return;
+      instance = await this.options.send({ ...nothing, history });
+      if (instance === '') return;
+      this.history.retold(history, instance);
+    }
+  }
+
+  private hour(): number {
+    return Math.floor(this.options.clock.unixMs() / HOUR_MS);
   }
 }
 

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { diff } from '@weft/cli/authz/diff';
+import { added } from '@weft/cli/authz/read';
 import type { FlowAnswer } from '@weft/control-plane/decisions/decisions';
 import { parseObjects } from '@weft/control-plane/static/objects';
 import { startHarness, trustDomain } from '@weft/control-plane/testing/harness';
@@ -29,7 +30,8 @@ metadata: { name: read-only, namespace: shop }
 spec: { action: DENY, rules: [{ name: writes, to: [{ methods: [POST] }] }] }
 `;
 
-test('a request that a sidecar let in is one that a candidate would refuse', async (t) => {
+/** A control plane, and the way of the pod's sidecar to it. */
+async function controlPlane(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'weft-report-'));
   const harness = await startHarness({ objects: shopObjects + policies, tokens: shopTokens });
   t.after(async () => {
@@ -47,6 +49,15 @@ test('a request that a sidecar let in is one that a candidate would refuse', asy
     wire: new WireDoor(systemClock).wire,
   });
   t.after(() => channel.close());
+  const answer = async (): Promise<FlowAnswer> =>
+    (
+      await fetch(`http://127.0.0.1:${harness.serving.monitoringPort}/debug/flows?namespace=shop`)
+    ).json() as Promise<FlowAnswer>;
+  return { harness, channel, answer };
+}
+
+test('a request that a sidecar let in is one that a candidate would refuse', async (t) => {
+  const { harness, channel, answer } = await controlPlane(t);
   const book = new DecisionBook(() => undefined);
   book.keepsFlows = true;
   const record = {
@@ -61,10 +72,11 @@ test('a request that a sidecar let in is one that a candidate would refuse', asy
     book.hit('shop/allow/web', 'ALLOW');
     book.observe({ ...record, method });
   }
+  let way = channel;
   const failures: string[] = [];
   const reporter = new DecisionReporter({
     decisions: async () => book.take(),
-    send: (report) => channel.report('sidecar~10.1.0.1~cart-a.shop~cluster.local', report),
+    send: (report) => way.report('sidecar~10.1.0.1~cart-a.shop~cluster.local', report),
     clock: systemClock,
     prng: new SeededPrng(1),
     count: (event) => failures.push(event),
@@ -73,8 +85,7 @@ test('a request that a sidecar let in is one that a candidate would refuse', asy
   await reporter.close();
   assert.deepEqual(failures, []);
   assert.equal(harness.decisions.hits.of('shop/allow')?.get('web')?.hits, 3);
-  const answer = await fetch(`http://127.0.0.1:${harness.serving.monitoringPort}/debug/flows?namespace=shop`);
-  const { flows } = (await answer.json()) as FlowAnswer;
+  const { flows } = await answer();
   const [objects, apply] = [parseObjects(shopObjects + policies), parseObjects(candidate)];
   assert.ok(objects.ok && apply.ok);
   const world = { meshNamespace: 'weft-system', trustDomain: trustDomain(), objects: objects.value, flows };
@@ -90,4 +101,15 @@ test('a request that a sidecar let in is one that a candidate would refuse', asy
     ]),
     [['loses', 'POST', 2, 'shop/allow/web', 'shop/read-only/writes']],
   );
+
+  const anew = await controlPlane(t);
+  way = anew.channel;
+  reporter.connected();
+  await reporter.close();
+  assert.deepEqual(failures, []);
+  const [before, after] = [await answer(), await anew.answer()];
+  const count = (...answers: readonly FlowAnswer[]): number =>
+    added(answers).flows.reduce((sum, one) => sum + one.count, 0);
+  assert.equal(count(after), 3, 'one that has begun anew knows what the sidecar told before');
+  assert.equal(count(before, after), 3, 'and where the other one is still there nothing counts twice');
 });
