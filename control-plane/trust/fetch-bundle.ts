@@ -36,6 +36,7 @@ export function fetchBundle({ url, spiffe }: BundleEndpoint): Promise<Result<Spi
           ? {}
           : {
               ca: spiffe.anchorsPem,
+              allowPartialTrustChain: true,
               checkServerIdentity: (_: string, { subjectaltname }: PeerCertificate) =>
                 // Section 5.2.2: an X509-SVID with exactly the SPIFFE ID that was configured.
                 subjectaltname === `URI:${spiffe.id}`

@@ -146,6 +146,7 @@ export class GrpcChannel {
     const secured = connectTls({
       socket,
       ca: trustPem,
+      allowPartialTrustChain: true,
       servername: serverName,
       ALPNProtocols: ['h2'],
       minVersion: 'TLSv1.2',

@@ -30,6 +30,8 @@ export function certificateOf(material: KeyMaterial): WorkloadCertificate {
     key: material.key.export({ type: 'pkcs8', format: 'pem' }),
     cert: chainToSend(material.chainPem, material.trustPem),
     ca: trustPem,
+    // An anchor is believed as it is, also where another authority has signed it.
+    allowPartialTrustChain: true,
     // Without it OpenSSL refuses to resume a session of a client that showed a certificate.
     sessionIdContext: 'weft',
     ticketKeys: Buffer.from(material.ticketKeys),
@@ -42,7 +44,7 @@ export function certificateOf(material: KeyMaterial): WorkloadCertificate {
     createSecureContext({
       key: material.key.export({ type: 'pkcs8', format: 'pem' }),
       cert: chainToSend(material.chainPem, material.trustPem),
-      ...(ca === undefined ? {} : { ca }),
+      ...(ca === undefined ? {} : { ca, allowPartialTrustChain: true }),
       ...versions,
     });
   return { spiffeId, notBeforeUnixMs, notAfterUnixMs, serialHex, context, contextFor, trustPem, trust, generation };

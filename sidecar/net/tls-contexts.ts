@@ -223,7 +223,8 @@ const build = (
 ): SecureContext =>
   createSecureContext({
     ...(served === undefined ? {} : { cert: served.chains, key: served.keys }),
-    ...(ca === undefined ? {} : { ca }),
+    // As Envoy: whatever is named as an anchor is one, also where another authority has signed it.
+    ...(ca === undefined ? {} : { ca, allowPartialTrustChain: true }),
     ...(validation?.crl === undefined ? {} : { crl: readPem(validation.crl) }),
     ...(parameters.cipherSuites === undefined ? {} : { ciphers: ciphersOf(parameters.cipherSuites) }),
     ...(parameters.ecdhCurves === undefined ? {} : { ecdhCurve: parameters.ecdhCurves.join(':') }),
