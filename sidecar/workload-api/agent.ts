@@ -92,6 +92,7 @@ export async function startAgent(config: AgentConfig, ports: ProcessPorts): Prom
       count: counts,
     }),
     isAllowed,
+    clock,
     log,
     count: counts,
   });

@@ -31,6 +31,7 @@ export async function serveWorkloadApi(options: PodWorkloadApi): Promise<Result<
     mode: 0o666,
     handlers: workloadApiHandlers({ spiffeId, handedOut, jwt, clock, isAllowed, log, count }),
     isAllowed,
+    clock,
     log,
     count,
   });

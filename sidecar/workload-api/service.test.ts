@@ -6,7 +6,8 @@ import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { ValidateJWTSVIDRequestSchema } from '@weft/policies/wire/gen/spiffe/workload/workload_pb';
 import { GrpcCode } from '../http/grpc-status.ts';
-import type { ServerCall } from './grpc-server.ts';
+import { Headers } from '../http/headers.ts';
+import type { ServerCall } from './grpc-call.ts';
 import { JwtSvids } from './jwt.ts';
 import { workloadApiHandlers } from './service.ts';
 
@@ -30,7 +31,7 @@ function untold() {
     const ends: number[] = [];
     const call: ServerCall = {
       peer: { pid: 0, uid: 1, gid: 1, startTicks: undefined },
-      metadata: { 'workload.spiffe.io': 'true' },
+      metadata: Headers.from(['workload.spiffe.io', 'true']),
       send: () => assert.fail('there is nothing to send'),
       end: (code) => void ends.push(code),
       onEnd: () => {},

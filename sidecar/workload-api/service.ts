@@ -19,7 +19,8 @@ import { GrpcCode } from '../http/grpc-status.ts';
 import type { KeyMaterial } from '../identity/material.ts';
 import { isSameProcess, type PeerCredentials } from '../net/peer-credentials.ts';
 import { bundlesOf, derOf, trustDomainOf } from './bundles.ts';
-import type { Handler, ServerCall } from './grpc-server.ts';
+import type { ServerCall } from './grpc-call.ts';
+import type { Handler } from './grpc-server.ts';
 import type { JwtSvids } from './jwt.ts';
 
 /** The identity that is handed out; made at the first question for it. */
@@ -85,7 +86,7 @@ function refusal(
   { isAllowed, count, log }: WorkloadApiParts,
   { metadata, peer }: ServerCall,
 ): { readonly code: number; readonly message: string } | undefined {
-  if (metadata['workload.spiffe.io'] !== 'true')
+  if (metadata.get('workload.spiffe.io') !== 'true')
     return {
       code: GrpcCode.invalidArgument,
       message: 'security header missing from request: workload.spiffe.io: true',

@@ -1,66 +1,23 @@
 /** go-spiffe gets its identities from `weft identity serve`: X.509-SVIDs through a rotation, JWT-SVIDs, mutual TLS. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { FileJoinRecords } from '@weft/control-plane/join/file-records';
-import { Joins } from '@weft/control-plane/join/joins';
-import { type Harness, startHarness } from '@weft/control-plane/testing/harness';
-import { shopObjects, shopTokens } from '@weft/control-plane/testing/shop';
-import { newJoinToken } from '@weft/policies/identity/join-token';
-import { systemClock } from '@weft/policies/kit/clock';
-import { freePort, Program } from '../support/pair-process.ts';
-import { goSpiffe, linesOf, startGoSpiffe } from '../support/peers/go-spiffe.ts';
+import { freePort, type Program } from '../support/pair-process.ts';
+import { goSpiffe, startGoSpiffe } from '../support/peers/go-spiffe.ts';
 import { waitFor } from '../support/wait.ts';
-
-const idOf = (account: string): string => `spiffe://cluster.local/ns/shop/sa/${account}`;
-const folder = mkdtempSync(join(tmpdir(), 'weft-go-spiffe-'));
-const records = new FileJoinRecords(join(folder, 'joins'));
-const trustFile = join(folder, 'root-cert.pem');
-const weft = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
+import { linesOf, shopIdentity, startWorkloadApis, type WorkloadApis } from '../support/workload-apis.ts';
 
 describe('go-spiffe', { timeout: 180_000 }, () => {
-  let harness: Harness;
-  const programs: Program[] = [];
+  let apis: WorkloadApis;
   const sockets: Record<string, string> = {};
-
-  const serve = async (account: string): Promise<string> => {
-    const { token, digest } = newJoinToken();
-    const now = Date.now();
-    const record = { digest, namespace: 'shop', serviceAccount: account, createdUnixMs: now, use: undefined };
-    assert.ok(records.create({ ...record, expiresUnixMs: now + 60_000 }).ok);
-    const tokenFile = join(folder, `${account}.token`);
-    writeFileSync(tokenFile, token.reveal(), { mode: 0o600 });
-    const socket = join(folder, account, 'api.sock');
-    const args = ['--socket', socket, '--control-plane', harness.address, '--trust', trustFile];
-    const state = ['--state', join(folder, account, 'state'), '--join-token', `@${tokenFile}`];
-    const agent = new Program(process.execPath, [weft, 'identity', 'serve', ...args, ...state]);
-    programs.push(agent);
-    await agent.until('serving', () => agent.stderr.includes('serving the Workload API for'));
-    return socket;
-  };
-  const start = async (account: string, ...args: readonly string[]): Promise<Program> => {
-    const program = await startGoSpiffe(sockets[account] ?? '', ...args);
-    programs.push(program);
-    return program;
-  };
+  const start = async (account: string, ...args: readonly string[]): Promise<Program> =>
+    apis.add(await startGoSpiffe(sockets[account] ?? '', ...args));
 
   before(async () => {
     await goSpiffe();
-    harness = await startHarness({ objects: shopObjects, tokens: shopTokens, joins: new Joins(records, systemClock) });
-    // The shortest that the Mesh takes: leaves are renewed at half of their life.
-    harness.apply(
-      'apiVersion: weft.dev/v1alpha1\nkind: Mesh\nmetadata: { name: default }\nspec: { certificates: { ttl: 1m } }\n',
-    );
-    writeFileSync(trustFile, harness.authority.trustBundlePem);
-    for (const account of ['vm', 'batch']) sockets[account] = await serve(account);
+    apis = await startWorkloadApis('go-spiffe');
+    for (const account of ['vm', 'batch']) sockets[account] = await apis.serve(account);
   });
-  after(async () => {
-    for (const program of programs) program.child.kill();
-    await harness.stop();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  after(() => apis?.stop());
 
   test('an X.509-SVID that its bundle verifies, and the next one when it is rotated', async () => {
     const program = await start('vm', 'watch', '2');
@@ -70,7 +27,7 @@ describe('go-spiffe', { timeout: 180_000 }, () => {
       assert.deepEqual(
         { ...line, serial: '' },
         {
-          svid: idOf('vm'),
+          svid: shopIdentity('vm'),
           serial: '',
           key: '*ecdsa.PrivateKey',
           domains: ['cluster.local'],
@@ -89,8 +46,8 @@ describe('go-spiffe', { timeout: 180_000 }, () => {
     assert.deepEqual(
       { ...line, lifeSeconds: 0 },
       {
-        jwt: idOf('vm'),
-        asked: idOf('vm'),
+        jwt: shopIdentity('vm'),
+        asked: shopIdentity('vm'),
         audience: ['https://bank.example'],
         lifeSeconds: 0,
         refusedElsewhere: true,
@@ -102,12 +59,12 @@ describe('go-spiffe', { timeout: 180_000 }, () => {
 
   test('mutual TLS between two of its workloads; one that is somebody else is refused', async () => {
     const address = `127.0.0.1:${await freePort()}`;
-    const server = await start('vm', 'serve', address, idOf('batch'));
+    const server = await start('vm', 'serve', address, shopIdentity('batch'));
     await server.until('listening', () => linesOf(server).length > 0);
-    const client = await start('batch', 'dial', address, idOf('vm'));
+    const client = await start('batch', 'dial', address, shopIdentity('vm'));
     assert.equal(await client.exitCode(), 0, client.stdout + client.stderr);
-    assert.deepEqual(linesOf(client), [{ answer: `hello ${idOf('batch')}\n`, peer: idOf('vm') }]);
-    const stranger = await start('vm', 'dial', address, idOf('vm'));
+    assert.deepEqual(linesOf(client), [{ answer: `hello ${shopIdentity('batch')}\n`, peer: shopIdentity('vm') }]);
+    const stranger = await start('vm', 'dial', address, shopIdentity('vm'));
     assert.equal(await stranger.exitCode(), 1, stranger.stdout);
   });
 });

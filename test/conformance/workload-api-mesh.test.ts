@@ -1,4 +1,4 @@
-/** go-spiffe in a local mesh: in a pod, from its sidecar's socket; on the host, as a virtual machine that joined by token. */
+/** go-spiffe and java-spiffe in a local mesh: in a pod, from its sidecar's socket; on the host, as a virtual machine that joined by token. */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,9 @@ import { after, before, describe, test } from 'node:test';
 import { copyToPod, execInPod } from '../support/exec-in-pod.ts';
 import { startMesh, type TestMesh } from '../support/mesh.ts';
 import { Program } from '../support/pair-process.ts';
-import { goSpiffe, linesOf, startGoSpiffe } from '../support/peers/go-spiffe.ts';
+import { goSpiffe, startGoSpiffe } from '../support/peers/go-spiffe.ts';
+import { javaSpiffe, startJavaSpiffe } from '../support/peers/java-spiffe.ts';
+import { linesOf } from '../support/workload-apis.ts';
 
 const weft = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
 const SOCKET = '/var/run/weft/workload-api/api.sock';
@@ -54,6 +56,7 @@ describe('the Workload API in a mesh', { timeout: 240_000 }, () => {
   const programs: Program[] = [];
   before(async () => {
     await goSpiffe();
+    await javaSpiffe();
     mesh = await startMesh('wl-api');
     await mesh.kubectl.apply(objects);
     await mesh.kubectl('wait', '--for=condition=Ready', 'pod/python', '-n', 'others', '--timeout=90s');
@@ -123,6 +126,14 @@ describe('the Workload API in a mesh', { timeout: 240_000 }, () => {
       { ...line, answer: '' },
       { answer: '', alpn: 'weft-http/1.1', version: 'TLS 1.3', group: 'X25519MLKEM768' },
     );
+    const request = 'GET / HTTP/1.1\r\nhost: peer\r\nconnection: close\r\n\r\n';
+    const address8000 = `${pod.status.podIP}:8000`;
+    const java = await startJavaSpiffe(socket, 'dial', address8000, idOf('python'), 'weft-http/1.1', request);
+    programs.push(java);
+    assert.equal(await java.exitCode(), 0, java.stdout + java.stderr);
+    const [said] = linesOf(java);
+    assert.match(String(said?.['answer']), /^HTTP\/1\.1 200 /);
+    assert.deepEqual({ ...said, answer: '' }, { answer: '', version: 'TLSv1.3', alpn: 'weft-http/1.1' });
     // The sidecar knows who called.
     const metrics = await (await fetch(`http://${pod.status.podIP}:15020/metrics`)).text();
     assert.match(

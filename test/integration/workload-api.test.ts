@@ -178,6 +178,16 @@ describe('weft identity serve', () => {
     assert.equal((await ask(socket, 'FetchJWTSVID', jwt, other)).status, 7, 'somebody else');
   });
 
+  test('a client whose :authority is the path of the socket, as gRPC for Java has it, or that has none', async () => {
+    const { agent, socket } = await start('java', issue());
+    assert.ok(agent.ok);
+    for (const authority of [socket, '']) {
+      const headers = { 'workload.spiffe.io': 'true', ':authority': authority };
+      const { messages } = await ask(socket, 'FetchX509SVID', x509, {}, headers);
+      assert.equal(messages[0]?.svids[0]?.spiffeId, vm, authority);
+    }
+  });
+
   test('who does not say the header, or is another user, gets nothing', async () => {
     const { agent, socket } = await start('closed', issue(), [ownUid + 1]);
     assert.ok(agent.ok);

@@ -2,6 +2,7 @@
 import { h2spec } from './h2spec.ts';
 import { goPeers } from './peers/go-peers.ts';
 import { goSpiffe } from './peers/go-spiffe.ts';
+import { javaSpiffe } from './peers/java-spiffe.ts';
 import { pythonPackages } from './peers/python.ts';
 import { findTool } from './tools.ts';
 import { collector } from './trace-store.ts';
@@ -15,6 +16,7 @@ for (const prepare of [
   h2spec,
   goPeers,
   goSpiffe,
+  javaSpiffe,
   zlint,
   pythonPackages,
 ]) {

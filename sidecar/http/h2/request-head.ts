@@ -17,6 +17,7 @@ const CLEARTEXT_HTTP2 = 'h2c';
 export class RequestFields extends FieldCollector {
   private readonly mesh: boolean;
   private readonly connectProtocol: boolean;
+  private readonly anyAuthority: boolean;
   private method = '';
   private scheme = '';
   private authority = '';
@@ -34,8 +35,9 @@ export class RequestFields extends FieldCollector {
   private validAuthority: string | undefined = undefined;
 
   /** `connectProtocol`: extended CONNECT was announced. */
-  constructor(limits: HeadLimits, mesh: boolean, connectProtocol: boolean) {
+  constructor(limits: HeadLimits, mesh: boolean, connectProtocol: boolean, anyAuthority = false) {
     super(limits);
+    this.anyAuthority = anyAuthority;
     this.mesh = mesh;
     this.connectProtocol = connectProtocol;
   }
@@ -185,6 +187,7 @@ export class RequestFields extends FieldCollector {
 
   /** RFC 9113 section 8.3.1: one authority, without userinfo; Host says the same or nothing. */
   private authorityError(): H2Error | undefined {
+    if (this.anyAuthority) return undefined;
     if (this.hosts > 1) return h2Error('authority', 'more than one host');
     if (!this.has(FieldKind.AUTHORITY)) {
       if (this.hosts === 0) return h2Error('authority', 'neither :authority nor host');

@@ -71,7 +71,7 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
     this.mesh = options.mesh === true;
     this.deadlines = deadlinesOf(options.clock);
     const connectProtocol = this.mesh || limits.http2.connectProtocol;
-    this.fields = new RequestFields(limits, this.mesh, connectProtocol);
+    this.fields = new RequestFields(limits, this.mesh, connectProtocol, options.anyAuthority === true);
     this.trailerFields = new TrailerFields(limits);
     this.session = new Session(
       socket,

@@ -3,6 +3,8 @@ import type { Http1ServerConnection, Http1ServerOptions } from '../h1/server-opt
 export interface Http2ServerOptions extends Http1ServerOptions {
   /** The peer is a sidecar (ALPN `weft-h2`): casing of names and `:weft-version` as HTTP/1 clients sent them. */
   readonly mesh?: boolean;
+  /** Nothing goes by `:authority`, in which clients of Unix sockets may have the path of the socket (gRPC for Java does). */
+  readonly anyAuthority?: boolean;
 }
 
 /**

@@ -11,10 +11,3 @@ export async function startGoSpiffe(socket: string, ...args: readonly string[]):
   const env = { ...process.env, SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` };
   return new Program(await goSpiffe(), args, { env });
 }
-
-/** The lines that it has said so far. */
-export const linesOf = ({ stdout }: Program): Readonly<Record<string, unknown>>[] =>
-  stdout
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line));
