@@ -228,7 +228,8 @@ describe('trust of the mesh in an Envoy', { timeout: 60_000 }, () => {
   test('a federated trust domain vouches for itself, and not for us', async () => {
     const domain = parseTrustDomain('partner.example');
     assert.ok(domain.ok);
-    harness.mesh.trust.federate([{ trustDomain: domain.value, anchorsPem: readFileSync(partner.trustFile, 'utf8') }]);
+    const anchorsPem = readFileSync(partner.trustFile, 'utf8');
+    harness.mesh.trust.federate([{ trustDomain: domain.value, anchorsPem, jwks: '{"keys":[]}' }]);
     await answers('partner');
     assert.equal(await said('impostor'), '');
     harness.mesh.trust.federate([]);
