@@ -4,11 +4,12 @@ import type { Cluster } from '@weft/policies/model/cluster';
 import type { ProxyError } from '../http/errors.ts';
 import type { UpstreamConnection } from '../http/exchange.ts';
 import type { CertificateSource } from '../identity/source.ts';
-import type { Dial, PeerCertificateInfo, UpstreamTransport } from '../net/connection.ts';
+import type { Dial, UpstreamTransport } from '../net/connection.ts';
 import { rememberSocket } from '../net/upstream-sockets.ts';
 import type { Recorder } from '../telemetry/record.ts';
 import type { Host } from './host.ts';
 import { type LimitState, overflow } from './limits.ts';
+import { Pooled } from './pooled.ts';
 
 /** What the connections of a pool speak. `negotiated`: HTTP/2 between sidecars, HTTP/1 with one that knows no other. */
 export type PoolWire = 'http1' | 'http2' | 'negotiated';
@@ -42,26 +43,6 @@ export interface LeaseWaiter {
   onLeaseError(error: ProxyError): void;
   /** The endpoint was taken away before there was a connection: pick another. */
   onEndpointGone(): void;
-}
-
-class Pooled {
-  readonly connection: UpstreamConnection;
-  readonly generation: number;
-  readonly peer: PeerCertificateInfo | undefined;
-  /** What it could take when nothing was under way. */
-  availableMax: number;
-  inReady = false;
-  /** Takes nothing new; closes when what is open has ended. */
-  retired = false;
-  idleSinceMs = 0;
-  cancelAge: Cancel | undefined = undefined;
-
-  constructor(connection: UpstreamConnection, generation: number, peer: PeerCertificateInfo | undefined) {
-    this.connection = connection;
-    this.generation = generation;
-    this.peer = peer;
-    this.availableMax = connection.available;
-  }
 }
 
 /**

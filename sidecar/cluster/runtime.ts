@@ -6,26 +6,23 @@ import { ExchangeCounters } from '../telemetry/exchange-counters.ts';
 import { Balancing, sameBalancing } from './balancing.ts';
 import { Breaker, sameBreaker } from './breaker.ts';
 import { endpointOf } from './destination.ts';
-import type { CheckBounds } from './health/bounds.ts';
-import { HealthChecks } from './health/checks.ts';
+import { EndpointWatch, type EndpointWatchDeps } from './endpoint-watch.ts';
+import type { HealthChecks } from './health/checks.ts';
 import { Host } from './host.ts';
 import { LatencyDigest } from './latency-digest.ts';
 import { LimitState } from './limits.ts';
 import { endpointsInReach, nearestHosts, nowhere, type OwnPlace } from './locality.ts';
 import type { OutlierDetector } from './outlier/detector.ts';
-import { OutlierWatch } from './outlier/watch.ts';
 import type { Hash64 } from './picker/hash/xxhash64.ts';
-import { HttpPool, type PoolDeps } from './pool.ts';
+import { HttpPool } from './pool.ts';
 import { type Payload, securityKey, upstreamSecurity } from './security.ts';
 import { noHealthyUpstream, usableHosts } from './usable.ts';
 
-export interface RuntimeDeps extends PoolDeps {
+export interface RuntimeDeps extends EndpointWatchDeps {
   /** Limits that are shared with other threads; undefined: this thread's own. */
   readonly limitsOf?: ((cluster: Cluster) => LimitState) | undefined;
   /** Where the sidecar runs; absent: nowhere in particular. */
   readonly place?: { readonly current: OwnPlace };
-  /** What health checks of all clusters share; undefined: none are made. */
-  readonly checkBounds?: CheckBounds | undefined;
   /** Which of the clients this one is, for subsets; absent: any. */
   readonly client?: number | undefined;
 }
@@ -61,8 +58,7 @@ export class ClusterRuntime {
   private ableByLabel: ReadonlyMap<string, Host> | undefined = undefined;
   private assignment: EndpointAssignment | undefined = undefined;
   private breakerState: Breaker | undefined = undefined;
-  private watch: OutlierWatch | undefined = undefined;
-  private checks: HealthChecks | undefined = undefined;
+  private readonly watch: EndpointWatch;
   private panic = false;
   private none: ProxyError | undefined = undefined;
   /** Drained: nothing is made any more that nobody would stop. */
@@ -80,8 +76,13 @@ export class ClusterRuntime {
     this.balancing = new Balancing(cluster, deps);
     this.lastUsedMs = deps.clock.nowMs();
     this.ready = cluster.discovery.kind === 'original-dst';
-    this.watchOutliers();
-    this.checkHealth();
+    this.watch = new EndpointWatch(deps, {
+      cluster: () => this.cluster,
+      hosts: () => this.hosts.values(),
+      usedWithin: (ms) => this.used || this.limits.connections > 0 || deps.clock.nowMs() - this.lastUsedMs < ms,
+      onChange: () => this.chooseUsable(),
+      onFirstRound: () => this.becomeReady(),
+    });
     if (cluster.discovery.kind === 'static') this.setEndpoints(cluster.discovery.assignment);
   }
 
@@ -110,7 +111,7 @@ export class ClusterRuntime {
 
   /** For admin: what was found of endpoints that fail. */
   get outliers(): OutlierDetector | undefined {
-    return this.watch?.detector;
+    return this.watch.outliers;
   }
 
   /** Its endpoints are known, and nothing is sent to them before they were asked for the first time. */
@@ -120,7 +121,7 @@ export class ClusterRuntime {
 
   /** For admin: what active checks found. */
   get healthChecks(): HealthChecks | undefined {
-    return this.checks;
+    return this.watch.checks;
   }
 
   /** For admin and tests. */
@@ -144,8 +145,7 @@ export class ClusterRuntime {
       this.breakerState?.close();
       this.breakerState = undefined;
     }
-    if (JSON.stringify(before.outlier) !== JSON.stringify(cluster.outlier)) this.watchOutliers();
-    if (JSON.stringify(before.healthCheck) !== JSON.stringify(cluster.healthCheck)) this.checkHealth();
+    this.watch.update(before, cluster);
     if (!sameBalancing(before, cluster)) this.balanceAnew();
     for (const host of this.hosts.values()) host.forEachPool((pool) => pool.update(cluster));
     this.renewing = this.ready;
@@ -278,7 +278,7 @@ export class ClusterRuntime {
     for (const host of [...this.hosts.values(), ...this.leaving]) {
       host.forEachPool((pool) => pool.retireOlderThan(generation));
     }
-    this.checks?.certificateChanged();
+    this.watch.certificateChanged();
   }
 
   /** Nothing is under way and no connection is open. */
@@ -305,10 +305,7 @@ export class ClusterRuntime {
     this.able = [];
     this.ableByLabel = undefined;
     this.balancing.update([]);
-    this.watch?.stop();
-    this.watch = undefined;
-    this.checks?.stop();
-    this.checks = undefined;
+    this.watch.stop();
     for (const host of gone) this.retire(host);
     this.breakerState?.close();
     this.breakerState = undefined;
@@ -326,8 +323,7 @@ export class ClusterRuntime {
     const host = this.hosts.get(key);
     if (host === undefined) {
       const added = new Host(endpoint, security);
-      added.outlier = this.watch?.detector.add();
-      this.checks?.add(added, this.renewing);
+      this.watch.add(added, this.renewing);
       this.balancing.observe(added);
       this.hosts.set(key, added);
     } else {
@@ -339,8 +335,7 @@ export class ClusterRuntime {
 
   private retire(host: Host): void {
     host.removed = true;
-    if (host.outlier !== undefined) this.watch?.detector.remove(host.outlier);
-    this.checks?.remove(host);
+    this.watch.remove(host);
     this.leaving.add(host);
     host.forEachPool((pool) => pool.drain());
     if (host.idle) this.leaving.delete(host);
@@ -349,39 +344,6 @@ export class ClusterRuntime {
   private dropIdleHosts(): void {
     this.lastByPort.clear();
     for (const [key, host] of [...this.hosts]) if (host.idle) this.hosts.delete(key);
-  }
-
-  /** What was known of the endpoints is forgotten: it was judged by other rules. */
-  private watchOutliers(): void {
-    this.watch?.stop();
-    const { outlier } = this.cluster;
-    const { prng, clock } = this.deps;
-    this.watch = outlier && new OutlierWatch(outlier, prng, clock, () => this.chooseUsable());
-    for (const host of this.hosts.values()) host.outlier = this.watch?.detector.add();
-  }
-
-  private checkHealth(): void {
-    this.checks?.stop();
-    const { healthCheck } = this.cluster;
-    const { checkBounds } = this.deps;
-    if (healthCheck === undefined || checkBounds === undefined || this.isOriginalDst) {
-      this.checks = undefined;
-      return;
-    }
-    this.checks = new HealthChecks(healthCheck, this.deps, checkBounds, {
-      cluster: () => this.cluster,
-      hasTraffic: () => this.usedWithin(healthCheck.noTrafficIntervalMs),
-      onChange: () => this.chooseUsable(),
-      onFirstRound: () => this.becomeReady(),
-      onPassed: ({ outlier }) => {
-        if (outlier?.ejected && this.cluster.outlier?.endedByHealthCheck) this.watch?.detector.bringBackNow(outlier);
-      },
-    });
-    for (const host of this.hosts.values()) this.checks.add(host, true);
-  }
-
-  private usedWithin(ms: number): boolean {
-    return this.used || this.limits.connections > 0 || this.deps.clock.nowMs() - this.lastUsedMs < ms;
   }
 
   private chooseUsable(): void {
@@ -407,7 +369,7 @@ export class ClusterRuntime {
   }
 
   private becomeReady(): void {
-    if (this.ready || this.checks?.settled === false) return;
+    if (this.ready || !this.watch.settled) return;
     this.ready = true;
     const waiting = [...this.onReady];
     this.onReady.clear();

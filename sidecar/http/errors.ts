@@ -60,3 +60,11 @@ export const malformedResponse = ({ section, detail }: Malformed): ProxyError =>
   retry: 'idempotent',
   detail: `malformed response: ${detail} (${section})`,
 });
+
+export const CLIENT_GONE: ProxyError = {
+  source: 'downstream',
+  flag: 'DC',
+  status: 0,
+  retry: 'no',
+  detail: 'the client closed the connection before the exchange was complete',
+};

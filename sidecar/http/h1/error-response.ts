@@ -1,4 +1,7 @@
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connectionRecord } from '../../net/connection-record.ts';
+import { isTlsSocket } from '../../net/tls-socket.ts';
 import type { ProxyError } from '../errors.ts';
 import type { DownstreamConnection } from '../exchange.ts';
 import { Headers } from '../headers.ts';
@@ -37,14 +40,12 @@ export function recordRefusal(
   recorder.record(Object.assign(record, { status, flag, detail, bytesReceived, bytesSent }));
 }
 
-export const CLIENT_GONE: ProxyError = {
-  source: 'downstream',
-  flag: 'DC',
-  status: 0,
-  retry: 'no',
-  detail: 'the client closed the connection before the exchange was complete',
-};
-
 export function timeoutError(status: 408 | 504, flag: 'DT' | 'SI', detail: string): ProxyError {
   return { source: 'downstream', flag, status, retry: 'no', detail };
+}
+
+/** Where only the end of the connection tells the end of the content, an orderly one would look complete. */
+export function cutOff(socket: Duplex, closeDelimited: boolean): void {
+  if (closeDelimited && socket instanceof Socket && !isTlsSocket(socket)) socket.resetAndDestroy();
+  else socket.destroy();
 }

@@ -3,13 +3,12 @@ import type { Duplex } from 'node:stream';
 import { hostPort } from '../../net/connection-record.ts';
 import type { Timed } from '../../net/deadlines.ts';
 import { type ByteSink, readInto } from '../../net/read.ts';
-import { isTlsSocket } from '../../net/tls-socket.ts';
-import type { ProxyError } from '../errors.ts';
+import { CLIENT_GONE, type ProxyError } from '../errors.ts';
 import { type DownstreamConnection, WINDOW_BYTES } from '../exchange.ts';
 import type { Headers } from '../headers.ts';
 import { Output } from '../output.ts';
 import { ConnectionReader } from './connection-reader.ts';
-import { CLIENT_GONE, recordRefusal, timeoutError, writeError } from './error-response.ts';
+import { cutOff, recordRefusal, timeoutError, writeError } from './error-response.ts';
 import { type HeadError, requestError } from './head-error.ts';
 import { ParsedRequest } from './parse-request.ts';
 import { type BodySink, LEFTOVER_BYTES_MAX, RequestBody } from './request-body.ts';
@@ -392,10 +391,4 @@ export class ServerConnection
     this.setPaused(false);
     this.timers.wait(lingerTimeoutMs === 0 ? FLUSH_TIMEOUT_MS : lingerTimeoutMs);
   }
-}
-
-/** Where only the end of the connection tells the end of the content, an orderly one would look complete. */
-function cutOff(socket: Duplex, closeDelimited: boolean): void {
-  if (closeDelimited && socket instanceof Socket && !isTlsSocket(socket)) socket.resetAndDestroy();
-  else socket.destroy();
 }

@@ -1,6 +1,7 @@
 import type { RequestHead } from '../exchange.ts';
 import { allOf, isAuthority, isToken, TARGET } from '../h1/chars.ts';
 import { onlyContinue } from '../h1/parse-request.ts';
+import { Headers } from '../headers.ts';
 import { FieldCollector, type HeadLimits, printable } from './field-collector.ts';
 import { type H2Error, h2Error, h2ErrorOf } from './h2-error.ts';
 import { type Field, FieldKind } from './hpack/field.ts';
@@ -203,4 +204,19 @@ export class RequestFields extends FieldCollector {
     this.validAuthority = this.authority;
     return undefined;
   }
+}
+
+/** Of a request whose head cannot be told. */
+export function noHead(): RequestHead {
+  return {
+    method: '',
+    scheme: 'http',
+    authority: '',
+    path: '',
+    protocol: undefined,
+    headers: new Headers(),
+    version: 20,
+    contentLength: 0,
+    expectContinue: false,
+  };
 }

@@ -2,14 +2,14 @@ import type { Duplex } from 'node:stream';
 import { connectionRecord } from '../../net/connection-record.ts';
 import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts';
 import { type ByteSink, readInto } from '../../net/read.ts';
-import type { ProxyError } from '../errors.ts';
-import type { DownstreamConnection, RequestHead } from '../exchange.ts';
+import { CLIENT_GONE, type ProxyError } from '../errors.ts';
+import type { DownstreamConnection } from '../exchange.ts';
 import { dateLine } from '../h1/serialize.ts';
 import { Headers } from '../headers.ts';
 import { TrailerFields } from './field-collector.ts';
 import { ErrorCode, PREFACE, STREAM_ID_MAX } from './frames.ts';
 import { type H2Error, h2Error, requestError } from './h2-error.ts';
-import { RequestFields } from './request-head.ts';
+import { noHead, RequestFields } from './request-head.ts';
 import type { Http2ServerConnection, Http2ServerOptions } from './server-options.ts';
 import { ServerStream, type ServerStreamOwner } from './server-stream.ts';
 import { ServerTimes } from './server-times.ts';
@@ -27,14 +27,6 @@ const LINGER_BYTES_MAX = 1_048_576;
 /** For what was written to leave, when nothing is waited for after it. */
 const FLUSH_TIMEOUT_MS = 1_000;
 const NO_PAYLOAD = Buffer.alloc(8);
-
-const CLIENT_GONE: ProxyError = {
-  source: 'downstream',
-  flag: 'DC',
-  status: 0,
-  retry: 'no',
-  detail: 'the client closed the connection before the exchange was complete',
-};
 
 /** `announced`: the first GOAWAY is out, streams are still taken; `final`: the second is, no more are taken. */
 type Goaway = 'none' | 'announced' | 'final';
@@ -386,18 +378,4 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
       if (stream instanceof ServerStream) stream.end(error);
     }
   }
-}
-
-function noHead(): RequestHead {
-  return {
-    method: '',
-    scheme: 'http',
-    authority: '',
-    path: '',
-    protocol: undefined,
-    headers: new Headers(),
-    version: 20,
-    contentLength: 0,
-    expectContinue: false,
-  };
 }
