@@ -4,6 +4,7 @@ import type { ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { joinRecordName } from '@weft/policies/identity/join-token';
 import { parseCsr } from '@weft/policies/identity/x509/csr';
 import type { Clock } from '@weft/policies/kit/clock';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import {
   type IdentifyRequest,
@@ -55,21 +56,25 @@ export function certificatesHandlers(parts: CertificatesParts) {
     ) =>
     (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
       const asked: Asked = { caller: undefined };
+      const refuse = (
+        error: AuthFailure | SignFailure | { readonly code: 'internal'; readonly message: string },
+      ): void => {
+        const { code, message } = error;
+        if (refused !== undefined) counters[refused.counter] += 1;
+        if (refused !== undefined)
+          parts.audit(refused.event, { ...callerFields(asked.caller), peer: call.getPeer(), code, reason: message });
+        callback(rpcError(error));
+      };
       void answer(call, asked).then(
         (response) => {
-          if (response.ok) {
-            if (signed !== undefined) counters[signed] += 1;
-            callback(null, response.value);
+          if (!response.ok) {
+            refuse(response.error);
             return;
           }
-          const { code, message } = response.error;
-          if (refused !== undefined) counters[refused.counter] += 1;
-          if (refused !== undefined)
-            parts.audit(refused.event, { ...callerFields(asked.caller), peer: call.getPeer(), code, reason: message });
-          callback(rpcError(response.error));
+          if (signed !== undefined) counters[signed] += 1;
+          callback(null, response.value);
         },
-        (fault: unknown) =>
-          callback(rpcError({ code: 'internal', message: fault instanceof Error ? fault.message : 'signing failed' })),
+        (fault: unknown) => refuse({ code: 'internal', message: errorText(fault) }),
       );
     };
   const certificateRefused = { event: 'certificate refused', counter: 'refused' } as const;

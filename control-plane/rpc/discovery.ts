@@ -60,7 +60,10 @@ async function serve<Request extends { readonly node?: NodeOf }>(
   };
   // Without a listener a stream that breaks early would take the process with it.
   call.on('error', () => undefined);
-  const caller = await admit(parts, call);
+  // A bug met by what a stranger sends must not end the process.
+  const caller = await admit(parts, call).catch((fault: unknown) =>
+    err<Failure>({ code: 'internal', message: errorText(fault) }),
+  );
   if (call.cancelled) return;
   if (caller.ok) follow(parts, call, caller.value, open, refuse);
   else refuse(caller.error);

@@ -13,6 +13,7 @@ import {
   type SignResponse,
 } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
 import { certificates } from '@weft/policies/wire/grpc';
+import type { TokenVerifier } from '../auth/caller.ts';
 import { CertificateAuthority } from '../ca/certificate-authority.ts';
 import { MemoryJwtKeyStore } from '../ca/jwt-key-stores.ts';
 import { JwtKeys } from '../ca/jwt-keys.ts';
@@ -53,6 +54,8 @@ export interface Harness extends ServerSide {
 export async function startHarness(options: {
   readonly objects: string;
   readonly tokens: string;
+  /** In the place of `tokens`. */
+  readonly verifier?: TokenVerifier;
   readonly limits?: Partial<XdsLimits>;
   readonly joins?: Joins;
   readonly modeTimes?: ModeTimes;
@@ -92,7 +95,7 @@ export async function startHarness(options: {
     config: config.value,
     mesh,
     authority: ca,
-    tokens: tokens.value,
+    tokens: options.verifier ?? tokens.value,
     joins: options.joins,
     jwtKeys,
     log: { info: write, warn: write, error: write },
