@@ -3,15 +3,14 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { KubeConfig } from '@kubernetes/client-node';
 import { ca as caCommand } from '@weft/cli/commands/ca';
-import { type ClusterServing, runInCluster } from '@weft/control-plane/cluster';
-import { parseConfig } from '@weft/control-plane/config';
+import type { ClusterServing } from '@weft/control-plane/cluster';
 import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
 import { type OutsideIssuer, outsideIssuer } from '@weft/control-plane/testing/issuer';
 import { encodePem } from '@weft/policies/identity/x509/pem';
 import { z } from 'zod';
 import { freePort } from '../support/pair-process.ts';
+import { clientSide, startReplica } from './control-plane-replica.fixture.ts';
 import { type ClusterRig, eventually, run, startClusterRig } from './control-plane-rig.fixture.ts';
 
 /** As much of cert-manager's as is used here. */
@@ -75,7 +74,7 @@ function chartRights(): string {
 describe('an authority whose certificate cert-manager issues', () => {
   let rig: ClusterRig;
   let issuer: OutsideIssuer;
-  let starting: ReturnType<typeof runInCluster>;
+  let starting: Promise<ClusterServing>;
   let running: ClusterServing | undefined;
   let base = '';
   const lines: string[] = [];
@@ -89,18 +88,13 @@ describe('an authority whose certificate cert-manager issues', () => {
     });
     const monitoring = `127.0.0.1:${await freePort()}`;
     base = `http://${monitoring}`;
-    const config = parseConfig(['--xds', '127.0.0.1:0', '--webhook', '127.0.0.1:0', '--monitoring', monitoring], {
-      POD_NAME: 'weft-control-plane-0',
-      POD_NAMESPACE: 'weft-system',
-      WEFT_CA_SOURCE: 'cert-manager',
-      WEFT_CA_ISSUER_NAME: 'mesh',
-      WEFT_CA_DURATION: '720h',
+    starting = startReplica({
+      name: 'weft-control-plane-0',
+      kubeconfig: rig.accountKubeconfig,
+      monitoring,
+      env: { WEFT_CA_SOURCE: 'cert-manager', WEFT_CA_ISSUER_NAME: 'mesh', WEFT_CA_DURATION: '720h' },
+      write: (message, fields) => void lines.push(`${message} ${JSON.stringify(fields)}`),
     });
-    assert.ok(config.ok && config.value !== 'help', config.ok ? '' : config.error);
-    const account = new KubeConfig();
-    account.loadFromString(rig.accountKubeconfig);
-    const write = (message: string, fields: unknown): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
-    starting = runInCluster(config.value, { info: write, warn: write, error: write }, account);
   });
   after(async () => {
     await running?.stop();
@@ -181,16 +175,14 @@ describe('an authority whose certificate cert-manager issues', () => {
     const events = await rig.admin.get('/api/v1/namespaces/weft-system/events');
     assert.match(JSON.stringify(events), /"reason":"NoAuthority","message":"[^"]*no authorities here/);
     await issue(second);
-    const started = await starting;
-    if (!started.ok) assert.fail(started.error);
-    running = started.value;
+    running = await starting;
     assert.equal((await fetch(`${base}/readyz`)).status, 200);
   });
 
   test('what it signs chains to the root of the issuer, and it goes on without a failure when it renews', async (t) => {
     assert.ok(running !== undefined);
     const token = await rig.token('web', 'web-a');
-    const server = { address: `127.0.0.1:${running.xdsPort}`, authority: { trustBundlePem: issuer.rootPem } };
+    const server = clientSide(running, issuer.rootPem);
     const verified = async (): Promise<void> => {
       const file = (name: string): string => join(rig.dir, `${name}.pem`);
       writeFileSync(file('issuer'), issuer.rootPem);

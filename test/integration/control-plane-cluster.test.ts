@@ -1,14 +1,12 @@
 /** The control plane against the embedded Kubernetes API, with the rights that the chart gives it and real CRDs. */
 import assert from 'node:assert/strict';
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { KubeConfig } from '@kubernetes/client-node';
 import { ca as caCommand } from '@weft/cli/commands/ca';
 import { token as tokenCommand } from '@weft/cli/commands/token';
-import { type ClusterServing, runInCluster } from '@weft/control-plane/cluster';
-import { parseConfig } from '@weft/control-plane/config';
+import type { ClusterServing } from '@weft/control-plane/cluster';
 import { Hits } from '@weft/control-plane/decisions/hits';
 import { HitWriter } from '@weft/control-plane/decisions/writer';
 import { ClusterState } from '@weft/control-plane/index/state';
@@ -18,8 +16,8 @@ import { parseObjects } from '@weft/control-plane/static/objects';
 import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
 import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
 import { systemClock } from '@weft/policies/kit/clock';
-import { parseAllDocuments, stringify } from 'yaml';
 import { z } from 'zod';
+import { clientSide, startReplica, webhookConfiguration } from './control-plane-replica.fixture.ts';
 import { type ClusterRig, eventually, run, split, startClusterRig } from './control-plane-rig.fixture.ts';
 
 const counted = `
@@ -41,17 +39,7 @@ describe('control plane in a cluster', () => {
   before(async () => {
     rig = await startClusterRig();
     ({ kubectl, apply } = rig);
-    const config = parseConfig(['--xds', '127.0.0.1:0', '--webhook', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'], {
-      POD_NAME: 'weft-control-plane-0',
-      POD_NAMESPACE: 'weft-system',
-    });
-    assert.ok(config.ok && config.value !== 'help');
-    const account = new KubeConfig();
-    account.loadFromString(rig.accountKubeconfig);
-    const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
-    const started = await runInCluster(config.value, quiet, account);
-    if (!started.ok) assert.fail(started.error);
-    running = started.value;
+    running = await startReplica({ name: 'weft-control-plane-0', kubeconfig: rig.accountKubeconfig });
     harness = clientSide(running, await rig.trustBundle('shop'));
     token = await rig.token('web', 'web-a');
   });
@@ -247,30 +235,18 @@ spec:
   });
 
   test('a second replica takes the same root', async () => {
-    const config = parseConfig(['--xds', '127.0.0.1:0', '--webhook', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'], {
-      POD_NAME: 'weft-control-plane-1',
-      POD_NAMESPACE: 'weft-system',
-    });
-    assert.ok(config.ok && config.value !== 'help');
-    const account = new KubeConfig();
-    account.loadFromString(rig.adminKubeconfig);
-    const second = await runInCluster(
-      config.value,
-      { info: () => undefined, warn: () => undefined, error: () => undefined },
-      account,
-    );
-    if (!second.ok) assert.fail(second.error);
+    const second = await startReplica({ name: 'weft-control-plane-1', kubeconfig: rig.adminKubeconfig });
     try {
       const signed = await signFor(
-        clientSide(second.value, harness.authority.trustBundlePem),
+        clientSide(second, harness.authority.trustBundlePem),
         { token },
         { namespace: 'shop', serviceAccount: 'web' },
       );
       if (!signed.ok) assert.fail(`${signed.code}: ${signed.details}`);
-      const metrics = await (await fetch(`http://127.0.0.1:${second.value.monitoringPort}/metrics`)).text();
+      const metrics = await (await fetch(`http://127.0.0.1:${second.monitoringPort}/metrics`)).text();
       assert.match(metrics, /weft_control_plane_leader 0/);
     } finally {
-      await second.value.stop();
+      await second.stop();
     }
   });
 
@@ -402,27 +378,3 @@ const policyConditions = z.looseObject({
     conditions: z.array(z.looseObject({ type: z.string(), status: z.string(), message: z.string() })),
   }),
 });
-
-/** What the clients of the control plane's own tests need of a server. */
-function clientSide(serving: ClusterServing, trustBundlePem: string): ServerSide {
-  return {
-    address: `127.0.0.1:${serving.xdsPort}`,
-    authority: { trustBundlePem },
-  };
-}
-
-/** That of the chart, but reached by address: the test has no Services that lead anywhere. */
-function webhookConfiguration(port: number): string {
-  const file = join(import.meta.dirname, '..', '..', 'charts', 'weft', 'templates', 'control-plane-webhook.yaml');
-  const text = readFileSync(file, 'utf8')
-    .split('\n')
-    .filter((line) => !line.includes('{{') && !line.startsWith('  labels:'))
-    .join('\n');
-  const [document] = parseAllDocuments(text);
-  const configuration: unknown = document && 'toJS' in document ? document.toJS() : undefined;
-  const parsed = z
-    .looseObject({ webhooks: z.array(z.looseObject({ clientConfig: z.unknown() })) })
-    .parse(configuration);
-  for (const webhook of parsed.webhooks) webhook.clientConfig = { url: `https://localhost:${port}/validate` };
-  return stringify(parsed);
-}
