@@ -5,7 +5,7 @@ import type { Rbac, RbacPolicy } from '@weft/policies/model/authorization';
 import type { ExtAuthz } from '@weft/policies/model/ext-authz';
 import type { HttpFilter } from '@weft/policies/model/listener';
 import type { StringMatch } from '@weft/policies/model/match';
-import { fieldSubject, isOfClients } from '@weft/policies/model/reserved-headers';
+import { fieldSubject, isOfClients, type ReservedHeaders } from '@weft/policies/model/reserved-headers';
 import { keyOf } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import { externalName } from './external/names.ts';
@@ -24,7 +24,13 @@ export function authorizerConditions(state: ClusterState, policy: AuthorizationP
     const message = `${fault}; requests that the policy matches are refused until there is`;
     return [{ type, status: 'False', reason: 'AuthorizerNotFound', message }];
   }
-  const message = `authorizer ${policy.spec.provider} is asked about requests; opaque TCP that matches is refused`;
+  const { names, prefixes } = reservedOf(state, [policy]);
+  const kept = [...names, ...prefixes.map((prefix) => `${prefix}*`)];
+  const said = [`authorizer ${policy.spec.provider} is asked about requests`, 'opaque TCP that matches is refused'];
+  if (kept.length > 0) said.push(`clients cannot send ${kept.join(', ')}`);
+  if (prefixes.length > 0)
+    said.push('a proxy that is no sidecar of Weft takes whole names off, and not what * stands for');
+  const message = said.join('; ');
   return [{ type, status: 'True', reason: 'ResolvedRefs', message }];
 }
 
@@ -94,6 +100,16 @@ const isPrefix = (pattern: string): boolean => pattern.endsWith('*');
  * be told so of whole names; what it cannot say is in a filter of ours, which comes first and counts.
  */
 export function reservedHeaders(state: ClusterState, policies: readonly AuthorizationPolicy[]): readonly HttpFilter[] {
+  const reserved = reservedOf(state, policies);
+  const { names, prefixes } = reserved;
+  if (names.length === 0 && prefixes.length === 0) return [];
+  const filters: HttpFilter[] = [{ kind: 'reservedHeaders', name: 'weft.dev/reserved-headers', reserved }];
+  const headers = [...new Set(names.flatMap((name) => [name, name.replaceAll('-', '_')]))];
+  if (headers.length > 0) filters.push({ kind: 'headerRemoval', name: 'weft.dev/reserved-names', headers });
+  return filters;
+}
+
+function reservedOf(state: ClusterState, policies: readonly AuthorizationPolicy[]): ReservedHeaders {
   const patterns = new Set<string>();
   for (const { spec } of policies) {
     const authorizer = authorizerNamed(state, spec.provider);
@@ -103,13 +119,7 @@ export function reservedHeaders(state: ClusterState, policies: readonly Authoriz
   const all = [...patterns].sort();
   const names = all.filter((pattern) => !isPrefix(pattern) && !isOfClients(pattern));
   const prefixes = all.filter((pattern) => isPrefix(pattern) && pattern !== '*').map((pattern) => pattern.slice(0, -1));
-  if (names.length === 0 && prefixes.length === 0) return [];
-  const filters: HttpFilter[] = [
-    { kind: 'reservedHeaders', name: 'weft.dev/reserved-headers', reserved: { names, prefixes } },
-  ];
-  const headers = [...new Set(names.flatMap((name) => [name, name.replaceAll('-', '_')]))];
-  if (headers.length > 0) filters.push({ kind: 'headerRemoval', name: 'weft.dev/reserved-names', headers });
-  return filters;
+  return { names, prefixes };
 }
 
 const byName = (a: readonly [string, unknown], b: readonly [string, unknown]): number => (a[0] < b[0] ? -1 : 1);

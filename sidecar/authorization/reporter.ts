@@ -15,8 +15,8 @@ export interface ReporterOptions {
 
 const REPORT_MS = 10_000;
 const FLOWS_A_CALL_MAX = 1_000;
-/** All that is remembered, also when the control plane changes meanwhile. */
-const RETELLING_CALLS_MAX = 16;
+/** Of what was told before, in one report: a control plane that has begun anew hears it from all sidecars at once. */
+const PAST_FLOWS_MAX = 250;
 const HOUR_MS = 3_600_000;
 const nothing: DecisionReport = { hits: [], flows: [], lost: 0 };
 
@@ -71,23 +71,19 @@ export class DecisionReporter {
         this.waiting.shift();
         if (instance !== '') this.history.told(batch.flows, this.hour(), instance);
       }
-      if (instance === '') return;
-      await this.retell(instance);
-      this.asks = false;
+      if (instance !== '') await this.retell(instance);
     } catch {
       this.options.count('authorization.report_failed');
     }
   }
 
-  private async retell(first: string): Promise<void> {
-    let instance = first;
-    for (let calls = 0; calls < RETELLING_CALLS_MAX; calls++) {
-      const history = this.history.missingAt(instance, FLOWS_A_CALL_MAX);
-      if (history.length === 0) return;
-      instance = await this.options.send({ ...nothing, history });
-      if (instance === '') return;
-      this.history.retold(history, instance);
-    }
+  /** A part of what is missing there; the rest comes with the next reports. */
+  private async retell(instance: string): Promise<void> {
+    const history = this.history.missingAt(instance, PAST_FLOWS_MAX);
+    this.asks = history.length > 0;
+    if (!this.asks) return;
+    const taker = await this.options.send({ ...nothing, history });
+    if (taker !== '') this.history.retold(history, taker);
   }
 
   private hour(): number {

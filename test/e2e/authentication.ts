@@ -33,6 +33,10 @@ export function authenticationTests(context: () => { readonly mesh: TestMesh; re
     });
     const { stdout } = await context().mesh.weft('mtls', '--namespace', 'shop', '--output', 'json');
     assert.match(stdout, /"destination": "shop\/web"/);
+    await waitFor('the warning of kubectl apply', async () => {
+      const warned = await context().mesh.kubectl.warnings(policy('strict', '{ mtls: { mode: STRICT } }'));
+      return /^Warning: STRICT refuses callers .*: load\/\S+ to shop\/web:\d+ \(\d+\)/m.test(warned) ? true : undefined;
+    });
     // While they moved in, they called each other without.
     const before = await sources('cart');
     await shop.servedWithoutFailure(20);

@@ -16,6 +16,8 @@ export interface Kubectl {
   (...args: readonly string[]): Promise<string>;
   /** `kubectl apply -f -` of one or more documents. */
   apply(yaml: string): Promise<string>;
+  /** What `kubectl apply` would warn of; nothing is stored. */
+  warnings(yaml: string): Promise<string>;
   json<T>(...args: readonly string[]): Promise<T>;
 }
 
@@ -105,15 +107,17 @@ async function makeKubectl(kubeconfig: string): Promise<Kubectl> {
       throw new Error(`kubectl ${args.join(' ')}: ${stderr ?? ''}${stdout ?? ''}`);
     }
   };
+  const apply = (yaml: string, ...more: readonly string[]): Promise<{ stdout: string; stderr: string }> =>
+    new Promise((resolve, reject) => {
+      const child = execFile(binary, ['apply', '-f', '-', ...more], options, (error, stdout, stderr) => {
+        if (error === null) resolve({ stdout, stderr });
+        else reject(new Error(stderr));
+      });
+      child.stdin?.end(yaml);
+    });
   return Object.assign(call, {
-    apply: (yaml: string): Promise<string> =>
-      new Promise((resolve, reject) => {
-        const child = execFile(binary, ['apply', '-f', '-'], options, (error, stdout, stderr) => {
-          if (error === null) resolve(stdout);
-          else reject(new Error(stderr));
-        });
-        child.stdin?.end(yaml);
-      }),
+    apply: async (yaml: string): Promise<string> => (await apply(yaml)).stdout,
+    warnings: async (yaml: string): Promise<string> => (await apply(yaml, '--dry-run=server')).stderr,
     json: async <T>(...args: readonly string[]): Promise<T> => JSON.parse(await call(...args, '-o', 'json')) as T,
   });
 }

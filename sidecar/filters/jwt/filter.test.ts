@@ -192,6 +192,13 @@ describe('claims as headers', () => {
     assert.equal(world.count('jwt.claim_header_stripped'), 1);
   });
 
+  test('nor by one with hyphens where the header of the claim has an underscore', async () => {
+    const { send, sent, claims } = shop([provider(id, { claimHeaders: [{ header: 'x_user', claim: 'sub' }] })]);
+    await send(['X-User', 'root', 'x_user', 'root', 'Authorization', `Bearer ${id.token('ES256', claims)}`]);
+    assert.equal(sent()?.headers.has('x-user'), false);
+    assert.deepEqual(sent()?.headers.getAll('x_user'), ['ann']);
+  });
+
   test('of two tokens of one issuer the first counts, and nothing of the other', async () => {
     const claimHeaders = [
       { header: 'x-user', claim: 'sub' },

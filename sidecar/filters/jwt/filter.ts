@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { JWT_FILTER, type JwtAuthentication, type JwtLocation, type JwtProvider } from '@weft/policies/model/jwt';
+import { fieldSubject } from '@weft/policies/model/reserved-headers';
 import { noMutation } from '@weft/policies/model/route';
 import type { Headers } from '../../http/headers.ts';
 import type { Recorder } from '../../telemetry/record.ts';
@@ -59,8 +60,8 @@ export class JwtFilter implements RequestFilter {
     this.claimHeaders = [
       ...new Set(jwt.providers.flatMap(({ claimHeaders }) => claimHeaders.map(({ header }) => header))),
     ];
-    const meanings = new Set(this.claimHeaders.map((header) => header.replaceAll('_', '-')));
-    this.isTakenForClaim = (lower) => lower.includes('_') && meanings.has(lower.replaceAll('_', '-'));
+    const meanings = new Set(this.claimHeaders.map(fieldSubject));
+    this.isTakenForClaim = (lower) => meanings.has(fieldSubject(lower));
   }
 
   onRequest(context: RequestContext, request: HeldRequest): Verdict {
@@ -82,9 +83,6 @@ export class JwtFilter implements RequestFilter {
   }
 
   private stripClaims(headers: Headers): void {
-    for (const header of this.claimHeaders) {
-      if (headers.remove(header)) this.deps.recorder.count('jwt.claim_header_stripped');
-    }
     const before = headers.length;
     headers.removeWhere(this.isTakenForClaim);
     if (headers.length !== before) this.deps.recorder.count('jwt.claim_header_stripped');
