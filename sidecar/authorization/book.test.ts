@@ -83,6 +83,8 @@ describe('flows', () => {
     });
     assert.equal(flows[1]?.ip, '10.1.0.7');
     assert.equal(flows[1]?.denied, true);
+    const [six] = bookOf(request({ sourceIdentity: '', remote: '[fd00::7]:40000' })).take().flows;
+    assert.equal(six?.ip, 'fd00::7');
   });
 
   test('with too many paths are known by their template, with too many of these by none', () => {

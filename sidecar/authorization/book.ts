@@ -22,6 +22,8 @@ const METHOD_CHARS_MAX = 32;
 /** Stands for all paths that there was no room for. */
 export const ANY_PATH = '*';
 
+const OPENING_BRACKET = 0x5b;
+
 interface Hits {
   readonly action: RuleAction;
   total: number;
@@ -161,7 +163,11 @@ export class DecisionBook {
   }
 }
 
-const ipOf = ({ remote }: RequestRecord): string => remote.slice(0, remote.lastIndexOf(':'));
+/** An IPv6 address stands in brackets before its port. */
+function ipOf({ remote }: RequestRecord): string {
+  const end = remote.lastIndexOf(':');
+  return remote.charCodeAt(0) === OPENING_BRACKET ? remote.slice(1, end - 1) : remote.slice(0, end);
+}
 
 /** No filter chain takes the connection, or its handshake failed: under STRICT, that of a caller without a certificate. */
 const isKeptOut = ({ protocol, flag }: RequestRecord): boolean =>

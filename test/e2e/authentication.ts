@@ -35,7 +35,7 @@ export function authenticationTests(context: () => { readonly mesh: TestMesh; re
     assert.match(stdout, /"destination": "shop\/web"/);
     await waitFor('the warning of kubectl apply', async () => {
       const warned = await context().mesh.kubectl.warnings(policy('strict', '{ mtls: { mode: STRICT } }'));
-      return /^Warning: STRICT refuses callers .*: load\/\S+ to shop\/web:\d+ \(\d+\)/m.test(warned) ? true : undefined;
+      return /^Warning: STRICT refuses callers .* load\/\S+ to shop\/web:\d+ \(\d+\)/m.test(warned) ? true : undefined;
     });
     // While they moved in, they called each other without.
     const before = await sources('cart');
