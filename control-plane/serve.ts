@@ -1,7 +1,7 @@
 /** The parts that every control plane has, with or without Kubernetes: port 15012 and monitoring. */
 import { systemClock } from '@weft/policies/kit/clock';
 import type { Log } from '@weft/policies/kit/log';
-import { Authenticator, type TokenVerifier } from './auth/caller.ts';
+import { Authenticator, type Caller, type TokenVerifier } from './auth/caller.ts';
 import { CachedTokenVerifier } from './auth/token-cache.ts';
 import { checkCaller } from './auth/workload.ts';
 import type { CertificateAuthority } from './ca/certificate-authority.ts';
@@ -86,6 +86,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
     aliases: () => trustAliases(mesh.context),
     refusal: (certificate) => mesh.trust.refusal(certificate),
   });
+  const standing = (caller: Caller) => checkCaller({ state: mesh.state, clock, joins: parts.joins }, caller);
   const rpc = await startRpcServer(
     {
       address: formatAddress(config.xds),
@@ -93,15 +94,22 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       requestBytesMax: mesh.hub.limits.requestBytesMax,
       connectionAgeMsMax,
     },
-    { hub: mesh.hub, state: mesh.state, authenticator, log: (event, fields) => log.warn(event, fields) },
+    {
+      hub: mesh.hub,
+      state: mesh.state,
+      authenticator,
+      checkCaller: standing,
+      log: (event, fields) => log.warn(event, fields),
+    },
     {
       authority,
       authenticator,
       clock,
       ttlMs: () => certificateTtlMs(mesh.state.mesh),
-      checkCaller: (caller) => checkCaller({ state: mesh.state, clock, joins: parts.joins }, caller),
+      checkCaller: standing,
       joins: parts.joins,
       jwtKeys: parts.jwtKeys,
+      federatedKeys: () => mesh.trust.federated.map(({ trustDomain, jwks }) => ({ trustDomain, jwks })),
       trust: () => [{ trustDomain: config.trustDomain, anchorsPem: mesh.trust.ownAnchorsPem }, ...mesh.trust.federated],
       trustDomain: config.trustDomain,
       revoked: (certificate) => mesh.trust.refusal(certificate),

@@ -20,6 +20,9 @@ export function parseNodeId(id: string): NodeHint | undefined {
   return ip === undefined || pod === undefined || namespace === undefined ? undefined : { ip, pod, namespace };
 }
 
+/** `agent~<SPIFFE ID>`: a process that joined, without a pod. Only a hint like any node id: the credential decides. */
+export const isAgentNode = (id: string): boolean => id.startsWith('agent~');
+
 const denied = (message: string): Result<never, AuthFailure> => err({ code: 'permission-denied', message });
 
 /** The credential decides; the node id may only agree with it, or pick one pod of the account that a certificate proves. */

@@ -6,8 +6,8 @@ import type {
   DeltaDiscoveryRequest,
   DiscoveryRequest,
 } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
-import type { Authenticator, Caller } from '../auth/caller.ts';
-import { awaitWorkload } from '../auth/workload.ts';
+import type { Authenticator, AuthFailure, Caller } from '../auth/caller.ts';
+import { awaitWorkload, isAgentNode, type Standing } from '../auth/workload.ts';
 import type { Pod } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
@@ -23,6 +23,8 @@ export interface DiscoveryParts {
   readonly hub: XdsHub;
   readonly state: ClusterState;
   readonly authenticator: Authenticator;
+  /** Whether whoever comes without a pod is a process that joined, and still is. */
+  readonly checkCaller: (caller: Caller) => Promise<Result<Standing, AuthFailure>>;
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -139,20 +141,30 @@ function follow<Request extends { readonly node?: NodeOf }>(
   });
 }
 
-async function identify(
-  { hub, state }: DiscoveryParts,
-  caller: Caller,
-  node: NodeOf,
-): Promise<Result<XdsClient, Failure>> {
+async function identify(parts: DiscoveryParts, caller: Caller, node: NodeOf): Promise<Result<XdsClient, Failure>> {
+  const { hub, state } = parts;
   if (node === undefined)
     return err({ code: 'permission-denied', message: 'the first request of a stream must carry node' });
-  const pod = await awaitWorkload(state, hub.clock, caller, node.id);
-  if (!pod.ok) return pod;
-  const client = clientOf(pod.value, node);
+  const found = isAgentNode(node.id)
+    ? await agentOf(parts, caller)
+    : await awaitWorkload(state, hub.clock, caller, node.id);
+  if (!found.ok) return found;
+  const client = 'podKey' in found.value ? found.value : clientOf(found.value, node);
   const { streamsPerWorkloadMax } = hub.limits;
   if (hub.streamsOf(client.podKey) < streamsPerWorkloadMax) return ok(client);
   hub.counters.streamsRefused += 1;
   return err({ code: 'resource-exhausted', message: `${client.podKey} has ${streamsPerWorkloadMax} streams already` });
+}
+
+/** A process that joined by token; its key says which one, of several of an account. */
+async function agentOf({ checkCaller }: DiscoveryParts, caller: Caller): Promise<Result<XdsClient, Failure>> {
+  const standing = await checkCaller(caller);
+  if (!standing.ok) return standing;
+  const { namespace, serviceAccount } = caller.identity;
+  if (standing.value.as !== 'joined' || caller.keyDigest === undefined)
+    return err({ code: 'permission-denied', message: 'the credential is of a pod, which asks for its own resources' });
+  const podKey = `${namespace}/agent~${serviceAccount}~${caller.keyDigest.slice(0, 12)}`;
+  return ok({ namespace, podKey, features: { http2: true, locality: true }, trustAlone: true });
 }
 
 function clientOf(pod: Pod, node: NodeOf): XdsClient {

@@ -19,6 +19,8 @@ export interface JwtParts extends ProofParts {
   readonly jwtKeys: JwtKeys;
   /** Anchors of our trust domain and of those that the mesh is federated with. */
   readonly trust: () => readonly TrustBundle[];
+  /** JWK Sets of the trust domains that the mesh is federated with. */
+  readonly federatedKeys: () => readonly { readonly trustDomain: string; readonly jwks: string }[];
   readonly audit: (event: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -76,5 +78,10 @@ export async function jwtBundle(
   if (!proven.ok) return proven;
   const jwks = Buffer.from(JSON.stringify({ keys: parts.jwtKeys.publicKeys() }));
   const trust = parts.trust().map(({ trustDomain, anchorsPem }) => ({ trustDomain, anchorsPem }));
-  return ok(create(JwtBundleResponseSchema, { jwks: Uint8Array.from(jwks), refreshSeconds: jwtRefreshSeconds, trust }));
+  const federated = parts.federatedKeys().map(({ trustDomain, jwks: text }) => ({
+    trustDomain,
+    jwks: Uint8Array.from(Buffer.from(text)),
+  }));
+  const refreshSeconds = jwtRefreshSeconds;
+  return ok(create(JwtBundleResponseSchema, { jwks: Uint8Array.from(jwks), refreshSeconds, trust, federated }));
 }

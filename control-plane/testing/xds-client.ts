@@ -89,11 +89,13 @@ export interface TestNode {
   readonly pod: string;
   readonly namespace: string;
   readonly features?: readonly string[];
+  /** In the place of that of the pod's sidecar. */
+  readonly id?: string;
 }
 
-const nodeOf = ({ pod, namespace, features = [] }: TestNode) =>
+const nodeOf = ({ pod, namespace, features = [], id }: TestNode) =>
   create(NodeSchema, {
-    id: `sidecar~10.0.0.1~${pod}.${namespace}~cluster.local`,
+    id: id ?? `sidecar~10.0.0.1~${pod}.${namespace}~cluster.local`,
     clientFeatures: [...features],
   });
 

@@ -7,6 +7,8 @@ export interface XdsClient {
   readonly namespace: string;
   readonly podKey: string;
   readonly features: { readonly http2: boolean; readonly locality?: boolean };
+  /** A process without a pod: told whom to believe, and nothing of who is where. */
+  readonly trustAlone?: boolean;
 }
 
 export interface EncodedResource {

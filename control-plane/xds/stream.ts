@@ -120,6 +120,10 @@ export abstract class XdsStream {
       this.hub.counters.subscriptionsRefused += 1;
       return err({ code: 'resource-exhausted', message: `more than ${max} subscriptions on one stream` });
     }
+    if (this.client.trustAlone === true && kind !== 'secret') {
+      const message = `a process without a pod is told of trust alone, and not of the ${kind} "${name}"`;
+      return err({ code: 'permission-denied', message });
+    }
     if (kind === 'listener' && name !== 'inbound' && name !== 'outbound') {
       const message = `Listener "${name}" is not a resource of ${this.nodeId}; a workload may ask for its own "inbound" and "outbound"`;
       return err({ code: 'permission-denied', message });

@@ -5,19 +5,21 @@ import { parseSpiffeId, type SpiffeId } from '@weft/policies/identity/spiffe-id'
 import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { Secret } from '@weft/policies/kit/secret';
+import { TRUST_SECRETS } from '@weft/policies/model/trust';
 import { type ChannelCredential, ControlChannel } from '../control-channel.ts';
 import { IdentityManager } from '../identity/manager.ts';
 import { StateDir } from '../identity/state-dir.ts';
+import { followTrust } from '../identity/trust-follower.ts';
 import type { ProcessPorts } from '../mesh-sidecar.ts';
 import type { PeerCredentials } from '../net/peer-credentials.ts';
 import { WireDoor } from '../wire/door.ts';
+import { XdsClient } from '../xds/client.ts';
 import { identify, jwtAuthority } from './authority.ts';
 import { ownAnchors } from './bundles.ts';
 import { UnixGrpcServer } from './grpc-server.ts';
 import { HandedOutIdentity, memoryState } from './handed-out.ts';
 import { JwtSvids } from './jwt.ts';
 import { workloadApiHandlers } from './service.ts';
-import { pollTrust } from './trust-poll.ts';
 
 export interface AgentConfig {
   readonly socket: string;
@@ -72,10 +74,10 @@ export async function startAgent(config: AgentConfig, ports: ProcessPorts): Prom
   const joined = own.own() !== undefined;
   own.start();
   if (!joined) await first;
-  const authority = jwtAuthority(channel);
-  const jwt = new JwtSvids(authority, spiffeId.value, clock);
-  const holders = [own, handedOut.manager];
-  const stopPolling = pollTrust({ spiffeId: spiffeId.value, ask: () => authority.bundle(), holders, clock, log });
+  const jwt = new JwtSvids(jwtAuthority(channel), spiffeId.value, clock);
+  const trust = trustStream(spiffeId.value, channel, state.value, door, ports);
+  for (const holder of [own, handedOut.manager]) followTrust(trust.source, spiffeId.value, holder);
+  trust.start();
   const uids = new Set(config.allowUids);
   const isAllowed = ({ uid }: PeerCredentials): boolean => uids.has(uid);
   const server = new UnixGrpcServer({
@@ -97,7 +99,7 @@ export async function startAgent(config: AgentConfig, ports: ProcessPorts): Prom
     count: counts,
   });
   const closing = (): void => {
-    stopPolling();
+    trust.close();
     server.close();
     jwt.close();
     handedOut.close();
@@ -110,6 +112,35 @@ export async function startAgent(config: AgentConfig, ports: ProcessPorts): Prom
     return listening;
   }
   return ok({ spiffeId: spiffeId.value, close: closing });
+}
+
+/** Whom to believe, as every sidecar is told it: as it changes, acknowledged, and kept over a restart. */
+function trustStream(
+  spiffeId: SpiffeId,
+  channel: ControlChannel,
+  state: StateDir,
+  door: WireDoor,
+  ports: ProcessPorts,
+): XdsClient {
+  const { log } = ports;
+  return new XdsClient({
+    ...ports,
+    open: (listener) => channel.openDiscovery(listener),
+    wire: door.wire,
+    nodeId: `agent~${spiffeId}`,
+    count: () => {},
+    listeners: [],
+    secrets: TRUST_SECRETS,
+    waitersMax: 1,
+    namesMax: 1,
+    store: {
+      load: () => state.read('snapshot.bin'),
+      save: (bytes) => {
+        const failure = state.write('snapshot.bin', bytes);
+        if (failure !== undefined) log(`xds: ${failure}`);
+      },
+    },
+  });
 }
 
 /** The certificate as long as there is one; the token is for the first. */

@@ -36,24 +36,21 @@ export async function identify(channel: ControlChannel): Promise<string> {
   return (await channel.unary(identifying, create(IdentifyRequestSchema), TIMEOUT_MS)).spiffeId;
 }
 
-export interface Bundles {
-  readonly jwks: string;
-  readonly refreshMs: number;
-  readonly trust: readonly { readonly trustDomain: string; readonly anchorsPem: string }[];
-}
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 
-export interface BundleAuthority extends JwtAuthority {
-  bundle(): Promise<Bundles>;
-}
-
-export const jwtAuthority = (channel: ControlChannel): BundleAuthority => ({
+export const jwtAuthority = (channel: ControlChannel): JwtAuthority => ({
   async sign(audience) {
     const request = create(SignJwtRequestSchema, { audience: [...audience] });
     const { token, issuedUnixMs, expiresUnixMs } = await channel.unary(signing, request, TIMEOUT_MS);
     return { token, lifeMs: Number(expiresUnixMs - issuedUnixMs) };
   },
   async bundle() {
-    const { jwks, refreshSeconds, trust } = await channel.unary(bundling, create(JwtBundleRequestSchema), TIMEOUT_MS);
-    return { jwks: Buffer.from(jwks).toString('utf8'), refreshMs: refreshSeconds * 1_000, trust };
+    const request = create(JwtBundleRequestSchema);
+    const { jwks, refreshSeconds, federated } = await channel.unary(bundling, request, TIMEOUT_MS);
+    return {
+      jwks: textOf(jwks),
+      refreshMs: refreshSeconds * 1_000,
+      federated: federated.map((one) => ({ trustDomain: one.trustDomain, jwks: textOf(one.jwks) })),
+    };
   },
 });

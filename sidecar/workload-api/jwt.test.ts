@@ -5,13 +5,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { exportJWK, SignJWT } from 'jose';
-import { JwtSvids } from './jwt.ts';
+import { type JwtBundles, JwtSvids, type KeySets } from './jwt.ts';
 
 const ID = 'spiffe://cluster.local/ns/shop/sa/vm' as SpiffeId;
 const LIFE_MS = 300_000;
 
 /** An authority whose keys can be changed, and that counts what it is asked. */
-async function authority(clock: ManualClock) {
+async function authority(clock: ManualClock, federated: () => JwtBundles['federated'] = () => []) {
   const asked = { sign: 0, bundle: 0, down: false };
   let number = 0;
   const make = async () => {
@@ -46,7 +46,7 @@ async function authority(clock: ManualClock) {
     bundle: async () => {
       asked.bundle++;
       answer();
-      return { jwks: JSON.stringify({ keys: keys.map((key) => key.jwk) }), refreshMs: 300_000 };
+      return { jwks: JSON.stringify({ keys: keys.map((key) => key.jwk) }), refreshMs: 300_000, federated: federated() };
     },
   };
 }
@@ -104,19 +104,42 @@ describe('JWT-SVIDs of a workload', () => {
     }
   });
 
+  test('of a federated trust domain are believed by its keys, for its identities, and for no others', async () => {
+    const clock = newClock();
+    const partner = await authority(clock);
+    let told: JwtBundles['federated'] = [{ trustDomain: 'partner.example', jwks: (await partner.bundle()).jwks }];
+    const ca = await authority(clock, () => [...told, { trustDomain: 'broken.example', jwks: 'no JWK Set' }]);
+    const jwt = new JwtSvids(ca, ID, clock);
+    const theirs = await partner.token('spiffe://partner.example/web', ['bank']);
+    const valid = await jwt.validate(theirs, 'bank');
+    assert.equal(valid.ok && valid.value.sub, 'spiffe://partner.example/web');
+    for (const wrong of [
+      await partner.token(ID, ['bank']),
+      await ca.token('spiffe://partner.example/web', ['bank']),
+      await partner.token('spiffe://broken.example/web', ['bank']),
+      await partner.token('__proto__', ['bank']),
+    ])
+      assert.ok(!(await jwt.validate(wrong, 'bank')).ok);
+    assert.ok((await jwt.validate(await ca.token(ID, ['bank']), 'bank')).ok, 'ours, whatever the others are');
+    told = [];
+    clock.advance(300_000);
+    assert.ok(!(await jwt.validate(await partner.token('spiffe://partner.example/web', ['bank']), 'bank')).ok);
+  });
+
   test('bundles are told when they change, also after the authority was away; nobody listens, nobody asks', async () => {
     const clock = newClock();
     const ca = await authority(clock);
     const jwt = new JwtSvids(ca, ID, clock);
-    const told: string[] = [];
+    const told: KeySets[] = [];
     const settle = async () => {
       for (let i = 0; i < 10; i++) await turn();
     };
-    const stop = jwt.watch((jwks) => told.push(jwks));
+    const stop = jwt.watch((keySets) => told.push(keySets));
     clock.advance(0);
     await settle();
     assert.equal(told.length, 1);
-    assert.doesNotMatch(told[0] ?? '', /jwt-svid/);
+    assert.deepEqual(Object.keys(told[0] ?? {}), ['spiffe://cluster.local']);
+    assert.doesNotMatch(JSON.stringify(told[0]), /jwt-svid/);
     ca.asked.down = true;
     clock.advance(300_000);
     await settle();

@@ -1,14 +1,30 @@
 /** JWT-SVIDs for one identity: fetched, kept for half of their life, and verified. */
+import { publicKeysOf } from '@weft/policies/identity/jwks';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
+import { createLocalJWKSet, decodeJwt, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
 import { trustDomainOf } from './bundles.ts';
 
 export interface JwtAuthority {
   sign(audience: readonly string[]): Promise<{ readonly token: string; readonly lifeMs: number }>;
-  bundle(): Promise<{ readonly jwks: string; readonly refreshMs: number }>;
+  bundle(): Promise<JwtBundles>;
 }
+
+export interface JwtBundles {
+  /** JWK Set of our own trust domain. */
+  readonly jwks: string;
+  readonly refreshMs: number;
+  readonly federated: readonly { readonly trustDomain: string; readonly jwks: string }[];
+}
+
+/** JWK Sets by the SPIFFE ID of the trust domain. */
+export type KeySets = Readonly<Record<string, string>>;
+
+/** JWT-SVID section 2.1: what a token may be signed by. */
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'];
+/** Ours are signed so, and not otherwise. */
+const OWN_ALGORITHMS = ['ES256'];
 
 /** Different lists of audiences that are remembered. */
 const TOKENS_MAX = 256;
@@ -16,6 +32,9 @@ const SIGNING_MAX = 64;
 /** A token with a key that is not known asks for the keys again, and not more often than this. */
 const REFRESH_MS_MIN = 10_000;
 const RETRY_MS = 10_000;
+
+/** Perhaps only not yet. */
+class UnknownDomain extends Error {}
 
 interface Held {
   readonly token: string;
@@ -28,8 +47,8 @@ export class JwtSvids {
   private readonly clock: Clock;
   private readonly held = new Map<string, Held>();
   private readonly underWay = new Map<string, Promise<string>>();
-  private readonly listeners = new Set<(jwks: string) => void>();
-  private jwks: string | undefined;
+  private readonly listeners = new Set<(keySets: KeySets) => void>();
+  private keySets: KeySets | undefined;
   private askedMs = Number.NEGATIVE_INFINITY;
   /** Until then the keys are those of now: one that the authority gave up is not believed for longer. */
   private freshUntilMs = Number.NEGATIVE_INFINITY;
@@ -59,10 +78,10 @@ export class JwtSvids {
     }
   }
 
-  /** The JWK Set of our trust domain, now and whenever it changes. The answer ends it. */
-  watch(listener: (jwks: string) => void): () => void {
+  /** The JWK Sets of our trust domain and of those that it is federated with, now and at each change. The answer ends it. */
+  watch(listener: (keySets: KeySets) => void): () => void {
     this.listeners.add(listener);
-    if (this.jwks !== undefined) listener(this.jwks);
+    if (this.keySets !== undefined) listener(this.keySets);
     if (this.cancelRefresh === undefined) this.refreshSoon(0);
     return () => {
       this.listeners.delete(listener);
@@ -77,28 +96,35 @@ export class JwtSvids {
    * and none can be had, which says nothing about the token.
    */
   async validate(token: string, audience: string): Promise<Result<JWTPayload & { readonly sub: string }, string>> {
-    if (this.jwks === undefined) await this.ask();
+    if (this.keySets === undefined) await this.ask();
     for (let attempt = 1; ; attempt++) {
       try {
         const nowMs = this.clock.nowMs();
         if (nowMs >= this.freshUntilMs && nowMs - this.askedMs >= REFRESH_MS_MIN) await this.askQuietly();
-        const keys = createLocalJWKSet(JSON.parse(this.jwks ?? '{"keys":[]}') as JSONWebKeySet);
+        // It says itself whose keys are to be asked: each trust domain vouches for its own identities alone.
+        const domain = trustDomainOf(decodeJwt(token).sub ?? '');
+        const keys = this.keysOf(domain);
+        if (keys === undefined) throw new UnknownDomain(`trust domain "${domain}" of the token is not trusted here`);
         const { payload } = await jwtVerify(token, keys, {
-          algorithms: ['ES256'],
+          algorithms: domain === trustDomainOf(this.spiffeId) ? OWN_ALGORITHMS : ALGORITHMS,
           audience,
           requiredClaims: ['sub', 'aud', 'exp'],
           currentDate: new Date(this.clock.unixMs()),
         });
         const { sub = '' } = payload;
-        if (trustDomainOf(sub) !== trustDomainOf(this.spiffeId))
-          return err(`"${sub}" is of another trust domain than ${trustDomainOf(this.spiffeId)}`);
         return ok({ ...payload, sub });
       } catch (error) {
-        const unknownKey = error instanceof errors.JWKSNoMatchingKey;
+        const unknownKey = error instanceof errors.JWKSNoMatchingKey || error instanceof UnknownDomain;
         if (unknownKey && attempt === 1 && this.clock.nowMs() - this.askedMs >= REFRESH_MS_MIN) await this.askQuietly();
         else return err(error instanceof Error ? error.message : 'it cannot be read');
       }
     }
+  }
+
+  private keysOf(domain: string): ReturnType<typeof createLocalJWKSet> | undefined {
+    const { keySets } = this;
+    const text = keySets !== undefined && Object.hasOwn(keySets, domain) ? keySets[domain] : undefined;
+    return text === undefined ? undefined : createLocalJWKSet(JSON.parse(text) as JSONWebKeySet);
   }
 
   close(): void {
@@ -137,10 +163,17 @@ export class JwtSvids {
   /** In how long to ask again. */
   private async ask(): Promise<number> {
     this.askedMs = this.clock.nowMs();
-    const { jwks, refreshMs } = await this.authority.bundle();
-    const next = withoutUse(jwks);
-    if (next !== this.jwks) {
-      this.jwks = next;
+    const { jwks, refreshMs, federated } = await this.authority.bundle();
+    const next: Record<string, string> = {};
+    for (const one of federated) {
+      const keys = withoutUse(one.jwks);
+      if (keys !== undefined) next[`spiffe://${one.trustDomain}`] = keys;
+    }
+    const own = withoutUse(jwks);
+    if (own === undefined) throw new Error('the authority tells keys that are no JWK Set');
+    next[trustDomainOf(this.spiffeId)] = own;
+    if (JSON.stringify(next) !== JSON.stringify(this.keySets)) {
+      this.keySets = next;
       for (const listener of this.listeners) listener(next);
     }
     const againMs = Math.max(refreshMs, REFRESH_MS_MIN);
@@ -150,7 +183,7 @@ export class JwtSvids {
 }
 
 /** Verifiers that know nothing of SPIFFE take `use: jwt-svid` for "not for signatures"; here there are no others. */
-function withoutUse(jwks: string): string {
-  const { keys } = JSON.parse(jwks) as { readonly keys: readonly Readonly<Record<string, unknown>>[] };
-  return JSON.stringify({ keys: keys.map(({ use: _, ...key }) => key) });
+function withoutUse(jwks: string): string | undefined {
+  const keys = publicKeysOf(jwks);
+  return keys && JSON.stringify({ keys: keys.map(({ use: _, ...key }) => key) });
 }

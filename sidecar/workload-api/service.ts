@@ -148,11 +148,14 @@ function follow(parts: WorkloadApiParts, call: ServerCall, encoded: (material: K
   call.onEnd(cancel);
 }
 
-function followKeys({ jwt, spiffeId, clock }: WorkloadApiParts, call: ServerCall): void {
+function followKeys({ jwt, clock }: WorkloadApiParts, call: ServerCall): void {
   let sent = false;
-  const stop = jwt.watch((jwks) => {
+  const stop = jwt.watch((keySets) => {
     sent = true;
-    const bundles = { [trustDomainOf(spiffeId)]: Uint8Array.from(Buffer.from(jwks)) };
+    const entries = Object.entries(keySets).map(
+      ([domain, jwks]) => [domain, Uint8Array.from(Buffer.from(jwks))] as const,
+    );
+    const bundles = Object.fromEntries(entries);
     call.send(encode(JWTBundlesResponseSchema, { bundles }));
   });
   call.onEnd(stop);

@@ -1,22 +1,11 @@
 /** The SPIFFE Workload API of `weft identity serve`: join by token, an own client over the socket, restart, refusals. */
 import assert from 'node:assert/strict';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { connect as connectHttp2 } from 'node:http2';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectUnix, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import { FileJoinRecords } from '@weft/control-plane/join/file-records';
-import { Joins } from '@weft/control-plane/join/joins';
-import { type Harness, startHarness } from '@weft/control-plane/testing/harness';
-import { shopObjects, shopTokens } from '@weft/control-plane/testing/shop';
-import { newJoinToken } from '@weft/policies/identity/join-token';
 import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
-import { systemClock } from '@weft/policies/kit/clock';
-import { systemPrng } from '@weft/policies/kit/prng';
-import type { Secret } from '@weft/policies/kit/secret';
 import {
   JWTBundlesRequestSchema,
   JWTBundlesResponseSchema,
@@ -26,106 +15,24 @@ import {
   ValidateJWTSVIDResponseSchema,
   X509BundlesRequestSchema,
   X509BundlesResponseSchema,
-  X509SVIDRequestSchema,
-  X509SVIDResponseSchema,
 } from '@weft/policies/wire/gen/spiffe/workload/workload_pb';
-import { frameMessage, MessageReader } from '@weft/sidecar/grpc/messages';
 import { isSameProcess, type PeerCredentials, peerCredentials } from '@weft/sidecar/net/peer-credentials';
-import { type Agent, startAgent } from '@weft/sidecar/workload-api/agent';
 import { waitFor } from '../support/wait.ts';
+import { agentRig, ask, ownUid, vm, x509 } from './workload-api.fixture.ts';
 
-const vm = 'spiffe://cluster.local/ns/shop/sa/vm';
-const folder = mkdtempSync(join(tmpdir(), 'weft-workload-api-'));
-const records = new FileJoinRecords(join(folder, 'joins'));
-const trustFile = join(folder, 'root-cert.pem');
-const ownUid = process.getuid?.() ?? 0;
-
-interface Answer<Response> {
-  readonly messages: readonly Response[];
-  readonly status: number;
-  readonly message: string;
-}
-
-/** One call; a stream is left after its first message. */
-function ask<Request extends DescMessage, Response extends DescMessage>(
-  socket: string,
-  method: string,
-  [requestSchema, responseSchema]: readonly [Request, Response],
-  init: Parameters<typeof create<Request>>[1],
-  headers: Readonly<Record<string, string>> = { 'workload.spiffe.io': 'true' },
-): Promise<Answer<MessageShape<Response>>> {
-  return new Promise((resolve, reject) => {
-    const session = connectHttp2('http://localhost', { path: socket } as Parameters<typeof connectHttp2>[1]);
-    const messages: MessageShape<Response>[] = [];
-    const done = (status: number, message: string): void => {
-      session.destroy();
-      resolve({ messages, status, message });
-    };
-    session.on('error', reject);
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': `/SpiffeWorkloadAPI/${method}`,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-      ...headers,
-    });
-    const ended = (trailers: Readonly<Record<string, unknown>>): void => {
-      if (trailers['grpc-status'] !== undefined)
-        done(Number(trailers['grpc-status']), decodeURIComponent(String(trailers['grpc-message'] ?? '')));
-    };
-    const reader = new MessageReader(1_000_000, (bytes) => {
-      messages.push(fromBinary(responseSchema, bytes));
-      if (method.startsWith('FetchX509') || method.endsWith('Bundles')) done(-1, '');
-    });
-    stream.on('response', ended);
-    stream.on('trailers', ended);
-    stream.on('data', (chunk: Buffer) => reader.push(chunk));
-    stream.on('error', reject);
-    stream.end(frameMessage(Buffer.from(toBinary(requestSchema, create(requestSchema, init)))));
-  });
-}
-
-const x509 = [X509SVIDRequestSchema, X509SVIDResponseSchema] as const;
 const jwt = [JWTSVIDRequestSchema, JWTSVIDResponseSchema] as const;
 const validation = [ValidateJWTSVIDRequestSchema, ValidateJWTSVIDResponseSchema] as const;
 
 describe('weft identity serve', () => {
-  let harness: Harness;
-  const agents: Agent[] = [];
-  const lines: string[] = [];
+  let rig: Awaited<ReturnType<typeof agentRig>>;
   before(async () => {
-    harness = await startHarness({
-      objects: shopObjects,
-      tokens: shopTokens,
-      joins: new Joins(records, systemClock),
-    });
-    writeFileSync(trustFile, harness.authority.trustBundlePem);
+    rig = await agentRig();
   });
-  after(async () => {
-    for (const agent of agents) agent.close();
-    await harness.stop();
-    rmSync(folder, { recursive: true, force: true });
-  });
-
-  const issue = (): Secret<string> => {
-    const { token, digest } = newJoinToken();
-    const now = Date.now();
-    const record = { digest, namespace: 'shop', serviceAccount: 'vm', createdUnixMs: now, expiresUnixMs: now + 60_000 };
-    assert.ok(records.create({ ...record, use: undefined }).ok);
-    return token;
-  };
-  const start = async (name: string, joinToken: Secret<string> | undefined, allowUids = [ownUid]) => {
-    const socket = join(folder, `${name}.sock`);
-    const config = { socket, controlPlane: harness.address, serverName: undefined, trustFile, joinToken, allowUids };
-    const ports = { clock: systemClock, prng: systemPrng, log: (line: string) => void lines.push(line) };
-    const agent = await startAgent({ ...config, stateDir: join(folder, name) }, ports);
-    if (agent.ok) agents.push(agent.value);
-    return { agent, socket };
-  };
+  after(() => rig?.stop());
 
   test('joins, hands out an identity with a key of its own, and comes back without a token', async () => {
-    const token = issue();
-    const { agent, socket } = await start('vm', token);
+    const token = rig.issue();
+    const { agent, socket } = await rig.start('vm', token);
     assert.ok(agent.ok, JSON.stringify(agent));
     assert.equal(agent.value.spiffeId, vm);
     const { messages } = await ask(socket, 'FetchX509SVID', x509, {});
@@ -138,20 +45,21 @@ describe('weft identity serve', () => {
     assert.ok(leaf.checkPrivateKey(key));
     assert.ok(leaf.verify(new X509Certificate(svid.bundle).publicKey));
     assert.ok(
-      !leaf.checkPrivateKey(createPrivateKey(readFileSync(join(folder, 'vm', 'key.pem')))),
+      !leaf.checkPrivateKey(createPrivateKey(readFileSync(join(rig.folder, 'vm', 'key.pem')))),
       'the key of the agent',
     );
-    for (const file of readdirSync(join(folder, 'vm'))) assert.equal(statSync(join(folder, 'vm', file)).mode & 0o77, 0);
+    for (const file of readdirSync(join(rig.folder, 'vm')))
+      assert.equal(statSync(join(rig.folder, 'vm', file)).mode & 0o77, 0);
     agent.value.close();
-    const again = await start('vm', undefined);
+    const again = await rig.start('vm', undefined);
     assert.ok(again.agent.ok, JSON.stringify(again.agent));
     assert.equal((await ask(again.socket, 'FetchX509SVID', x509, {})).messages[0]?.svids[0]?.spiffeId, vm);
-    const replay = await start('thief', token);
+    const replay = await rig.start('thief', token);
     assert.ok(!replay.agent.ok && /it was used at/.test(replay.agent.error));
   });
 
   test('bundles, JWT-SVIDs and their validation', async () => {
-    const { agent, socket } = await start('jwt', issue());
+    const { agent, socket } = await rig.start('jwt', rig.issue());
     assert.ok(agent.ok);
     const bundles = await ask(socket, 'FetchX509Bundles', [X509BundlesRequestSchema, X509BundlesResponseSchema], {});
     assert.deepEqual(Object.keys(bundles.messages[0]?.bundles ?? {}), ['spiffe://cluster.local']);
@@ -160,7 +68,7 @@ describe('weft identity serve', () => {
     assert.equal(JSON.parse(jwks).keys.length, 1);
     const got = await ask(socket, 'FetchJWTSVID', jwt, { audience: ['bank'] });
     const { svid = '' } = got.messages[0]?.svids[0] ?? {};
-    assert.match(harness.auditLines.at(-1) ?? '', /^JWT signed .*sa\/vm".*"audience":\["bank"\]/);
+    assert.match(rig.harness.auditLines.at(-1) ?? '', /^JWT signed .*sa\/vm".*"audience":\["bank"\]/);
     const valid = await ask(socket, 'ValidateJWTSVID', validation, { audience: 'bank', svid });
     assert.equal(valid.messages[0]?.spiffeId, vm);
     assert.deepEqual(valid.messages[0]?.claims?.['aud'], ['bank']);
@@ -189,18 +97,18 @@ describe('weft identity serve', () => {
   });
 
   test('who does not say the header, or is another user, gets nothing', async () => {
-    const { agent, socket } = await start('closed', issue(), [ownUid + 1]);
+    const { agent, socket } = await rig.start('closed', rig.issue(), [ownUid + 1]);
     assert.ok(agent.ok);
     for (const headers of [{}, { 'workload.spiffe.io': 'false' }])
       assert.equal((await ask(socket, 'FetchX509SVID', x509, {}, headers)).status, 3);
     const denied = await ask(socket, 'FetchX509SVID', x509, {});
     assert.deepEqual([denied.status, denied.messages.length], [7, 0]);
-    assert.match(lines.join('\n'), new RegExp(`refused user ${ownUid}, .* process ${process.pid}`));
+    assert.match(rig.lines.join('\n'), new RegExp(`refused user ${ownUid}, .* process ${process.pid}`));
     assert.equal((await ask(socket, 'FetchEverything', x509, {})).status, 12);
   });
 
   test('who may not ask holds a few connections at most, and so never all of them', async () => {
-    const { agent, socket } = await start('strangers', issue(), [ownUid + 1]);
+    const { agent, socket } = await rig.start('strangers', rig.issue(), [ownUid + 1]);
     assert.ok(agent.ok);
     let ended = 0;
     const clients = Array.from({ length: 20 }, () => {
@@ -218,9 +126,9 @@ describe('weft identity serve', () => {
   test('trust domains that the mesh is federated with are told, each by its own anchors', async () => {
     const trustDomain = parseTrustDomain('partner.example');
     assert.ok(trustDomain.ok);
-    const anchorsPem = harness.authority.trustBundlePem;
-    harness.mesh.trust.federate([{ trustDomain: trustDomain.value, anchorsPem, jwks: '{"keys":[]}' }]);
-    const { agent, socket } = await start('federated', issue());
+    const anchorsPem = rig.harness.authority.trustBundlePem;
+    rig.harness.mesh.trust.federate([{ trustDomain: trustDomain.value, anchorsPem, jwks: '{"keys":[]}' }]);
+    const { agent, socket } = await rig.start('federated', rig.issue());
     assert.ok(agent.ok);
     const federated = await waitFor('the partner', async () => {
       const { messages } = await ask(socket, 'FetchX509SVID', x509, {});
@@ -230,11 +138,11 @@ describe('weft identity serve', () => {
     const bundles = await ask(socket, 'FetchX509Bundles', [X509BundlesRequestSchema, X509BundlesResponseSchema], {});
     const domains = Object.keys(bundles.messages[0]?.bundles ?? {}).sort();
     assert.deepEqual(domains, ['spiffe://cluster.local', 'spiffe://partner.example']);
-    harness.mesh.trust.federate([]);
+    rig.harness.mesh.trust.federate([]);
   });
 
   test('bytes of every kind on the socket: an error, and the next caller is served', async () => {
-    const { agent, socket } = await start('rough', issue());
+    const { agent, socket } = await rig.start('rough', rig.issue());
     assert.ok(agent.ok);
     for (const bytes of [
       Buffer.alloc(0),
@@ -256,7 +164,7 @@ describe('weft identity serve', () => {
   });
 
   test('the kernel says who connected; a process whose number another has by now is not he', async () => {
-    const socket = join(folder, 'peer.sock');
+    const socket = join(rig.folder, 'peer.sock');
     const server = createServer();
     const accepted = new Promise<PeerCredentials | undefined>((resolve) => {
       server.once('connection', (one) => {
@@ -276,15 +184,15 @@ describe('weft identity serve', () => {
   });
 
   test('a socket that another process serves is left to it; a file that is none is not touched', async () => {
-    const { agent, socket } = await start('taken', issue());
+    const { agent, socket } = await rig.start('taken', rig.issue());
     assert.ok(agent.ok);
-    const { agent: second } = await start('taken', undefined);
+    const { agent: second } = await rig.start('taken', undefined);
     assert.ok(!second.ok && /served by another process/.test(second.error));
     assert.equal((await ask(socket, 'FetchX509SVID', x509, {})).messages.length, 1);
-    writeFileSync(join(folder, 'file.sock'), 'kept');
-    const { agent: third } = await start('file', issue());
+    writeFileSync(join(rig.folder, 'file.sock'), 'kept');
+    const { agent: third } = await rig.start('file', rig.issue());
     assert.ok(!third.ok && /no socket/.test(third.error));
-    assert.equal(readFileSync(join(folder, 'file.sock'), 'utf8'), 'kept');
+    assert.equal(readFileSync(join(rig.folder, 'file.sock'), 'utf8'), 'kept');
   });
 });
 
