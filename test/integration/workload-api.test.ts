@@ -87,7 +87,7 @@ describe('weft identity serve', () => {
   });
 
   test('a client whose :authority is the path of the socket, as gRPC for Java has it, or that has none', async () => {
-    const { agent, socket } = await start('java', issue());
+    const { agent, socket } = await rig.start('java', rig.issue());
     assert.ok(agent.ok);
     for (const authority of [socket, '']) {
       const headers = { 'workload.spiffe.io': 'true', ':authority': authority };
