@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import type { SecureContext } from 'node:tls';
 import { promisify } from 'node:util';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { Rbac } from '@weft/policies/model/authorization';
 import { anyTraffic, type FilterChain, type HttpConnectionManager } from '@weft/policies/model/listener';
 import { MESH_ALPN } from '@weft/policies/model/tls';
+import { LoopbackServers } from '../support/loopback-servers.ts';
 import { waitFor } from '../support/wait.ts';
 import {
   chain,
@@ -22,6 +24,7 @@ import {
   TestCertificates,
   tcp,
 } from './listener-rig.fixture.ts';
+import { meshHello } from './mesh-hello.fixture.ts';
 
 const run = promisify(execFile);
 const CART = 'spiffe://cluster.local/ns/shop/sa/cart' as SpiffeId;
@@ -31,22 +34,12 @@ const DETECT_MS = 150;
 
 let rig: Rig;
 let client: Rig;
-const servers: Server[] = [];
-/** Connections that the greeting servers have seen. */
-let accepted = 0;
-
-async function serve(onSocket: (socket: Socket) => void): Promise<number> {
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    accepted++;
-    socket.on('error', () => undefined);
-    onSocket(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  servers.push(server);
-  const address = server.address();
-  return address !== null && typeof address === 'object' ? address.port : 0;
-}
+const servers = new LoopbackServers();
+/** Connections that the servers have seen. */
+const accepted = (): number => servers.accepted;
+let mutePort = 0;
+/** Of a peer that is of another mesh. */
+let stranger: SecureContext;
 
 /** As MySQL's: the greeting, then whatever the client says is answered. */
 const MYSQL_GREETING = Buffer.from('\x4a\0\0\0\x0a8.0.36\0', 'latin1');
@@ -94,9 +87,15 @@ before(async () => {
   const authority = await TestAuthority.make();
   const certificates = new TestCertificates(await authority.issue(CART));
   const target = (port: number) => ({ address: { ip: '127.0.0.1', port }, security: plaintext });
-  const ports = { greeter: await serve(greet), web: await serve(answerHttp), mute: await serve(listenOnly) };
-  const closer = await serve((socket) => socket.destroy());
-  const slow = await serve((socket) => {
+  const ports = {
+    greeter: await servers.serve(greet),
+    web: await servers.serve(answerHttp),
+    mute: await servers.serve(listenOnly),
+  };
+  mutePort = ports.mute;
+  stranger = (await (await TestAuthority.make()).issue(CART)).context;
+  const closer = await servers.serve((socket) => socket.destroy());
+  const slow = await servers.serve((socket) => {
     setTimeout(() => greet(socket), 400);
     socket.on('end', () => socket.end());
   });
@@ -160,7 +159,7 @@ before(async () => {
 after(() => {
   client?.manager.close();
   rig?.manager.close();
-  for (const server of servers) server.close();
+  servers.close();
 });
 
 function open(port: number): Socket & { text: string } {
@@ -188,9 +187,9 @@ describe('servers that speak first', () => {
     assert.ok(first.text.endsWith('heard 5'));
     const record = await waitFor('the record', () => rig.recorder.records.find((one) => one.cluster === 'greeter'));
     assert.deepEqual([record.bytesReceived, record.bytesSent, record.flag], [5, first.text.length, '']);
-    const seen = accepted;
+    const seen = accepted();
     const second = open(rig.port('greeter'));
-    await waitFor('the second connection upstream', () => accepted === seen + 1 || undefined, 2_000, 1);
+    await waitFor('the second connection upstream', () => accepted() === seen + 1 || undefined, 2_000, 1);
     await waitFor('the second greeting', () => second.text !== '' || undefined, 2_000, 1);
     second.end();
     await ended(second);
@@ -198,13 +197,13 @@ describe('servers that speak first', () => {
 
   test('through a pair, with mesh TLS in between: no more connections than one', async () => {
     for (let i = 0; i < 2; i++) {
-      const seen = accepted;
+      const seen = accepted();
       const socket = open(client.port('greeter-2'));
       await waitFor('the greeting', () => socket.text.length === MYSQL_GREETING.length || undefined, 2_000, 2);
       socket.write('x');
       await ended(socket);
       assert.ok(socket.text.endsWith('heard 1'));
-      assert.equal(accepted, seen + 1);
+      assert.equal(accepted(), seen + 1);
     }
     assert.equal(client.recorder.events.filter((event) => event === 'listener.detect_server_first').length, 2);
   });
@@ -227,10 +226,10 @@ describe('servers that speak first', () => {
     known.destroy();
     rig.source.addresses.set('127.0.0.1', { ...held, mtls: true });
     try {
-      const seen = accepted;
-      const hello = await helloOf(client.port('held'));
+      const seen = accepted();
+      const hello = await meshHello(stranger);
       const late = open(rig.port('held'));
-      await waitFor('the dial', () => accepted > seen || undefined, 2_000, 1);
+      await waitFor('the dial', () => accepted() > seen || undefined, 2_000, 1);
       await later(100);
       assert.equal(late.text, '', 'nothing before TLS');
       late.write(hello);
@@ -243,40 +242,12 @@ describe('servers that speak first', () => {
   });
 });
 
-/** A ClientHello of the mesh, as the client's proxy makes it. */
-async function helloOf(_port: number): Promise<Buffer> {
-  const tap = createServer();
-  tap.listen(0, '127.0.0.1');
-  await once(tap, 'listening');
-  const address = tap.address();
-  assert.ok(address !== null && typeof address === 'object');
-  const authority = await TestAuthority.make();
-  const { connect: connectTls } = await import('node:tls');
-  const { context } = await authority.issue(CART);
-  const dialled = connectTls({
-    port: address.port,
-    host: '127.0.0.1',
-    ALPNProtocols: [MESH_ALPN.tcp],
-    secureContext: context,
-    rejectUnauthorized: false,
-  });
-  dialled.on('error', () => undefined);
-  const [socket]: unknown[] = await once(tap, 'connection');
-  assert.ok(socket instanceof (await import('node:net')).Socket);
-  const [hello]: unknown[] = await once(socket, 'data');
-  dialled.destroy();
-  socket.destroy();
-  tap.close();
-  assert.ok(Buffer.isBuffer(hello));
-  return hello;
-}
-
 describe('clients that speak first', () => {
   test('HTTP costs no second connection', async () => {
-    const seen = accepted;
+    const seen = accepted();
     const { stdout } = await run('curl', ['-s', '--max-time', '5', `http://127.0.0.1:${rig.port('web')}/`]);
     assert.equal(stdout, 'ok\n');
-    assert.equal(accepted, seen + 1);
+    assert.equal(accepted(), seen + 1);
   });
 
   for (const afterMs of [60, 300]) {
@@ -291,7 +262,7 @@ describe('clients that speak first', () => {
     });
 
     test(`mesh TLS that is ${afterMs} ms late is mesh TLS`, async () => {
-      const hello = await helloOf(0);
+      const hello = await meshHello(stranger);
       const socket = open(rig.port('mute'));
       await later(afterMs);
       socket.write(hello.subarray(0, 7));
@@ -303,13 +274,13 @@ describe('clients that speak first', () => {
     });
 
     test(`opaque bytes that are ${afterMs} ms late take the spare connection`, async () => {
-      const seen = accepted;
+      const seen = accepted();
       const socket = open(rig.port('mute'));
       await later(afterMs);
       socket.write('\x01\x02\x03');
       await ended(socket);
       assert.equal(socket.text, 'got \x01\x02\x03');
-      assert.equal(accepted, seen + 1);
+      assert.equal(accepted(), seen + 1);
     });
   }
 
@@ -345,15 +316,15 @@ describe('nobody speaks', () => {
   });
 
   test('a client that gives up takes the spare connection with it', async () => {
-    const seen = accepted;
+    const seen = accepted();
     let closed = false;
-    servers[2]?.once('connection', (socket: Socket) =>
+    servers.at(mutePort).once('connection', (socket: Socket) =>
       socket.once('close', () => {
         closed = true;
       }),
     );
     const socket = open(rig.port('mute'));
-    await waitFor('the spare connection', () => accepted > seen || undefined, 2_000, 2);
+    await waitFor('the spare connection', () => accepted() > seen || undefined, 2_000, 2);
     socket.destroy();
     await waitFor('its end', () => closed || undefined, 2_000, 2);
   });
@@ -384,7 +355,7 @@ describe('nobody speaks', () => {
 
 describe('rules', () => {
   test('about requests refuse what turns opaque, without a connection to the application', async () => {
-    const seen = accepted;
+    const seen = accepted();
     const socket = open(rig.port('ruled'));
     await once(socket, 'connect');
     socket.write('\x01opaque');
@@ -396,17 +367,17 @@ describe('rules', () => {
     const silent = open(rig.port('ruled'));
     await ended(silent);
     assert.equal(events('listener.opaque_refused'), 2);
-    assert.equal(accepted, seen);
+    assert.equal(accepted(), seen);
   });
 
   test('about connections that deny keep a silent client from the application', async () => {
-    const seen = accepted;
+    const seen = accepted();
     const socket = open(rig.port('denied'));
     await later(DETECT_MS + 50);
-    assert.equal(accepted, seen);
+    assert.equal(accepted(), seen);
     socket.write('\x01');
     await ended(socket);
-    assert.equal(accepted, seen);
+    assert.equal(accepted(), seen);
     assert.equal(rig.recorder.records.findLast((one) => one.flag === 'UAEX')?.rule, 'p');
   });
 });

@@ -1,25 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { LoopbackServers } from '../support/loopback-servers.ts';
 import { waitFor } from '../support/wait.ts';
 import { chain, listener, plaintext, type Rig, startRig, tcp } from './listener-rig.fixture.ts';
 
-const servers: Server[] = [];
+const servers = new LoopbackServers();
 let rig: Rig;
-
-async function serve(onSocket: (socket: Socket) => void): Promise<number> {
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on('error', () => undefined);
-    onSocket(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  servers.push(server);
-  const address = server.address();
-  return address !== null && typeof address === 'object' ? address.port : 0;
-}
 
 const open = (name: string, allowHalfOpen = false): Socket => {
   const socket = connect({ port: rig.port(name), host: '127.0.0.1', allowHalfOpen });
@@ -32,7 +21,7 @@ let slow: Socket | undefined;
 
 before(async () => {
   const target = (port: number) => ({ address: { ip: '127.0.0.1', port }, security: plaintext });
-  const echoAtEnd = await serve((socket) => {
+  const echoAtEnd = await servers.serve((socket) => {
     const hash = createHash('sha256');
     let bytes = 0;
     socket.on('data', (chunk: Buffer) => {
@@ -42,14 +31,13 @@ before(async () => {
     // Answers only after the client has said that it is done: half-close has to get through.
     socket.on('end', () => socket.end(`${bytes} ${hash.digest('hex')}`));
   });
-  const source = await serve((socket) => socket.end(payload));
-  const stuck = await serve((socket) => {
+  const source = await servers.serve((socket) => socket.end(payload));
+  const stuck = await servers.serve((socket) => {
     socket.pause();
     slow = socket;
   });
-  const refused = await serve(() => undefined);
-  const [last] = servers.splice(-1);
-  last?.close();
+  const refused = await servers.serve(() => undefined);
+  servers.at(refused).close();
   rig = await startRig({
     clusters: { echo: target(echoAtEnd), source: target(source), stuck: target(stuck), refused: target(refused) },
     listeners: ['echo', 'source', 'stuck', 'refused'].map((name) =>
@@ -61,7 +49,7 @@ before(async () => {
 after(() => {
   rig?.manager.close();
   slow?.destroy();
-  for (const server of servers) server.close();
+  servers.close();
 });
 
 describe('opaque TCP', () => {
