@@ -4,6 +4,11 @@ import { action, chain, empty, listener, manager, route, router, routes, type } 
 
 export type StrictnessCase = readonly [what: string, kind: ResourceKind, resource: JsonObject, path: string];
 
+const headerMutation = (mutations: JsonObject): JsonObject => {
+  const config = { ...type('filters.http.header_mutation.v3.HeaderMutation'), mutations };
+  return listener(manager({ http_filters: [{ name: 'mutation', typed_config: config }, router] }));
+};
+
 /** Of listeners, routes and addresses. */
 export const strictnessCases: readonly StrictnessCase[] = [
   [
@@ -44,6 +49,24 @@ export const strictnessCases: readonly StrictnessCase[] = [
       }),
     ),
     `${chain}.http_filters[0].typed_config`,
+  ],
+  [
+    'a header that is changed by a filter, not taken off',
+    'listener',
+    headerMutation({ request_mutations: [{ append: 'CgA=' }] }),
+    `${chain}.http_filters[0].typed_config.mutations.request_mutations[0].append`,
+  ],
+  [
+    'headers of responses changed by a filter',
+    'listener',
+    headerMutation({ response_mutations: ['CgA='] }),
+    `${chain}.http_filters[0].typed_config.mutations.response_mutations`,
+  ],
+  [
+    'framing taken off requests',
+    'listener',
+    headerMutation({ request_mutations: [{ remove: 'Transfer-Encoding' }] }),
+    `${chain}.http_filters[0].typed_config.mutations.request_mutations[0].remove`,
   ],
   ['router not last', 'listener', listener(manager({ http_filters: [router, router] })), `${chain}.http_filters[0]`],
   [

@@ -60,6 +60,14 @@ test('an authorizer sees requests, changes them, and refuses them', async () => 
   assert.equal(await curlStatus(`${url}/hostile`), 500);
 });
 
+test('the question is part of the trace of the request', async () => {
+  authorizer.traces.length = 0;
+  const parent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  await curl('-H', `traceparent: ${parent}`, '-H', 'tracestate: a=1', `${url}/ok`);
+  await curl(`${url}/ok`);
+  assert.deepEqual(authorizer.traces, [`${parent} a=1`, ' ']);
+});
+
 test('bodies beyond a window are shown and go on whole, by HTTP/1.1 and HTTP/2', async () => {
   for (const bytes of [250_000, 600_000]) {
     const file = join(folder, `body-${bytes}`);

@@ -68,6 +68,8 @@ const pathOf = (target: string): string => target.split('?')[0] ?? '';
 
 export class GrpcAuthorizer {
   readonly asked: Asked[] = [];
+  /** `traceparent` and `tracestate` of each question. */
+  readonly traces: string[] = [];
   private readonly server = new Server();
   port = 0;
 
@@ -81,6 +83,7 @@ export class GrpcAuthorizer {
     const check: handleUnaryCall<CheckRequest, JsonObject> = (call, callback) => {
       const { method, path, host, headers, raw_body } = call.request.attributes.request.http;
       this.asked.push({ method, path, host, headers: headers ?? {}, body: raw_body.toString() });
+      this.traces.push(['traceparent', 'tracestate'].map((name) => String(call.metadata.get(name))).join(' '));
       if (pathOf(path) === '/unavailable') callback({ code: status.UNAVAILABLE });
       else if (pathOf(path) !== '/slow') callback(null, answers[pathOf(path)] ?? {});
     };
