@@ -134,3 +134,13 @@ function wrongNames({ sans }: CertificateRequest, proven: SpiffeId): SignFailure
     message: `the certificate request is for ${san.value}, the credential proves ${proven}`,
   };
 }
+
+/**
+ * Under the same root a certificate that has just begun waits for clocks that are behind, which would not take it yet,
+ * as long as the one before can sign meanwhile.
+ */
+export function isTooFresh(next: Authority, present: Authority, nowMs: number, marginMs: number): boolean {
+  const begunMs = next.certificate.notBeforeMs + Math.min(marginMs, backdateMs);
+  const sameRoot = next !== present && next.anchorFingerprint === present.anchorFingerprint;
+  return sameRoot && nowMs < begunMs && present.notAfterMs > begunMs;
+}

@@ -169,7 +169,7 @@ describe('an issuer of cert-manager', () => {
     assert.match(errors.at(-1) ?? '', /the key of the request is not the key of the first certificate/);
   });
 
-  test('a new certificate when a third of the life is left, under the same root at once', async () => {
+  test('a new certificate when a third of the life is left, under the same root once it has begun for every clock', async () => {
     const here = world();
     const issuer = await outsideIssuer(here.clock.unixMs());
     const keeper = await here.opened(issuer);
@@ -181,6 +181,8 @@ describe('an issuer of cert-manager', () => {
     assert.equal(await signs(keeper), before);
     await here.issue(issuer);
     await here.pass(keeper, 2_000);
+    assert.equal(await signs(keeper), before, 'a clock that is behind would not take it yet');
+    await here.pass(keeper, 5 * 60_000);
     assert.notEqual(await signs(keeper), before);
     assert.equal(roles(keeper), 'signing');
     assert.deepEqual(keeper.problemsNow(), []);
@@ -258,6 +260,22 @@ describe('an issuer of cert-manager', () => {
     await here.pass(keeper, 2_000);
     assert.equal(roles(keeper), 'signing announced');
     assert.equal(await signs(keeper), before);
+  });
+
+  test('an issuer whose clock is ahead is waited for, and not asked again', async () => {
+    const here = world();
+    const ahead = here.clock.unixMs() + 30_000;
+    const issuer = await outsideIssuer(here.clock.unixMs());
+    assert.ok(!(await here.open()).ok);
+    const chainPem = await issuer.sign(here.requests.last.csrPem, { notBeforeMs: ahead, notAfterMs: ahead + dayMs });
+    here.requests.last.state = { state: 'issued', chainPem, anchorsPem: issuer.rootPem };
+    const early = await here.open();
+    assert.match(early.ok ? '' : early.error, /by this clock its certificate begins at/);
+    here.clock.advance(30_000);
+    const opened = await here.open();
+    assert.ok(opened.ok, opened.ok ? '' : opened.error);
+    await signs(opened.value);
+    assert.equal(here.requests.made.size, 1);
   });
 
   test('a certificate that ended while nobody ran is replaced at the start', async () => {

@@ -4,13 +4,14 @@
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { TrustDomain } from '@weft/policies/identity/spiffe-id';
+import { parseCertificate } from '@weft/policies/identity/x509/certificate';
 import { buildAuthorityCsr } from '@weft/policies/identity/x509/csr';
-import { encodePem } from '@weft/policies/identity/x509/pem';
+import { decodePem, encodePem } from '@weft/policies/identity/x509/pem';
 import { isP256, keySigner } from '@weft/policies/identity/x509/signature';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { Secret } from '@weft/policies/kit/secret';
 import { z } from 'zod';
-import type { Authority } from './authority.ts';
+import { type Authority, backdateMs } from './authority.ts';
 import type { CertificateRequests } from './certificate-requests.ts';
 import { type LoadOptions, loadAuthority, materialOf } from './material.ts';
 import { type Driven, type KeySource, previousKeys, type Sourced, StoreKeySource } from './source.ts';
@@ -121,6 +122,11 @@ export class CertManagerKeySource implements KeySource {
         if (isAnnouncing(data, current))
           return { data, waitsFor: 'the change to the root that is announced', problem: undefined };
         const { chainPem, anchorsPem } = found.value;
+        const beginsMs = beginOf(chainPem);
+        if (beginsMs > this.now() && beginsMs <= this.now() + backdateMs) {
+          const text = `${name}: by this clock its certificate begins at ${iso(beginsMs)}`;
+          return { data, waitsFor: text, problem: progress.problem };
+        }
         const names = { chain: `${name}: status.certificate`, key: 'the key of the request', anchors: 'status.ca' };
         const material = {
           chainPem,
@@ -233,6 +239,14 @@ function progressOf(data: CaData): Progress {
   }
   const parsed = progressFile.safeParse(value);
   return parsed.success ? parsed.data : progressFile.parse({});
+}
+
+/** 0: of what cannot be read, which is said elsewhere. */
+function beginOf(chainPem: string): number {
+  const ders = decodePem('CERTIFICATE', chainPem);
+  const [first] = ders.ok ? ders.value : [];
+  const issuing = first === undefined ? undefined : parseCertificate(first);
+  return issuing?.ok === true ? issuing.value.notBeforeMs : 0;
 }
 
 function readKey(pem: string): KeyObject | undefined {

@@ -35,7 +35,7 @@ export async function runCommand(command: CaCommand | undefined, parts: CommandP
     const message = !rotated.ok
       ? rotated.error
       : parts.source.drive !== undefined
-        ? 'a new certificate is requested; it signs at once under the same root, and another root is announced first'
+        ? 'a new certificate is requested; it signs within minutes under the same root, and another root is announced first'
         : 'a new root is announced; it signs as soon as everybody trusts it, and the old one goes when nothing needs it';
     return outcome(parts, command.id, rotated.ok, message, rotated.ok ? rotated.value : parts.data);
   }

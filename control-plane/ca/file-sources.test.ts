@@ -67,7 +67,7 @@ describe('files that change under a running authority', () => {
     return leaf.value.issuerKeyId;
   };
 
-  test('a renewal signs at once, another root after its announcement, and what is wrong is said and left alone', async () => {
+  test('a renewal signs once it has begun for every clock, another root after its announcement, and what is wrong is said and left alone', async () => {
     const [issuer, other] = [await outsideIssuer(clock.unixMs()), await outsideIssuer(clock.unixMs())];
     const first = await intermediate(issuer, clock.unixMs());
     mount(first);
@@ -97,6 +97,8 @@ describe('files that change under a running authority', () => {
     assert.match(authorityCondition(keeper).message, /tls\.key is not the key of the first certificate in tls\.crt/);
     mount(second);
     assert.equal(await lookAfter(keeper, 2_000), 'signing');
+    assert.equal(await signs(keeper), keys[0]);
+    assert.equal(await lookAfter(keeper, 5 * 60_000), 'signing');
     keys.push(await signs(keeper));
     assert.notEqual(keys[1], keys[0]);
     assert.deepEqual(keeper.problemsNow(), []);

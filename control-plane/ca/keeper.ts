@@ -7,7 +7,7 @@ import { decodePem, encodePem } from '@weft/policies/identity/x509/pem';
 import type { Cancel } from '@weft/policies/kit/clock';
 import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import type { Authority } from './authority.ts';
+import { type Authority, isTooFresh } from './authority.ts';
 import { driveFirst } from './cert-manager.ts';
 import { CertificateAuthority } from './certificate-authority.ts';
 import { runCommand } from './commands.ts';
@@ -187,12 +187,13 @@ export class CaKeeper {
     const state = decided?.state ?? before;
     const inputs = this.inputs(state);
     const step = advance(state, inputs);
-    this.apply({ ...state, ...step.state }, step.sign === 'source' ? this.sourced.authority : this.presentAuthority());
+    const sign = this.isTooFresh() ? 'present' : step.sign;
+    this.apply({ ...state, ...step.state }, sign === 'source' ? this.sourced.authority : this.presentAuthority());
     if (wrong === undefined) this.lastData = data;
     const another = decided !== undefined && decided.data !== data;
-    const signsWithSource = !another && step.sign === 'source' && wrong === undefined;
+    const signsWithSource = !another && sign === 'source' && wrong === undefined;
     if (signsWithSource) this.signedData = data;
-    const waits = !another && step.sign === 'present' && wrong === undefined;
+    const waits = !another && sign === 'present' && wrong === undefined;
     const kept = waits ? this.withPrevious(data) : (decided?.data ?? data);
     const next = this.nextData(kept, signsWithSource);
     if (sameData(next, data)) return;
@@ -274,6 +275,13 @@ export class CaKeeper {
     const { issuer } = this.authority;
     if (issuer !== this.sourced.authority) return issuer;
     return this.sourced.previous ?? issuer;
+  }
+
+  /** Of a token the key from before may be gone already. */
+  private isTooFresh(): boolean {
+    const { source, clock, announceMs } = this.options;
+    const { authority } = this.sourced;
+    return source.kind !== 'pkcs11' && isTooFresh(authority, this.authority.issuer, clock.unixMs(), announceMs());
   }
 
   private inputs(state: StoredState): RotationInputs {
