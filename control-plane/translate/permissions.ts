@@ -93,6 +93,8 @@ function hostPermission(host: string): Permission {
 
 function conditionRules(condition: Condition): Permission[] {
   const name = condition.header.toLowerCase();
+  // It is the authority by then, wherever it was said (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1).
+  if (name === 'host') return values(condition.values, condition.notValues, hostPermission);
   return values(condition.values, condition.notValues, (value) => {
     const pattern = parsePattern(value);
     return header({ name, value: pattern.kind === 'any' ? { kind: 'present' } : pattern, invert: false });

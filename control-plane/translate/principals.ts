@@ -61,14 +61,14 @@ function ofEach({ from }: Pick<Rule, 'from'>, idsOf: (source: Source) => readonl
 }
 
 function certificateIds(source: Source, { namespace, trustDomains }: PrincipalContext): Principal[] {
-  const domains: readonly Pattern[] = source.trustDomains?.map((one) => parsePattern(one)) ?? trustDomains.map(exactly);
-  const inDomains = (one: (domain: Pattern) => Principal): Principal => {
-    const [first, ...more] = domains;
-    return first !== undefined && more.length === 0 ? one(first) : { kind: 'or', ids: domains.map(one) };
-  };
+  const named = source.trustDomains?.flatMap((one) => inAllNames(parsePattern(one), trustDomains));
+  const domains: readonly Pattern[] = named ?? trustDomains.map(exactly);
+  const inDomains = (one: (domain: Pattern) => Principal): Principal => orOf(domains.map(one));
   return [
-    ...anyAndNone(source.principals, source.notPrincipals, principalId),
-    ...anyAndNone(source.trustDomains, source.notTrustDomains, (one) => domainId(parsePattern(one))),
+    ...anyAndNone(source.principals, source.notPrincipals, (text) => principalId(text, trustDomains)),
+    ...anyAndNone(source.trustDomains, source.notTrustDomains, (text) =>
+      orOf(inAllNames(parsePattern(text), trustDomains).map(domainId)),
+    ),
     ...anyAndNone(source.namespaces, source.notNamespaces, (text) =>
       inDomains((domain) => namespaceId(parsePattern(text), domain)),
     ),
@@ -93,9 +93,25 @@ const authenticated = (match: StringMatch | undefined): Principal => ({ kind: 'a
 const exactly = (value: string): Pattern => ({ kind: 'exact', value, ignoreCase: false });
 const prefixed = (value: string): Principal => authenticated({ kind: 'prefix', value, ignoreCase: false });
 
-function principalId(text: string): Principal {
+function orOf(ids: readonly Principal[]): Principal {
+  const [first, ...more] = ids;
+  return first !== undefined && more.length === 0 ? first : { kind: 'or', ids };
+}
+
+/** Who is named by one of the names of our trust domain is meant by all of them: a certificate may still have an older one. */
+const inAllNames = (domain: Pattern, trustDomains: readonly TrustDomain[]): readonly Pattern[] =>
+  domain.kind === 'exact' && trustDomains.some((one) => one === domain.value) ? trustDomains.map(exactly) : [domain];
+
+function principalId(text: string, trustDomains: readonly TrustDomain[]): Principal {
   const pattern = parsePattern(text);
-  return authenticated(pattern.kind === 'any' ? undefined : pattern);
+  if (pattern.kind === 'any') return authenticated(undefined);
+  const [, domain, path] = /^spiffe:\/\/([^/]+)(\/.*)$/.exec(pattern.value) ?? [];
+  if (domain === undefined || pattern.kind === 'suffix') return authenticated(pattern);
+  return orOf(
+    inAllNames(exactly(domain), trustDomains).map((one) =>
+      authenticated({ ...pattern, value: `spiffe://${one.kind === 'any' ? domain : one.value}${path}` }),
+    ),
+  );
 }
 
 function domainId(pattern: Pattern): Principal {

@@ -35,7 +35,8 @@ function claim(path: readonly string[], text: string): Principal {
   const pattern = parsePattern(text);
   if (pattern.kind === 'any') return { kind: 'claim', path, value: { kind: 'present' } };
   const one: ValueMatch = { kind: 'string', match: pattern };
-  return { kind: 'claim', path, value: oneOf([one, element(one), ...notStrings(pattern)]) };
+  const others = notStrings(pattern);
+  return { kind: 'claim', path, value: oneOf([one, element(one), ...others, ...others.map(element)]) };
 }
 
 /** A policy says its values as text; a token may have them as JSON numbers and booleans. */

@@ -35,15 +35,22 @@ export interface Findings {
   decidesOnPath: boolean;
   /** By what a path is not. */
   excludesPaths: boolean;
+  decidesOnMethod: boolean;
   /** Reads something that only a request has. */
   usesHttp: boolean;
 }
 
-export const noFindings = (): Findings => ({ decidesOnPath: false, excludesPaths: false, usesHttp: false });
+export const noFindings = (): Findings => ({
+  decidesOnPath: false,
+  excludesPaths: false,
+  decidesOnMethod: false,
+  usesHttp: false,
+});
 
 export function addFindings(to: Findings, found: Findings): void {
   to.decidesOnPath ||= found.decidesOnPath;
   to.excludesPaths ||= found.excludesPaths;
+  to.decidesOnMethod ||= found.decidesOnMethod;
   to.usesHttp ||= found.usesHttp;
 }
 
@@ -75,6 +82,7 @@ const any =
 function headerTest(match: HeaderMatch, findings: Findings): Test {
   const matcher = new HeaderMatcher(match);
   findings.usesHttp = true;
+  if (match.name === ':method') findings.decidesOnMethod = true;
   if (match.name === ':path') {
     findings.decidesOnPath = true;
     if (match.invert) findings.excludesPaths = true;

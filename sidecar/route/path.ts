@@ -65,13 +65,14 @@ function withoutDotSegments(path: string): string {
 }
 
 /**
- * Encoded slash, backslash and NUL, a bare backslash, a fragment, a percent sign that encodes nothing; an encoded percent
- * sign that a second decoding takes for the begin of another; the bytes that UTF-8 never has, in which lax decoders see a
- * slash or a dot (RFC 3629 section 10).
+ * Encoded slash, backslash and control characters (a line end before the end is none to many a `$`), a bare backslash, a
+ * fragment, a percent sign that encodes nothing; an encoded percent sign that a second decoding takes for the begin of
+ * another; the bytes that UTF-8 never has, in which lax decoders see a slash or a dot (RFC 3629 section 10).
  */
-const SUSPICIOUS = /%2F|%5C|%00|\\|#|%(?![0-9A-Fa-f]{2})|%25[0-9A-Fa-f]{2}|%C[01]|%E0%[89]|%F0%8|%F[5-9A-F]/i;
-/** RFC 3986 section 3.3, `.` and `..`; with path parameters too, since servers strip those first. */
-const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:[/;]|$)/;
+const SUSPICIOUS =
+  /%2F|%5C|%[01][0-9A-F]|%7F|\\|#|%(?![0-9A-Fa-f]{2})|%25[0-9A-Fa-f]{2}|%C[01]|%E0%[89]|%F0%8|%F[5-9A-F]/i;
+/** RFC 3986 section 3.3, `.` and `..`; with what servers strip first too, also where they decode before that. */
+const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:[/;]|%3[BF]|%23|$)/;
 
 /** Whether a canonical path may be read as another one by the application. */
 export function isAmbiguous(path: string): boolean {
@@ -80,17 +81,19 @@ export function isAmbiguous(path: string): boolean {
 
 /**
  * The other ways in which servers read a path that is not ambiguous: without the parameters of its segments (RFC 3986
- * section 3.3), with slashes that follow slashes taken for one, and, if asked for, without the slash at its end. Empty for
- * nearly every path.
+ * section 3.3), with slashes that follow slashes taken for one, and, if asked for, without the slash at its end; and what
+ * those make of it that decode before they look for parameters, a query or a fragment. Empty for nearly every path.
  */
 export function otherReadings(target: string, withoutLastSlash: boolean): readonly string[] {
   const end = pathLength(target);
   const path = end === target.length ? target : target.slice(0, end);
-  const parameters = path.includes(';');
+  const encoded = ENCODED_ENDS.test(path);
+  const parameters = encoded || path.includes(';');
   const slashes = path.includes('//');
   const last = withoutLastSlash && end > 1 && path.charCodeAt(end - 1) === SLASH;
   if (!parameters && !slashes && !last) return none;
   const readings = new Set([path]);
+  if (encoded) for (const one of [...readings]) readings.add(one.replace(ENCODED_END, ''));
   if (parameters) for (const one of [...readings]) readings.add(one.replace(PARAMETERS, ''));
   for (const one of [...readings]) readings.add(one.replace(SLASHES, '/'));
   if (withoutLastSlash) for (const one of [...readings]) if (one.length > 1) readings.add(one.replace(LAST_SLASH, ''));
@@ -99,6 +102,9 @@ export function otherReadings(target: string, withoutLastSlash: boolean): readon
 }
 
 const none: readonly string[] = [];
-const PARAMETERS = /;[^/]*/g;
+const PARAMETERS = /(?:;|%3B)[^/]*/g;
+/** Question mark and number sign, which end a path; a semicolon ends a segment. */
+const ENCODED_END = /%(?:3F|23).*$/;
+const ENCODED_ENDS = /%(?:3[BF]|23)/;
 const SLASHES = /\/{2,}/g;
 const LAST_SLASH = /\/$/;

@@ -1,4 +1,5 @@
 import type { Rbac, RbacPolicy } from '@weft/policies/model/authorization';
+import { isTakenForAnother } from '../../route/method.ts';
 import { isAmbiguous, otherReadings, pathLength } from '../../route/path.ts';
 import {
   addFindings,
@@ -119,7 +120,11 @@ export class RbacEngine {
 
   /** A rule that cannot be evaluated with certainty refuses, whether it would have allowed or denied. */
   private cannotDecide(subject: Subject): string | undefined {
-    if (!this.findings.decidesOnPath || subject.head === undefined) return undefined;
+    if (subject.head === undefined) return undefined;
+    if (this.findings.decidesOnMethod && isTakenForAnother(subject.head.method)) {
+      return `the method is one of another case to many servers, and ${this.name} decides on it`;
+    }
+    if (!this.findings.decidesOnPath) return undefined;
     const path = subject.head.path.slice(0, pathLength(subject.head.path));
     if (isAmbiguous(path)) {
       return `the path can be read in more than one way, and ${this.name} decides on it`;
