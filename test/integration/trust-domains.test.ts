@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { crowdedRoots, pemOf } from '@weft/policies/identity/foreign-anchors.testing';
 import { serialOf } from '@weft/policies/identity/revocations';
 import type { SpiffeId, TrustDomain } from '@weft/policies/identity/spiffe-id';
@@ -14,6 +14,8 @@ import type { Revocation } from '@weft/policies/model/trust';
 import { certificateOf, type KeyMaterial } from '@weft/sidecar/identity/material';
 import type { TrustData } from '@weft/sidecar/identity/peer-trust';
 import { usableTrust } from '@weft/sidecar/identity/usable-trust';
+import { LoopbackServers } from '../support/loopback-servers.ts';
+import { groupOf } from '../support/server-hello.ts';
 import { waitFor } from '../support/wait.ts';
 import {
   chain,
@@ -36,7 +38,7 @@ const WEB = id(OURS, 'web');
 
 let ours: TestAuthority;
 let theirs: TestAuthority;
-let echo: Server;
+const servers = new LoopbackServers();
 let server: Rig;
 let serverMaterial: KeyMaterial;
 const serverCertificates = new TestCertificates(undefined);
@@ -76,17 +78,10 @@ before(async () => {
   theirs = await TestAuthority.make('their root');
   serverMaterial = await ours.material(CART, trustOf());
   serverCertificates.set(certificateOf(serverMaterial));
-  echo = createServer((socket: Socket) => {
-    socket.on('error', () => undefined);
-    socket.pipe(socket);
-  });
-  echo.listen(0, '127.0.0.1');
-  await once(echo, 'listening');
+  const echo = await servers.serve((socket) => socket.pipe(socket));
   server = await startRig({
     certificates: serverCertificates,
-    clusters: {
-      application: { address: { ip: '127.0.0.1', port: (echo.address() as AddressInfo).port }, security: plaintext },
-    },
+    clusters: { application: { address: { ip: '127.0.0.1', port: echo }, security: plaintext } },
     listeners: [
       listener('inbound', {
         detectTls: true,
@@ -104,10 +99,10 @@ before(async () => {
 
 after(() => {
   server?.manager.close();
-  echo?.close();
+  servers.close();
 });
 
-function open(material: KeyMaterial, session?: Buffer): TLSSocket {
+function open(material: KeyMaterial, more: ConnectionOptions = {}): TLSSocket {
   const socket = connectTls({
     host: '127.0.0.1',
     port: server.port('inbound'),
@@ -116,7 +111,7 @@ function open(material: KeyMaterial, session?: Buffer): TLSSocket {
     ca: ours.rootPem,
     ALPNProtocols: [MESH_ALPN.tcp],
     checkServerIdentity: () => undefined,
-    ...(session === undefined ? {} : { session }),
+    ...more,
   });
   socket.on('error', () => undefined);
   return socket;
@@ -223,12 +218,12 @@ describe('sessions', () => {
     use(alone());
     const web = await ours.material(WEB);
     const session = await sessionOf(open(web));
-    const again = open(web, session);
+    const again = open(web, { session });
     assert.equal(await speak(again), 'hello');
     assert.equal(again.isSessionReused(), true);
     again.destroy();
     use(trustOf({ ...alone(), revoked: [identity(id(OURS, 'other'))] }));
-    const later = open(web, session);
+    const later = open(web, { session });
     assert.equal(await speak(later), 'hello');
     assert.equal(later.isSessionReused(), false);
     later.destroy();
@@ -241,7 +236,7 @@ describe('sessions', () => {
     socket.on('session', () => tickets++);
     assert.equal(await speak(socket), 'hello');
     assert.equal(await speak(socket, 'more'), 'more');
-    const again = open(await ours.material(WEB), socket.getSession());
+    const again = open(await ours.material(WEB), { session: socket.getSession() });
     assert.equal(await speak(again), 'hello');
     assert.equal(again.isSessionReused(), false);
     socket.destroy();
@@ -298,6 +293,15 @@ describe('open connections', () => {
   });
 });
 
+const clientOf = (certificates: TestCertificates, port: number): Promise<Rig> =>
+  startRig({
+    certificates,
+    clusters: {
+      cart: { address: { ip: '127.0.0.1', port }, security: { kind: 'mesh', spiffeId: CART, alpn: [MESH_ALPN.tcp] } },
+    },
+    listeners: [listener('cart', { direction: 'outbound', filterChains: [chain(tcp('cart'))] })],
+  });
+
 describe('as a client', () => {
   let client: Rig;
   const certificates = new TestCertificates(undefined);
@@ -306,12 +310,7 @@ describe('as a client', () => {
   before(async () => {
     material = await ours.material(WEB, trustOf());
     certificates.set(certificateOf(material));
-    const address = { ip: '127.0.0.1', port: server.port('inbound') };
-    client = await startRig({
-      certificates,
-      clusters: { cart: { address, security: { kind: 'mesh', spiffeId: CART, alpn: [MESH_ALPN.tcp] } } },
-      listeners: [listener('cart', { direction: 'outbound', filterChains: [chain(tcp('cart'))] })],
-    });
+    client = await clientOf(certificates, server.port('inbound'));
   });
 
   after(() => client?.manager.close());
@@ -358,46 +357,25 @@ describe('as a client', () => {
   });
 });
 
-/** The group of a ServerHello's key_share (RFC 8446 sections 4.1.3 and 4.2.8). */
-function groupOf(serverHello: Buffer): number {
-  // Record and handshake headers, version, random; then what the client sent as session id comes back.
-  let at = 5 + 4 + 2 + 32;
-  at += 1 + (serverHello[at] ?? 0) + 2 + 1;
-  const end = at + 2 + serverHello.readUInt16BE(at);
-  for (at += 2; at < end; at += 4 + serverHello.readUInt16BE(at + 2)) {
-    if (serverHello.readUInt16BE(at) === 0x33) return serverHello.readUInt16BE(at + 4);
-  }
-  return 0;
-}
-
 describe('handshakes of the mesh', () => {
   const X25519MLKEM768 = 0x11ec;
-  let tap: Server;
+  let tap = 0;
   let heard: Buffer[] = [];
 
   before(async () => {
     use(trustOf());
-    tap = createServer((socket: Socket) => {
+    tap = await servers.serve((socket) => {
       const upstream = connect(server.port('inbound'), '127.0.0.1');
       upstream.on('data', (chunk: Buffer) => heard.push(chunk));
-      for (const end of [socket, upstream]) end.on('error', () => undefined);
+      upstream.on('error', () => undefined);
       socket.pipe(upstream).pipe(socket);
     });
-    tap.listen(0, '127.0.0.1');
-    await once(tap, 'listening');
   });
-
-  after(() => tap?.close());
 
   test('between sidecars agree on a key with the hybrid post-quantum group, unasked', async () => {
     heard = [];
-    const address = { ip: '127.0.0.1', port: (tap.address() as AddressInfo).port };
     const certificates = new TestCertificates(certificateOf(await ours.material(WEB, trustOf())));
-    const client = await startRig({
-      certificates,
-      clusters: { cart: { address, security: { kind: 'mesh', spiffeId: CART, alpn: [MESH_ALPN.tcp] } } },
-      listeners: [listener('cart', { direction: 'outbound', filterChains: [chain(tcp('cart'))] })],
-    });
+    const client = await clientOf(certificates, tap);
     const socket = connect(client.port('cart'), '127.0.0.1');
     socket.write('hello');
     await once(socket, 'data');
@@ -407,17 +385,7 @@ describe('handshakes of the mesh', () => {
   });
 
   test('are TLS 1.3, and nothing before it', async () => {
-    const web = await ours.material(WEB);
-    const socket = connectTls({
-      host: '127.0.0.1',
-      port: server.port('inbound'),
-      cert: web.chainPem,
-      key: web.key.export({ type: 'pkcs8', format: 'pem' }),
-      ca: ours.rootPem,
-      ALPNProtocols: [MESH_ALPN.tcp],
-      maxVersion: 'TLSv1.2',
-      checkServerIdentity: () => undefined,
-    });
+    const socket = open(await ours.material(WEB), { maxVersion: 'TLSv1.2' });
     const [error]: Error[] = await once(socket, 'error');
     assert.match(String(error), /protocol version/);
   });
