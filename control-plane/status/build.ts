@@ -7,6 +7,7 @@ import type { TranslateContext } from '../translate/context.ts';
 import { externalServiceStatus } from '../translate/external/status.ts';
 import { faultPolicyStatus } from '../translate/fault-status.ts';
 import { overloadPolicyStatus } from '../translate/overload-status.ts';
+import { refusedByMesh } from '../translate/plaintext-callers.ts';
 import { type RouteVerdict, routeStatus } from '../translate/route-status.ts';
 import { authorizationPolicyStatus, type PolicyVerdict, trafficPolicyStatus } from '../translate/status.ts';
 import type { TrustFacts } from '../translate/trust.ts';
@@ -105,6 +106,7 @@ function meshStatusObject(parts: StatusParts, observed: Observed): JsonObject | 
       ? []
       : [
           { type: 'Accepted', status: 'True', reason: 'Accepted', message },
+          ...refusedByMesh(parts.context),
           held(
             parts,
             before,

@@ -8,6 +8,7 @@ import { parseObjects } from '../static/objects.ts';
 import { trustDomain } from '../testing/harness.ts';
 import { authenticationPolicyStatus } from './authentication-status.ts';
 import type { TranslateContext } from './context.ts';
+import { refusedByMesh } from './plaintext-callers.ts';
 
 const pod = (namespace: string, name: string, ip: string, labels = '{}', meshed = true): string => `
 kind: Pod
@@ -80,7 +81,11 @@ function mesh(yaml: string, callers: readonly Caller[]) {
     assert.ok(policy !== undefined);
     return authenticationPolicyStatus(context, policy).ancestors.flatMap(({ conditions }) => conditions);
   };
-  return { clock, apply, warnings, status };
+  const meshStatus = (): string =>
+    refusedByMesh(context)
+      .map(({ message }) => message)
+      .join();
+  return { clock, apply, warnings, status, meshStatus };
 }
 
 const ofShop = { name: 'strict', namespace: 'shop' };
@@ -168,6 +173,30 @@ describe('the Mesh', () => {
     assert.doesNotMatch(of({ mode: 'STRICT' }).join(), /shop\/web/);
     assert.match(of({ minimum: 'STRICT' }).join(), /shop\/web:8080 \(3\)/, 'no door is left');
     assert.deepEqual(of({ minimum: 'PERMISSIVE' }), []);
+  });
+
+  test('says in its status whom its own mode or minimum keeps out, and not whom a policy does', () => {
+    const ofMesh = (mtls: string): string => `
+apiVersion: weft.dev/v1alpha1
+kind: Mesh
+metadata: { name: default }
+spec: { mtls: ${mtls} }
+`;
+    const { apply, meshStatus } = mesh(`${world}${door}`, both);
+    assert.equal(meshStatus(), '');
+    apply(ofMesh('{ mode: STRICT }'));
+    assert.match(meshStatus(), /shop\/cart:8080 \(412\)/);
+    assert.doesNotMatch(meshStatus(), /shop\/web/);
+    apply(ofMesh('{ minimum: STRICT }'));
+    assert.match(meshStatus(), /shop\/web:8080 \(3\)/);
+    apply(`
+apiVersion: weft.dev/v1alpha1
+kind: AuthenticationPolicy
+metadata: { name: strict, namespace: shop, creationTimestamp: "2026-01-02T00:00:00Z" }
+spec: { mtls: { mode: STRICT } }
+`);
+    assert.doesNotMatch(meshStatus(), /shop\/cart/);
+    assert.match(meshStatus(), /shop\/web:8080 \(3\)/, 'its door is not open');
   });
 
   test('has a minimum below which a policy is not applied, which admission and status say', () => {

@@ -1,6 +1,7 @@
 /** Who would be kept out by STRICT, of those who have called lately: said before it holds, and after. */
 import type { AuthenticationPolicy } from '@weft/policies/crds/kinds';
 import type { Pod } from '../index/core.ts';
+import type { ClusterState } from '../index/state.ts';
 import { authenticationWinners, modeAt, type Proposed, wantedModes } from './authentication.ts';
 import type { PlaintextCaller, TranslateContext } from './context.ts';
 import type { ConditionVerdict } from './verdict.ts';
@@ -22,9 +23,7 @@ export function refusedWhenApplied(context: TranslateContext, { policy, mesh }: 
     namespace === undefined || namespace === state.meshNamespace
       ? state.pods.values()
       : state.pods.by('namespace', namespace);
-  const isStrict = (pod: Pod, port: number, then?: Proposed): boolean =>
-    modeAt(wantedModes(state, pod, then), port) === 'STRICT';
-  return described(context, pods, (pod, port) => isStrict(pod, port, next) && !isStrict(pod, port));
+  return described(context, pods, (pod, port) => isStrict(state, pod, port, next) && !isStrict(state, pod, port));
 }
 
 /** What has no age yet is the youngest. */
@@ -33,22 +32,41 @@ function newest(policy: AuthenticationPolicy): AuthenticationPolicy {
   return { ...policy, metadata: { ...policy.metadata, creationTimestamp: '9999' } };
 }
 
-/** Of a policy that holds: of the ports that are STRICT because of it. */
+/** Of a policy that holds: of the ports whose mode it says. */
 export function refusedBy(
   context: TranslateContext,
   policy: AuthenticationPolicy,
   pods: readonly Pod[],
 ): ConditionVerdict[] {
   const { state } = context;
-  const message = described(context, pods, (pod, port) => {
-    const { mtls, ports } = authenticationWinners(state, pod);
-    const ofPort = ports?.spec.ports?.some((one) => one.port === port) === true;
-    return (ofPort ? ports : mtls) === policy && modeAt(wantedModes(state, pod), port) === 'STRICT';
-  });
-  return message === undefined
-    ? []
-    : [{ type: 'PlaintextSeen', status: 'True', reason: 'CallersWithoutMeshTls', message }];
+  return seen(
+    described(context, pods, (pod, port) => speaker(state, pod, port) === policy && isStrict(state, pod, port)),
+  );
 }
+
+/** Of the Mesh: of the ports that are STRICT though no policy says so. */
+export function refusedByMesh(context: TranslateContext): ConditionVerdict[] {
+  const { state } = context;
+  return seen(
+    described(context, state.pods.values(), (pod, port) => {
+      const { mtls, ports } = speaker(state, pod, port)?.spec ?? {};
+      const said = ports?.find((one) => one.port === port)?.mode ?? mtls?.mode;
+      return said !== 'STRICT' && isStrict(state, pod, port);
+    }),
+  );
+}
+
+/** The policy that says what a port takes; undefined: none does. */
+function speaker(state: ClusterState, pod: Pod, port: number): AuthenticationPolicy | undefined {
+  const { mtls, ports } = authenticationWinners(state, pod);
+  return ports?.spec.ports?.some((one) => one.port === port) === true ? ports : mtls;
+}
+
+const isStrict = (state: ClusterState, pod: Pod, port: number, then?: Proposed): boolean =>
+  modeAt(wantedModes(state, pod, then), port) === 'STRICT';
+
+const seen = (message: string | undefined): ConditionVerdict[] =>
+  message === undefined ? [] : [{ type: 'PlaintextSeen', status: 'True', reason: 'CallersWithoutMeshTls', message }];
 
 /** Undefined: nobody. Pods of one workload are told of together. */
 function described(
