@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { parse } from 'yaml';
 
-export interface BootstrapFiles {
+interface BootstrapFiles {
   readonly read: readonly string[];
   readonly write: readonly string[];
 }

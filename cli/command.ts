@@ -20,7 +20,7 @@ export function parseOptions<T extends Options>(args: readonly string[], options
   }
 }
 
-export type OutputFormat = 'text' | 'json';
+type OutputFormat = 'text' | 'json';
 
 export function parseOutput(value: string | undefined): OutputFormat {
   if (value === undefined || value === 'text') return 'text';

@@ -29,7 +29,7 @@ export interface Lifetimes {
 
 export const LIFETIMES: Lifetimes = { caMs: CA_LIFETIME_MS, leafMs: LEAF_LIFETIME_MS };
 
-export type CertificateState =
+type CertificateState =
   | { readonly kind: 'good'; readonly renewAtMs: number; readonly expiresAtMs: number }
   | { readonly kind: 'renew'; readonly what: 'leaf' | 'authority'; readonly why: string };
 

@@ -27,7 +27,7 @@ const FAMILIES = {
   },
 } as const satisfies Readonly<Record<string, Family>>;
 
-export type MetricName = keyof typeof FAMILIES;
+type MetricName = keyof typeof FAMILIES;
 export type Labels = Readonly<Record<string, string>>;
 
 const escapeLabel = (text: string): string =>

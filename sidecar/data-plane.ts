@@ -27,7 +27,7 @@ import type { Recorder } from './telemetry/record.ts';
 /** How long a request waits for configuration that is not known yet. */
 const ON_DEMAND_WAIT_MS_MAX = 5_000;
 
-export interface DataPlaneOptions {
+interface DataPlaneOptions {
   readonly source: SnapshotSource;
   readonly listenerNames: readonly string[];
   readonly certificates: CertificateSource;

@@ -16,7 +16,7 @@ import type { DataThreads } from './threads/data-threads.ts';
 
 const DRAIN_MS_MAX = 10_000;
 
-export interface StaticSettings {
+interface StaticSettings {
   /** Says whether the bootstrap is good, and starts nothing. */
   readonly checkOnly: boolean;
   /** Data threads. */

@@ -12,7 +12,7 @@ export interface Candidate {
   readonly remove: readonly string[];
 }
 
-export interface DiffWorld {
+interface DiffWorld {
   readonly meshNamespace: string;
   readonly trustDomain: TrustDomain;
   /** As they are now. */

@@ -22,7 +22,7 @@ interface ConfigMap {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-export interface RevokeOptions {
+interface RevokeOptions {
   readonly kubeconfig?: string | undefined;
   readonly identity?: string | undefined;
   readonly serial?: string | undefined;

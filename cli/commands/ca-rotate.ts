@@ -21,7 +21,7 @@ const answerMsMax = 30_000;
 const askMs = 500;
 const shortDigits = 16;
 
-export interface RotateOptions {
+interface RotateOptions {
   readonly kubeconfig?: string | undefined;
   readonly 'ca-dir'?: string | undefined;
   readonly anchor?: string | undefined;

@@ -22,19 +22,19 @@ const review = z.looseObject({
 const bodyBytesMax = 3_145_728;
 const timeoutMs = 10_000;
 
-export interface WebhookOptions {
+interface WebhookOptions {
   readonly address: ListenAddress;
   readonly certificate: ServingCertificate;
   readonly validate: (kind: string, object: unknown) => AdmissionVerdict;
 }
 
-export interface AdmissionCounters {
+interface AdmissionCounters {
   allowed: number;
   denied: number;
   malformed: number;
 }
 
-export interface AdmissionWebhook {
+interface AdmissionWebhook {
   readonly port: number;
   readonly counters: AdmissionCounters;
   stop(): Promise<void>;

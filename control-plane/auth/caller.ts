@@ -16,7 +16,7 @@ import { keyDigestOf } from './key-digest.ts';
 /** Audience of the tokens that the mesh takes: a token for the API server is none of ours. */
 export const TOKEN_AUDIENCE = 'weft.dev';
 
-export interface BoundPod {
+interface BoundPod {
   readonly name: string;
   /** Empty where the source of the token knows none. */
   readonly uid: string;
@@ -48,7 +48,7 @@ export interface Caller {
   readonly keyDigest?: string;
 }
 
-export interface Credential {
+interface Credential {
   /** Value of the `authorization` metadata. */
   readonly authorization: string | undefined;
   /** DER of the client certificate, if TLS has verified its chain. */
@@ -59,7 +59,7 @@ const tokenCharsMax = 16_384;
 const denied = (message: string): Result<never, AuthFailure> => err({ code: 'unauthenticated', message });
 
 /** What is believed of certificates beside their chain. */
-export interface CertificateTrust {
+interface CertificateTrust {
   readonly aliases: () => readonly TrustDomain[];
   /** Why it is revoked. */
   readonly refusal: (certificate: CertificateFacts) => string | undefined;

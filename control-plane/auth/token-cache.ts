@@ -5,7 +5,7 @@ import { err, type Result } from '@weft/policies/kit/result';
 import type { Secret } from '@weft/policies/kit/secret';
 import type { AuthFailure, TokenIdentity, TokenVerifier } from './caller.ts';
 
-export interface TokenCacheLimits {
+interface TokenCacheLimits {
   readonly entriesMax: number;
   readonly ttlMs: number;
   /** Reviews under way at one time; guesses must not become a flood for the API server. */

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import type { Caller } from '../auth/caller.ts';
 import type { SignedLeaf } from './authority.ts';
 
-export type AuditFields = Readonly<Record<string, unknown>>;
+type AuditFields = Readonly<Record<string, unknown>>;
 
 /** Who asked, as far as that is proven; nothing of it when the credential was refused. */
 export const callerFields = (caller: Caller | undefined): AuditFields =>

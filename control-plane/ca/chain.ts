@@ -6,7 +6,7 @@ import { err, ok, type Result } from '@weft/policies/kit/result';
 
 const depthMax = 8;
 
-export interface ChainLink {
+interface ChainLink {
   readonly der: Uint8Array;
   readonly certificate: Certificate;
   readonly openssl: X509Certificate;
@@ -25,7 +25,7 @@ export interface IssuedNames {
   readonly dnsName: string | undefined;
 }
 
-export function parseLink(der: Uint8Array): Result<ChainLink, string> {
+function parseLink(der: Uint8Array): Result<ChainLink, string> {
   const certificate = parseCertificate(der);
   if (!certificate.ok) return certificate;
   try {

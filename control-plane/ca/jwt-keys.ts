@@ -11,7 +11,7 @@ const rotateEveryMs = 24 * 3_600_000;
 const publishAheadMs = 15 * 60_000;
 const refreshMs = 60_000;
 export const jwtRefreshSeconds = 300;
-export const jwtTtlMsDefault = 5 * 60_000;
+const jwtTtlMsDefault = 5 * 60_000;
 const ttlMsMin = 30_000;
 const ttlMsMax = 3_600_000;
 /** Verifiers' clocks differ. */
@@ -25,7 +25,7 @@ export interface JwtKeyStore {
 }
 
 /** JWK of RFC 7517 as SPIFFE Trust Domain and Bundle section 4.2 wants it. */
-export interface JwtPublicKey {
+interface JwtPublicKey {
   readonly kty: 'EC';
   readonly crv: 'P-256';
   readonly x: string;
@@ -55,7 +55,7 @@ interface Key {
   readonly jwk: JwtPublicKey;
 }
 
-export interface SignedJwt {
+interface SignedJwt {
   readonly token: string;
   readonly kid: string;
   readonly issuedUnixMs: number;

@@ -8,7 +8,7 @@ import { Secret } from '@weft/policies/kit/secret';
 import { Authority } from './authority.ts';
 import { chainToAnchor, checkPath, type IssuedNames, isSelfSigned, type Names, parseLinks } from './chain.ts';
 
-export interface ChainMaterial {
+interface ChainMaterial {
   /** The issuing certificate first, then its intermediates; a self-signed one among them is an anchor. */
   readonly chainPem: string;
   /** Roots beside those of the chain. */
@@ -19,7 +19,7 @@ export interface KeyMaterial extends ChainMaterial {
   readonly privateKeyPem: Secret<string>;
 }
 
-export const defaultNames: Names = { chain: 'ca.crt', key: 'ca.key', anchors: 'root-cert.pem' };
+const defaultNames: Names = { chain: 'ca.crt', key: 'ca.key', anchors: 'root-cert.pem' };
 
 /** Ours; cert-manager's (type kubernetes.io/tls); Istio's `cacerts`. */
 const shapes = [
@@ -28,7 +28,7 @@ const shapes = [
   { chain: ['ca-cert.pem', 'cert-chain.pem'], key: 'ca-key.pem', anchors: 'root-cert.pem' },
 ] as const;
 
-export interface NamedMaterial extends KeyMaterial {
+interface NamedMaterial extends KeyMaterial {
   readonly names: Names;
 }
 

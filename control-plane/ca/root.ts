@@ -8,7 +8,7 @@ import { Secret } from '@weft/policies/kit/secret';
 import { backdateMs } from './authority.ts';
 import type { KeyMaterial } from './material.ts';
 
-export const rootLifetimeMs = 10 * 365 * 86_400_000;
+const rootLifetimeMs = 10 * 365 * 86_400_000;
 
 /** RFC 5280 appendix A.1, ub-common-name. */
 const commonNameCharsMax = 64;

@@ -5,7 +5,7 @@ import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { Secret } from '@weft/policies/kit/secret';
 import type { CertificateAuthority } from './certificate-authority.ts';
 
-export interface ServingIdentity {
+interface ServingIdentity {
   readonly certificatePem: string;
   /**
    * The same up to its anchor where that has signed it. OpenSSL sends such a leaf so anyway to whom it asks for a

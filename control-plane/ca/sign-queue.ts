@@ -2,7 +2,7 @@
  * Paces signing: a crowd of requests is worked off in slices, and between them the event loop serves the streams that are
  * there. What is beyond the bound is refused at once; its sidecar tries again later, with what it has until then.
  */
-export interface SignQueueLimits {
+interface SignQueueLimits {
   readonly waitingMax: number;
   /** Under way at one time, for keys outside this process. */
   readonly underWayMax: number;

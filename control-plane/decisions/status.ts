@@ -3,13 +3,13 @@ import { z } from 'zod';
 import type { HitsOfPolicy } from './hits.ts';
 
 /** As it stands in the status. */
-export interface HitStatus {
+interface HitStatus {
   readonly hits: number;
   readonly lastHitTime?: string;
   readonly rules: readonly RuleStatus[];
 }
 
-export interface RuleStatus {
+interface RuleStatus {
   readonly name: string;
   readonly hits: number;
   /** Since when they are counted: a rule without hits is dead for as long. */

@@ -179,7 +179,7 @@ export function canonicalIp(ip: string): string {
   return url === null ? ip : url.hostname.slice(1, -1);
 }
 
-export const SIDECAR_CONTAINER = 'weft-proxy';
+const SIDECAR_CONTAINER = 'weft-proxy';
 
 const containerStatus = z.object({
   name: z.string(),

@@ -59,6 +59,6 @@ export function byAge(a: Aged, b: Aged): number {
   return first < second ? -1 : first > second ? 1 : 0;
 }
 
-export interface Aged {
+interface Aged {
   readonly metadata: { readonly creationTimestamp: string; readonly name: string; readonly namespace?: unknown };
 }

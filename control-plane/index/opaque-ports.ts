@@ -1,5 +1,5 @@
 /** Says of a pod's or a Service's ports, by number, that what they carry is not to be looked at. */
-export const OPAQUE_PORTS_ANNOTATION = 'proxy.weft.dev/opaque-ports';
+const OPAQUE_PORTS_ANNOTATION = 'proxy.weft.dev/opaque-ports';
 
 const PORTS_MAX = 256;
 const none: readonly number[] = [];

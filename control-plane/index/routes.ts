@@ -40,7 +40,7 @@ function serviceBackends(route: AnyRoute): string[] {
 const namespaceOfKey = (key: string): string => key.slice(0, key.indexOf('/'));
 
 type RouteIndex = 'parent' | 'backend' | 'backendNamespace' | 'consumer';
-export type RouteStore<Route extends AnyRoute> = ObjectStore<Route, RouteIndex>;
+type RouteStore<Route extends AnyRoute> = ObjectStore<Route, RouteIndex>;
 
 const storeOf = <Route extends AnyRoute>(): RouteStore<Route> =>
   new ObjectStore<Route, RouteIndex>({

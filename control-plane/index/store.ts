@@ -2,7 +2,7 @@
 
 const nothing: ReadonlySet<string> = new Set();
 
-export type Indexers<T, Name extends string> = Readonly<Record<Name, (object: T) => readonly string[]>>;
+type Indexers<T, Name extends string> = Readonly<Record<Name, (object: T) => readonly string[]>>;
 
 export class ObjectStore<T, Name extends string = never> {
   private readonly objects = new Map<string, T>();

@@ -1,5 +1,5 @@
 /** Says of a pod how many proxies in front of it are believed; otherwise the mesh does. */
-export const TRUSTED_HOPS_ANNOTATION = 'proxy.weft.dev/trusted-hops';
+const TRUSTED_HOPS_ANNOTATION = 'proxy.weft.dev/trusted-hops';
 
 export const TRUSTED_HOPS_MAX = 16;
 

@@ -15,7 +15,7 @@ const sweptMax = 500;
 /** A certificate for a program behind the joined process ends no later than the newest of the process, give or take. */
 const renewalStepMs = 30_000;
 
-export interface JoinCounters {
+interface JoinCounters {
   joined: number;
   renewed: number;
   /** Tokens that were used before. */

@@ -13,7 +13,7 @@ const retryMsMin = 2_000;
 /** Of all policies together; what comes after is not fetched, and its status says so. */
 const urisMax = 256;
 
-export interface JwksStoreOptions {
+interface JwksStoreOptions {
   readonly clock: Clock;
   readonly prng: Prng;
   readonly fetch: (uri: string) => Promise<Result<string, string>>;

@@ -1,7 +1,7 @@
 /** Events of Kubernetes about the Mesh: what happened, beside its objects. */
 import type { KubeClient } from './client.ts';
 
-export interface MeshEvent {
+interface MeshEvent {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly message: string;

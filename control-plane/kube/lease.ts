@@ -3,7 +3,7 @@ import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
 import type { KubeClient } from './client.ts';
 
-export interface LeaderOptions {
+interface LeaderOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly namespace: string;

@@ -1,7 +1,7 @@
 /** Keys to be looked at again: each at most once in the queue, at a bounded rate, later and later when it fails. */
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 
-export interface QueueOptions {
+interface QueueOptions {
   readonly clock: Clock;
   /** Makes the world as it should be for a key; false: try again. */
   readonly reconcile: (key: string) => Promise<boolean>;

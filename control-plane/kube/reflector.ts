@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { KubeClient, KubeError } from './client.ts';
 
-export interface ReflectorEvents {
+interface ReflectorEvents {
   /** An object as it is now. */
   readonly apply: (object: unknown) => void;
   readonly remove: (key: string) => void;

@@ -12,7 +12,7 @@ const dataKey = 'root-cert.pem';
 
 const configMap = z.looseObject({ data: z.record(z.string(), z.string()).nullish() });
 
-export interface TrustOptions {
+interface TrustOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Report;

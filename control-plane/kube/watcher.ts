@@ -7,7 +7,7 @@ import { keyOfObject, Reflector } from './reflector.ts';
 import type { Report } from './report.ts';
 import { collectionPaths, type ServedVersions } from './resources.ts';
 
-export interface WatcherOptions {
+interface WatcherOptions {
   readonly client: KubeClient;
   readonly log: Report;
   readonly served: ServedVersions;

@@ -3,7 +3,7 @@ import type { ClusterWatcher } from '../kube/watcher.ts';
 import type { StatusWriter } from '../status/writer.ts';
 import { counter, gauge, type MetricFamily } from './metrics.ts';
 
-export interface ClusterParts {
+interface ClusterParts {
   readonly watcher: ClusterWatcher;
   readonly status: StatusWriter;
   readonly leader: LeaderElection;

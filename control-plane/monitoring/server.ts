@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import type { ListenAddress } from '../config.ts';
 
-export interface MonitoringRoutes {
+interface MonitoringRoutes {
   readonly metrics: () => string;
   /** What is still missing; undefined when ready. */
   readonly missing: () => string | undefined;

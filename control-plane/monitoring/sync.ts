@@ -16,7 +16,7 @@ export interface SidecarSync {
   readonly types: readonly TypeSync[];
 }
 
-export interface TypeSync {
+interface TypeSync {
   readonly kind: ResourceKind;
   readonly typeUrl: string;
   readonly subscribed: number;
@@ -25,7 +25,7 @@ export interface TypeSync {
   readonly resources: readonly ResourceSync[];
 }
 
-export interface ResourceSync {
+interface ResourceSync {
   readonly name: string;
   readonly state: 'acked' | 'sent' | 'pending' | 'nacked' | 'absent';
   /** Last version that the sidecar was told; empty for none. */

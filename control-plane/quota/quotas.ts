@@ -18,7 +18,7 @@ interface Known {
   countedMs: number;
 }
 
-export interface Use {
+interface Use {
   readonly limit: string;
   readonly demandPerSecond: number;
   readonly leasedPerSecond: number;

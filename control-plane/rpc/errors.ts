@@ -1,6 +1,6 @@
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
 
-export type RpcCode =
+type RpcCode =
   | 'unauthenticated'
   | 'permission-denied'
   | 'invalid-argument'

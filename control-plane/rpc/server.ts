@@ -6,7 +6,7 @@ import { type DiscoveryParts, discoveryHandlers } from './discovery.ts';
 import { certificatesService, decisionsService, discoveryService, quotasService } from './methods.ts';
 import { type QuotaParts, quotaHandlers } from './quotas.ts';
 
-export interface RpcServerOptions {
+interface RpcServerOptions {
   readonly address: string;
   readonly credentials: ServerCredentials;
   readonly requestBytesMax: number;
@@ -14,7 +14,7 @@ export interface RpcServerOptions {
   readonly connectionAgeMsMax: number;
 }
 
-export interface RpcServer {
+interface RpcServer {
   readonly port: number;
   /** Lets calls in flight end for `graceMs`, then cuts them. */
   stop(graceMs: number): Promise<void>;

@@ -10,7 +10,7 @@ import { outboundName } from './names.ts';
 import { servicePortProtocol } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
 
-export type BackendFault = 'InvalidKind' | 'BackendNotFound' | 'RefNotPermitted' | 'UnsupportedProtocol';
+type BackendFault = 'InvalidKind' | 'BackendNotFound' | 'RefNotPermitted' | 'UnsupportedProtocol';
 
 export interface BackendName {
   readonly group: string;

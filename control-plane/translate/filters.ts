@@ -25,7 +25,7 @@ const mutation = (modifier: HeaderModifier): HeaderMutation => ({
   remove: (modifier.remove ?? []).map((name) => name.toLowerCase()),
 });
 
-export interface UrlRewrite {
+interface UrlRewrite {
   readonly hostRewrite: string | undefined;
   readonly pathRewrite: PathRewrite | undefined;
 }

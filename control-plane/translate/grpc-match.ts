@@ -4,7 +4,7 @@ import type { HeaderMatch } from '@weft/policies/model/match';
 import type { RouteMatch } from '@weft/policies/model/route';
 import { headerMatches, type RankedMatch } from './match.ts';
 
-export type GrpcMatch = NonNullable<GRPCRoute['spec']['rules']>[number]['matches'][number];
+type GrpcMatch = NonNullable<GRPCRoute['spec']['rules']>[number]['matches'][number];
 type MethodMatch = NonNullable<GrpcMatch['method']>;
 
 /** What is no call is matched by no GRPCRoute; PROTOCOL-HTTP2 of gRPC has every call begin so. */

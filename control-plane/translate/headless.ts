@@ -15,7 +15,7 @@ import { directName, outboundName, type ServicePortRef } from './names.ts';
 import { targetPortOf } from './ports.ts';
 import { translateRoutes } from './route.ts';
 
-export interface HeadlessPort {
+interface HeadlessPort {
   readonly service: Service;
   readonly port: ServicePortSpec;
 }

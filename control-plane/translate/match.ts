@@ -3,7 +3,7 @@ import type { HTTPRoute } from '@weft/policies/crds/kinds';
 import type { HeaderMatch, QueryParameterMatch } from '@weft/policies/model/match';
 import type { RouteMatch } from '@weft/policies/model/route';
 
-export type HttpMatch = HTTPRoute['spec']['rules'][number]['matches'][number];
+type HttpMatch = HTTPRoute['spec']['rules'][number]['matches'][number];
 
 /** A match with its precedence: of two, the one whose first different number is smaller is the more specific. */
 export interface RankedMatch {

@@ -22,7 +22,7 @@ import { servicePortProtocol } from './ports.ts';
 import { droppedRules } from './rule-faults.ts';
 import { accepted, type Carriers, type ConditionVerdict, refused } from './verdict.ts';
 
-export interface RouteParentVerdict {
+interface RouteParentVerdict {
   readonly parentRef: ParentRef;
   readonly conditions: readonly ConditionVerdict[];
   readonly carriers: Carriers;

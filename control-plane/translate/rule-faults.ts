@@ -9,7 +9,7 @@ type HttpRule = HTTPRoute['spec']['rules'][number];
 type GrpcRule = NonNullable<GRPCRoute['spec']['rules']>[number];
 
 /** Rules by their place, and what is wrong with them by the field at fault. */
-export type DroppedRules = ReadonlyMap<number, string>;
+type DroppedRules = ReadonlyMap<number, string>;
 
 const none: DroppedRules = new Map();
 const judged = new WeakMap<AnyRoute, DroppedRules>();

@@ -34,7 +34,7 @@ export const defaultXdsLimits: XdsLimits = {
   firstRequestMsMax: 10_000,
 };
 
-export interface XdsCounters {
+interface XdsCounters {
   streamsOpened: number;
   streamsRefused: number;
   streamsStalled: number;

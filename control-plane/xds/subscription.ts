@@ -7,7 +7,7 @@ export type Told =
   | { readonly state: 'absent' }
   | { readonly state: 'version'; readonly version: string };
 
-export interface Nack {
+interface Nack {
   readonly version: string;
   readonly message: string;
 }

@@ -12,7 +12,7 @@ export function loadKubeConfig(env: Readonly<Record<string, string | undefined>>
 export const statusOf = (error: unknown): number | undefined =>
   error instanceof ApiException ? error.code : undefined;
 
-export const API_TIMEOUT_MS = 5000;
+const API_TIMEOUT_MS = 5000;
 
 /** The client has no deadline of its own. */
 export async function withDeadline<T>(what: string, call: Promise<T>): Promise<T> {

@@ -14,7 +14,7 @@ const TOKEN_SECONDS = 3600;
 /** Key, certificates, the last good snapshot. It counts against the memory of the pod. */
 const STATE_SIZE_LIMIT = '32Mi';
 
-export interface ProxyInput {
+interface ProxyInput {
   readonly config: PodConfig;
   readonly overrides: Overrides;
   readonly probes: OriginalProbes;

@@ -19,7 +19,7 @@ export const SKIP_REASONS = {
 export type SkipReason = keyof typeof SKIP_REASONS;
 
 export const DENY_REASONS = ['bad-label', 'bad-annotation', 'proxy-user', 'name-taken', 'port-taken'] as const;
-export type DenyReason = (typeof DENY_REASONS)[number];
+type DenyReason = (typeof DENY_REASONS)[number];
 
 export interface Denial {
   readonly kind: 'deny';

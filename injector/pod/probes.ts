@@ -17,7 +17,7 @@ const PROBES = [
 const PROBE_PATH = '/app-health/';
 
 /** What the sidecar runs in the kubelet's place; ports are numbers by now. */
-export interface OriginalProbe {
+interface OriginalProbe {
   readonly timeoutSeconds: number;
   readonly httpGet?: {
     readonly path: string;
@@ -43,7 +43,7 @@ export interface RewrittenProbes {
 }
 
 /** A port by number or by the name of a container port; the kubelet reads a number in text as a number too. */
-export function resolvePort(container: V1Container, port: unknown): number | undefined {
+function resolvePort(container: V1Container, port: unknown): number | undefined {
   if (typeof port === 'number') return port;
   if (typeof port !== 'string') return undefined;
   if (/^[0-9]{1,5}$/.test(port)) return Number(port);

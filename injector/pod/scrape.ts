@@ -21,7 +21,7 @@ export interface ScrapeTarget {
   readonly scheme: 'http' | 'https';
 }
 
-export interface RewrittenScrape {
+interface RewrittenScrape {
   readonly target: ScrapeTarget | undefined;
   readonly annotations: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];

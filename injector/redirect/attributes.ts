@@ -3,16 +3,16 @@
  * nf_tables sends its integers in network order.
  */
 
-export type HostOrder = 'LE' | 'BE';
+type HostOrder = 'LE' | 'BE';
 /** Headers and some values are in the machine's own order. */
-export const HOST_ORDER: HostOrder = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 'LE' : 'BE';
+const HOST_ORDER: HostOrder = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 'LE' : 'BE';
 
 const NESTED = 0x8000;
 const TYPE_MASK = 0x3fff;
 const ATTRIBUTE_HEADER_BYTES = 4;
 export const ATTRIBUTE_BYTES_MAX = 0xffff;
-export const MESSAGE_HEADER_BYTES = 16;
-export const NFGEN_HEADER_BYTES = 4;
+const MESSAGE_HEADER_BYTES = 16;
+const NFGEN_HEADER_BYTES = 4;
 
 const align = (bytes: number): number => (bytes + 3) & ~3;
 
@@ -30,7 +30,7 @@ export function hostU32(value: number): Buffer {
   return buffer;
 }
 
-export const readHostU16 = (buffer: Buffer, at: number): number =>
+const readHostU16 = (buffer: Buffer, at: number): number =>
   HOST_ORDER === 'LE' ? buffer.readUInt16LE(at) : buffer.readUInt16BE(at);
 export const readHostU32 = (buffer: Buffer, at: number): number =>
   HOST_ORDER === 'LE' ? buffer.readUInt32LE(at) : buffer.readUInt32BE(at);
@@ -65,7 +65,7 @@ export const nested = (type: number, ...children: readonly Uint8Array[]): Buffer
 export const u32 = (type: number, value: number): Buffer => attribute(type, networkU32(value));
 export const text = (type: number, value: string): Buffer => attribute(type, Buffer.from(`${value}\0`, 'utf8'));
 
-export interface MessageHead {
+interface MessageHead {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;

@@ -12,7 +12,7 @@ export const INIT_ENV = {
   apiServers: 'WEFT_API_SERVERS',
 } as const;
 
-export interface InitEnvironment {
+interface InitEnvironment {
   readonly options: RedirectionOptions;
   /** `KUBERNETES_SERVICE_HOST` where it is a name: some providers set one, and its addresses are known only in the pod. */
   readonly apiServerName: { readonly host: string; readonly port: number } | undefined;

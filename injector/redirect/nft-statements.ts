@@ -60,7 +60,7 @@ export interface AnonymousSet {
   readonly elements: readonly Buffer[];
 }
 
-export interface StatementContext {
+interface StatementContext {
   readonly family: Family;
   readonly report: Report;
   /** Guards that the rule already has. */

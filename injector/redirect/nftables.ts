@@ -122,7 +122,7 @@ export function deleteTable(family: Family, table: string): Result<void, Netlink
   return withSocket((socket) => commit(socket, encodeDeleteTable(family, table)));
 }
 
-export interface InstalledRule {
+interface InstalledRule {
   readonly chain: string;
   readonly name: string;
 }

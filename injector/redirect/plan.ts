@@ -23,9 +23,9 @@ import {
 
 export const TABLE = { family: 'inet', name: 'weft' } as const;
 export const PROXY_UID = 1337;
-export const OUTBOUND_PORT = 15001;
-export const INBOUND_PORT = 15006;
-export const HEALTH_PORT = 15020;
+const OUTBOUND_PORT = 15001;
+const INBOUND_PORT = 15006;
+const HEALTH_PORT = 15020;
 
 /** The cloud's instance metadata: a node's credentials are served there, and never through a proxy. */
 const METADATA_ADDRESSES = { ipv4: '169.254.169.254', ipv6: 'fd00:ec2::254' } as const;

@@ -3,7 +3,7 @@ import type { ContainerRole } from './container-runner.ts';
 import type { HandlerResult } from './handlers.ts';
 import { ProbeLoop } from './probe-loop.ts';
 
-export interface ProbePorts {
+interface ProbePorts {
   run(handler: Handler, timeoutMs: number): Promise<HandlerResult>;
   started(): void;
   ready(ready: boolean): void;

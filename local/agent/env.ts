@@ -9,7 +9,7 @@ export interface ObjectLookup {
   serviceIp?(namespace: string, name: string): string | undefined;
 }
 
-export type EnvResult =
+type EnvResult =
   | { readonly ok: true; readonly env: Readonly<Record<string, string>> }
   | { readonly ok: false; readonly message: string };
 

@@ -7,9 +7,7 @@ export interface PodAddresses {
   readonly hostIps: readonly string[];
 }
 
-export type FieldResult =
-  | { readonly ok: true; readonly value: string }
-  | { readonly ok: false; readonly message: string };
+type FieldResult = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly message: string };
 
 const ok = (value: string | undefined): FieldResult => ({ ok: true, value: value ?? '' });
 

@@ -2,7 +2,7 @@ import * as http2 from 'node:http2';
 
 /** The two messages of grpc.health.v1 that a probe needs, by hand: loading a gRPC library for them would double the agent's memory. */
 
-export interface GrpcHealth {
+interface GrpcHealth {
   readonly ok: boolean;
   readonly message: string;
 }

@@ -12,12 +12,12 @@ import {
 import { NETNS_ROOT } from '../node/node.ts';
 import { inNetworkNamespace } from '../node/syscalls.ts';
 
-export interface PodNetwork {
+interface PodNetwork {
   readonly namespacePath: string;
   readonly ips: readonly [v4: string, v6: string];
 }
 
-export type NetworkResult =
+type NetworkResult =
   | { readonly ok: true; readonly network: PodNetwork }
   | { readonly ok: false; readonly message: string };
 

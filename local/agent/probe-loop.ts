@@ -1,9 +1,9 @@
 import type { Probe } from '../client/objects.ts';
 import type { HandlerResult } from './handlers.ts';
 
-export type ProbeVerdict = 'success' | 'failure';
+type ProbeVerdict = 'success' | 'failure';
 
-export interface ProbeLoopOptions {
+interface ProbeLoopOptions {
   readonly probe: Probe;
   readonly run: (timeoutMs: number) => Promise<HandlerResult>;
   /** The probe's state changed: enough successes or failures in a row. */

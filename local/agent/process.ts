@@ -5,7 +5,7 @@ import type { MeshNames } from '../node/names.ts';
 import { NETNS_ROOT } from '../node/node.ts';
 import { inNetworkNamespace } from '../node/syscalls.ts';
 
-export interface AgentProcessOptions {
+interface AgentProcessOptions {
   readonly names: MeshNames;
   readonly kubeconfigPath: string;
   readonly projectRoot: string;

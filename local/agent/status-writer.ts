@@ -3,7 +3,7 @@ import type { Pod, PodStatus } from '../client/objects.ts';
 import { paths } from '../client/paths.ts';
 import { type PodFacts, podStatusOf } from './status.ts';
 
-export interface StatusWriterPorts {
+interface StatusWriterPorts {
   readonly client: KubeClient;
   readonly pod: () => Pod;
   readonly facts: () => PodFacts;

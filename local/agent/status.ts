@@ -15,7 +15,7 @@ export interface PodFacts {
   readonly now: string;
 }
 
-export function phaseOf(facts: PodFacts): string {
+function phaseOf(facts: PodFacts): string {
   if (facts.finished !== undefined) return facts.finished;
   if (!facts.initialized) return 'Pending';
   const ranOnce = facts.statuses.some(

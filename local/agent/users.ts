@@ -2,7 +2,7 @@ import type { Container, Pod } from '../client/objects.ts';
 import { lookupNames } from '../images/images.ts';
 
 /** Who a container runs as. Containers are host processes here, so root is refused but for the one that must write firewall rules. */
-export interface ContainerUser {
+interface ContainerUser {
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
@@ -16,7 +16,7 @@ const INIT_CONTAINER = 'weft-init';
 const INIT_IMAGE = 'weft/injector';
 
 /** True for the injector's own init container: its name, its image and its capability must all fit. */
-export function mayRunAsRoot(pod: Pod, container: Container): boolean {
+function mayRunAsRoot(pod: Pod, container: Container): boolean {
   return (
     container.name === INIT_CONTAINER &&
     // By name: every update of the pod brings new objects.

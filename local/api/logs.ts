@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { PassThrough, type Readable } from 'node:stream';
 
 /** Container logs. The node agent writes CRI lines (`<RFC3339Nano> stdout|stderr F <text>`) where this reads them. */
-export interface LogRequest {
+interface LogRequest {
   readonly namespace: string;
   readonly pod: string;
   readonly podUid: string;
@@ -21,9 +21,7 @@ export interface LogRequest {
   readonly isOver: () => boolean;
 }
 
-export type LogAnswer =
-  | { readonly ok: true; readonly stream: Readable }
-  | { readonly ok: false; readonly message: string };
+type LogAnswer = { readonly ok: true; readonly stream: Readable } | { readonly ok: false; readonly message: string };
 
 export interface LogsBackend {
   open(request: LogRequest): LogAnswer;

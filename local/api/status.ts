@@ -10,7 +10,7 @@ export interface Cause {
   readonly field: string;
 }
 
-export interface StatusDetails {
+interface StatusDetails {
   readonly name?: string;
   readonly group?: string;
   readonly kind?: string;
@@ -50,7 +50,7 @@ export class StatusError extends Error {
   }
 }
 
-export interface GroupResource {
+interface GroupResource {
   readonly group: string;
   readonly plural: string;
 }

@@ -8,7 +8,7 @@ import type { Connection } from './kubeconfig.ts';
  * The generated client of @kubernetes/client-node costs 0.6 s and 80 MB at start, and turns times and names into its own.
  */
 
-export interface ApiFailure {
+interface ApiFailure {
   readonly ok: false;
   /** The HTTP status, or 0 when no answer came. */
   readonly status: number;
@@ -17,9 +17,9 @@ export interface ApiFailure {
 }
 export type ApiResult<T> = { readonly ok: true; readonly value: T } | ApiFailure;
 
-export type PatchKind = 'merge' | 'json' | 'strategic';
+type PatchKind = 'merge' | 'json' | 'strategic';
 
-export interface WatchEvent {
+interface WatchEvent {
   readonly type: string;
   readonly object: unknown;
 }

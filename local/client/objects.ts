@@ -68,7 +68,7 @@ export interface Probe extends Handler {
   readonly terminationGracePeriodSeconds?: number;
 }
 
-export interface SecurityContext {
+interface SecurityContext {
   readonly runAsUser?: number;
   readonly runAsGroup?: number;
   readonly runAsNonRoot?: boolean;
@@ -78,7 +78,7 @@ export interface SecurityContext {
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
 }
 
-export interface EnvVar {
+interface EnvVar {
   readonly name: string;
   readonly value?: string;
   readonly valueFrom?: {
@@ -93,14 +93,14 @@ export interface EnvVar {
   };
 }
 
-export interface VolumeMount {
+interface VolumeMount {
   readonly name: string;
   readonly mountPath: string;
   readonly readOnly?: boolean;
   readonly subPath?: string;
 }
 
-export interface ContainerPort {
+interface ContainerPort {
   readonly name?: string;
   readonly containerPort: number;
   readonly protocol?: string;
@@ -204,10 +204,10 @@ export interface PodSpec {
   readonly nodeSelector?: Readonly<Record<string, string>>;
 }
 
-export interface ContainerStateRunning {
+interface ContainerStateRunning {
   readonly startedAt: string;
 }
-export interface ContainerStateTerminated {
+interface ContainerStateTerminated {
   readonly exitCode: number;
   readonly signal?: number;
   readonly reason: string;
@@ -216,7 +216,7 @@ export interface ContainerStateTerminated {
   readonly finishedAt: string;
   readonly containerID?: string;
 }
-export interface ContainerStateWaiting {
+interface ContainerStateWaiting {
   readonly reason: string;
   readonly message?: string;
 }

@@ -8,7 +8,7 @@ export interface KeyQueue {
   close(): Promise<void>;
 }
 
-export interface KeyQueueOptions {
+interface KeyQueueOptions {
   readonly work: (key: string) => Promise<'done' | 'retry'>;
   readonly onError?: (key: string, error: unknown) => void;
   readonly concurrencyMax?: number;

@@ -8,7 +8,7 @@ import { NamespaceDefaults } from './namespaces.ts';
 import { ReplicaSetController } from './replica-set.ts';
 import { Scheduler } from './scheduler.ts';
 
-export interface ControllerOptions {
+interface ControllerOptions {
   /** Text of a kubeconfig with the rights of the controllers. */
   readonly kubeconfig: string;
   /** The API's certificate authority, published to every namespace. */

@@ -9,7 +9,7 @@ import { nextSizes, type RolloutBounds, rolloutBounds, type SetView } from './ro
 import { controllerOf, matchesSelector } from './selector.ts';
 import { canonical, HASH_LABEL, ownerReference, templateHash, templateText } from './template.ts';
 
-export const REVISION = 'deployment.kubernetes.io/revision';
+const REVISION = 'deployment.kubernetes.io/revision';
 const HISTORY_LIMIT_DEFAULT = 10;
 /** Written on sets by kubectl and this controller; never copied from the Deployment. */
 const OWN_ANNOTATIONS = new Set([

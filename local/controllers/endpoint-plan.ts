@@ -6,7 +6,7 @@ import { isPodFinished, isPodReady } from './template.ts';
 
 export type AddressType = 'IPv4' | 'IPv6';
 
-export interface PlannedSlice {
+interface PlannedSlice {
   readonly name: string;
   readonly addressType: AddressType;
   readonly ports: readonly EndpointPort[];

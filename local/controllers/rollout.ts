@@ -16,7 +16,7 @@ export interface SetView {
   readonly available: number;
 }
 
-export interface RolloutInput {
+interface RolloutInput {
   readonly replicas: number;
   readonly bounds: RolloutBounds;
   readonly recreate: boolean;

@@ -25,9 +25,7 @@ export interface MeshNames {
   readonly uplinkIps: readonly [v4: string, v6: string];
 }
 
-export type NameResult =
-  | { readonly ok: true; readonly names: MeshNames }
-  | { readonly ok: false; readonly message: string };
+type NameResult = { readonly ok: true; readonly names: MeshNames } | { readonly ok: false; readonly message: string };
 
 // A namespace is a file name and the mesh is part of it; 32 keeps every derived name readable in `ip netns`.
 const MESH_NAME = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;

@@ -7,7 +7,7 @@ export interface ProcessRef {
 }
 
 /** Field 22 of /proc/<pid>/stat; the name in field 2 may hold spaces and parentheses, so count from the last one. */
-export function startTimeOf(pid: number): string | undefined {
+function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
@@ -50,7 +50,7 @@ export function processesInNamespaces(namespaceFiles: readonly string[]): Proces
   return found;
 }
 
-export function signalProcess(ref: ProcessRef, signal: NodeJS.Signals): void {
+function signalProcess(ref: ProcessRef, signal: NodeJS.Signals): void {
   if (!isAlive(ref)) return;
   try {
     process.kill(ref.pid, signal);

@@ -6,7 +6,7 @@ import { connect, createServer, isIP, type Socket } from 'node:net';
  * The host's side of cluster DNS: the node namespace has no way to the host's resolvers, and must not need one. Questions for names outside
  * the cluster come over a Unix socket, framed as in DNS over TCP, and are asked here, in the host's network.
  */
-export interface HostResolver {
+interface HostResolver {
   close(): Promise<void>;
 }
 

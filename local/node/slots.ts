@@ -4,7 +4,7 @@ import { RUN_ROOT, SLOT_COUNT } from './names.ts';
 import { isAlive } from './processes.ts';
 import { readMeshState, recordedMeshes } from './state.ts';
 
-export interface SlotView {
+interface SlotView {
   /** Slots recorded by other meshes whose processes are alive. */
   readonly taken: readonly number[];
   /** The slot that this mesh had before: kept when free, so that addresses stay the same from start to start. */

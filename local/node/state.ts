@@ -4,7 +4,7 @@ import { checkMeshName, RUN_ROOT } from './names.ts';
 import type { ProcessRef } from './processes.ts';
 
 /** What a running mesh leaves in /run, so that a later start or `weft down` can find and clear it after a kill. */
-export interface MeshState {
+interface MeshState {
   readonly mesh: string;
   readonly slot: number;
   /** The starter first, then the agent. */
@@ -12,7 +12,7 @@ export interface MeshState {
   readonly dataDir: string;
 }
 
-export function stateFileOf(mesh: string): string {
+function stateFileOf(mesh: string): string {
   return `${RUN_ROOT}/${mesh}/state.json`;
 }
 

@@ -10,7 +10,7 @@ import { getSystemErrorMap } from 'node:util';
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWUTS = 0x04000000;
 export const CLONE_NEWIPC = 0x08000000;
-export const CLONE_NEWPID = 0x20000000;
+const CLONE_NEWPID = 0x20000000;
 export const CLONE_NEWNET = 0x40000000;
 
 export const MS_RDONLY = 1;
@@ -60,7 +60,7 @@ function errno(): number {
   return getInt32(errnoAddress, 0);
 }
 
-export class SyscallError extends Error {
+class SyscallError extends Error {
   constructor(call: string, code: number) {
     super(`${call}: ${getSystemErrorMap().get(-code)?.[1] ?? `errno ${code}`}`);
     this.name = 'SyscallError';

@@ -4,7 +4,7 @@ import { durationBetween, headerName, port } from './formats.ts';
 import { listOf, mapOf, setOf, text, withRules } from './schema.ts';
 import { selector } from './workload.ts';
 
-export const mtlsModes = ['STRICT', 'PERMISSIVE', 'DISABLED'] as const;
+const mtlsModes = ['STRICT', 'PERMISSIVE', 'DISABLED'] as const;
 
 const mode = () => z.enum(mtlsModes);
 

@@ -6,7 +6,7 @@ import { dnsLabel, hostname, ipBlock, port, preciseHostname } from './formats.ts
 import { conditions } from './object.ts';
 import { integer, listOf, mapOf, setOf, text, withRules } from './schema.ts';
 
-export const externalHostsMax = 64;
+const externalHostsMax = 64;
 const portsMax = 16;
 const endpointsMax = 64;
 /** A few authorities, not a whole store of them. */

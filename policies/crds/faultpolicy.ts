@@ -76,7 +76,7 @@ const bandwidth = withRules(
   ],
 );
 
-export const faultFields = ['delay', 'abort', 'reset', 'bandwidth'] as const;
+const faultFields = ['delay', 'abort', 'reset', 'bandwidth'] as const;
 
 export const faultPolicySpec = withRules(
   z.strictObject({

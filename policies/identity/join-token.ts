@@ -31,7 +31,7 @@ export interface JoinRecord {
   readonly use: JoinUse | undefined;
 }
 
-export interface JoinUse {
+interface JoinUse {
   /** SHA-256 of the public key (SubjectPublicKeyInfo) that it was used with: the process renews with this key alone. */
   readonly keyDigest: string;
   readonly joinedUnixMs: number;
@@ -58,7 +58,7 @@ export const joinKeyLabel = 'weft.dev/join-key';
 const keyLabelChars = 48;
 export const joinKeyLabelValue = (keyDigest: string): string => keyDigest.slice(0, keyLabelChars);
 
-export interface JoinSecret {
+interface JoinSecret {
   readonly apiVersion: 'v1';
   readonly kind: 'Secret';
   readonly type: 'weft.dev/join';

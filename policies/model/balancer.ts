@@ -56,7 +56,7 @@ export type HashKey = { readonly terminal: boolean } & (
   | { readonly kind: 'source-ip' }
 );
 
-export const PEAK_EWMA_DECAY_MS = 10_000;
+const PEAK_EWMA_DECAY_MS = 10_000;
 export const RING_SIZE_MIN = 1_024;
 export const RING_SIZE_MAX = 8_388_608;
 export const MAGLEV_TABLE_SIZE = 65_537;

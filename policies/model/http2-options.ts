@@ -11,7 +11,7 @@ export interface Http2Options {
   readonly keepAlive: Http2KeepAlive | undefined;
 }
 
-export interface Http2KeepAlive {
+interface Http2KeepAlive {
   readonly intervalMs: number;
   readonly timeoutMs: number;
 }

@@ -19,7 +19,7 @@ import {
 } from './values.ts';
 
 /** What Envoy matches an endpoint with, to choose the transport socket. */
-export const TRANSPORT_SOCKET_MATCH = 'envoy.transport_socket_match';
+const TRANSPORT_SOCKET_MATCH = 'envoy.transport_socket_match';
 export const MESH_TLS_MATCH = { 'weft.dev/tls': 'mtls' } as const;
 
 const health = {

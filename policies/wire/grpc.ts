@@ -20,7 +20,7 @@ import { LeaseRequestSchema, LeaseResponseSchema } from './gen/weft/quota/v1/quo
 import { methodPaths } from './method-paths.ts';
 
 /** What @grpc/grpc-js takes as a method definition, by structure: the contract does not depend on it. */
-export interface MethodDefinition<Request, Response> {
+interface MethodDefinition<Request, Response> {
   readonly path: string;
   readonly requestStream: boolean;
   readonly responseStream: boolean;

@@ -11,7 +11,7 @@ const types = {
   html: 'text/html; charset=UTF-8',
 } as const satisfies Record<AdminAnswer['type'], string>;
 
-export type AdminPlace = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+type AdminPlace = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 /** What to say of an address that others can reach: whoever opens it sees the configuration and can end the proxy. */
 export function exposedAdmin(at: AdminPlace): string | undefined {

@@ -8,7 +8,7 @@ import type { SnapshotSource } from '@weft/policies/model/snapshot';
  */
 const NOTICE_MS_MAX = 3_000;
 
-export type DrainOutcome = 'removed' | 'not-terminating' | 'timeout';
+type DrainOutcome = 'removed' | 'not-terminating' | 'timeout';
 
 /**
  * Waits until every client has been told that this pod is going. `Address.terminating` is set by the control plane

@@ -7,7 +7,7 @@ export interface ScrapeTarget {
   readonly path: string;
 }
 
-export interface HealthServerOptions {
+interface HealthServerOptions {
   readonly host: string;
   readonly port: number;
   readonly podIp: string;

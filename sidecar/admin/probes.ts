@@ -27,7 +27,7 @@ export type Probes = ReadonlyMap<string, Probe>;
 /** Read and dropped, so that the application is not cut off in a short answer; kubelet reads as much. */
 const BODY_BYTES_MAX = 10_240;
 
-export interface ProbeOutcome {
+interface ProbeOutcome {
   readonly status: number;
   readonly body: string;
 }

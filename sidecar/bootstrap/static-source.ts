@@ -1,6 +1,6 @@
 import type { Lookup, ResourceKind, ResourceMap, Snapshot, SnapshotSource } from '@weft/policies/model/snapshot';
 
-export type StaticTables = { readonly [K in ResourceKind]: ReadonlyMap<string, ResourceMap[K]> };
+type StaticTables = { readonly [K in ResourceKind]: ReadonlyMap<string, ResourceMap[K]> };
 
 /** Configuration that is all there from the start and never changes: nothing is ever pending. */
 export class StaticSource implements SnapshotSource, Snapshot {

@@ -11,7 +11,7 @@ import { SubsetChooser } from './picker/subset.ts';
 import { ZoneAwarePicker } from './picker/zone-aware.ts';
 import type { Level } from './usable.ts';
 
-export interface BalancingPorts {
+interface BalancingPorts {
   readonly clock: Clock;
   readonly prng: Prng;
   readonly place?: { readonly current: OwnPlace };

@@ -14,7 +14,7 @@ import { ClusterRuntime, type RuntimeDeps } from './runtime.ts';
 import { type ResolveHost, StrictDns } from './strict-dns.ts';
 import { TcpConnector } from './tcp.ts';
 
-export interface ClusterManagerDeps extends RuntimeDeps {
+interface ClusterManagerDeps extends RuntimeDeps {
   readonly source: SnapshotSource;
   /** How long a request waits for configuration that the control plane has not answered yet. */
   readonly onDemandWaitMsMax: number;

@@ -16,7 +16,7 @@ import { Hash64, xxHash64 } from './picker/hash/xxhash64.ts';
 import type { ClusterRuntime } from './runtime.ts';
 import { type ConnectionFault, resetByFault, TcpFaults } from './tcp-fault.ts';
 
-export interface TcpConnected {
+interface TcpConnected {
   readonly transport: UpstreamTransport;
   readonly endpoint: Endpoint;
   /** The cluster that was used, for metrics. */

@@ -9,7 +9,7 @@ export interface Level {
   readonly total: number;
 }
 
-export interface Usable {
+interface Usable {
   /** None: no endpoint takes traffic. */
   readonly levels: readonly Level[];
   /** Too few are healthy: those that are not get their share, so that the healthy are not overrun. */

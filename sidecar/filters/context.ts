@@ -29,7 +29,7 @@ export interface ConnectionFacts {
 
 const facts = new WeakMap<DownstreamConnection, ConnectionFacts>();
 
-export function connectionFacts(connection: DownstreamConnection): ConnectionFacts {
+function connectionFacts(connection: DownstreamConnection): ConnectionFacts {
   let known = facts.get(connection);
   if (known === undefined) {
     known = {

@@ -11,7 +11,7 @@ import { Limits } from './ratelimit/limits.ts';
 import { LocalRateLimitFilter } from './ratelimit/local.ts';
 import { RateLimitsFilter } from './ratelimit/rate-limits.ts';
 
-export interface ProtectionDeps {
+interface ProtectionDeps {
   readonly clock: Clock;
   readonly prng: Prng;
   readonly recorder: Recorder;
@@ -107,7 +107,7 @@ function protectionOf(deps: FilterDeps): Protection {
   return known;
 }
 
-export interface FilterDeps extends Omit<ProtectionDeps, 'threads'> {
+interface FilterDeps extends Omit<ProtectionDeps, 'threads'> {
   readonly hcm: HttpConnectionManager;
   readonly protection?: Protection;
 }

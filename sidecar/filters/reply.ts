@@ -8,7 +8,7 @@ import type { RequestContext } from './context.ts';
 import { encodeGrpcMessage, statusDetails } from './grpc/details.ts';
 
 /** Status, message and details of an error of our own, for a head or for trailers. */
-export function addGrpcStatus(headers: Headers, code: number, detail: string, flag: ResponseFlag | ''): void {
+function addGrpcStatus(headers: Headers, code: number, detail: string, flag: ResponseFlag | ''): void {
   headers.append('grpc-status', String(code));
   if (detail === '') return;
   headers.append('grpc-message', encodeGrpcMessage(detail));

@@ -3,7 +3,7 @@ import type { RequestContext } from './context.ts';
 import type { FilterChain, Refusal } from './filter.ts';
 
 /** A tunnel that was let in, and what it was asked for: the head itself is rewritten for the upstream. */
-export interface OpenTunnel {
+interface OpenTunnel {
   readonly context: RequestContext;
   readonly asked: RequestHead;
   end(verdict: Refusal): void;

@@ -7,7 +7,7 @@ import type { UpstreamConnection } from './exchange.ts';
 import { connectHttp1 } from './h1/client.ts';
 import { connectHttp2 } from './h2/client.ts';
 
-export interface HttpClientDeps {
+interface HttpClientDeps {
   readonly clock: Clock;
   readonly recorder: Pick<Recorder, 'count'>;
 }

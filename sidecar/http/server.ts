@@ -17,7 +17,7 @@ export interface HttpServerConnection {
   destroy(): void;
 }
 
-export interface HttpServerOptions extends Http1ServerOptions {
+interface HttpServerOptions extends Http1ServerOptions {
   readonly codec: HttpConnectionManager['codec'];
   /** Negotiated in TLS; empty without. */
   readonly alpn: string;

@@ -2,7 +2,7 @@ import type { SecureContext, SecureContextOptions } from 'node:tls';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import type { PeerTrust } from './peer-trust.ts';
 
-export type OutsideVersions = Pick<SecureContextOptions, 'minVersion' | 'maxVersion'>;
+type OutsideVersions = Pick<SecureContextOptions, 'minVersion' | 'maxVersion'>;
 
 /** One identity's key material of this moment; a rotation makes a new one. */
 export interface WorkloadCertificate {

@@ -6,7 +6,7 @@ import { err, ok, type Result } from '@weft/policies/kit/result';
 const TMPFS_MAGIC = 0x0102_1994;
 
 /** The files of one sidecar's state. */
-export type StateFile = 'key.pem' | 'chain.pem' | 'trust.pem' | 'snapshot.bin';
+type StateFile = 'key.pem' | 'chain.pem' | 'trust.pem' | 'snapshot.bin';
 
 /**
  * The memory-backed volume of the proxy container: key, leaf and last good snapshot survive a restart of the

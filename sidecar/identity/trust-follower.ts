@@ -5,7 +5,7 @@ import { TRUST_RULES_SECRET, type TrustBundles, type TrustRules } from '@weft/po
 import type { TrustData } from './peer-trust.ts';
 
 /** What of trust the control plane has told, wherever it is kept. */
-export interface TrustHolder {
+interface TrustHolder {
   adoptTrust(trust: TrustData | undefined): void;
 }
 

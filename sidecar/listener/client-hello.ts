@@ -5,7 +5,7 @@ export interface ClientHello {
   readonly alpn: readonly string[];
 }
 
-export type ClientHelloResult = ClientHello | 'more' | 'invalid';
+type ClientHelloResult = ClientHello | 'more' | 'invalid';
 
 const HANDSHAKE_RECORD = 22;
 const CLIENT_HELLO = 1;

@@ -17,7 +17,7 @@ export interface ListenerSharing {
 }
 
 /** What network RBAC decides on. */
-export interface NetworkSubject {
+interface NetworkSubject {
   readonly remoteIp: string;
   readonly destinationIp: string;
   readonly destinationPort: number;

@@ -24,7 +24,7 @@ export interface FirstWordsOptions {
 }
 
 /** `nobody`: the time-out came, or the server is gone. `idle`: both stayed silent for too long. */
-export type Speaker = 'client' | 'server' | 'nobody' | 'idle';
+type Speaker = 'client' | 'server' | 'nobody' | 'idle';
 
 export interface FirstWords {
   readonly detection: Detection;

@@ -4,7 +4,7 @@ import type { SocketAddress } from '@weft/policies/model/address';
 import { hostPort } from '../net/connection-record.ts';
 import type { Recorder } from '../telemetry/record.ts';
 
-export interface ListenOptions {
+interface ListenOptions {
   readonly address: SocketAddress;
   readonly connectionsMax: number;
   /** Other threads listen at the same address, and the kernel spreads connections over them. */

@@ -8,7 +8,7 @@ import type { Recorder } from '../telemetry/record.ts';
 /** Addresses outside of the mesh are of anybody: what comes after these is counted together. */
 const SOURCES_MAX = 128;
 
-export type RefusedTls = 'plaintext' | 'alpn' | 'version' | 'no_certificate' | 'untrusted' | 'handshake';
+type RefusedTls = 'plaintext' | 'alpn' | 'version' | 'no_certificate' | 'untrusted' | 'handshake';
 
 interface Deps {
   readonly source: SnapshotSource;

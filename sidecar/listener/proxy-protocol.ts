@@ -5,7 +5,7 @@ import { canonicalIp } from '../net/addresses.ts';
 import type { Deadlines, Timed } from '../net/deadlines.ts';
 
 /** The PROXY protocol of HAProxy, versions 1 and 2 (proxy-protocol.txt, sections 2.1 and 2.2). */
-export interface ProxyHeader {
+interface ProxyHeader {
   /** Undefined: LOCAL or UNKNOWN; the addresses of the connection itself count. */
   readonly addresses: { readonly source: SocketAddress; readonly destination: SocketAddress } | undefined;
   /** Length of the header: what follows is the client's. */
@@ -98,7 +98,7 @@ function ipOf(bytes: Buffer, at: number, length: number): string {
   return canonicalIp(text) ?? text;
 }
 
-export interface ProxyHeaderRead {
+interface ProxyHeaderRead {
   readonly addresses: ProxyHeader['addresses'];
   /** What came with the header of the client's own bytes. */
   readonly rest: Buffer | undefined;

@@ -17,7 +17,7 @@ export interface Admitted {
 }
 
 /** Why an open connection would not be let in any more. */
-export interface Ending {
+interface Ending {
   readonly flag: ResponseFlag;
   readonly detail: string;
   readonly rule: string;

@@ -17,7 +17,7 @@ import { type PeerCertificate, peerOf, refusePeer } from './peer.ts';
 import { type ResumableSession, SessionCache } from './session-cache.ts';
 import { type ActiveContext, TlsContexts } from './tls-contexts.ts';
 
-export interface DialDeps {
+interface DialDeps {
   readonly certificates: CertificateSource;
   readonly clock: Clock;
   readonly recorder: Recorder;

@@ -25,7 +25,7 @@ function ask(fd: number, v6: boolean): SocketAddress | undefined {
   return { ip: v6 ? v6Text(memory) : `${memory[4]}.${memory[5]}.${memory[6]}.${memory[7]}`, port };
 }
 
-export type OriginalDestination =
+type OriginalDestination =
   | { readonly kind: 'redirected'; readonly address: SocketAddress }
   /** No translation happened: the connection came to this address itself. */
   | { readonly kind: 'direct'; readonly address: SocketAddress };

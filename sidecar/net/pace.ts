@@ -5,7 +5,7 @@ import type { Headers } from '../http/headers.ts';
 const STEP_MS = 50;
 
 /** Where what was held back goes. */
-export interface PacedSink {
+interface PacedSink {
   /** False: no more until `resume`. */
   onBytes(chunk: Buffer, end: boolean): boolean;
   onTrailers(trailers: Headers): void;

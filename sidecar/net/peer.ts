@@ -47,7 +47,7 @@ const CERTIFICATES_MAX = 1_024;
 const known = new Map<string, Result<PeerCertificate, string>>();
 
 /** Reads a leaf whose chain was verified for this very connection. */
-export function describeCertificate(certificate: X509Certificate): Result<PeerCertificate, string> {
+function describeCertificate(certificate: X509Certificate): Result<PeerCertificate, string> {
   const fingerprint = certificate.fingerprint256;
   let described = known.get(fingerprint);
   if (described !== undefined) return described;
@@ -99,7 +99,7 @@ export function peerOf(socket: TLSSocket, nowUnixMs: number): Result<PeerCertifi
   return described;
 }
 
-export function matchesSan(matcher: SanMatcher, name: SubjectAltName): boolean {
+function matchesSan(matcher: SanMatcher, name: SubjectAltName): boolean {
   if (matcher.type !== name.type) return false;
   // DNS names compare without case (RFC 4343).
   const value = name.type === 'dns' ? name.value.toLowerCase() : name.value;

@@ -8,7 +8,7 @@ export interface Reading {
   readonly max: number;
 }
 
-export interface OverloadOptions {
+interface OverloadOptions {
   readonly clock: Clock;
   readonly read: () => readonly Reading[];
   readonly count: (event: string) => void;

@@ -3,7 +3,7 @@ import { memoryReturner } from './give-back.ts';
 import { OverloadMonitor } from './monitor.ts';
 import { descriptorReader, heapReading, memoryReader } from './readings.ts';
 
-export interface ProcessOverloadOptions {
+interface ProcessOverloadOptions {
   readonly clock: Clock;
   readonly count: (event: string) => void;
   readonly log: (line: string) => void;

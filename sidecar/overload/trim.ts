@@ -9,7 +9,7 @@ const QUIET_MS_MIN = 30_000;
 /** Less is not worth a pause. */
 const HELD_BYTES_MIN = 1_000_000;
 
-export interface TrimOptions {
+interface TrimOptions {
   readonly clock: Clock;
   readonly listeners: () => readonly ListenerStats[] | Promise<readonly ListenerStats[]>;
   readonly count: (event: string) => void;
@@ -18,7 +18,7 @@ export interface TrimOptions {
 }
 
 /** Of the calling thread. */
-export interface HeldMemory {
+interface HeldMemory {
   heldBytes(): number;
   giveBack(): void;
 }

@@ -18,7 +18,7 @@ export interface QuotaThreads {
   grant(grants: readonly QuotaGrant[]): void;
 }
 
-export interface QuotaClientOptions {
+interface QuotaClientOptions {
   readonly lease: (uses: readonly QuotaUse[]) => Promise<readonly QuotaLease[]>;
   readonly threads: QuotaThreads;
   readonly clock: Clock;

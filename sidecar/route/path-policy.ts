@@ -2,7 +2,7 @@ import type { HttpEdge } from '@weft/policies/model/edge';
 import { canonicalTarget, pathLength } from './path.ts';
 
 /** A path that is not one, or that may not come in this form. */
-export type TargetDecision =
+type TargetDecision =
   | { readonly kind: 'path'; readonly target: string }
   | { readonly kind: 'redirect'; readonly location: string }
   | { readonly kind: 'malformed' | 'escaped-slash' };

@@ -1,7 +1,7 @@
 import type { ValueMatch } from '@weft/policies/model/value-match';
 import { StringMatcher } from './pattern.ts';
 
-export type ValueTest = (value: unknown) => boolean;
+type ValueTest = (value: unknown) => boolean;
 
 /** A compiled ValueMatch, for JSON values; undefined: there is none. */
 export function valueTest(match: ValueMatch): ValueTest {

@@ -48,7 +48,7 @@ export type TcpLabels = Pick<
   'sourceWorkload' | 'sourceIdentity' | 'destinationWorkload' | 'destinationIdentity' | 'destinationService'
 >;
 
-export interface TcpProxyOptions {
+interface TcpProxyOptions {
   readonly proxy: Pick<TcpProxy, 'clusters' | 'idleTimeoutMs' | 'hashesSource'>;
   readonly upstreams: TcpUpstreams;
   readonly destination: SocketAddress;

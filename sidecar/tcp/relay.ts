@@ -5,7 +5,7 @@ import type { Deadlines, Timed } from '../net/deadlines.ts';
 import { resetConnection } from '../net/reset.ts';
 import { RelayDirection } from './direction.ts';
 
-export interface RelayOptions {
+interface RelayOptions {
   /** Read from the first socket before the relay began. */
   readonly firstBytes: Buffer | undefined;
   /** 0: none. Neither side sent anything for so long. */

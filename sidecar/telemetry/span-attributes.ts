@@ -1,7 +1,7 @@
 import type { SpanRecord } from './span-ring.ts';
 
 /** OpenTelemetry's semantic conventions for HTTP and RPC spans, as far as the path knows them. */
-export interface DescribedSpan {
+interface DescribedSpan {
   readonly name: string;
   readonly error: boolean;
   readonly attributes: Readonly<Record<string, string | number>>;

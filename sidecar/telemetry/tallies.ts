@@ -1,7 +1,7 @@
 import { escapeLabel } from './series.ts';
 
 /** Counters with labels of their own, beside those of requests. */
-export const tallyFamilies = {
+const tallyFamilies = {
   weft_egress_unknown_total: 'Requests and connections out of the mesh that no ExternalService is for.',
   weft_ext_authz_requests_total:
     'Requests that an authorizer outside of the proxy was asked about, by what came of it.',

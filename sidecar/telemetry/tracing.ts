@@ -7,7 +7,7 @@ const DRAIN_INTERVAL_MS = 250;
 /** The SDK repeats itself for every batch that a lost collector does not take. */
 const COMPLAINT_INTERVAL_MS = 30_000;
 
-export interface TracingOptions {
+interface TracingOptions {
   readonly settings: TracingSettings;
   readonly serviceName: string;
   readonly ring: SpanRing;

@@ -22,7 +22,7 @@ export interface UpstreamState {
   readonly refused: ReadonlyMap<string, number>;
 }
 
-export type BreakerState = 'closed' | 'open' | 'half-open';
+type BreakerState = 'closed' | 'open' | 'half-open';
 /** The first of these that is true of an endpoint. */
 export type EndpointState = 'draining' | 'unhealthy' | 'failed_check' | 'ejected' | 'available';
 

@@ -8,7 +8,7 @@ interface Version {
   readonly cancelTimer: Cancel;
 }
 
-export interface AppliedOptions {
+interface AppliedOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   /** A thread that has not applied a version in time. */

@@ -4,7 +4,7 @@ import type { DataThreads } from './data-threads.ts';
 import { clusterRows, collectUpstreams } from './rows.ts';
 
 /** A pod waits for its sidecar anyway; who starts a proxy by hand gets one that listens at once. */
-export interface WarmUpAt {
+interface WarmUpAt {
   before?(): Promise<unknown>;
   /** `isQuiet`: nobody has connected yet. */
   after?(isQuiet: () => boolean): void;

@@ -1,7 +1,7 @@
 import type { Lookup, ResourceKind, ResourceMap } from '@weft/policies/model/snapshot';
 import { type Change, TableSource, type TableSourceOptions } from '../xds/table-source.ts';
 
-export interface ReplicaSourceOptions extends TableSourceOptions {
+interface ReplicaSourceOptions extends TableSourceOptions {
   /** Asks the control thread for a name, which subscribes to it once for all threads. */
   readonly want: (kind: ResourceKind, name: string) => void;
   /** What is not there does not exist: a static bootstrap. */

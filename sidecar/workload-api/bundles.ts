@@ -9,7 +9,7 @@ export function derOf(pem: string): Buffer {
 
 export const trustDomainOf = (spiffeId: string): string => spiffeId.split('/').slice(0, 3).join('/');
 
-export interface X509Bundles {
+interface X509Bundles {
   readonly own: Buffer;
   /** By the SPIFFE ID of the trust domain. */
   readonly federated: Readonly<Record<string, Buffer>>;

@@ -19,7 +19,7 @@ export function memoryState(): StateDir {
   };
 }
 
-export interface HandedOutOptions {
+interface HandedOutOptions {
   readonly spiffeId: SpiffeId;
   readonly sign: (csr: Uint8Array) => Promise<SignedChain>;
   readonly clock: Clock;

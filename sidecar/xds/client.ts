@@ -21,7 +21,7 @@ export interface AdsListener {
   onLost(reason: string): void;
 }
 
-export interface XdsClientOptions {
+interface XdsClientOptions {
   /** Opens the stream with fresh credentials; called again after each loss. */
   readonly open: (listener: AdsListener) => AdsStream;
   /** Found anew for each use: it may have been let go meanwhile. */
@@ -56,7 +56,7 @@ const HEALTHY_AFTER_MS = 5_000;
 const SAVE_DELAY_MS = 200;
 
 /** What an operator sees of the connection to the control plane. */
-export interface XdsStatus {
+interface XdsStatus {
   readonly connected: boolean;
   readonly lastErrorText: string;
   readonly responses: number;

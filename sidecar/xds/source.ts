@@ -1,7 +1,7 @@
 import type { ResourceKind, ResourceMap } from '@weft/policies/model/snapshot';
 import { type Change, TableSource, type TableSourceOptions } from './table-source.ts';
 
-export interface XdsSourceOptions extends TableSourceOptions {
+interface XdsSourceOptions extends TableSourceOptions {
   /** Asks for a resource; called once for each name until it is dropped. */
   readonly subscribe: (kind: ResourceKind, name: string) => void;
   readonly unsubscribe: (kind: ResourceKind, name: string) => void;

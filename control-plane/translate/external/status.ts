@@ -6,7 +6,7 @@ import type { Carriers, ConditionVerdict } from '../verdict.ts';
 import { egressName, externalName } from './names.ts';
 import { isForeignMeshWide, kindOfPort, visibleTo } from './visible.ts';
 
-export interface ExternalVerdict {
+interface ExternalVerdict {
   readonly generation: number;
   readonly conditions: readonly ConditionVerdict[];
   readonly carriers: readonly Carriers[];

@@ -22,14 +22,14 @@ export interface Claim {
   readonly blocks: readonly string[];
 }
 
-export interface ClaimConflict {
+interface ClaimConflict {
   readonly loser: string;
   readonly winner: string;
   /** What both want: `api.example.com on port 443`. */
   readonly what: string;
 }
 
-export interface Visible {
+interface Visible {
   readonly claims: readonly Claim[];
   readonly conflicts: readonly ClaimConflict[];
 }

@@ -7,7 +7,7 @@ import { planClusterIps, TABLE } from './plan.ts';
 const DEBOUNCE_MS = 20;
 const RETRY_MS = 1_000;
 
-export interface ClusterIps {
+interface ClusterIps {
   /** Transactions written so far. */
   readonly applied: () => number;
   close(): void;

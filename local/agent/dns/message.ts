@@ -5,11 +5,11 @@ export const CLASS_IN = 1;
 export const RCODE = { noError: 0, formErr: 1, servFail: 2, nxDomain: 3, notImp: 4, refused: 5 } as const;
 
 /** RFC 1035 section 2.3.4. */
-export const LABEL_BYTES_MAX = 63;
+const LABEL_BYTES_MAX = 63;
 export const NAME_BYTES_MAX = 255;
-export const UDP_BYTES_MAX = 512;
+const UDP_BYTES_MAX = 512;
 /** What we promise to take by UDP; larger answers go by TCP. */
-export const EDNS_UDP_BYTES = 1232;
+const EDNS_UDP_BYTES = 1232;
 
 export interface Question {
   /** Lower case, without the final dot; the root is ''. */
@@ -61,7 +61,7 @@ export interface Response {
   readonly additional: readonly ResourceRecord[];
 }
 
-export type QueryResult =
+type QueryResult =
   | { readonly ok: true; readonly query: Query }
   /** `id` is there when the message was long enough to be answered with FORMERR. */
   | { readonly ok: false; readonly id: number | undefined; readonly rcode: number };

@@ -4,7 +4,7 @@ import { CLASS_IN, type Data, type Question, RCODE, type ResourceRecord, type Re
 
 /** The cluster's names, as the "DNS-Based Service Discovery" specification of Kubernetes lays them out. */
 
-export const TTL_SECONDS = 5;
+const TTL_SECONDS = 5;
 
 interface PortName {
   readonly name: string;

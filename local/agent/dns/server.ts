@@ -4,7 +4,7 @@ import { encodeError, encodeResponse, parseQuery, RCODE, udpBytesMax } from './m
 import { resolve, type Zone } from './records.ts';
 import { type Forward, frame } from './upstream.ts';
 
-export interface DnsOptions {
+interface DnsOptions {
   readonly addresses: readonly string[];
   readonly port: number;
   readonly domain: string;
@@ -13,7 +13,7 @@ export interface DnsOptions {
   readonly onError: (message: string) => void;
 }
 
-export interface DnsServer {
+interface DnsServer {
   readonly counters: Readonly<Record<'queries' | 'forwarded' | 'malformed' | 'refusedConnections', number>>;
   close(): Promise<void>;
 }

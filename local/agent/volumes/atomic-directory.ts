@@ -20,7 +20,7 @@ export interface VolumeFile {
   readonly mode: number;
 }
 
-export interface FileOwner {
+interface FileOwner {
   readonly uid: number;
   readonly gid: number;
 }

@@ -10,8 +10,8 @@ import { isSafeRelativePath, writeAtomically } from './atomic-directory.ts';
 import { renderVolume } from './render.ts';
 import type { PodTokens } from './tokens.ts';
 
-export type VolumeResult = { readonly ok: true } | { readonly ok: false; readonly message: string };
-export type BindResult =
+type VolumeResult = { readonly ok: true } | { readonly ok: false; readonly message: string };
+type BindResult =
   | { readonly ok: true; readonly binds: readonly Bind[] }
   | { readonly ok: false; readonly message: string };
 

@@ -4,7 +4,7 @@ import { fieldOf, type PodAddresses, resourceOf } from '../fields.ts';
 import { isSafeRelativePath, type VolumeFile } from './atomic-directory.ts';
 import type { PodTokens } from './tokens.ts';
 
-export interface RenderContext {
+interface RenderContext {
   readonly pod: Pod;
   readonly addresses: PodAddresses;
   readonly objects: ObjectLookup;
@@ -13,7 +13,7 @@ export interface RenderContext {
   readonly tokenMode: number | undefined;
 }
 
-export type RenderResult =
+type RenderResult =
   | { readonly ok: true; readonly files: readonly VolumeFile[]; readonly refreshInMs: number }
   | { readonly ok: false; readonly message: string };
 

@@ -2,12 +2,12 @@ import { isNotFound, type KubeClient } from '../../client/client.ts';
 import type { Pod } from '../../client/objects.ts';
 import { paths } from '../../client/paths.ts';
 
-export interface TokenWish {
+interface TokenWish {
   readonly audience: string | undefined;
   readonly expirationSeconds: number;
 }
 
-export type TokenResult =
+type TokenResult =
   | { readonly ok: true; readonly token: string; readonly refreshInMs: number }
   | { readonly ok: false; readonly message: string };
 

@@ -13,7 +13,7 @@ export interface Pki {
   kubeconfigFor(user: string, groups: readonly string[], server: string): string;
 }
 
-export interface PkiOptions {
+interface PkiOptions {
   readonly directory: string;
   readonly serverNames: readonly string[];
   readonly now: () => number;

@@ -64,7 +64,7 @@ export function ruleAllows(rule: PolicyRule, attributes: Attributes): boolean {
   );
 }
 
-export interface GrantedRule {
+interface GrantedRule {
   readonly rule: PolicyRule;
   readonly reason: string;
 }

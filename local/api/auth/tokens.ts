@@ -5,7 +5,7 @@ import type { Store } from '../store/store.ts';
 import { serviceAccountUser, type User } from './user.ts';
 
 /** ServiceAccount tokens: ES256 JWTs (RFC 7518 section 3.4) bound to a service account and, if asked, to a pod. */
-export interface TokenIssuerOptions {
+interface TokenIssuerOptions {
   readonly key: KeyObject;
   readonly issuer: string;
   readonly apiAudiences: readonly string[];
@@ -22,12 +22,12 @@ export interface TokenRequest {
   readonly pod?: { readonly name: string; readonly uid: string; readonly node: string };
 }
 
-export interface VerifiedToken {
+interface VerifiedToken {
   readonly user: User;
   readonly audiences: readonly string[];
 }
 
-export type TokenRefusal = { readonly refused: string };
+type TokenRefusal = { readonly refused: string };
 
 const base64url = (value: JsonObject | Buffer): string =>
   (Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value))).toString('base64url');

@@ -54,7 +54,7 @@ interface Subresource {
   readonly verbs: readonly string[];
 }
 
-export function subresourcesOf(type: ResourceType): Subresource[] {
+function subresourcesOf(type: ResourceType): Subresource[] {
   const verbs = ['get', 'patch', 'update'];
   const own = { group: type.group, version: type.version };
   return [

@@ -10,7 +10,7 @@ import type { Stored, StoreEvent } from '../store/store.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /** Empties what is being deleted: namespaces of everything in them, definitions of their objects. Old Events go by age. */
-export const definitionFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
+const definitionFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
 const namespacesStorage = storageKey('', 'namespaces');
 const eventsStorage = storageKey('', 'events');
 const eventKeptMs = 60 * 60_000;

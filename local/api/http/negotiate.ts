@@ -2,7 +2,7 @@ import { notAcceptable } from '../status.ts';
 import type { IncludeObject } from '../table/table.ts';
 
 /** The form in which an answer is wanted (`Accept: application/json;as=Table;v=v1;g=meta.k8s.io,application/json`). */
-export type Form =
+type Form =
   | { readonly kind: 'object' }
   | { readonly kind: 'table'; readonly include: IncludeObject }
   | { readonly kind: 'metadata' }

@@ -23,7 +23,7 @@ import type { RequestInfo, ResourcePath } from './request-info.ts';
 import { presenter, sendJson, sendObject, sendPage, setWarnings } from './respond.ts';
 
 /** Requests on resources: from verb and subresource to the layer that does it. */
-export interface ResourceRequest {
+interface ResourceRequest {
   readonly context: ApiContext;
   readonly info: RequestInfo;
   readonly at: ResourcePath;

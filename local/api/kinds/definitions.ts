@@ -65,7 +65,7 @@ function scaleOf(version: JsonObject): ScalePaths | undefined {
   };
 }
 
-export function typesOf(definition: JsonObject): ResourceType[] {
+function typesOf(definition: JsonObject): ResourceType[] {
   const spec = asObject(definition['spec']) ?? {};
   const names = asObject(spec['names']) ?? {};
   const group = asString(spec['group']);
@@ -126,7 +126,7 @@ function nameConflict(definition: JsonObject, registry: Registry): string | unde
 }
 
 /** The status that a definition should have now. */
-export function definitionStatus(definition: JsonObject, conflict: string | undefined, nowMs: number): JsonObject {
+function definitionStatus(definition: JsonObject, conflict: string | undefined, nowMs: number): JsonObject {
   const status = clone(asObject(definition['status']) ?? {});
   let conditions = asObjects(status['conditions']);
   const accepted = conflict === undefined;

@@ -16,11 +16,11 @@ const subdomainWords =
 
 export const labelProblem = (field: string, value: string): Cause[] =>
   isDns1123Label(value) ? [] : [invalidValue(field, value, labelWords)];
-export const subdomainProblem = (field: string, value: string): Cause[] =>
+const subdomainProblem = (field: string, value: string): Cause[] =>
   isDns1123Subdomain(value) ? [] : [invalidValue(field, value, subdomainWords)];
 
 /** Which kinds have names stricter or looser than a DNS subdomain. */
-export type NameRule = 'subdomain' | 'label' | 'path';
+type NameRule = 'subdomain' | 'label' | 'path';
 
 export function nameRuleOf(group: string, kind: string): NameRule {
   if (group === 'rbac.authorization.k8s.io') return 'path';

@@ -2,7 +2,7 @@ import { builtinResources } from './builtin.ts';
 import { groupVersion, type ResourceType } from './resource.ts';
 
 /** All resources served now: the built-in ones and those of established definitions. */
-export interface GroupVersions {
+interface GroupVersions {
   readonly group: string;
   /** Preferred first. */
   readonly versions: readonly string[];

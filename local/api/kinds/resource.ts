@@ -32,7 +32,7 @@ export interface ResourceType {
   readonly toStorage: (object: JsonObject) => JsonObject;
 }
 
-export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
+type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
 export const allVerbs: readonly Verb[] = [
   'create',
   'delete',

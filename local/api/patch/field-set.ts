@@ -14,7 +14,7 @@ export const emptySet = (member = false): FieldSet => ({ member, children: new M
 
 export const isEmpty = (set: FieldSet): boolean => !set.member && set.children.size === 0;
 
-export function fromFieldsV1(fields: Json | undefined): FieldSet {
+function fromFieldsV1(fields: Json | undefined): FieldSet {
   const object = asObject(fields) ?? {};
   const keys = Object.keys(object);
   const set = emptySet(keys.length === 0 || object['.'] !== undefined);

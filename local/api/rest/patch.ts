@@ -19,14 +19,14 @@ const types = {
   apply: 'application/apply-patch+yaml',
 } as const;
 
-export interface PatchTarget {
+interface PatchTarget {
   readonly type: ResourceType;
   readonly namespace: string;
   readonly name: string;
   readonly subresource: string;
 }
 
-export interface PatchResult {
+interface PatchResult {
   readonly object: JsonObject;
   readonly created: boolean;
 }

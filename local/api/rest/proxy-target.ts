@@ -20,7 +20,7 @@ interface ProxyName {
 const serviceUnavailable = (message: string): StatusError => new StatusError(503, 'ServiceUnavailable', message);
 
 /** `name`, `name:port` or `scheme:name:port`; the port of a Service may be a name or empty. */
-export function parseProxyName(text: string): ProxyName | undefined {
+function parseProxyName(text: string): ProxyName | undefined {
   const parts = text.split(':');
   const [scheme, name, port] = parts.length === 3 ? parts : ['', ...parts];
   if (parts.length > 3 || name === undefined || name === '') return undefined;
@@ -51,7 +51,7 @@ for (const [network, prefix] of [
 ] as const)
   refused.addSubnet(network, prefix, 'ipv6');
 
-export function isProxyable(ip: string): boolean {
+function isProxyable(ip: string): boolean {
   const family = isIP(ip);
   // A mapped address (::ffff:127.0.0.1) is matched against the IPv4 ranges as well.
   return family !== 0 && !refused.check(ip, family === 4 ? 'ipv4' : 'ipv6');

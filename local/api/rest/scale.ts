@@ -45,7 +45,7 @@ export function scaleOf(paths: ScalePaths, object: JsonObject): JsonObject {
   };
 }
 
-export interface ScaleTarget {
+interface ScaleTarget {
   readonly type: ResourceType;
   readonly paths: ScalePaths;
   readonly namespace: string;

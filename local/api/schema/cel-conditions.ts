@@ -24,7 +24,7 @@ export function compileCondition(expression: string): string | undefined {
 const programs = new Map<string, ParseResult>();
 const programsMax = 1000;
 
-export interface ConditionInput {
+interface ConditionInput {
   readonly object: Json;
   readonly oldObject: Json;
   readonly request: Json;

@@ -2,7 +2,7 @@
  * How lists of the built-in kinds merge: the patchMergeKey and patchStrategy of strategic merge patch, and the map keys of server-side
  * apply where they differ (API reference, "patch strategy" and "list-map-keys" of each field).
  */
-export interface MergeHint {
+interface MergeHint {
   readonly mergeKey?: string;
   /** Default `merge`. */
   readonly strategy?: string;

@@ -44,7 +44,7 @@ export interface SchemaNode {
   readonly typeName: string;
 }
 
-export interface SchemaLimits {
+interface SchemaLimits {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly exclusiveMinimum?: boolean;
@@ -139,7 +139,7 @@ function typeOf(schema: JsonObject): SchemaNode['type'] {
 }
 
 /** Go's RE2 and JavaScript agree on what schemas use, but for the flag and the two anchors of a text. */
-export function compilePattern(pattern: string): RegExp | undefined {
+function compilePattern(pattern: string): RegExp | undefined {
   try {
     return new RegExp(
       pattern

@@ -5,7 +5,7 @@ import type { SchemaNode } from './node.ts';
  * Removes what the schema does not know and returns the paths removed (apiextensions "field pruning"; for built-in kinds what the Go
  * decoder drops). Changes `value` in place: it is always the request's own copy.
  */
-export interface PruneOptions {
+interface PruneOptions {
   /** Go's decoder reads null as "not set"; custom resources keep it for nullable fields. */
   readonly dropNulls: boolean;
 }

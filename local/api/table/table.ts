@@ -19,7 +19,7 @@ export function partialMetadata(object: JsonObject): JsonObject {
   return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: metaOf(object) };
 }
 
-export function rowOf(type: ResourceType, object: JsonObject, include: IncludeObject, nowMs: number): JsonObject {
+function rowOf(type: ResourceType, object: JsonObject, include: IncludeObject, nowMs: number): JsonObject {
   const cells: Json[] = type.columns.map((column) => column.cell(object, nowMs));
   if (include === 'None') return { cells };
   return { cells, object: include === 'Object' ? object : partialMetadata(object) };

@@ -70,9 +70,9 @@ const queryParamMatch = z.strictObject({
 });
 
 /** Specification: a rule without matches takes every request, and a match without a path any path. */
-export const anyPath: { type: 'PathPrefix'; value: string } = { type: 'PathPrefix', value: '/' };
+const anyPath: { type: 'PathPrefix'; value: string } = { type: 'PathPrefix', value: '/' };
 
-export const routeMatch = z.strictObject({
+const routeMatch = z.strictObject({
   path: pathMatch.default(anyPath).describe('Path of the request.'),
   headers: mapOf(headerMatch, 'name', { max: 16 }).optional().describe('Headers, all of which must match.'),
   queryParams: mapOf(queryParamMatch, 'name', { max: 16 })

@@ -4,7 +4,7 @@ import { durationBetween } from '../formats.ts';
 import { integer, withRules } from '../schema.ts';
 import { hashKeys } from './hash-keys.ts';
 
-export const balancerTypes = [
+const balancerTypes = [
   'PeakEWMA',
   'LeastRequest',
   'RoundRobin',

@@ -5,7 +5,7 @@ import { acceptedDurationMs } from '../duration.ts';
 import { duration, durationBetween, headerName, httpMethods } from '../formats.ts';
 import { integer, mapOf, setOf, withRules } from '../schema.ts';
 
-export const retryConditions = [
+const retryConditions = [
   '5xx',
   'gateway-error',
   'connect-failure',

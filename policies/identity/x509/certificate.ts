@@ -51,7 +51,7 @@ export interface Certificate {
   readonly authorityKeyId: Uint8Array | undefined;
 }
 
-export const CERTIFICATE_BYTES_MAX = 65_536;
+const CERTIFICATE_BYTES_MAX = 65_536;
 
 /** A serial number out of 16 random octets: positive, not zero, never longer than 16 octets. */
 export function serialNumber(random: Uint8Array): Uint8Array {

@@ -17,7 +17,7 @@ import { decodeP256Key, encodePublicKey, type Signer, signed, verifySignature } 
 /** A request with one P-256 key and a few names is about 300 bytes. */
 export const CSR_BYTES_MAX = 4_096;
 
-export type CsrNames = { readonly spiffeId: SpiffeId } | { readonly sans: readonly SubjectAltName[] };
+type CsrNames = { readonly spiffeId: SpiffeId } | { readonly sans: readonly SubjectAltName[] };
 
 export interface CertificateRequest {
   readonly subject: DistinguishedName;

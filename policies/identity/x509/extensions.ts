@@ -11,7 +11,7 @@ export interface Extension {
 }
 
 /** In the order of their bits, RFC 5280 section 4.2.1.3. */
-export const keyUsages = [
+const keyUsages = [
   'digitalSignature',
   'nonRepudiation',
   'keyEncipherment',

@@ -6,7 +6,7 @@ import type { SubjectAltName } from './names.ts';
 import { algorithmIdentifier, type Signer, signed } from './signature.ts';
 import { encodeTime } from './time.ts';
 
-export interface LeafTemplate {
+interface LeafTemplate {
   /** See `serialNumber`. */
   readonly serial: Uint8Array;
   readonly notBeforeMs: number;

@@ -9,7 +9,7 @@ export interface NameConstraints {
   readonly excluded: readonly ConstrainedName[];
 }
 
-export interface ConstrainedName {
+interface ConstrainedName {
   readonly type: 'dns' | 'uri';
   /** A domain; with a leading dot: what is below it. Empty: everything. */
   readonly domain: string;

@@ -96,7 +96,7 @@ export function decodeSubjectAltNames(
   return names.length === 0 && otherKinds === 'refuse' ? err('subject alternative names are empty') : ok(names);
 }
 
-export function ipToBytes(ip: string): Uint8Array {
+function ipToBytes(ip: string): Uint8Array {
   const family = isIP(ip);
   if (family === 0) throw new RangeError(`"${ip}" is not an IP address`);
   if (family === 4) return Uint8Array.from(ip.split('.'), Number);
@@ -110,7 +110,7 @@ export function ipToBytes(ip: string): Uint8Array {
   return Uint8Array.from(all.flatMap((group) => [group >> 8, group & 0xff]));
 }
 
-export function bytesToIp(bytes: Uint8Array): string | undefined {
+function bytesToIp(bytes: Uint8Array): string | undefined {
   if (bytes.length === 4) return bytes.join('.');
   if (bytes.length !== 16) return undefined;
   const groups: string[] = [];

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../../kit/result.ts';
 
 /** Textual encodings of PKIX structures, RFC 7468. */
-export type PemLabel = 'CERTIFICATE' | 'CERTIFICATE REQUEST' | 'PRIVATE KEY' | 'EC PRIVATE KEY' | 'PUBLIC KEY';
+type PemLabel = 'CERTIFICATE' | 'CERTIFICATE REQUEST' | 'PRIVATE KEY' | 'EC PRIVATE KEY' | 'PUBLIC KEY';
 
 const PEM_BYTES_MAX = 1_048_576;
 const block = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n([A-Za-z0-9+/=\s]*?)-----END ([A-Z0-9 ]+)-----/g;

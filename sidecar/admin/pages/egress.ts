@@ -1,6 +1,6 @@
 /** `/egress`: what no ExternalService is for, most frequent first. */
 
-export interface EgressRow {
+interface EgressRow {
   readonly host: string;
   readonly port: string;
   readonly decision: string;

@@ -3,7 +3,7 @@ import { hostPort } from '../../net/connection-record.ts';
 
 export type ServerState = 'PRE_INITIALIZING' | 'LIVE' | 'DRAINING';
 
-export interface ServerFacts {
+interface ServerFacts {
   readonly version: string;
   readonly state: ServerState;
   readonly uptimeMs: number;

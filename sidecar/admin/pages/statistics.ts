@@ -44,7 +44,7 @@ export class Baseline {
   }
 }
 
-export interface StatsQuery {
+interface StatsQuery {
   readonly usedOnly: boolean;
   /** Regular expression; empty: all. */
   readonly filter: string;

@@ -12,7 +12,7 @@ import { HealthSession } from './session.ts';
 import { TcpProber } from './tcp-prober.ts';
 
 /** Under Envoy's names. */
-export interface CheckCounters {
+interface CheckCounters {
   attempt: number;
   success: number;
   failure: number;
@@ -21,7 +21,7 @@ export interface CheckCounters {
   timeout: number;
 }
 
-export interface ChecksHooks {
+interface ChecksHooks {
   readonly cluster: () => Cluster;
   readonly hasTraffic: () => boolean;
   /** Endpoints take traffic or take none, other than before. */

@@ -5,7 +5,7 @@ import type { CheckBounds } from './bounds.ts';
 import type { CheckOutcome, HostHealth, Verdict } from './host-health.ts';
 import type { Prober } from './prober.ts';
 
-export interface SessionDeps {
+interface SessionDeps {
   readonly settings: HealthCheck;
   readonly clock: Clock;
   readonly prng: Prng;

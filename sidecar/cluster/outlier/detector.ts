@@ -4,7 +4,7 @@ import { latencyOutliers, type Timed } from './latency.ts';
 import { HostMonitor, type Window } from './monitor.ts';
 
 /** Why an endpoint was left out, as Envoy's counters name it; `latency` is Weft's own. */
-export type EjectionCause =
+type EjectionCause =
   | 'consecutive_5xx'
   | 'consecutive_gateway_failure'
   | 'consecutive_local_origin_failure'
@@ -14,7 +14,7 @@ export type EjectionCause =
   | 'local_origin_failure_percentage'
   | 'latency';
 
-export interface OutlierCounters {
+interface OutlierCounters {
   ejectionsTotal: number;
   /** Ejections that ejectionPercentMax did not allow. */
   overflow: number;

@@ -40,7 +40,7 @@ export interface Picker<T extends Candidate> {
   pick(hash: Hash64 | undefined, attempt: number): T | undefined;
 }
 
-export interface PickerPorts {
+interface PickerPorts {
   readonly prng: Prng;
   readonly clock: Clock;
 }

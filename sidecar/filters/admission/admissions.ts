@@ -9,7 +9,7 @@ import { refusal } from './refusal.ts';
 /** Applications behind one data thread; a workload has one. */
 const CONTROLLERS_MAX = 64;
 
-export interface AdmissionsDeps {
+interface AdmissionsDeps {
   readonly clock: Clock;
   readonly prng: Prng;
   readonly recorder: Recorder;

@@ -9,7 +9,7 @@ const OTHERS = '';
 export type ShedReason = 'full' | 'wait' | 'overload';
 
 /** What happened to the requests of one class. */
-export interface ClassCounts {
+interface ClassCounts {
   admitted: number;
   queued: number;
   /** Of those that waited and were admitted then. */

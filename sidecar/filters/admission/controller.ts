@@ -14,7 +14,7 @@ const CLASSES_MAX = 64;
 const TICK_MS_MIN = 1;
 const TICK_MS_MAX = 50;
 
-export interface ControllerDeps {
+interface ControllerDeps {
   readonly clock: Clock;
   readonly count: (event: string) => void;
 }

@@ -4,7 +4,7 @@ import type { LocalReply } from '../filter.ts';
 import type { ShedReason } from './class-queue.ts';
 
 /** Tells a client's sidecar that to try again, here or elsewhere, would only add to the load. */
-export const NO_RETRY: HeaderValue = { name: 'weft-no-retry', value: '1' };
+const NO_RETRY: HeaderValue = { name: 'weft-no-retry', value: '1' };
 const TOO_MANY_REQUESTS = 429;
 
 const retryAfter: HeaderValue = { name: 'retry-after', value: '1' };

@@ -38,7 +38,7 @@ const givenUp: ProxyError = {
   detail: 'nobody waits for the answer of the authorizer any more',
 };
 
-export interface CallDeps {
+interface CallDeps {
   readonly clusters: ClusterManager;
   readonly clock: Clock;
 }

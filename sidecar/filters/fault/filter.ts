@@ -10,7 +10,7 @@ import { routeSetting } from '../route-setting.ts';
 import { type AbortStatus, FaultSettings } from './settings.ts';
 import { ThrottledExchange } from './throttled.ts';
 
-export interface FaultDeps {
+interface FaultDeps {
   readonly clock: Clock;
   readonly prng: Prng;
   readonly recorder: Recorder;

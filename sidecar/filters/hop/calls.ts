@@ -42,7 +42,7 @@ interface Look {
 }
 
 /** How a request of the application is known to belong to one that it is answering. */
-export interface CallKeys {
+interface CallKeys {
   readonly requestId: string;
   readonly traceId: string;
 }

@@ -6,7 +6,7 @@ import type { JwtProvider } from '@weft/policies/model/jwt';
 import type { VerifiedJwt } from './verified.ts';
 
 /** What a token failed at; the names are those of counters. */
-export type TokenFault =
+type TokenFault =
   | 'malformed'
   | 'too_large'
   | 'too_many'

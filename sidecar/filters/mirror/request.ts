@@ -34,7 +34,7 @@ export interface MirrorDeps {
 export type MirrorOutcome = 'answered' | 'failed' | 'timeout' | 'overflow' | 'abandoned';
 
 /** Called once. */
-export type MirrorDone = (request: MirrorRequest, outcome: MirrorOutcome) => void;
+type MirrorDone = (request: MirrorRequest, outcome: MirrorOutcome) => void;
 
 /** A copy of a request on its way. Whatever happens to it happens to nothing else; it is never sent again. */
 export class MirrorRequest implements ClusterWaiter, LeaseWaiter, ResponseReceiver, Timed {

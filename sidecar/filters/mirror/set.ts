@@ -17,7 +17,7 @@ const ACTIVE_MAX = 1_024;
 /** Envoy's for a route that says nothing, which is as good for its copies. */
 const TIMEOUT_DEFAULT_MS = 15_000;
 
-export interface MirrorPorts {
+interface MirrorPorts {
   readonly clusters: ClusterManager;
   readonly clock: Clock;
   readonly prng: Prng;

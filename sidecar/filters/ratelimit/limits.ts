@@ -7,7 +7,7 @@ import { TokenBucket } from './token-bucket.ts';
 /** Limits that are remembered; more than any listener names. */
 const LIMITS_MAX = 512;
 
-export interface LimitsDeps {
+interface LimitsDeps {
   readonly recorder: Recorder;
   /** Data threads that share a limit, each of which gets as much of it. */
   readonly threads: number;

@@ -15,7 +15,7 @@ import { tightest } from './rate-limits.ts';
 import { addLimitFields, limited } from './reply.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-export interface LocalRateLimitDeps {
+interface LocalRateLimitDeps {
   readonly hcm: HttpConnectionManager;
   readonly limits: Limits;
   readonly clock: Clock;

@@ -20,7 +20,7 @@ interface CompiledLimit {
   readonly counts: LimitCounts;
 }
 
-export interface RateLimitDeps {
+interface RateLimitDeps {
   readonly limits: Limits;
   readonly clock: Clock;
 }

@@ -13,7 +13,7 @@ export interface Tried {
   matches(subject: Subject): boolean;
 }
 
-export interface Filed<T extends Tried> {
+interface Filed<T extends Tried> {
   readonly policy: T;
   readonly keySets: readonly KeySet[];
 }

@@ -2,7 +2,7 @@ import type { RetryCondition, RetryPolicy } from '@weft/policies/model/retry';
 import { HeaderMatcher } from '../../route/fields.ts';
 
 /** What is made of a policy once, for all requests of it. */
-export interface CompiledRetry {
+interface CompiledRetry {
   /** Some answer of an application leads to a retry, and not only that there was none. */
   readonly retriesAnswers: boolean;
   readonly response: readonly HeaderMatcher[];

@@ -2,7 +2,7 @@
  * The endpoint of a session as its client carries it, in the form that Envoy gives it: base64 of the address, or of a
  * message with the address (field 1) and the second in which it expires (field 2).
  */
-export interface SessionToken {
+interface SessionToken {
   /** `ip:port`. */
   readonly address: string;
   /** Seconds since the epoch; 0: never. */

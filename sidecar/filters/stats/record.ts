@@ -12,7 +12,7 @@ import { socketFacts } from '../../telemetry/log/socket-facts.ts';
 import { emptyRecord, type Recorder, type RequestRecord } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';
 
-export interface StatsDeps {
+interface StatsDeps {
   readonly direction: Direction;
   readonly settings: WorkloadSettings | undefined;
   readonly hcm: HttpConnectionManager;

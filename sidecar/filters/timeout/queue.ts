@@ -37,7 +37,7 @@ export class TimeoutEntry {
  * Timeouts of one length: whatever is armed last expires last, so that a list kept in order and one timer of the clock
  * do for any number of requests.
  */
-export class TimeoutQueue {
+class TimeoutQueue {
   private readonly clock: Clock;
   private readonly delayMs: number;
   private readonly fire: () => void;

@@ -8,7 +8,7 @@ import { newRequestId, newSpanId, newTraceId } from './ids.ts';
 import { b3Decision, formatTraceparent, isTraceContext, parseB3, parseTraceparent, updateB3 } from './propagation.ts';
 import { cryptoWords, type RandomWords } from './words.ts';
 
-export interface TraceOptions {
+interface TraceOptions {
   readonly generatesId: boolean;
   /** The trace that a client of this connection brings is not continued. */
   readonly restarts: (connection: DownstreamConnection) => boolean;

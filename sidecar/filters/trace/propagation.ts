@@ -1,6 +1,6 @@
 import type { Headers } from '../../http/headers.ts';
 
-export interface ParentSpan {
+interface ParentSpan {
   readonly traceId: string;
   readonly spanId: string;
   /** Undefined: the caller left the decision to us (B3 allows that). */

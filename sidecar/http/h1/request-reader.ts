@@ -14,10 +14,7 @@ const LEADING_EMPTY_LINES_MAX = 4;
 const CR = 0x0d;
 const LF = 0x0a;
 
-export type RequestLimits = Pick<
-  HttpLimits,
-  'headBytesMax' | 'headersCountMax' | 'requestLineBytesMax' | 'fieldLineBytesMax'
->;
+type RequestLimits = Pick<HttpLimits, 'headBytesMax' | 'headersCountMax' | 'requestLineBytesMax' | 'fieldLineBytesMax'>;
 
 /** Finds one request head after the other in a connection's bytes. */
 export class RequestReader {

@@ -4,7 +4,7 @@ const RESETS_KEPT_MIN = 32;
 /** Streams that ended as they should; only a broken peer names them again, and is told so for the last few. */
 const ENDED_KEPT = 32;
 
-export type ClosedBy = 'ended' | 'reset-here' | 'reset-there' | 'unknown';
+type ClosedBy = 'ended' | 'reset-here' | 'reset-there' | 'unknown';
 
 /** The last streams that were closed, and how: what RFC 9113 section 5.1 makes of a late frame depends on it. */
 export class ClosedStreams {

@@ -233,7 +233,7 @@ export class ServerStream extends H2Stream implements Downstream {
   }
 }
 
-export function lengthText(length: number): string {
+function lengthText(length: number): string {
   return `${length}`;
 }
 

@@ -29,7 +29,7 @@ const BLOCK_BYTES_USUAL = 512;
 /** Beyond this the peer's frames are not read until it reads ours. */
 const BACKLOG_BYTES_MAX = 1_048_576;
 
-export interface SessionOptions {
+interface SessionOptions {
   readonly side: 'server' | 'client';
   readonly clock: Clock;
   readonly count: (event: string) => void;

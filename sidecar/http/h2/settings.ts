@@ -17,7 +17,7 @@ export const INITIAL_TABLE_BYTES = 4_096;
 const SETTINGS_PER_FRAME_MAX = 64;
 
 /** Whose table is as large as the peer allows. */
-export interface TableOwner {
+interface TableOwner {
   setPeerTableBytesMax(bytes: number): void;
 }
 

@@ -10,7 +10,7 @@ export interface FieldSink {
   field(field: Field): void;
 }
 
-export interface HpackDecoderOptions {
+interface HpackDecoderOptions {
   /** The SETTINGS_HEADER_TABLE_SIZE that we send. */
   readonly tableBytesMax: number;
   /** Of a name or a value, decoded. */

@@ -1,4 +1,4 @@
-export interface Sized {
+interface Sized {
   readonly sizeBytes: number;
 }
 

@@ -5,7 +5,7 @@ import { huffmanBytes, huffmanEncode } from './huffman.ts';
 import { Indexing, indexingFor, SHORT_SECRET_CHARS, type StaticName, staticName } from './indexing.ts';
 import { STATIC_ENTRIES, staticFields } from './static-table.ts';
 
-export interface HpackEncoderOptions {
+interface HpackEncoderOptions {
   /** What we are willing to remember, whatever the peer allows. */
   readonly tableBytesMax: number;
   /** The peer is a sidecar: names are sent in the casing that they came in. */
