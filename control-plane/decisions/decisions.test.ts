@@ -35,6 +35,34 @@ describe('flows of the last hours', () => {
     assert.equal(flows.size, 1);
   });
 
+  test('that were told of later count beside the others, by who else has them, for a day', () => {
+    const clock = new ManualClock(100 * HOUR_MS);
+    const flows = new Flows(clock);
+    flows.add('shop/cart', 'shop/cart-1', flow);
+    for (const hour of [76, 77, 99, 101]) {
+      flows.addPast('shop/cart', 'shop/cart-1', { flow, hour, heldBy: ['b', 'a'] });
+    }
+    flows.addPast('shop/cart', 'shop/cart-1', { flow: { ...flow, path: '/past' }, hour: 98, heldBy: ['a'] });
+    flows.addPast('shop/cart', 'shop/cart-1', { flow, hour: 98, heldBy: ['a'.repeat(65)] });
+    const [first, second, ...more] = flows.since(0, undefined);
+    assert.equal(first?.count, 5);
+    assert.deepEqual(first?.elsewhere, [{ heldBy: ['b', 'a'], count: 10 }], 'not what is a day old, or to come');
+    assert.deepEqual([second?.path, second?.count, second?.lastUnixMs], ['/past', 0, 99 * HOUR_MS]);
+    assert.deepEqual(more, []);
+    assert.equal(flows.firstUnixMs, 77 * HOUR_MS);
+    clock.advance(24 * HOUR_MS);
+    flows.add('shop/other', 'shop/other-1', flow);
+    assert.equal(flows.size, 1);
+    assert.equal(flows.lost, 0);
+  });
+
+  test('have a bound for the sets of control planes that have them too', () => {
+    const flows = new Flows(new ManualClock(100 * HOUR_MS));
+    for (let i = 0; i < 20; i++) flows.addPast('shop/cart', 'shop/cart-1', { flow, hour: 99, heldBy: [`i${i}`] });
+    assert.equal(flows.since(0, undefined)[0]?.elsewhere?.length, 16);
+    assert.equal(flows.lost, 4 * 5);
+  });
+
   test('have a bound for a workload', () => {
     const flows = new Flows(new ManualClock());
     for (let i = 0; i < 8_200; i++) flows.add('shop/cart', 'shop/cart-1', { ...flow, path: `/${i}` });

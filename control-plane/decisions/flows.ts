@@ -42,6 +42,8 @@ const HOLDERS_MAX = 16;
 const HOLDER_CHARS_MAX = 64;
 /** Of one flow, sets of control planes that have a part of it. */
 const PARTS_MAX = 16;
+/** Counters of hours that were told of later, of all flows. */
+const PAST_HOURS_MAX = 500_000;
 
 const isTooLong = ({ identity, ip, method, host, path, example }: FlowReport): boolean =>
   Math.max(ip.length, method.length, host.length) > NAME_CHARS_MAX ||
@@ -67,6 +69,7 @@ export class Flows {
   private readonly plaintext = new Map<string, Set<Kept>>();
   private sweptHour = 0;
   private firstHour = Number.POSITIVE_INFINITY;
+  private pastHours = 0;
   /** Requests that there was no room for, here or in a sidecar. */
   lost = 0;
 
@@ -92,18 +95,14 @@ export class Flows {
     const kept = this.keptOf(workload, pod, flow);
     if (kept === undefined) return;
     kept.lastUnixMs = Math.max(kept.lastUnixMs, Math.min(nowUnixMs, (hour + 1) * HOUR_MS));
-    kept.past ??= new Map();
-    const key = [...heldBy].sort().join(' ');
-    let part = kept.past.get(key);
-    if (part === undefined) {
-      if (kept.past.size >= PARTS_MAX) {
-        this.lost += flow.count;
-        return;
-      }
-      part = { heldBy: [...heldBy], hours: new Map() };
-      kept.past.set(key, part);
+    const hours = this.partOf(kept, heldBy);
+    const isNew = hours?.has(hour) === false;
+    if (hours === undefined || (isNew && this.pastHours >= PAST_HOURS_MAX)) {
+      this.lost += flow.count;
+      return;
     }
-    addTo(part.hours, hour, flow.count);
+    if (isNew) this.pastHours++;
+    addTo(hours, hour, flow.count);
     this.firstHour = Math.min(this.firstHour, hour);
   }
 
@@ -150,6 +149,19 @@ export class Flows {
     return hour;
   }
 
+  /** Undefined: of too many control planes. */
+  private partOf(kept: Kept, heldBy: readonly string[]): Hours | undefined {
+    kept.past ??= new Map();
+    const key = [...heldBy].sort().join(' ');
+    let part = kept.past.get(key);
+    if (part === undefined) {
+      if (kept.past.size >= PARTS_MAX) return undefined;
+      part = { heldBy: [...heldBy], hours: new Map() };
+      kept.past.set(key, part);
+    }
+    return part.hours;
+  }
+
   /** Undefined: it is none, or there is no room for it. */
   private keptOf(workload: string, pod: string, flow: FlowReport): Kept | undefined {
     const { identity, ip, method, host, path, example, port, denied, count } = flow;
@@ -187,7 +199,9 @@ export class Flows {
     for (const [key, kept] of this.kept) {
       for (const one of kept.hours.keys()) if (isOld(one)) kept.hours.delete(one);
       for (const [holders, { hours }] of kept.past ?? []) {
+        const before = hours.size;
         for (const one of hours.keys()) if (isOld(one)) hours.delete(one);
+        this.pastHours -= before - hours.size;
         if (hours.size === 0) kept.past?.delete(holders);
       }
       if (kept.hours.size > 0 || (kept.past?.size ?? 0) > 0) continue;
