@@ -29,7 +29,15 @@ export function parseOutput(value: string | undefined): OutputFormat {
 }
 
 /** Columns padded to their widest cell, as kubectl prints. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/** What terminals act on, and what has other characters show in another order. */
+const UNSHOWN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** Names, paths and reasons are written by whoever calls, or by a sidecar that was taken over: they are shown, and do nothing. */
+export const shown = (text: string): string =>
+  text.replace(UNSHOWN, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
+
+export function table(header: readonly string[], cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(shown));
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
   );

@@ -19,6 +19,7 @@ import { syncReport } from './monitoring/sync.ts';
 import { Quotas } from './quota/quotas.ts';
 import type { CertificateCounters } from './rpc/certificates.ts';
 import { MeshServerCredentials } from './rpc/credentials.ts';
+import { type RefusalCounters, Refusals } from './rpc/refusals.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { trustAliases } from './translate/trust.ts';
 
@@ -35,21 +36,23 @@ export interface MonitorParts {
 
 export interface Monitored extends MonitoringServer {
   readonly certificates: CertificateCounters;
+  readonly refusals: RefusalCounters;
   readonly decisions: Decisions;
 }
 
 /** Comes first: a control plane that waits for something has to say for what. */
 export async function monitor({ config, mesh, missing, moreMetrics }: MonitorParts): Promise<Monitored> {
   const certificates: CertificateCounters = { signed: 0, refused: 0, jwtsSigned: 0, jwtsRefused: 0 };
+  const refusals: RefusalCounters = { refused: 0, unlogged: 0 };
   const decisions = new Decisions(mesh.state, systemClock);
   mesh.plaintextCallers = (workload) => decisions.plaintextCallers(workload);
   const server = await startMonitoring(config.monitoring, {
-    metrics: () => renderMetrics([...meshFamilies(mesh, certificates), ...moreMetrics()]),
+    metrics: () => renderMetrics([...meshFamilies(mesh, certificates, refusals), ...moreMetrics()]),
     missing,
     sync: () => syncReport(mesh.hub),
     flows: (sinceUnixMs, namespace) => decisions.answer(sinceUnixMs, namespace),
   });
-  return { ...server, certificates, decisions };
+  return { ...server, certificates, refusals, decisions };
 }
 
 export interface ServeParts {
@@ -87,6 +90,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
     refusal: (certificate) => mesh.trust.refusal(certificate),
   });
   const standing = (caller: Caller) => checkCaller({ state: mesh.state, clock, joins: parts.joins }, caller);
+  const refusals = new Refusals((event, fields) => log.warn(event, fields), clock, monitored.refusals);
   const rpc = await startRpcServer(
     {
       address: formatAddress(config.xds),
@@ -99,7 +103,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       state: mesh.state,
       authenticator,
       checkCaller: standing,
-      log: (event, fields) => log.warn(event, fields),
+      refusals,
     },
     {
       authority,
@@ -115,9 +119,10 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       revoked: (certificate) => mesh.trust.refusal(certificate),
       audit: (event, fields) => log.info(event, fields),
       counters: monitored.certificates,
+      refusals,
     },
-    { quotas: new Quotas(mesh.state, clock), state: mesh.state, authenticator, clock },
-    { decisions: monitored.decisions, state: mesh.state, authenticator, clock },
+    { quotas: new Quotas(mesh.state, clock), state: mesh.state, authenticator, clock, refusals },
+    { decisions: monitored.decisions, state: mesh.state, authenticator, clock, refusals },
   );
   return {
     xdsPort: rpc.port,

@@ -1,5 +1,5 @@
 import { type CheckResult, clusterChecks } from '../checks.ts';
-import { type Command, parseOptions, parseOutput } from '../command.ts';
+import { type Command, parseOptions, parseOutput, shown } from '../command.ts';
 import { ExitCode } from '../exit.ts';
 import { Kube } from '../kube.ts';
 
@@ -21,7 +21,9 @@ sidecar and have none. Each line that is not well says what to do. The exit stat
     for await (const result of clusterChecks(kube)) {
       results.push(result);
       if (format === 'text')
-        console.log(`${mark[result.state]} ${result.name}${result.hint === '' ? '' : `\n    ${result.hint}`}`);
+        console.log(
+          `${mark[result.state]} ${shown(result.name)}${result.hint === '' ? '' : `\n    ${result.hint.split('\n').map(shown).join('\n')}`}`,
+        );
     }
     if (format === 'json') console.log(JSON.stringify(results, undefined, 2));
     return results.some((result) => result.state === 'failed') ? ExitCode.failed : ExitCode.ok;

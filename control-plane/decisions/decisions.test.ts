@@ -78,6 +78,11 @@ describe('flows of the last hours', () => {
     }
     assert.equal(flows.size, 0);
     assert.equal(flows.lost, 6 * 5);
+    for (const host of ['\u001b[2J', 'a b', 'a\nb', '\u202e', '\u0000', 'ä']) {
+      flows.add('shop/cart', 'shop/cart-1', { ...flow, host, count: 1 });
+    }
+    assert.equal(flows.lost, 6 * 5 + 6);
+    flows.lost -= 6;
     for (const count of [0, -1, Number.NaN, 2 ** 60, 0.5]) flows.add('shop/cart', 'shop/cart-1', { ...flow, count });
     assert.equal(flows.size, 0);
     assert.equal(flows.lost, 6 * 5);

@@ -45,6 +45,12 @@ const PARTS_MAX = 16;
 /** Counters of hours that were told of later, of all flows. */
 const PAST_HOURS_MAX = 500_000;
 
+/** Nothing else is in an identity, an address, a method, a host or a path; operators read these on their terminals. */
+const VISIBLE = /^[\x21-\x7e]*$/;
+
+const isMadeUp = ({ identity, ip, method, host, path, example }: FlowReport): boolean =>
+  ![identity, ip, method, host, path, example].every((text) => VISIBLE.test(text));
+
 const isTooLong = ({ identity, ip, method, host, path, example }: FlowReport): boolean =>
   Math.max(ip.length, method.length, host.length) > NAME_CHARS_MAX ||
   Math.max(identity.length, path.length, example.length) > LONG_CHARS_MAX;
@@ -166,7 +172,7 @@ export class Flows {
   private keptOf(workload: string, pod: string, flow: FlowReport): Kept | undefined {
     const { identity, ip, method, host, path, example, port, denied, count } = flow;
     if (!Number.isSafeInteger(count) || count <= 0) return undefined;
-    if (isTooLong(flow)) {
+    if (isTooLong(flow) || isMadeUp(flow)) {
       this.lost += count;
       return undefined;
     }

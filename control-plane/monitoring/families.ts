@@ -1,11 +1,16 @@
 import { objectKinds } from '../index/objects.ts';
 import type { MeshControl } from '../mesh.ts';
 import type { CertificateCounters } from '../rpc/certificates.ts';
+import type { RefusalCounters } from '../rpc/refusals.ts';
 import { authenticationFamilies } from './authentication-families.ts';
 import { counter, gauge, type MetricFamily } from './metrics.ts';
 
 /** The metrics of the parts that every control plane has. */
-export function meshFamilies(mesh: MeshControl, certificates: CertificateCounters): MetricFamily[] {
+export function meshFamilies(
+  mesh: MeshControl,
+  certificates: CertificateCounters,
+  refusals: RefusalCounters,
+): MetricFamily[] {
   const { hub, drain, state } = mesh;
   const { counters, cache } = hub;
   return [
@@ -69,6 +74,12 @@ export function meshFamilies(mesh: MeshControl, certificates: CertificateCounter
     counter('weft_control_plane_certificates_refused_total', 'Certificate requests refused.', certificates.refused),
     counter('weft_control_plane_jwts_signed_total', 'JWT-SVIDs signed.', certificates.jwtsSigned),
     counter('weft_control_plane_jwts_refused_total', 'Requests for JWT-SVIDs refused.', certificates.jwtsRefused),
+    counter('weft_control_plane_calls_refused_total', 'Calls of sidecars and agents refused.', refusals.refused),
+    counter(
+      'weft_control_plane_calls_refused_unlogged_total',
+      'Refused calls that the log tells of only by their number.',
+      refusals.unlogged,
+    ),
     {
       name: 'weft_control_plane_objects',
       type: 'gauge',

@@ -28,6 +28,7 @@ import type { AuthenticatedCall } from './authenticate.ts';
 import { rpcError } from './errors.ts';
 import { type JwtParts, jwtBundle, signJwt } from './jwt.ts';
 import { type Proven, proveCaller } from './prove-caller.ts';
+import type { Refusals } from './refusals.ts';
 
 export interface CertificatesParts extends JwtParts {
   readonly authority: CertificateAuthority;
@@ -35,6 +36,7 @@ export interface CertificatesParts extends JwtParts {
   /** From the Mesh, read anew for each certificate. */
   readonly ttlMs: () => number;
   readonly counters: CertificateCounters;
+  readonly refusals: Refusals;
 }
 
 export interface CertificateCounters {
@@ -52,7 +54,7 @@ export function certificatesHandlers(parts: CertificatesParts) {
     <Request, Response>(
       answer: (call: ServerUnaryCall<Request, Response>, asked: Asked) => Answer<Response>,
       signed: keyof CertificateCounters | undefined,
-      refused: { readonly event: string; readonly counter: keyof CertificateCounters } | undefined,
+      refused: { readonly event: string; readonly counter?: keyof CertificateCounters },
     ) =>
     (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
       const asked: Asked = { caller: undefined };
@@ -60,9 +62,13 @@ export function certificatesHandlers(parts: CertificatesParts) {
         error: AuthFailure | SignFailure | { readonly code: 'internal'; readonly message: string },
       ): void => {
         const { code, message } = error;
-        if (refused !== undefined) counters[refused.counter] += 1;
-        if (refused !== undefined)
-          parts.audit(refused.event, { ...callerFields(asked.caller), peer: call.getPeer(), code, reason: message });
+        if (refused.counter !== undefined) counters[refused.counter] += 1;
+        parts.refusals.tell(refused.event, asked.caller === undefined ? 'stranger' : 'caller', {
+          ...callerFields(asked.caller),
+          peer: call.getPeer(),
+          code,
+          reason: message,
+        });
         callback(rpcError(error));
       };
       void answer(call, asked).then(
@@ -87,7 +93,9 @@ export function certificatesHandlers(parts: CertificatesParts) {
       'jwtsSigned',
       jwtRefused,
     ),
-    JwtBundle: handle<JwtBundleRequest, JwtBundleResponse>((call) => jwtBundle(parts, call), undefined, undefined),
+    JwtBundle: handle<JwtBundleRequest, JwtBundleResponse>((call) => jwtBundle(parts, call), undefined, {
+      event: 'bundle refused',
+    }),
   };
 }
 

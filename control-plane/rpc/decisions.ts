@@ -14,12 +14,14 @@ import type { Decisions } from '../decisions/decisions.ts';
 import type { ClusterState } from '../index/state.ts';
 import { authenticateCall } from './authenticate.ts';
 import { rpcError } from './errors.ts';
+import type { Refusals } from './refusals.ts';
 
 export interface DecisionParts {
   readonly decisions: Decisions;
   readonly state: ClusterState;
   readonly authenticator: Authenticator;
   readonly clock: Clock;
+  readonly refusals: Refusals;
 }
 
 const HITS_MAX = 16_384;
@@ -29,7 +31,14 @@ export function decisionHandlers(parts: DecisionParts) {
   return {
     Report: (call: ServerUnaryCall<ReportRequest, ReportResponse>, callback: sendUnaryData<ReportResponse>): void => {
       void report(parts, call).then(
-        (response) => (response.ok ? callback(null, response.value) : callback(rpcError(response.error))),
+        (response) => {
+          if (response.ok) callback(null, response.value);
+          else {
+            const { code, message } = response.error;
+            parts.refusals.tell('report refused', 'stranger', { peer: call.getPeer(), code, reason: message });
+            callback(rpcError(response.error));
+          }
+        },
         () => callback(rpcError({ code: 'internal', message: 'the report was not taken' })),
       );
     },

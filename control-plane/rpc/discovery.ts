@@ -8,6 +8,7 @@ import type {
 } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
 import type { Authenticator, AuthFailure, Caller } from '../auth/caller.ts';
 import { awaitWorkload, isAgentNode, type Standing } from '../auth/workload.ts';
+import { callerFields } from '../ca/audit.ts';
 import type { Pod } from '../index/core.ts';
 import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
@@ -18,6 +19,7 @@ import { SotwStream } from '../xds/sotw.ts';
 import type { StreamSink } from '../xds/stream.ts';
 import { authenticateCall } from './authenticate.ts';
 import { rpcError } from './errors.ts';
+import type { Refusals } from './refusals.ts';
 
 export interface DiscoveryParts {
   readonly hub: XdsHub;
@@ -25,7 +27,7 @@ export interface DiscoveryParts {
   readonly authenticator: Authenticator;
   /** Whether whoever comes without a pod is a process that joined, and still is. */
   readonly checkCaller: (caller: Caller) => Promise<Result<Standing, AuthFailure>>;
-  readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
+  readonly refusals: Refusals;
 }
 
 type DiscoveryCall<Request> = ServerDuplexStream<Request, Buffer>;
@@ -56,9 +58,11 @@ async function serve<Request extends { readonly node?: NodeOf }>(
   call: DiscoveryCall<Request>,
   open: Open<Request>,
 ): Promise<void> {
-  const refuse: Refuse = (failure) => {
-    parts.log('xds stream refused', { peer: call.getPeer(), code: failure.code, reason: failure.message });
-    call.emit('error', rpcError(failure));
+  let known: Caller | undefined;
+  const refuse: Refuse = ({ code, message }) => {
+    const fields = { ...callerFields(known), peer: call.getPeer(), code, reason: message };
+    parts.refusals.tell('xds stream refused', known === undefined ? 'stranger' : 'caller', fields);
+    call.emit('error', rpcError({ code, message }));
   };
   // Without a listener a stream that breaks early would take the process with it.
   call.on('error', () => undefined);
@@ -67,8 +71,12 @@ async function serve<Request extends { readonly node?: NodeOf }>(
     err<Failure>({ code: 'internal', message: errorText(fault) }),
   );
   if (call.cancelled) return;
-  if (caller.ok) follow(parts, call, caller.value, open, refuse);
-  else refuse(caller.error);
+  if (!caller.ok) {
+    refuse(caller.error);
+    return;
+  }
+  known = caller.value;
+  follow(parts, call, known, open, refuse);
 }
 
 async function admit(

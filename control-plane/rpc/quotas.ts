@@ -15,12 +15,14 @@ import { LEASE_VALID_MS } from '../quota/allocator.ts';
 import type { Quotas } from '../quota/quotas.ts';
 import { authenticateCall } from './authenticate.ts';
 import { rpcError } from './errors.ts';
+import type { Refusals } from './refusals.ts';
 
 export interface QuotaParts {
   readonly quotas: Quotas;
   readonly state: ClusterState;
   readonly authenticator: Authenticator;
   readonly clock: Clock;
+  readonly refusals: Refusals;
 }
 
 const USAGES_MAX = 64;
@@ -29,7 +31,14 @@ export function quotaHandlers(parts: QuotaParts) {
   return {
     Lease: (call: ServerUnaryCall<LeaseRequest, LeaseResponse>, callback: sendUnaryData<LeaseResponse>): void => {
       void lease(parts, call).then(
-        (response) => (response.ok ? callback(null, response.value) : callback(rpcError(response.error))),
+        (response) => {
+          if (response.ok) callback(null, response.value);
+          else {
+            const { code, message } = response.error;
+            parts.refusals.tell('quota refused', 'stranger', { peer: call.getPeer(), code, reason: message });
+            callback(rpcError(response.error));
+          }
+        },
         () => callback(rpcError({ code: 'internal', message: 'leasing failed' })),
       );
     },
