@@ -11,17 +11,28 @@ export interface ReservedHeaders {
 /** CGI, WSGI and their like take `X_User` for `X-User` (RFC 3875 section 4.1.18). */
 export const fieldSubject = (lower: string): string => (lower.includes('_') ? lower.replaceAll('_', '-') : lower);
 
+/** What proxies say of those who forwarded the request. */
+export const FORWARDED_FIELDS = [
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-proto',
+  'x-real-ip',
+] as const;
+
 /**
  * What clients, and proxies that are believed, say of themselves: credentials that the application checks, content, and
  * what the sidecar has settled by then. A prefix such as `x-forwarded-` must not take these.
  */
-const OF_CLIENTS = new Set([
+const OF_CLIENTS: ReadonlySet<string> = new Set([
+  ...FORWARDED_FIELDS,
   'authorization',
   'b3',
   'cookie',
   'date',
   'expect',
-  'forwarded',
   'from',
   'grpc-timeout',
   'max-forwards',
@@ -36,12 +47,6 @@ const OF_CLIENTS = new Set([
   'via',
   'weft-deadline',
   'x-forwarded-client-cert',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-prefix',
-  'x-forwarded-proto',
-  'x-real-ip',
   'x-request-id',
 ]);
 const FAMILIES_OF_CLIENTS = /^(?:accept|access-control-request-|cache-|content-|if-|sec-|x-b3-)/;

@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { accessLogLine } from './access-log.ts';
 import { Metrics } from './metrics.ts';
-import type { RequestRecord } from './record.ts';
+import { emptyRecord, type RequestRecord } from './record.ts';
 import { SpanRing } from './span-ring.ts';
 
 const base: RequestRecord = {
-  direction: 'outbound',
-  protocol: 'http',
+  ...emptyRecord('outbound'),
   startUnixMs: 1_700_000_000_000,
   durationMs: 12,
   upstreamMs: 10,
@@ -15,32 +14,21 @@ const base: RequestRecord = {
   authority: 'cart.shop.svc',
   path: '/cart/42',
   status: 200,
-  grpcStatus: -1,
-  flag: '',
-  detail: '',
   route: 'shop/cart/0',
   cluster: 'outbound/shop/cart/80',
   upstream: '10.200.0.7:8080',
   attempts: 1,
-  sourceIdentity: '',
   sourceWorkload: 'shop/web',
-  destinationIdentity: '',
   destinationWorkload: 'shop/cart',
   destinationService: 'shop/cart',
   remote: '10.200.0.5:40000',
   destination: '10.200.128.9:80',
   bytesReceived: 100,
   bytesSent: 200,
-  requestMessages: 0,
-  responseMessages: 0,
-  rule: '',
-  tokenIssuer: '',
-  tokenSubject: '',
   mtls: true,
   requestId: 'a',
   traceId: '0af7651916cd43dd8448eb211c80319c',
   spanId: 'b7ad6b7169203331',
-  parentSpanId: '',
   sampled: true,
 };
 

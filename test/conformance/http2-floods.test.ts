@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { waitFor } from '../support/wait.ts';
+import { application } from './http2-corpus/application.ts';
 import { request } from './http2-corpus/case.ts';
 import { RawHttp2 } from './http2-corpus/peer.ts';
 import { type Http2Rig, startHttp2Rig, type Way } from './http2-corpus/rig.ts';
@@ -27,29 +27,8 @@ import {
   windowUpdate,
 } from './http2-corpus/wire.ts';
 
-const MEGABYTE = 1_048_576;
-const BIG = Buffer.alloc(MEGABYTE, 'x');
 /** On two cores that other tests use, too. */
 const NEIGHBOUR_MS_MAX = 5_000;
-
-/** Says `ok`, a megabyte below /big, and nothing below /hang. */
-function application(stream: Duplex): void {
-  let text = '';
-  stream.on('data', (bytes: Buffer) => {
-    text += bytes.toString('latin1');
-    for (let end = text.indexOf('\r\n\r\n'); end !== -1; end = text.indexOf('\r\n\r\n')) {
-      const target = text.split(' ')[1] ?? '';
-      text = text.slice(end + 4);
-      if (target.startsWith('/hang')) continue;
-      if (target.startsWith('/big')) {
-        stream.write(`HTTP/1.1 200 OK\r\nContent-Length: ${BIG.length}\r\n\r\n`);
-        stream.write(BIG);
-      } else stream.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
-    }
-  });
-  stream.on('end', () => stream.end());
-  stream.on('error', () => stream.destroy());
-}
 
 interface Watched {
   readonly rssMb: number;
@@ -173,7 +152,7 @@ describe('floods of clients', () => {
   before(async () => {
     rig = await startHttp2Rig({
       name: 'h2-floods',
-      http1: application,
+      http1: application(),
       route: { timeout: '60s' },
       cluster: {
         circuit_breakers: {

@@ -3,9 +3,9 @@
  * nobody else waits for it.
  */
 import assert from 'node:assert/strict';
-import type { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { waitFor } from '../support/wait.ts';
+import { application } from './http2-corpus/application.ts';
 import { request } from './http2-corpus/case.ts';
 import { RawHttp2 } from './http2-corpus/peer.ts';
 import { type Http2Rig, startHttp2Rig, type Way } from './http2-corpus/rig.ts';
@@ -25,28 +25,8 @@ import {
 } from './http2-corpus/wire.ts';
 
 const MEGABYTE = 1_048_576;
-const BIG = Buffer.alloc(MEGABYTE, 'x');
 const NEIGHBOUR_MS_MAX = 5_000;
 const SETTLE_MS = 15_000;
-
-/** Says `ok`, a megabyte below /big, and nothing below /hang. */
-function application(stream: Duplex): void {
-  let text = '';
-  stream.on('data', (bytes: Buffer) => {
-    text = (text + bytes.toString('latin1')).slice(-10_000);
-    for (let end = text.indexOf('\r\n\r\n'); end !== -1; end = text.indexOf('\r\n\r\n')) {
-      const target = text.split(' ')[1] ?? '';
-      text = text.slice(end + 4);
-      if (target.startsWith('/hang')) continue;
-      if (target.startsWith('/big')) {
-        stream.write(`HTTP/1.1 200 OK\r\nContent-Length: ${BIG.length}\r\n\r\n`);
-        stream.write(BIG);
-      } else stream.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
-    }
-  });
-  stream.on('end', () => stream.end());
-  stream.on('error', () => stream.destroy());
-}
 
 let rig: Http2Rig;
 const idOf = (i: number): number => 2 * i + 1;
@@ -107,7 +87,7 @@ describe('stalls of clients', () => {
     const thresholds = [{ max_connections: 3_000, max_requests: 3_000, max_pending_requests: 3_000 }];
     rig = await startHttp2Rig({
       name: 'h2-stalls',
-      http1: application,
+      http1: application(10_000),
       manager: { upgrade_configs: [{ upgrade_type: 'websocket' }], http2_protocol_options: { allow_connect: true } },
       route: { timeout: '60s' },
       cluster: { circuit_breakers: { thresholds } },

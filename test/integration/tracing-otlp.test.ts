@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { RequestRecord } from '@weft/sidecar/telemetry/record';
+import { emptyRecord, type RequestRecord } from '@weft/sidecar/telemetry/record';
 import { SpanRing } from '@weft/sidecar/telemetry/span-ring';
 import { Tracing } from '@weft/sidecar/telemetry/tracing';
 import { type StoredSpan, startTraceStore, type TraceStore } from '../support/trace-store.ts';
@@ -10,8 +10,7 @@ import { waitFor } from '../support/wait.ts';
 const START_UNIX_MS = 1_790_000_000_123.5;
 
 const request: RequestRecord = {
-  direction: 'outbound',
-  protocol: 'http',
+  ...emptyRecord('outbound'),
   startUnixMs: START_UNIX_MS,
   durationMs: 12.25,
   upstreamMs: 10,
@@ -19,32 +18,20 @@ const request: RequestRecord = {
   authority: 'cart.shop.svc:8080',
   path: '/cart/42?full=1',
   status: 200,
-  grpcStatus: -1,
-  flag: '',
-  detail: '',
   route: 'shop/cart/0',
   cluster: 'outbound/shop/cart/8080',
   upstream: '[fd77:ef7:0::7]:8080',
   attempts: 3,
   sourceIdentity: 'spiffe://cluster.local/ns/shop/sa/web',
   sourceWorkload: 'shop/web',
-  destinationIdentity: '',
   destinationWorkload: 'shop/cart',
   destinationService: 'shop/cart',
   remote: '10.200.0.5:40000',
   destination: '10.200.128.9:80',
   bytesReceived: 100,
   bytesSent: 200,
-  requestMessages: 0,
-  responseMessages: 0,
-  rule: '',
-  tokenIssuer: '',
-  tokenSubject: '',
   mtls: true,
   requestId: '5f0c7c1e-6c8e-4a0e-9d3a-0d8a0f2b1c11',
-  traceId: '',
-  spanId: '',
-  parentSpanId: '',
   sampled: true,
 };
 

@@ -1,15 +1,7 @@
-import { fieldSubject } from '@weft/policies/model/reserved-headers';
+import { FORWARDED_FIELDS, fieldSubject } from '@weft/policies/model/reserved-headers';
 
 export const CLIENT_CERT = 'x-forwarded-client-cert';
-const FORWARDED = new Set([
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-prefix',
-  'x-forwarded-proto',
-  'x-real-ip',
-]);
+const FORWARDED: ReadonlySet<string> = new Set(FORWARDED_FIELDS);
 
 /** What CGI-like applications take for the one of a certificate goes for it. */
 export const isClientCert = (lower: string): boolean => fieldSubject(lower) === CLIENT_CERT;
