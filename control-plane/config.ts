@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { type CaSettings, caUsage, parseCaSettings } from './ca/settings.ts';
+import type { ConnectionLimits } from './rpc/connection-gate.ts';
 
 export const usage = `Usage: weft-control-plane [options]
 
@@ -19,6 +20,7 @@ Without --static it runs in a cluster, as the pod named by POD_NAME and POD_NAME
 
 Environment: POD_NAME, POD_NAMESPACE, WEFT_TRUST_DOMAIN (cluster.local), WEFT_CLUSTER_DOMAIN (cluster.local),
 WEFT_MESH_NAMESPACE (POD_NAMESPACE), WEFT_TERMINATION_DELAY_MS (0), KUBECONFIG (outside a cluster),
+WEFT_CONNECTIONS_MAX (12000) and WEFT_CONNECTIONS_PER_ADDRESS_MAX (1000; of one IPv4 address or IPv6 /64) on the xDS port,
 OTEL_EXPORTER_OTLP_ENDPOINT (own traces).
 Certificate authority: ${caUsage}.
 `;
@@ -42,6 +44,8 @@ export interface Config {
   readonly meshNamespace: string;
   readonly static: StaticSource | undefined;
   readonly xds: ListenAddress;
+  /** Open at one time on that port. */
+  readonly connections: ConnectionLimits;
   readonly webhook: ListenAddress;
   readonly monitoring: ListenAddress;
   /** Where our bundle is served to other trust domains; undefined: nowhere. */
@@ -52,6 +56,9 @@ export interface Config {
   readonly terminationDelayMs: number;
 }
 
+/** A sidecar has its stream open for as long as it runs. */
+const idleMsMax = 60_000;
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 function parseAddress(name: string, text: string): Result<ListenAddress, string> {
@@ -61,8 +68,12 @@ function parseAddress(name: string, text: string): Result<ListenAddress, string>
   return ok({ host: bracketed ?? (plain === '' || plain === undefined ? '::' : plain), port: number });
 }
 
-export const formatAddress = ({ host, port }: ListenAddress): string =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+function parseCount(name: string, env: Environment, otherwise: number): Result<number, string> {
+  const text = env[name] ?? String(otherwise);
+  return /^[1-9][0-9]{0,6}$/.test(text)
+    ? ok(Number(text))
+    : err(`${name}: "${text}" is not a number from 1 to 9999999`);
+}
 
 export function parseConfig(args: readonly string[], env: Environment): Result<Config | 'help', string> {
   let values: Readonly<Record<string, string | boolean | undefined>>;
@@ -101,6 +112,10 @@ export function parseConfig(args: readonly string[], env: Environment): Result<C
   const delay = env['WEFT_TERMINATION_DELAY_MS'] ?? '0';
   if (!/^[0-9]{1,5}$/.test(delay))
     return err(`WEFT_TERMINATION_DELAY_MS: "${delay}" is not a number of at most five digits`);
+  const connectionsMax = parseCount('WEFT_CONNECTIONS_MAX', env, 12_000);
+  if (!connectionsMax.ok) return connectionsMax;
+  const perAddress = parseCount('WEFT_CONNECTIONS_PER_ADDRESS_MAX', env, 1_000);
+  if (!perAddress.ok) return perAddress;
   const ca = parseCaSettings(env);
   if (!ca.ok) return ca;
   const podNamespace = env['POD_NAMESPACE'] ?? 'weft-system';
@@ -112,6 +127,7 @@ export function parseConfig(args: readonly string[], env: Environment): Result<C
     meshNamespace: env['WEFT_MESH_NAMESPACE'] ?? podNamespace,
     static: objectsFile === undefined ? undefined : { objectsFile, tokensFile: flag('tokens'), caDir: flag('ca-dir') },
     xds: xds.value,
+    connections: { connectionsMax: connectionsMax.value, connectionsPerAddressMax: perAddress.value, idleMsMax },
     webhook: webhook.value,
     monitoring: monitoring.value,
     bundle: bundle?.value,

@@ -8,16 +8,18 @@ import type { CertificateAuthority } from './ca/certificate-authority.ts';
 import type { JwtKeys } from './ca/jwt-keys.ts';
 import { ServingCertificate } from './ca/serving.ts';
 import { certificateTtlMs } from './ca/ttl.ts';
-import { type Config, formatAddress } from './config.ts';
+import type { Config } from './config.ts';
 import { Decisions } from './decisions/decisions.ts';
 import type { Joins } from './join/joins.ts';
 import type { MeshControl } from './mesh.ts';
+import { connectionFamilies } from './monitoring/connection-families.ts';
 import { meshFamilies } from './monitoring/families.ts';
 import { type MetricFamily, renderMetrics } from './monitoring/metrics.ts';
 import { type MonitoringServer, startMonitoring } from './monitoring/server.ts';
 import { syncReport } from './monitoring/sync.ts';
 import { Quotas } from './quota/quotas.ts';
 import type { CertificateCounters } from './rpc/certificates.ts';
+import { type ConnectionCounters, ConnectionGate } from './rpc/connection-gate.ts';
 import { MeshServerCredentials } from './rpc/credentials.ts';
 import { type RefusalCounters, Refusals } from './rpc/refusals.ts';
 import { startRpcServer } from './rpc/server.ts';
@@ -37,6 +39,7 @@ export interface MonitorParts {
 export interface Monitored extends MonitoringServer {
   readonly certificates: CertificateCounters;
   readonly refusals: RefusalCounters;
+  readonly connections: ConnectionCounters;
   readonly decisions: Decisions;
 }
 
@@ -44,15 +47,21 @@ export interface Monitored extends MonitoringServer {
 export async function monitor({ config, mesh, missing, moreMetrics }: MonitorParts): Promise<Monitored> {
   const certificates: CertificateCounters = { signed: 0, refused: 0, jwtsSigned: 0, jwtsRefused: 0 };
   const refusals: RefusalCounters = { refused: 0, unlogged: 0 };
+  const connections: ConnectionCounters = { open: 0, refusedTotal: 0, refusedAddress: 0 };
   const decisions = new Decisions(mesh.state, systemClock);
   mesh.plaintextCallers = (workload) => decisions.plaintextCallers(workload);
   const server = await startMonitoring(config.monitoring, {
-    metrics: () => renderMetrics([...meshFamilies(mesh, certificates, refusals), ...moreMetrics()]),
+    metrics: () =>
+      renderMetrics([
+        ...meshFamilies(mesh, certificates, refusals),
+        ...connectionFamilies(connections),
+        ...moreMetrics(),
+      ]),
     missing,
     sync: () => syncReport(mesh.hub),
     flows: (sinceUnixMs, namespace) => decisions.answer(sinceUnixMs, namespace),
   });
-  return { ...server, certificates, refusals, decisions };
+  return { ...server, certificates, refusals, connections, decisions };
 }
 
 export interface ServeParts {
@@ -93,7 +102,13 @@ export async function serve(parts: ServeParts): Promise<Serving> {
   const refusals = new Refusals((event, fields) => log.warn(event, fields), clock, monitored.refusals);
   const rpc = await startRpcServer(
     {
-      address: formatAddress(config.xds),
+      address: config.xds,
+      gate: new ConnectionGate(
+        config.connections,
+        monitored.connections,
+        () => clock.nowMs(),
+        (event, fields) => log.warn(event, fields),
+      ),
       credentials: new MeshServerCredentials(certificate, authority),
       requestBytesMax: mesh.hub.limits.requestBytesMax,
       connectionAgeMsMax,

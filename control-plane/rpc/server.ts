@@ -1,13 +1,16 @@
 /** The gRPC server of port 15012: discovery, certificates and quotas. */
 import { Server, type ServerCredentials } from '@grpc/grpc-js';
+import type { ListenAddress } from '../config.ts';
 import { type CertificatesParts, certificatesHandlers } from './certificates.ts';
+import { type ConnectionGate, listenThrough } from './connection-gate.ts';
 import { type DecisionParts, decisionHandlers } from './decisions.ts';
 import { type DiscoveryParts, discoveryHandlers } from './discovery.ts';
 import { certificatesService, decisionsService, discoveryService, quotasService } from './methods.ts';
 import { type QuotaParts, quotaHandlers } from './quotas.ts';
 
 interface RpcServerOptions {
-  readonly address: string;
+  readonly address: ListenAddress;
+  readonly gate: ConnectionGate;
   readonly credentials: ServerCredentials;
   readonly requestBytesMax: number;
   /** Streams end after this time and come back with a fresh credential, spread over the replicas. */
@@ -41,6 +44,7 @@ export async function startRpcServer(
     'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
     'grpc.max_connection_age_ms': options.connectionAgeMsMax,
     'grpc.max_connection_age_grace_ms': ageGraceMs,
+    'grpc.max_connection_idle_ms': options.gate.limits.idleMsMax,
     // Nobody can ask for these statistics, and each connection and call would be entered.
     'grpc.enable_channelz': 0,
   });
@@ -48,15 +52,14 @@ export async function startRpcServer(
   server.addService(certificatesService, certificatesHandlers(certificates));
   server.addService(quotasService, quotaHandlers(quotas));
   server.addService(decisionsService, decisionHandlers(decisions));
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(options.address, options.credentials, (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
+  const injector = server.createConnectionInjector(options.credentials);
+  const listener = await listenThrough(options.gate, options.address, (socket) => injector.injectConnection(socket));
+  const bound = listener.address();
   return {
-    port,
+    port: typeof bound === 'object' && bound !== null ? bound.port : options.address.port,
     stop: (graceMs) =>
       new Promise((resolve) => {
+        listener.close();
         const timer = setTimeout(() => server.forceShutdown(), graceMs);
         server.tryShutdown(() => {
           clearTimeout(timer);

@@ -24,6 +24,7 @@ import type { Decisions } from '../decisions/decisions.ts';
 import type { Joins } from '../join/joins.ts';
 import { MeshControl } from '../mesh.ts';
 import type { ModeTimes } from '../resources/mode-changes.ts';
+import type { ConnectionLimits } from '../rpc/connection-gate.ts';
 import { monitor, type Serving, serve } from '../serve.ts';
 import { parseObjects } from '../static/objects.ts';
 import { StaticTokenVerifier } from '../static/tokens.ts';
@@ -59,9 +60,11 @@ export async function startHarness(options: {
   readonly limits?: Partial<XdsLimits>;
   readonly joins?: Joins;
   readonly modeTimes?: ModeTimes;
+  readonly connections?: Partial<ConnectionLimits>;
 }): Promise<Harness> {
-  const config = parseConfig(['--xds', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'], {});
-  if (!config.ok || config.value === 'help') throw new Error('config');
+  const parsed = parseConfig(['--xds', '127.0.0.1:0', '--monitoring', '127.0.0.1:0'], {});
+  if (!parsed.ok || parsed.value === 'help') throw new Error('config');
+  const config = { ...parsed.value, connections: { ...parsed.value.connections, ...options.connections } };
   const domain = trustDomain();
   const limits = { ...defaultXdsLimits, ...options.limits };
   const mesh = new MeshControl({
@@ -90,9 +93,9 @@ export async function startHarness(options: {
   const auditLines: string[] = [];
   const write = (message: string, fields: unknown): void =>
     void auditLines.push(`${message} ${JSON.stringify(fields)}`);
-  const monitored = await monitor({ config: config.value, mesh, missing: () => undefined, moreMetrics: () => [] });
+  const monitored = await monitor({ config, mesh, missing: () => undefined, moreMetrics: () => [] });
   const serving = await serve({
-    config: config.value,
+    config,
     mesh,
     authority: ca,
     tokens: options.verifier ?? tokens.value,
