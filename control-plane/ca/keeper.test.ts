@@ -26,6 +26,8 @@ interface World {
   readonly lines: string[];
   /** Sidecars that have not taken the anchors of now. */
   readonly unheard: Set<string>;
+  /** The same, of replicas that do not lead. */
+  readonly unheardElsewhere: Set<string>;
   open(replica?: string, leader?: boolean): Promise<CaKeeper>;
 }
 
@@ -34,12 +36,14 @@ function world(): World {
   const store = new MemoryCaStore();
   const lines: string[] = [];
   const unheard = new Set<string>();
+  const unheardElsewhere = new Set<string>();
   const write = (message: string, fields: unknown): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
   return {
     clock,
     store,
     lines,
     unheard,
+    unheardElsewhere,
     open: async (replica = 'one', leader = true) => {
       const issued = { trustDomain: trustDomain(), dnsName: 'weft-control-plane.weft-system.svc' };
       const opened = await CaKeeper.open({
@@ -51,7 +55,7 @@ function world(): World {
         replica,
         leafMsMax: () => hourMs,
         announceMs: () => announceMs,
-        unheard: () => [...unheard],
+        unheard: () => [...(leader ? unheard : unheardElsewhere)],
       });
       if (!opened.ok) throw new Error(opened.error);
       return opened.value;
@@ -166,6 +170,54 @@ describe('rotation of the root', () => {
     await pass(here.clock, [leader, other], 4_000);
     for (const keeper of [leader, other]) assert.equal(roles(keeper), 'signing retiring');
     assert.equal(leader.hearing.counters.unheard, 0);
+  });
+
+  test('sidecars of other replicas are waited for too', async () => {
+    const here = world();
+    const leader = await here.open('one');
+    const other = await here.open('two', false);
+    await ask(here, { do: 'rotate' });
+    await leader.look();
+    await other.look();
+    here.unheardElsewhere.add('shop/far');
+    await pass(here.clock, [other, leader], announceMs + 20_000);
+    assert.equal(roles(leader), 'signing announced');
+    assert.deepEqual(leader.hearing.waitsFor, ['shop/far']);
+    here.unheardElsewhere.clear();
+    await pass(here.clock, [other, leader], 4_000);
+    for (const keeper of [leader, other]) await keeper.look();
+    for (const keeper of [leader, other]) assert.equal(roles(keeper), 'signing retiring');
+    assert.equal((await dataOf(here.store))['unheard.two'], undefined);
+  });
+
+  test('a replica that has gone while its sidecars were waited for is waited for no longer', async () => {
+    const here = world();
+    const leader = await here.open('one');
+    const other = await here.open('two', false);
+    await ask(here, { do: 'rotate' });
+    await leader.look();
+    await other.look();
+    here.unheardElsewhere.add('shop/far');
+    await pass(here.clock, [other, leader], announceMs - 60_000);
+    assert.ok((await dataOf(here.store))['unheard.two'] !== undefined);
+    await pass(here.clock, [leader], 80_000);
+    assert.equal(roles(leader), 'signing retiring');
+    assert.equal((await dataOf(here.store))['unheard.two'], undefined);
+  });
+
+  test('who is just connecting is not waited for', async () => {
+    const here = world();
+    const keeper = await here.open();
+    await ask(here, { do: 'rotate' });
+    await keeper.look();
+    for (let step = 0; step < 22; step++) {
+      here.unheard.clear();
+      here.unheard.add(`shop/new-${step}`);
+      here.clock.advance(announceMs / 20);
+      await keeper.look();
+    }
+    assert.equal(roles(keeper), 'signing retiring');
+    assert.equal(keeper.hearing.counters.unheard, 0);
   });
 
   test('one that never acknowledges holds up a rotation no longer than it may, and is named', async () => {

@@ -13,6 +13,7 @@ import { CertificateAuthority } from './certificate-authority.ts';
 import { runCommand } from './commands.ts';
 import { Hearing, type HearingOptions } from './hearing.ts';
 import { joinSummaries, LeafLedger, type LeafSummary } from './ledger.ts';
+import { type CaProblem, CaProblems, type ProblemOptions } from './problems.ts';
 import { type Anchor, type AnchorRecord, advance, fingerprintOf, isNeeded, type RotationInputs } from './rotation.ts';
 import { type KeySource, previousKeys, type Sourced } from './source.ts';
 import {
@@ -29,19 +30,11 @@ import {
 } from './state.ts';
 import type { CaData, CaStore } from './store.ts';
 
-export interface KeeperOptions extends HearingOptions {
+export interface KeeperOptions extends HearingOptions, ProblemOptions {
   readonly store: CaStore;
   readonly source: KeySource;
-  readonly replica: string;
   /** How long the workloads' certificates live, now. */
   readonly leafMsMax: () => number;
-  /** After something that is to be reported has changed. */
-  readonly onReport?: () => void;
-}
-
-export interface CaProblem {
-  readonly reason: 'SourceInvalid' | 'StateInvalid' | 'StoreUnreachable' | 'AnchorRemovedTooEarly' | 'RequestFailed';
-  readonly message: string;
 }
 
 const lookMs = 2_000;
@@ -54,11 +47,11 @@ const emptyState: StoredState = { anchors: [], forced: [], lastCommand: undefine
 
 export class CaKeeper {
   readonly authority: CertificateAuthority;
-  readonly counters = { looks: 0, refused: 0, restored: 0, rotations: 0, dropped: 0 };
+  readonly counters = { looks: 0, restored: 0, rotations: 0, dropped: 0 };
   readonly hearing: Hearing;
+  readonly problems: CaProblems;
   private readonly options: KeeperOptions;
   private readonly ledger: LeafLedger;
-  private readonly problems = new Map<CaProblem['reason'], string>();
   private state = emptyState;
   private sourced: Sourced;
   private others: readonly Readonly<Record<string, LeafSummary>>[] = [];
@@ -76,6 +69,7 @@ export class CaKeeper {
     this.authority = authority;
     this.ledger = ledger;
     this.hearing = new Hearing(options);
+    this.problems = new CaProblems(options);
   }
 
   /** Of replicas that start together all take the root of the fastest. */
@@ -152,7 +146,7 @@ export class CaKeeper {
 
   /** What is wrong now; empty when nothing is. */
   problemsNow(): readonly CaProblem[] {
-    return [...this.problems].map(([reason, message]) => ({ reason, message }));
+    return this.problems.list();
   }
 
   leavesOf(fingerprint: string): LeafSummary {
@@ -164,8 +158,8 @@ export class CaKeeper {
     this.counters.looks += 1;
     const { store, source, isLeader } = this.options;
     const loaded = await store.load();
-    if (!loaded.ok) return this.problem('StoreUnreachable', loaded.error);
-    this.problem('StoreUnreachable', undefined);
+    if (!loaded.ok) return this.problems.say('StoreUnreachable', loaded.error);
+    this.problems.say('StoreUnreachable', undefined);
     if (loaded.value === undefined) return this.restore();
     const data = loaded.value.data.reveal();
     if (await this.driven(data, loaded.value.version)) return this.lookOnce();
@@ -177,7 +171,7 @@ export class CaKeeper {
         ? 'the key and its certificate are gone'
         : undefined
       : read.error;
-    this.problem(
+    this.problems.say(
       'SourceInvalid',
       wrong === undefined ? undefined : `${store.name}: ${wrong}; the last good key goes on signing`,
     );
@@ -185,8 +179,12 @@ export class CaKeeper {
     const command = isLeader() ? readCommand(data) : ok(undefined);
     const decided = command.ok ? await runCommand(command.value, this.commandParts(data, before)) : undefined;
     const state = decided?.state ?? before;
-    const inputs = this.inputs(state);
-    const step = advance(state, inputs);
+    const wanted = fingerprintOf(this.sourced.authority.anchor);
+    this.hearing.look(
+      state.anchors.find((one) => one.fingerprint === wanted),
+      data,
+    );
+    const step = advance(state, this.inputs(state));
     const sign = this.isTooFresh() ? 'present' : step.sign;
     this.apply({ ...state, ...step.state }, sign === 'source' ? this.sourced.authority : this.presentAuthority());
     if (wrong === undefined) this.lastData = data;
@@ -198,7 +196,7 @@ export class CaKeeper {
     const next = this.nextData(kept, signsWithSource);
     if (sameData(next, data)) return;
     const saved = await store.save(loaded.value.version, next);
-    if (!saved.ok) this.problem('StoreUnreachable', saved.error);
+    if (!saved.ok) this.problems.say('StoreUnreachable', saved.error);
     // What a command has put there is a key that the source has not read yet.
     else if (another && saved.value === 'saved') await this.lookOnce();
   }
@@ -215,11 +213,14 @@ export class CaKeeper {
     const { store, source, isLeader } = this.options;
     if (source.drive === undefined || this.stopped) return false;
     if (!isLeader()) {
-      this.problem('RequestFailed', undefined);
+      this.problems.say('RequestFailed', undefined);
       return false;
     }
     const step = await source.drive(data);
-    this.problem('RequestFailed', step.problem === undefined ? undefined : `${step.problem}; the last good key signs`);
+    this.problems.say(
+      'RequestFailed',
+      step.problem === undefined ? undefined : `${step.problem}; the last good key signs`,
+    );
     if (step.data === data) return false;
     const saved = await store.save(version, step.data);
     return saved.ok && saved.value === 'saved';
@@ -232,13 +233,13 @@ export class CaKeeper {
     log.error('certificate authority was deleted and is put back', { where: store.name });
     this.counters.restored += 1;
     const saved = await store.save(undefined, this.nextData(this.lastData, false));
-    if (!saved.ok) this.problem('StoreUnreachable', saved.error);
+    if (!saved.ok) this.problems.say('StoreUnreachable', saved.error);
   }
 
   /** The stored state, and what memory knows to be needed beyond it. */
   private merged(data: CaData): StoredState {
     const stored = readState(data);
-    this.problem(
+    this.problems.say(
       'StateInvalid',
       stored.ok ? undefined : `${this.options.store.name}: ${stored.error}; it is written anew`,
     );
@@ -261,12 +262,12 @@ export class CaKeeper {
     if (lost.length > 0) this.counters.restored += 1;
     const names = lost.map((one) => one.fingerprint.slice(0, 16)).join(', ');
     if (lost.length > 0)
-      this.problem(
+      this.problems.say(
         'AnchorRemovedTooEarly',
         `${this.options.store.name}: anchor ${names} was removed while it is needed; it stays in the bundle`,
       );
     else if (this.state.anchors.every((one) => one.role !== 'retiring'))
-      this.problem('AnchorRemovedTooEarly', undefined);
+      this.problems.say('AnchorRemovedTooEarly', undefined);
     return { ...stored.value, anchors: [...stored.value.anchors, ...ours, ...lost] };
   }
 
@@ -288,14 +289,13 @@ export class CaKeeper {
     const { clock, announceMs, leafMsMax } = this.options;
     const present = this.presentAuthority();
     const usable = present !== this.sourced.authority && present.notAfterMs > clock.unixMs();
-    const signing = fingerprintOf(this.sourced.authority.anchor);
     return {
       nowMs: clock.unixMs(),
-      signing,
+      signing: fingerprintOf(this.sourced.authority.anchor),
       anchors: this.sourced.authority.trustAnchors.map(anchorOf),
       present: usable ? fingerprintOf(present.anchor) : undefined,
       announceMs: announceMs(),
-      isHeard: this.hearing.isOver(state.anchors.find((one) => one.fingerprint === signing)),
+      isHeard: this.hearing.isOver,
       leafMsMax: leafMsMax(),
       liveUntilMs: (fingerprint) => this.leavesOf(fingerprint).untilMs,
       forced: new Set(state.forced),
@@ -357,6 +357,7 @@ export class CaKeeper {
       if (signsWithSource) for (const key of previousKeys) delete next[key];
       for (const key of deadLedgers(data, clock.unixMs())) delete next[key];
     }
+    this.hearing.say(next);
     const text = writeLedger(this.ledger.summaries());
     const retiring = this.state.anchors.some((one) => one.role === 'retiring');
     const dueMs = this.ledgerWritten.atMs + (retiring ? ledgerEveryWhileRetiringMs : ledgerEveryMs);
@@ -365,21 +366,6 @@ export class CaKeeper {
       next[ledgerKeyOf(replica)] = text;
     }
     return next;
-  }
-
-  /** Said once, when it begins and when it changes. */
-  private problem(reason: CaProblem['reason'], message: string | undefined): void {
-    if (message === this.problems.get(reason)) return;
-    if (message === undefined) {
-      this.problems.delete(reason);
-      this.options.onReport?.();
-      this.options.log.info('certificate authority: problem over', { problem: reason });
-      return;
-    }
-    if (reason === 'SourceInvalid') this.counters.refused += 1;
-    this.problems.set(reason, message);
-    this.options.onReport?.();
-    this.options.log.error('certificate authority', { problem: reason, reason: message });
   }
 }
 

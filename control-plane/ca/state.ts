@@ -10,6 +10,8 @@ import type { CaData } from './store.ts';
 export const stateKey = 'state.json';
 export const commandKey = 'command.json';
 const ledgerPrefix = 'ledger.';
+const unheardPrefix = 'unheard.';
+const unheardNamesMax = 20;
 
 const commandState = z.looseObject({ id: z.string(), ok: z.boolean(), message: z.string() });
 
@@ -117,6 +119,32 @@ export function deadLedgers(data: CaData, nowMs: number): readonly string[] {
     const parsed = ledgerFile.safeParse(parseJson(text));
     return parsed.success && Object.values(parsed.data).some((one) => one.untilMs > nowMs) ? [] : [key];
   });
+}
+
+const unheardFile = z.looseObject({
+  anchor: z.string(),
+  atMs: z.number(),
+  names: z.array(z.string().max(512)).min(1).max(unheardNamesMax),
+});
+
+/** Sidecars of one replica that have not acknowledged an anchor that is announced. */
+export type Unheard = z.output<typeof unheardFile>;
+
+/** Of every replica but one, by their keys. */
+export function readUnheard(data: CaData, but: string): ReadonlyMap<string, Unheard> {
+  const all = new Map<string, Unheard>();
+  for (const [key, text] of Object.entries(data)) {
+    if (!key.startsWith(unheardPrefix) || key === unheardKeyOf(but)) continue;
+    const parsed = unheardFile.safeParse(parseJson(text));
+    if (parsed.success) all.set(key, parsed.data);
+  }
+  return all;
+}
+
+export const unheardKeyOf = (replica: string): string => `${unheardPrefix}${replica}`;
+
+export function writeUnheard({ names, ...rest }: Unheard): string {
+  return JSON.stringify({ ...rest, names: names.slice(0, unheardNamesMax) });
 }
 
 function parseJson(text: string): unknown {

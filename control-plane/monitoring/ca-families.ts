@@ -56,7 +56,7 @@ export function caFamilies(keeper: CaKeeper | undefined, notOpened?: string): Me
     counter(
       'weft_control_plane_ca_material_refused_total',
       'Keys and certificates that could not be taken; the last good ones went on.',
-      counters.refused,
+      keeper.problems.refused,
     ),
     counter(
       'weft_control_plane_ca_restored_total',

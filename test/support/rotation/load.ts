@@ -109,11 +109,14 @@ export class SteadyLoad {
     return Object.values(await this.ways()).reduce((sum, one) => sum + one.answered, 0);
   }
 
-  /** What has failed since the load began. */
+  /** What has failed since the load began, and connections of one from beginning to end that did not last. */
   async failures(): Promise<readonly string[]> {
-    return Object.entries(await this.ways()).flatMap(([way, { failed, errors }]) =>
+    const ways = await this.ways();
+    const failed = Object.entries(ways).flatMap(([way, { failed, errors }]) =>
       failed === 0 ? [] : [`${way}: ${failed} failed`, ...errors],
     );
+    const broken = (['http2', 'keptTcp'] as const).filter((way) => ways[way].opened > 1);
+    return [...failed, ...broken.map((way) => `${way}: opened ${ways[way].opened} connections in the place of one`)];
   }
 
   /** Every way goes on answering, and none has failed. */

@@ -40,7 +40,7 @@ function serve(): void {
 class Way {
   answered = 0;
   failed = 0;
-  /** Connections to the sidecar. */
+  /** Connections to the sidecar, those before the first answer left out where there was more than one. */
   opened = 0;
   errors: string[] = [];
 
@@ -60,7 +60,10 @@ class Way {
   }
 
   private fail(reason: string): void {
-    if (this.answered === 0) return;
+    if (this.answered === 0) {
+      this.opened = 0;
+      return;
+    }
     this.failed++;
     this.errors = [...this.errors, `${new Date().toISOString()} ${reason}`].slice(-ERRORS_KEPT);
   }
