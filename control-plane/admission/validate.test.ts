@@ -98,3 +98,49 @@ describe('admission of routes', () => {
     });
   }
 });
+
+describe('admission of policies that ask an authorizer', () => {
+  const policy = (name: string, provider: string) => ({
+    apiVersion: 'weft.dev/v1alpha1',
+    kind: 'AuthorizationPolicy',
+    metadata: { name, namespace: 'shop' },
+    spec: { action: 'CUSTOM', provider, rules: [{}] },
+  });
+  const meshOf = (authorizers: readonly object[]) => ({
+    apiVersion: 'weft.dev/v1alpha1',
+    kind: 'Mesh',
+    metadata: { name: 'default' },
+    spec: { authorizers },
+  });
+  const opa = { name: 'opa', grpc: { target: { namespace: 'shop', name: 'cart', port: 9000 } } };
+  const asking = contextWith(
+    [
+      'kind: Service\nmetadata: { name: cart, namespace: shop }\nspec: { clusterIPs: [10.96.0.10], ports: [{ port: 9000 }] }',
+      JSON.stringify(meshOf([opa])),
+      ...Array.from({ length: 6 }, (_, i) => JSON.stringify(policy(`ask-${i}`, 'opa'))),
+    ].join('\n---\n'),
+  );
+  const warnings = (kind: string, value: object): readonly string[] => {
+    const verdict = validateObject(asking, kind, value);
+    assert.ok(verdict.allowed);
+    return verdict.warnings;
+  };
+
+  test('warns where there is none, and says what happens then', () => {
+    assert.deepEqual(warnings('AuthorizationPolicy', policy('ask', 'opa')), []);
+    assert.match(
+      warnings('AuthorizationPolicy', policy('ask', 'nobody')).join(),
+      /^the Mesh has no authorizer nobody; add it to its authorizers; requests that the policy matches are refused/,
+    );
+  });
+
+  test('warns where the Mesh takes one away that is in use', () => {
+    assert.deepEqual(warnings('Mesh', meshOf([opa])), []);
+    const [warning = ''] = warnings('Mesh', meshOf([{ ...opa, name: 'other' }]));
+    assert.match(
+      warning,
+      /^authorizers are gone that policies ask; .*shop\/ask-0 \(opa\), .*shop\/ask-3 \(opa\), and 2 more$/,
+    );
+    assert.ok(warning.length <= 240);
+  });
+});

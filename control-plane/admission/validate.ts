@@ -6,6 +6,7 @@ import { objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import { isServiceParent } from '../translate/attachment.ts';
 import { belowMinimum } from '../translate/authentication-status.ts';
+import { authorizerConditions, missedAuthorizers } from '../translate/authorizers.ts';
 import type { TranslateContext } from '../translate/context.ts';
 import { externalServiceStatus } from '../translate/external/status.ts';
 import { faultPolicyStatus } from '../translate/fault-status.ts';
@@ -76,12 +77,19 @@ function warningsFor(context: TranslateContext, object: Parsed): string[] {
         ...some(refusedWhenApplied(context, { policy: object })),
       ];
     case 'AuthorizationPolicy':
+      return [
+        ...(selectsNothing(context.state, object) ? ['the selector matches no pod now'] : []),
+        ...refusals(authorizerConditions(context.state, object)),
+      ];
     case 'OverloadPolicy':
       return selectsNothing(context.state, object) ? ['the selector matches no pod now'] : [];
     case 'ExternalService':
       return refusals(externalServiceStatus(context, object).conditions);
     case 'Mesh':
-      return some(refusedWhenApplied(context, { mesh: object }));
+      return [
+        ...some(missedAuthorizers(context.state, object)),
+        ...some(refusedWhenApplied(context, { mesh: object })),
+      ];
     case 'ReferenceGrant':
       return [];
   }

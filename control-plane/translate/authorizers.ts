@@ -6,7 +6,7 @@ import type { ExtAuthz } from '@weft/policies/model/ext-authz';
 import type { HttpFilter } from '@weft/policies/model/listener';
 import type { StringMatch } from '@weft/policies/model/match';
 import { fieldSubject, isOfClients, type ReservedHeaders } from '@weft/policies/model/reserved-headers';
-import { keyOf } from '../index/objects.ts';
+import { keyOf, objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import { externalName } from './external/names.ts';
 import { outboundName } from './names.ts';
@@ -43,6 +43,21 @@ function authorizerFault(state: ClusterState, policy: AuthorizationPolicy): stri
   if (target === undefined || exists(state, target)) return undefined;
   const { kind, namespace, name, port } = target;
   return `authorizer ${provider}: there is no ${kind} ${namespace}/${name} with port ${port}`;
+}
+
+const NAMED_MAX = 4;
+
+/** Policies whose requests nobody would be asked about any more, were a Mesh stored; undefined: none. */
+export function missedAuthorizers(state: ClusterState, mesh: Mesh): string | undefined {
+  const next = new Set(mesh.spec.authorizers.map(({ name }) => name));
+  const missing = [...state.authorizationPolicies.values()]
+    .filter(({ spec }) => spec.provider !== undefined && !next.has(spec.provider))
+    .filter(({ spec }) => authorizerNamed(state, spec.provider) !== undefined)
+    .map(({ metadata, spec }) => `${objectKey(metadata)} (${spec.provider})`)
+    .sort();
+  if (missing.length === 0) return undefined;
+  const more = missing.length > NAMED_MAX ? `, and ${missing.length - NAMED_MAX} more` : '';
+  return `authorizers are gone that policies ask; requests are refused that match ${missing.slice(0, NAMED_MAX).join(', ')}${more}`;
 }
 
 const authorizerNamed = (state: ClusterState, name: string | undefined): Authorizer | undefined =>
