@@ -7,9 +7,8 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
-import { buildCertificate } from '@weft/policies/identity/x509/certificate';
+import { testCertificate } from '@weft/policies/identity/x509/certificate.testing';
 import { parseCsr } from '@weft/policies/identity/x509/csr';
-import { keySigner } from '@weft/policies/identity/x509/signature';
 import { type Clock, ManualClock } from '@weft/policies/kit/clock';
 import { SeededPrng } from '@weft/policies/kit/prng';
 import { IdentityManager, type SignedChain } from './manager.ts';
@@ -33,20 +32,14 @@ const newKeys = (): Keys => generateKeyPairSync('ec', { namedCurve: 'P-256' });
 /** Signs for an hour of the given clock. */
 function signer(clock: Clock, keys = newKeys(), answerAs = ID, backdatedMs = 0, lifeMs = HOUR_MS) {
   const certificate = (publicKey: KeyObject, id: SpiffeId | undefined): Promise<Uint8Array> =>
-    buildCertificate({
+    testCertificate({
+      issuer: 'root',
+      issuerKey: keys.privateKey,
+      publicKey,
+      id,
       serial: new Uint8Array([1, 2]),
-      subject: id === undefined ? { commonName: 'root' } : {},
-      issuer: { commonName: 'root' },
       notBeforeMs: clock.unixMs() - backdatedMs,
       notAfterMs: clock.unixMs() + lifeMs,
-      publicKey,
-      sans: id === undefined ? [] : [{ type: 'uri', value: id }],
-      isCa: id === undefined,
-      pathLength: undefined,
-      keyUsage: id === undefined ? ['keyCertSign'] : ['digitalSignature'],
-      extKeyUsage: [],
-      authorityKeyId: undefined,
-      sign: keySigner(keys.privateKey),
     });
   return {
     root: () => certificate(keys.publicKey, undefined),

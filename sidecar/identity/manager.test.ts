@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
-import { buildCertificate } from '@weft/policies/identity/x509/certificate';
+import { testCertificate } from '@weft/policies/identity/x509/certificate.testing';
 import { parseCsr } from '@weft/policies/identity/x509/csr';
-import { keySigner } from '@weft/policies/identity/x509/signature';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { SeededPrng } from '@weft/policies/kit/prng';
 import { IdentityManager } from './manager.ts';
@@ -60,21 +59,14 @@ class Authority {
   }
 
   private certificate(publicKey: KeyObject, id: SpiffeId | undefined): Promise<Uint8Array> {
-    const isCa = id === undefined;
-    return buildCertificate({
-      serial: new Uint8Array([1, this.signed + 1]),
-      subject: isCa ? { commonName: 'root' } : {},
-      issuer: { commonName: 'root' },
-      notBeforeMs: this.clock.unixMs(),
-      notAfterMs: this.clock.unixMs() + (isCa ? HOUR_MS : this.lifeMs),
+    return testCertificate({
+      issuer: 'root',
+      issuerKey: this.keys.privateKey,
       publicKey,
-      sans: isCa ? [] : [{ type: 'uri', value: id }],
-      isCa,
-      pathLength: undefined,
-      keyUsage: isCa ? ['keyCertSign'] : ['digitalSignature'],
-      extKeyUsage: [],
-      authorityKeyId: undefined,
-      sign: keySigner(this.keys.privateKey),
+      id,
+      serial: new Uint8Array([1, this.signed + 1]),
+      notBeforeMs: this.clock.unixMs(),
+      notAfterMs: this.clock.unixMs() + (id === undefined ? HOUR_MS : this.lifeMs),
     });
   }
 }

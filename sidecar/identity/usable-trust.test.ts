@@ -4,9 +4,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { crowdedRoots, pemOf, rootNamed, unreadableRoot } from '@weft/policies/identity/foreign-anchors.testing';
 import type { SpiffeId, TrustDomain } from '@weft/policies/identity/spiffe-id';
-import { buildCertificate } from '@weft/policies/identity/x509/certificate';
+import { testCertificate } from '@weft/policies/identity/x509/certificate.testing';
 import { parseCsr } from '@weft/policies/identity/x509/csr';
-import { keySigner } from '@weft/policies/identity/x509/signature';
 import { ManualClock } from '@weft/policies/kit/clock';
 import { SeededPrng } from '@weft/policies/kit/prng';
 import type { Revocation } from '@weft/policies/model/trust';
@@ -25,20 +24,14 @@ async function issued() {
   const clock = new ManualClock(Date.now());
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const certificate = (id: SpiffeId | undefined, publicKey = keys.publicKey, serial = 1): Promise<Uint8Array> =>
-    buildCertificate({
+    testCertificate({
+      issuer: 'ours',
+      issuerKey: keys.privateKey,
+      publicKey,
+      id,
       serial: new Uint8Array([serial]),
-      subject: id === undefined ? { commonName: 'ours' } : {},
-      issuer: { commonName: 'ours' },
       notBeforeMs: clock.unixMs() - 1_000,
       notAfterMs: clock.unixMs() + 3_600_000,
-      publicKey,
-      sans: id === undefined ? [] : [{ type: 'uri', value: id }],
-      isCa: id === undefined,
-      pathLength: undefined,
-      keyUsage: id === undefined ? ['keyCertSign'] : ['digitalSignature'],
-      extKeyUsage: [],
-      authorityKeyId: undefined,
-      sign: keySigner(keys.privateKey),
     });
   const root = await certificate(undefined);
   const lines: string[] = [];

@@ -6,6 +6,7 @@ import { loadAuthority } from '@weft/control-plane/ca/material';
 import { createRoot } from '@weft/control-plane/ca/root';
 import { formatSpiffeId, parseTrustDomain } from '@weft/policies/identity/spiffe-id';
 import { buildCertificate, keyId, serialNumber } from '@weft/policies/identity/x509/certificate';
+import { testCertificate } from '@weft/policies/identity/x509/certificate.testing';
 import { buildCsr } from '@weft/policies/identity/x509/csr';
 import { decodePem, encodePem } from '@weft/policies/identity/x509/pem';
 import { keySigner } from '@weft/policies/identity/x509/signature';
@@ -103,21 +104,13 @@ describe('an X.509 linter, by RFC 5280', () => {
 
   test('it is alive: a certificate without a key usage that it needs is found', async () => {
     const { publicKey, privateKey } = pair();
-    const name = { commonName: 'x'.repeat(70) };
-    const bad = await buildCertificate({
-      serial: serialNumber(randomBytes(16)),
-      issuer: name,
-      subject: name,
+    const bad = await testCertificate({
+      issuer: 'x'.repeat(70),
+      issuerKey: privateKey,
+      publicKey,
+      id: undefined,
       notBeforeMs: Date.now(),
       notAfterMs: Date.now() + hourMs,
-      publicKey,
-      sans: [],
-      isCa: true,
-      pathLength: undefined,
-      keyUsage: ['keyCertSign'],
-      extKeyUsage: [],
-      authorityKeyId: undefined,
-      sign: keySigner(privateKey),
     });
     const [verdict] = await lint([bad]);
     assert.match(verdict?.errors.join() ?? '', /common_name_max_length/);

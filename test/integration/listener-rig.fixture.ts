@@ -3,9 +3,8 @@
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
-import { buildCertificate, serialNumber } from '@weft/policies/identity/x509/certificate';
+import { testCertificate } from '@weft/policies/identity/x509/certificate.testing';
 import { encodePem } from '@weft/policies/identity/x509/pem';
-import { keySigner } from '@weft/policies/identity/x509/signature';
 import { systemClock } from '@weft/policies/kit/clock';
 import type { Address, SocketAddress } from '@weft/policies/model/address';
 import { plainEndpoint } from '@weft/policies/model/cluster';
@@ -302,21 +301,14 @@ export class TestAuthority {
   }
 
   private async certificate(publicKey: KeyObject, id: SpiffeId | undefined): Promise<string> {
-    const isCa = id === undefined;
-    const der = await buildCertificate({
-      serial: serialNumber(randomBytes(16)),
-      subject: isCa ? { commonName: this.name } : {},
-      issuer: { commonName: this.name },
+    const der = await testCertificate({
+      issuer: this.name,
+      issuerKey: this.keys.privateKey,
+      publicKey,
+      id,
       notBeforeMs: Date.now() - 60_000,
       notAfterMs: Date.now() + 3_600_000,
-      publicKey,
-      sans: isCa ? [] : [{ type: 'uri', value: id }],
-      isCa,
-      pathLength: undefined,
-      keyUsage: isCa ? ['keyCertSign'] : ['digitalSignature'],
-      extKeyUsage: isCa ? [] : ['serverAuth', 'clientAuth'],
-      authorityKeyId: undefined,
-      sign: keySigner(this.keys.privateKey),
+      extKeyUsage: ['serverAuth', 'clientAuth'],
     });
     return encodePem('CERTIFICATE', der);
   }
