@@ -78,6 +78,7 @@ export async function runInCluster(
     log,
     served,
     apply: (object) => mesh.apply(object),
+    holds: (kind, key) => mesh.state.find(kind, key) !== undefined,
     remove: (kind, key) => {
       mesh.delete(kind, key);
       status.forget(kind, key);

@@ -6,6 +6,7 @@ import type { KubeClient } from './client.ts';
 import { keyOfObject, Reflector } from './reflector.ts';
 import type { Report } from './report.ts';
 import { collectionPaths, type ServedVersions } from './resources.ts';
+import { remainder } from './unreadable.ts';
 
 interface WatcherOptions {
   readonly client: KubeClient;
@@ -13,6 +14,8 @@ interface WatcherOptions {
   readonly served: ServedVersions;
   readonly apply: (object: MeshObject) => void;
   readonly remove: (kind: ObjectKind, key: string) => void;
+  /** Whether a version of the object is in force. */
+  readonly holds: (kind: ObjectKind, key: string) => boolean;
   /** Every object as the API server has it, and why it was not taken if it was not. */
   readonly observe: (kind: ObjectKind, key: string, raw: unknown, invalid: string | undefined) => void;
 }
@@ -50,7 +53,26 @@ export class ClusterWatcher {
     return sum;
   }
 
-  private reflectorFor(kind: ObjectKind, { client, log, served, apply, remove, observe }: WatcherOptions): Reflector {
+  private notTaken(
+    kind: ObjectKind,
+    key: string,
+    raw: unknown,
+    reason: string,
+    { log, apply, holds }: WatcherOptions,
+  ): void {
+    if (holds(kind, key)) {
+      log.warn('object not taken; its last good version stays', { kind, key, reason });
+      return;
+    }
+    const left = remainder(kind, withoutNoise(raw));
+    if (left !== undefined) apply(left);
+    const what =
+      left === undefined ? 'there is no version of it before' : 'what can be read of it holds, and the rest closed';
+    log.warn(`object not taken; ${what}`, { kind, key, reason });
+  }
+
+  private reflectorFor(kind: ObjectKind, options: WatcherOptions): Reflector {
+    const { client, log, served, apply, remove, observe } = options;
     return new Reflector({
       client,
       paths: collectionPaths(kind),
@@ -63,7 +85,7 @@ export class ClusterWatcher {
           else {
             // Admission keeps such objects out; one that came past it changes nothing of what serves.
             this.counters.invalid += 1;
-            log.warn('object not taken; its last good version stays', { kind, key, reason: parsed.error });
+            this.notTaken(kind, key, raw, parsed.error, options);
           }
           observe(kind, key, raw, parsed.ok ? undefined : parsed.error);
         },
