@@ -29,7 +29,7 @@ import { createWebhook, type KeyMaterial } from './webhook.ts';
 const API_SERVERS_REFRESH_MS = 30_000;
 const CLOSE_TIMEOUT_MS = 5000;
 
-export interface Injector {
+interface Injector {
   readonly webhookPort: () => number | undefined;
   readonly monitoringPort: number;
   readonly stop: () => Promise<void>;

@@ -16,7 +16,7 @@ import { startHostResolver } from './node/resolver.ts';
 import { chooseSlot, isMeshRunning, viewSlots, withSlotLock } from './node/slots.ts';
 import { writeMeshState } from './node/state.ts';
 
-export interface UpOptions {
+interface UpOptions {
   /** Default "weft". */
   readonly mesh?: string;
   /** Where `.weft/` is: the state of all meshes of this folder. Default: `.weft` in the current folder. */

@@ -27,7 +27,7 @@ const CONNECTIONS = 8;
 const LOOPBACK = '127.0.0.1';
 const NAME = 'warm-up';
 
-export interface WarmUpPorts {
+interface WarmUpPorts {
   readonly clock: Clock;
   readonly prng: Prng;
 }

@@ -2,7 +2,7 @@
 import type { RuleReport } from '@weft/policies/model/decision-report';
 
 /** Of one rule; the time is that of the report, which comes within seconds. */
-export interface NewHits {
+interface NewHits {
   hits: number;
   lastHitUnixMs: number;
 }

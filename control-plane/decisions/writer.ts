@@ -14,7 +14,7 @@ import { ruleNames } from '../translate/authorization.ts';
 import type { Hits } from './hits.ts';
 import { hitStatus } from './status.ts';
 
-export interface HitWriterOptions {
+interface HitWriterOptions {
   readonly client: KubeClient;
   readonly served: ServedVersions;
   readonly clock: Clock;

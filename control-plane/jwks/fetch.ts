@@ -12,7 +12,7 @@ const bytesMax = 262_144;
 /** What a sidecar takes of each set; a policy's own may not be larger either. */
 const keysCharsMax = 65_536;
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly isAllowed: (ip: string) => boolean;
   /** Authorities that are trusted beside the public ones. */
   readonly ca?: string;

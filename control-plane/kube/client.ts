@@ -11,7 +11,7 @@ export interface KubeError {
   readonly message: string;
 }
 
-export type PatchType = 'application/merge-patch+json' | 'application/json-patch+json' | 'application/apply-patch+yaml';
+type PatchType = 'application/merge-patch+json' | 'application/json-patch+json' | 'application/apply-patch+yaml';
 
 export interface RequestOptions {
   readonly query?: Readonly<Record<string, string>>;

@@ -11,9 +11,9 @@ import { apiVersionOf, objectPath, type ServedVersions } from '../kube/resources
 import type { MeshControl } from '../mesh.ts';
 import { type AnyVerdict, type Observed, type StatusKind, statusFor } from './build.ts';
 
-export const statusKinds: readonly StatusKind[] = [...weftKinds, ...routeKinds];
+const statusKinds: readonly StatusKind[] = [...weftKinds, ...routeKinds];
 
-export interface StatusWriterOptions {
+interface StatusWriterOptions {
   readonly client: KubeClient;
   readonly served: ServedVersions;
   readonly clock: Clock;

@@ -13,7 +13,7 @@ import type { PolicyAncestorVerdict } from './status.ts';
 import { accepted, type ConditionVerdict, refused } from './verdict.ts';
 
 /** What differs from kind to kind. */
-export interface ClientPolicyWords {
+interface ClientPolicyWords {
   reach(ref: TargetRef, targets: readonly TargetPort[]): string;
   conflictsAt(target: PolicyTarget): readonly PolicyConflict[];
   /** For kinds of which several may count at one target. */

@@ -13,7 +13,7 @@ export interface EffectivePolicy {
   readonly settings: MergedPolicy;
 }
 
-export interface FieldSource {
+interface FieldSource {
   readonly field: TrafficPolicyField;
   /** `<namespace>/<name>` of the policy that it comes from. */
   readonly policy: string;

@@ -11,7 +11,7 @@ import type { Log } from '@weft/policies/kit/log';
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { ListenAddress } from '../config.ts';
 
-export interface BundleEndpointOptions {
+interface BundleEndpointOptions {
   readonly address: ListenAddress;
   readonly trustDomain: TrustDomain;
   readonly namespace: string;

@@ -15,7 +15,7 @@ const RETRY_MS_MAX = 15_000;
 /** Node's timers hold 32 bits. */
 const SLEEP_MS_MAX = 12 * 3600 * 1000;
 
-export interface CertificateLoopOptions {
+interface CertificateLoopOptions {
   readonly config: KubeConfig;
   readonly admission: AdmissionregistrationV1Api;
   readonly store: CertificateStore;
@@ -29,7 +29,7 @@ export interface CertificateLoopOptions {
   readonly serve: (material: KeyMaterial) => void;
 }
 
-export interface CertificateLoop {
+interface CertificateLoop {
   /** Why the webhook cannot be called yet; undefined when all is in step. */
   problem(): string | undefined;
 }

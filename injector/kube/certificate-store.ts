@@ -29,7 +29,7 @@ const toData = (material: CertificateMaterial): Record<string, string> => ({
   [KEY.key]: Buffer.from(material.key).toString('base64'),
 });
 
-export interface CertificateStoreOptions {
+interface CertificateStoreOptions {
   readonly api: CoreV1Api;
   readonly namespace: string;
   readonly secretName: string;

@@ -4,7 +4,7 @@ import { errorText } from '@weft/policies/kit/error-text';
 import type { Log } from '@weft/policies/kit/log';
 import { statusOf, withDeadline } from './client.ts';
 
-export interface MeshSettings {
+interface MeshSettings {
   /** Undefined: what the sidecar does by itself. */
   readonly concurrency: () => number | undefined;
   /** Reads the Mesh anew; never fails: what was read last goes on counting. */

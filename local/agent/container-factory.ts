@@ -21,7 +21,7 @@ import { type AgentSettings, podsRoot } from './settings.ts';
 import { containerUser, refusedUser } from './users.ts';
 import type { PodVolumes } from './volumes/pod-volumes.ts';
 
-export interface PodPlace {
+interface PodPlace {
   readonly pod: Pod;
   readonly addresses: PodAddresses;
   readonly networkNamespace: string;
@@ -42,7 +42,7 @@ const refuse = (
 });
 
 /** File systems of their own that programs need besides `/`: an overlay does not reach into mounts below its lower layer. */
-export function hostMounts(mountinfo: string): string[] {
+function hostMounts(mountinfo: string): string[] {
   const wanted = /^\/(usr|lib|lib64|bin|sbin|opt|etc|var|home|nix)(\/|$)/;
   return mountinfo
     .split('\n')

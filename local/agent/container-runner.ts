@@ -14,7 +14,7 @@ export type StartResult =
   | { readonly ok: true; readonly container: RunningContainer; readonly closeLog: () => Promise<void> }
   | { readonly ok: false; readonly reason: string; readonly message: string };
 
-export interface RunnerPorts {
+interface RunnerPorts {
   readonly podIp: () => string;
   /** The pod's grace; a probe may bring its own. */
   readonly graceSeconds: () => number;

@@ -22,7 +22,7 @@ export interface RunningContainer {
   signal(name: NodeJS.Signals): void;
 }
 
-export type LaunchResult =
+type LaunchResult =
   | { readonly ok: true; readonly container: RunningContainer }
   | { readonly ok: false; readonly message: string };
 

@@ -5,19 +5,19 @@ import type { AgentProcess, AgentResult } from './process.ts';
  * Keeps a node agent running. Its containers die with it (prctl(2), PR_SET_PDEATHSIG), the next one clears what is left and starts the
  * pods anew: to their clients this is a node that was rebooted.
  */
-export interface SupervisedAgent {
+interface SupervisedAgent {
   readonly pid: number;
   /** Resolves with the reason when restarting has not helped. */
   readonly gaveUp: Promise<string>;
   close(): Promise<void>;
 }
 
-export interface SupervisorHooks {
+interface SupervisorHooks {
   started(pid: number): void;
   report(message: string): void;
 }
 
-export interface SupervisorLimits {
+interface SupervisorLimits {
   readonly backoffMsMin: number;
   readonly backoffMsMax: number;
   /** An agent that ran this long was healthy: what comes after it is a new failure. */
@@ -32,7 +32,7 @@ const DEFAULTS: SupervisorLimits = {
   failuresInRowMax: 8,
 };
 
-export type SupervisedResult =
+type SupervisedResult =
   | { readonly ok: true; readonly agent: SupervisedAgent }
   | { readonly ok: false; readonly message: string };
 

@@ -14,7 +14,7 @@ export interface Connection {
   readonly insecureSkipVerify: boolean;
 }
 
-export type ConnectionResult =
+type ConnectionResult =
   | { readonly ok: true; readonly connection: Connection }
   | { readonly ok: false; readonly message: string };
 

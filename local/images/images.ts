@@ -19,9 +19,9 @@ export interface Image {
   readonly tmpfs: readonly string[];
 }
 
-export type ImageTable = ReadonlyMap<string, Image>;
+type ImageTable = ReadonlyMap<string, Image>;
 
-export type TableResult =
+type TableResult =
   | { readonly ok: true; readonly images: readonly Image[] }
   | { readonly ok: false; readonly message: string };
 

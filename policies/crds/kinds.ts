@@ -57,7 +57,7 @@ export type { FieldError } from './parse.ts';
 export const weftGroup = 'weft.dev';
 export const gatewayGroup = 'gateway.networking.k8s.io';
 
-export interface PrinterColumn {
+interface PrinterColumn {
   readonly name: string;
   readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
   readonly jsonPath: string;

@@ -7,7 +7,7 @@ import { parseDocument } from 'yaml';
 import { parseJsonObject } from './json.ts';
 import { checkReferences } from './references.ts';
 
-export const BOOTSTRAP_BYTES_MAX = 4_194_304;
+const BOOTSTRAP_BYTES_MAX = 4_194_304;
 
 /**
  * What a text says, as data alone: nothing of it may refer to code in here, since its caller lets all of that go. It is

@@ -12,7 +12,7 @@ export interface EndpointWatchDeps extends PoolDeps {
 }
 
 /** Whose endpoints are watched. */
-export interface WatchedCluster {
+interface WatchedCluster {
   readonly cluster: () => Cluster;
   readonly hosts: () => Iterable<Host>;
   readonly usedWithin: (ms: number) => boolean;

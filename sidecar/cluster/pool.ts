@@ -15,7 +15,7 @@ import { Pooled } from './pooled.ts';
 export type PoolWire = 'http1' | 'http2' | 'negotiated';
 
 /** Makes an HTTP connection of an established transport. */
-export type ConnectHttp = (transport: UpstreamTransport, cluster: Cluster, wire: PoolWire) => UpstreamConnection;
+type ConnectHttp = (transport: UpstreamTransport, cluster: Cluster, wire: PoolWire) => UpstreamConnection;
 
 /** So many exchanges share a connection before another is opened beside it: one that is lost takes fewer with it. */
 const STREAMS_PER_CONNECTION = 128;

@@ -14,7 +14,7 @@ export interface TrustData {
 }
 
 /** What trust looks at of a peer's leaf. */
-export interface TrustedPeer {
+interface TrustedPeer {
   readonly spiffeId: SpiffeId | undefined;
   /** As `serialOf` writes it. */
   readonly serialHex: string;

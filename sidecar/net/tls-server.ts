@@ -11,13 +11,13 @@ import { peerOf, refusePeer } from './peer.ts';
 import type { ByServerName } from './server-names.ts';
 import type { TlsContexts } from './tls-contexts.ts';
 
-export interface AcceptedTls {
+interface AcceptedTls {
   readonly socket: TLSSocket;
   readonly alpn: string;
   readonly peer: PeerCertificateInfo | undefined;
 }
 
-export interface TlsAcceptOptions {
+interface TlsAcceptOptions {
   readonly tls: DownstreamTls;
   readonly contexts: TlsContexts;
   readonly deadlines: Deadlines;

@@ -16,7 +16,7 @@ import { isDynamic, wildcardNames } from './cluster.ts';
 import { egressName, externalName } from './names.ts';
 import { type Claim, visibleTo } from './visible.ts';
 
-export interface ChainMakers {
+interface ChainMakers {
   readonly httpProtocols: readonly string[];
   http(route: string): HttpConnectionManager;
   tcp(cluster: string): TcpProxy;

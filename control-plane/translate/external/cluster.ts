@@ -27,7 +27,7 @@ export const wildcardNames: DnsCache = {
   idleMs: 300_000,
 };
 
-export const isWildcard = (host: string | undefined): boolean => host?.startsWith('*') === true;
+const isWildcard = (host: string | undefined): boolean => host?.startsWith('*') === true;
 
 /** Looked up by the name that each request or ClientHello brings. */
 export const isDynamic = ({ spec }: ExternalService, host: string | undefined): boolean =>

@@ -25,12 +25,10 @@ export interface StoreEvent {
   readonly previous: Stored | undefined;
 }
 
-export type WriteRefusal = 'exists' | 'missing' | 'conflict';
-export type WriteResult =
-  | { readonly ok: true; readonly stored: Stored }
-  | { readonly ok: false; readonly why: WriteRefusal };
+type WriteRefusal = 'exists' | 'missing' | 'conflict';
+type WriteResult = { readonly ok: true; readonly stored: Stored } | { readonly ok: false; readonly why: WriteRefusal };
 
-export interface StoreOptions {
+interface StoreOptions {
   readonly path: string;
   /** Watches and continued lists that reach back further than this many events get 410 Gone. */
   readonly eventsKeptMax: number;

@@ -92,7 +92,7 @@ function errorMatches(condition: RetryCondition, error: ProxyError): boolean {
  * Whether the policy names that status of gRPC. Every call is a POST: who names a status for calls asks for what is not
  * idempotent, as in the retry policy of a gRPC service config (gRFC A6).
  */
-export function wantsRetryOfCode(policy: RetryPolicy, code: number): boolean {
+function wantsRetryOfCode(policy: RetryPolicy, code: number): boolean {
   if (code <= GrpcCode.ok) return false;
   for (const condition of policy.on) if (codeOfCondition(condition) === code) return true;
   return false;

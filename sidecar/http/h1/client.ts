@@ -25,7 +25,7 @@ const INTERIM_RESPONSES_MAX = 32;
 const HEAD_BYTES_MAX = 61_440;
 const FIELDS_MAX = 100;
 
-export interface Http1ClientOptions {
+interface Http1ClientOptions {
   /** Counts malformed responses and stray bytes. */
   readonly recorder?: Pick<Recorder, 'count'>;
   readonly headBytesMax?: number;

@@ -1,6 +1,6 @@
 import { malformedRequest, type ProxyError } from '../errors.ts';
 
-export type HeadErrorKind =
+type HeadErrorKind =
   | 'method'
   | 'target'
   | 'version'
