@@ -74,18 +74,30 @@ export async function* clusterChecks(kube: Kube): AsyncGenerator<CheckResult> {
   for (const name of ['weft-control-plane', 'weft-injector']) yield await checkDeployment(kube, name);
   yield await checkWebhook(kube, 'mutatingwebhookconfigurations', 'weft-injector');
   yield await checkWebhook(kube, 'validatingwebhookconfigurations', 'weft-control-plane');
-  yield await checkCertificates(kube);
+  yield* checkTrust(kube);
   yield* checkNamespaces(kube);
 }
 
-/** What the control plane says of issuer, intermediates and roots. */
-async function checkCertificates(kube: Kube): Promise<CheckResult> {
+/** Conditions of the Mesh about trust; one that is not there has nothing to say. */
+const trustConditions = {
+  CertificatesValid: 'issuer, intermediates and roots are valid, and stay so for a while',
+  Federated: 'the bundles of federated trust domains are known and of now',
+  RevocationsInForce: 'every revocation is in force',
+} as const;
+
+/** What the control plane says of issuer, intermediates and roots, of other trust domains, and of revocations. */
+export async function* checkTrust(kube: Kube): AsyncGenerator<CheckResult> {
   const mesh = await kube.get<Crd>('/apis/weft.dev/v1alpha1/meshes/default');
-  const condition = mesh?.status?.conditions?.find(({ type }) => type === 'CertificatesValid');
-  const title = 'issuer, intermediates and roots are valid, and stay so for a while';
-  if (condition === undefined || condition.status === 'True') return result(title, undefined);
-  const state = condition.reason === 'Expired' ? 'failed' : 'warning';
-  return result(title, `${condition.reason ?? ''}: ${condition.message ?? ''}`, state);
+  for (const [type, title] of Object.entries(trustConditions)) {
+    const condition = mesh?.status?.conditions?.find((one) => one.type === type);
+    if (condition === undefined && type !== 'CertificatesValid') continue;
+    const problem =
+      condition === undefined || condition.status === 'True'
+        ? undefined
+        : `${condition.reason ?? ''}: ${condition.message ?? ''}`;
+    const fails = condition?.reason === 'Expired' || type === 'RevocationsInForce';
+    yield result(title, problem, fails ? 'failed' : 'warning');
+  }
 }
 
 async function checkCrd(kube: Kube, name: string): Promise<CheckResult> {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { crowdedRoots, pemOf, rootNamed, unreadableRoot } from './foreign-anchors.testing.ts';
 import { ANCHOR_NAMES_BYTES_MAX, areRivals, readForeignAnchors, shareName, subjectNames } from './foreign-anchors.ts';
-import { parseCertificate } from './x509/certificate.ts';
+import { formatSpiffeBundle, parseSpiffeBundle } from './spiffe-bundle.ts';
+import { buildCertificate, parseCertificate } from './x509/certificate.ts';
+import { keySigner } from './x509/signature.ts';
 
 const problem = (pem: string): string => {
   const read = readForeignAnchors(pem, () => undefined);
@@ -50,5 +53,49 @@ describe('anchors of another trust domain', () => {
     assert.ok(!areRivals(read(a), read(a)) && !areRivals(read(a), read(a, b)) && !areRivals(read(a, b), read(b)));
     assert.ok(!areRivals(read(a), read(c)));
     assert.ok(shareName(read(a), subjectNames([b])) && !shareName(read(a), subjectNames([c])));
+  });
+});
+
+describe('a SPIFFE bundle', () => {
+  test('tells an anchor whose key JWK has no members for by its certificate', async () => {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'brainpoolP256r1' });
+    assert.throws(() => publicKey.export({ format: 'jwk' }));
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const name = { commonName: 'on another curve' };
+    const anchor = await buildCertificate({
+      serial: Uint8Array.of(1),
+      issuer: name,
+      subject: name,
+      notBeforeMs: 0,
+      notAfterMs: 1_000,
+      publicKey,
+      sans: [],
+      isCa: true,
+      pathLength: undefined,
+      keyUsage: ['keyCertSign'],
+      extKeyUsage: [],
+      authorityKeyId: undefined,
+      sign: keySigner(privateKey),
+    });
+    const text = formatSpiffeBundle({ anchors: [anchor], jwtKeys: [], sequence: 1, refreshHintSeconds: 0 });
+    const bundle = parseSpiffeBundle(text);
+    assert.ok(bundle.ok);
+    assert.deepEqual(bundle.value.anchors, [anchor]);
+  });
+
+  test('has keys for JWT-SVIDs: such as can be used, by their ID, and nothing secret', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const jwk = { ...privateKey.export({ format: 'jwk' }), use: 'jwt-svid' };
+    const wrong = [
+      { ...jwk },
+      { ...jwk, kid: 'x', crv: 'no curve' },
+      { kty: 'oct', k: 'AAAA', kid: 'y', use: 'jwt-svid' },
+    ];
+    const anchors = [await rootNamed('one')];
+    const jwtKeys = [...wrong, { ...jwk, kid: 'good' }, { ...jwk, kid: 'z', use: 'sig' }];
+    const bundle = parseSpiffeBundle(formatSpiffeBundle({ anchors, jwtKeys, sequence: 1, refreshHintSeconds: 0 }));
+    assert.ok(bundle.ok);
+    const { d: _, ...publicPart } = { ...jwk, kid: 'good' };
+    assert.deepEqual(bundle.value.jwtKeys, [publicPart]);
   });
 });

@@ -6,13 +6,17 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
+import { checkTrust } from '@weft/cli/checks';
+import { Kube } from '@weft/cli/kube';
 import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
 import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
 import { customResourceDefinition } from '@weft/policies/crds/crd';
 import { kinds } from '@weft/policies/crds/kinds';
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { startReplica } from './control-plane-replica.fixture.ts';
 import { type ClusterRig, eventually, split, startClusterRig } from './control-plane-rig.fixture.ts';
+import { startPartner } from './partner.fixture.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const cartPort = 'outbound/shop/cart/80';
@@ -175,6 +179,52 @@ ${more}`;
       const one = parsed?.data?.status.conditions.find(({ type }) => type === 'Accepted');
       return one !== undefined && wanted.test(`${one.status} ${one.reason} ${one.message}`) ? one : undefined;
     });
+
+  test('a replica knows other trust domains and who is revoked before it serves anybody, also while the partner is away', async (t) => {
+    const partner = await startPartner('partner.example');
+    t.after(() => partner.stop());
+    const revoked = {
+      identity: 'spiffe://cluster.local/ns/shop/sa/gone',
+      reason: 'a drill',
+      at: '2026-01-01T00:00:00Z',
+    };
+    const data = { gone: JSON.stringify(revoked) };
+    const metadata = { name: 'weft-revocations', namespace: 'weft-system' };
+    await rig.apply(stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }));
+    await rig.apply(stringify(partner.mesh));
+    t.after(async () => {
+      await rig.kubectl(['delete', 'mesh', 'default']);
+      await rig.kubectl(['delete', 'configmap', 'weft-revocations', '-n', 'weft-system']);
+    });
+    await eventually('the bundle in its ConfigMap', async () => {
+      const kept = await rig.kubectl(['get', 'configmaps', '-n', 'weft-system', '-o', 'jsonpath={.items[*].data}']);
+      return /partner\.example/.test(kept) ? true : undefined;
+    });
+    partner.stop();
+    const tooMany = { ...data, unread: 'what is this' };
+    await rig.apply(stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: tooMany }));
+    await eventually('what "weft check" says of it', async () => {
+      const said: string[] = [];
+      for await (const { name, state, hint } of checkTrust(Kube.open(join(rig.dir, 'kubeconfig'))))
+        said.push(`${state} ${name}: ${hint}`);
+      return (
+        said.some((line) => /^failed every revocation is in force: Malformed: 1 are not .*: unread: /.test(line)) ||
+        undefined
+      );
+    });
+    const second = await startReplica({ name: 'weft-control-plane-2', kubeconfig: rig.accountKubeconfig });
+    t.after(() => second.stop());
+    const { trust } = second.mesh;
+    assert.deepEqual(
+      trust.federated.map(({ trustDomain }) => trustDomain),
+      ['partner.example'],
+    );
+    assert.equal(trust.revoked.length, 1);
+    await eventually(
+      'why it is not the newest',
+      () => /; what was fetched at .* holds$/.test(trust.federationProblems?.()[0] ?? '') || undefined,
+    );
+  });
 
   test('a field of a later version is pruned by the CRD; stored under a wider one it is named, and the rest ships', async () => {
     await rig.kubectl(['apply', '--validate=false', '-f', '-'], policy('later', '  telepathy: { after: 10ms }\n'));

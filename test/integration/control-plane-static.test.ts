@@ -7,19 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
-import { CertificateAuthority } from '@weft/control-plane/ca/certificate-authority';
-import { loadAuthority } from '@weft/control-plane/ca/material';
-import { createRoot } from '@weft/control-plane/ca/root';
 import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
 import { shopObjects, shopTokens, web, webToken } from '@weft/control-plane/testing/shop';
 import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
-import { startBundleEndpoint } from '@weft/control-plane/trust/bundle-endpoint';
 import { fetchBundle } from '@weft/control-plane/trust/fetch-bundle';
-import { formatSpiffeBundle } from '@weft/policies/identity/spiffe-bundle';
-import { parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
-import { systemClock } from '@weft/policies/kit/clock';
 import { z } from 'zod';
 import { waitFor } from '../support/wait.ts';
+import { startPartner } from './partner.fixture.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const logLine = z.looseObject({
@@ -27,20 +21,6 @@ const logLine = z.looseObject({
   xdsPort: z.number().optional(),
   monitoringPort: z.number().optional(),
 });
-
-const domain = (text: string): TrustDomain => {
-  const parsed = parseTrustDomain(text);
-  assert.ok(parsed.ok);
-  return parsed.value;
-};
-
-async function rootAuthority(name: string): Promise<CertificateAuthority> {
-  const trustDomain = domain(name);
-  const issued = { trustDomain, dnsName: undefined };
-  const loaded = loadAuthority(await createRoot(trustDomain, Date.now()), { clock: systemClock, issued });
-  assert.ok(loaded.ok);
-  return new CertificateAuthority(loaded.value);
-}
 
 interface Running {
   readonly process: ChildProcess;
@@ -119,28 +99,12 @@ describe('control plane from static sources', () => {
   });
 
   test('other trust domains, revocations and the watch over certificates, as in a cluster; also after a restart without the partner', async (t) => {
-    const partner = await rootAuthority('partner.example');
-    const endpoint = await startBundleEndpoint({
-      address: { host: '127.0.0.1', port: 0 },
-      trustDomain: domain('partner.example'),
-      namespace: 'weft-system',
-      authority: partner,
-      jwtKeys: () => [],
-      clock: systemClock,
-      log: { warn: () => undefined },
-    });
-    t.after(() => endpoint.stop());
-    const bundle = formatSpiffeBundle({ anchors: partner.anchors(), jwtKeys: [], sequence: 1, refreshHintSeconds: 10 });
-    const federation = {
-      trustDomain: 'partner.example',
-      bundle,
-      endpoint: { url: `https://127.0.0.1:${endpoint.port}/`, profile: 'HTTPSSPIFFE', spiffeId: endpoint.spiffeId },
-    };
-    const mesh = { kind: 'Mesh', metadata: { name: 'default' }, spec: { trust: { federation: [federation] } } };
+    const partner = await startPartner('partner.example');
+    t.after(() => partner.stop());
     const revoked = 'spiffe://cluster.local/ns/shop/sa/web';
     const entry = { identity: revoked, reason: 'lost laptop', at: '2026-01-01T00:00:00Z' };
     const more = [
-      mesh,
+      partner.mesh,
       { kind: 'ConfigMap', metadata: { name: 'weft-revocations' }, data: { web: JSON.stringify(entry) } },
       { kind: 'ConfigMap', metadata: { name: 'something' } },
     ];
@@ -169,7 +133,7 @@ describe('control plane from static sources', () => {
     const own = await fetchBundle({ url: `https://127.0.0.1:${ours}/`, spiffe: { id, anchorsPem } });
     assert.equal(own.ok && own.value.anchorsPem, anchorsPem);
     await stop();
-    endpoint.stop();
+    partner.stop();
     running = await start();
     assert.match(lines.join(), /kept bundle of a federated trust domain holds until its endpoint answers/);
     assert.ok(await metric(/certificate_expiry_seconds\{kind="federated",name="partner\.example"\} (\d+)/));

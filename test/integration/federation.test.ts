@@ -1,7 +1,7 @@
 /** Two trust domains that exchange their bundles: our endpoint, our fetcher, and what happens when an endpoint misbehaves. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { CertificateAuthority } from '@weft/control-plane/ca/certificate-authority';
+import type { CertificateAuthority } from '@weft/control-plane/ca/certificate-authority';
 import { loadAuthority } from '@weft/control-plane/ca/material';
 import { createRoot } from '@weft/control-plane/ca/root';
 import { type BundleEndpointServer, startBundleEndpoint } from '@weft/control-plane/trust/bundle-endpoint';
@@ -11,25 +11,10 @@ import { MeshTrust } from '@weft/control-plane/trust/mesh-trust';
 import { parseKind } from '@weft/policies/crds/kinds';
 import { crowdedRoots, rootNamed, unreadableRoot } from '@weft/policies/identity/foreign-anchors.testing';
 import { formatSpiffeBundle } from '@weft/policies/identity/spiffe-bundle';
-import { parseTrustDomain, type TrustDomain } from '@weft/policies/identity/spiffe-id';
 import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import { waitFor } from '../support/wait.ts';
-
-const domain = (text: string): TrustDomain => {
-  const parsed = parseTrustDomain(text);
-  assert.ok(parsed.ok);
-  return parsed.value;
-};
-
-async function authorityOf(trustDomain: TrustDomain): Promise<CertificateAuthority> {
-  const loaded = loadAuthority(await createRoot(trustDomain, Date.now()), {
-    clock: systemClock,
-    issued: { trustDomain, dnsName: undefined },
-  });
-  assert.ok(loaded.ok);
-  return new CertificateAuthority(loaded.value);
-}
+import { authorityOf, domain } from './partner.fixture.ts';
 
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
 let ours: CertificateAuthority;
@@ -144,6 +129,23 @@ describe('federation', () => {
         ['other.example'],
       );
     }
+  });
+
+  test('an anchor of ours that goes by a name of the partner’s ends what was held of it, and nothing else', async () => {
+    const bundle = (...anchors: readonly Uint8Array[]): string =>
+      formatSpiffeBundle({ anchors, jwtKeys: [], sequence: 1, refreshHintSeconds: 10 });
+    const other = { trustDomain: 'other.example', bundle: bundle(await rootNamed('other')) };
+    federation.follow(meshWith({ bundle: bundle(await rootNamed('taken')) }, other));
+    assert.equal(trust.federated.length, 2);
+    const before = ours.anchors();
+    ours.use(ours.issuer, [...before, await rootNamed('taken')]);
+    federation.recheck();
+    assert.deepEqual(
+      trust.federated.map(({ trustDomain }) => trustDomain),
+      ['other.example'],
+    );
+    assert.match(federation.problems()[0] ?? '', /^partner.example: an anchor has the name of one of our own; nobody/);
+    ours.use(ours.issuer, before);
   });
 
   test('an endpoint that is to show an identity is not asked while nothing can verify it', async () => {
