@@ -113,3 +113,20 @@ test('Weft refuses an Envoy with another identity than expected', async () => {
     await envoy.stop();
   }
 });
+
+test('an anchor that is no root is one to both', async () => {
+  const middle = await CertificateFolder.make(folder, 'middle', await CertificateFolder.make(folder, 'above'));
+  const texts = await pairTexts(middle, { applicationPort: nginxPort });
+  const otherTexts = await pairTexts(middle, { applicationPort: nginxPort });
+  const programs = [
+    await startEnvoy(folder, texts.server, texts.serverAdmin),
+    await startSidecar(folder, texts.client),
+    await startSidecar(folder, otherTexts.server),
+    await startEnvoy(folder, otherTexts.client, otherTexts.clientAdmin),
+  ];
+  try {
+    for (const { port } of [texts, otherTexts]) assert.equal(await curlStatus(`http://127.0.0.1:${port}/small`), 200);
+  } finally {
+    for (const program of programs) await program.stop();
+  }
+});

@@ -36,11 +36,13 @@ export class CertificateFolder {
     this.caKeys = newKeys();
   }
 
-  static async make(folder: string, name = 'ca'): Promise<CertificateFolder> {
+  /** `parent` signs it: then its anchor is no root. */
+  static async make(folder: string, name = 'ca', parent?: CertificateFolder): Promise<CertificateFolder> {
     const made = new CertificateFolder(folder, name);
+    const signer = parent ?? made;
     const root = await buildCertificate({
       serial: serialNumber(randomBytes(16)),
-      issuer: made.subject,
+      issuer: signer.subject,
       subject: made.subject,
       notBeforeMs: Date.now() - HOUR_MS,
       notAfterMs: Date.now() + HOUR_MS,
@@ -51,7 +53,7 @@ export class CertificateFolder {
       keyUsage: ['keyCertSign', 'cRLSign'],
       extKeyUsage: [],
       authorityKeyId: undefined,
-      sign: keySigner(made.caKeys.privateKey),
+      sign: keySigner(signer.caKeys.privateKey),
     });
     writeFileSync(made.trustFile, encodePem('CERTIFICATE', root));
     return made;
