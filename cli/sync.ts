@@ -4,6 +4,8 @@ import type { Kube } from './kube.ts';
 export interface SidecarSync {
   readonly namespace: string;
   readonly pod: string;
+  /** No pod, but a process that joined by token and is told of trust alone: there is nothing else to ask of it. */
+  readonly agent: boolean;
   readonly connectedSince: string;
   /** Resources live on the sidecar. */
   readonly acknowledged: number;
@@ -62,6 +64,8 @@ function summarise(sidecar: SyncReport['sidecars'][number]): SidecarSync {
   return {
     namespace,
     pod,
+    // No pod has such a name.
+    agent: pod.startsWith('agent~'),
     connectedSince: sidecar.connectedSince,
     acknowledged: resources.filter((resource) => resource.state === 'acked' || resource.state === 'absent').length,
     pending: resources.filter((resource) => resource.state === 'sent' || resource.state === 'pending').length,

@@ -41,7 +41,7 @@ could not be asked: the list says nothing of its callers then.`,
     });
     const format = parseOutput(options.output);
     const kube = Kube.open(options.kubeconfig);
-    const all = await readSync(kube);
+    const all = (await readSync(kube)).filter(({ agent }) => !agent);
     const { namespace } = options;
     const sidecars = namespace === undefined ? all : all.filter((one) => one.namespace === namespace);
     const { texts, silent } = await metricsOf(kube, sidecars);
