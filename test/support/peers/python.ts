@@ -37,6 +37,11 @@ export async function pythonPackages(): Promise<string> {
 
 /** Runs one of the programs beside this file. */
 export async function python(file: string, ...args: readonly string[]): Promise<Program> {
-  const env = { ...process.env, PYTHONPATH: await pythonPackages(), PYTHONUNBUFFERED: '1' };
+  return pythonIn({}, file, ...args);
+}
+
+/** With more in its environment. */
+export async function pythonIn(more: NodeJS.ProcessEnv, file: string, ...args: readonly string[]): Promise<Program> {
+  const env = { ...process.env, PYTHONPATH: await pythonPackages(), PYTHONUNBUFFERED: '1', ...more };
   return new Program('python3', [join(here, file), ...args], { env });
 }
