@@ -25,8 +25,15 @@ export class Kube {
   }
 
   /** GET of any path; undefined for 404, an error that says what and where for anything else. */
-  get<T>(path: string, timeoutMs = 5_000): Promise<T | undefined> {
-    return this.ask<T>('GET', path, undefined, timeoutMs);
+  get<T>(path: string, timeoutMs = 5_000, headers: Readonly<Record<string, string>> = {}): Promise<T | undefined> {
+    return this.ask<T>('GET', path, undefined, timeoutMs, undefined, headers);
+  }
+
+  /** What the API server made of an object that it does not keep. */
+  async answer<T>(path: string, object: unknown, timeoutMs = 5_000): Promise<T> {
+    const made = await this.ask<T>('POST', path, object, timeoutMs);
+    if (made === undefined) throw new Error(`${path} is not there`);
+    return made;
   }
 
   /** The same, of what is no JSON. */
@@ -56,15 +63,19 @@ export class Kube {
     body: unknown,
     timeoutMs: number,
     parse = (text: string): T => JSON.parse(text) as T,
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<T | undefined> {
     const url = new URL(path, this.server);
     const options: Parameters<typeof request>[1] = {
       method,
       timeout: timeoutMs,
       signal: AbortSignal.timeout(timeoutMs),
-      ...(body === undefined
-        ? {}
-        : { headers: { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' } }),
+      headers: {
+        ...headers,
+        ...(body === undefined
+          ? {}
+          : { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' }),
+      },
     };
     await this.config.applyToHTTPSOptions(options);
     return new Promise((resolve, reject) => {

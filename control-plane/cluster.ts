@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { systemClock } from '@weft/policies/kit/clock';
 import { errorText } from '@weft/policies/kit/error-text';
 import type { Log } from '@weft/policies/kit/log';
+import { OPERATOR_AUDIENCE } from '@weft/policies/kit/operator';
 import { systemPrng } from '@weft/policies/kit/prng';
 import { ok, type Result } from '@weft/policies/kit/result';
 import { validateObject } from './admission/validate.ts';
@@ -33,6 +34,7 @@ import { MeshControl } from './mesh.ts';
 import { caFamilies } from './monitoring/ca-families.ts';
 import { clusterFamilies } from './monitoring/cluster-families.ts';
 import { joinFamilies } from './monitoring/join-families.ts';
+import { operatorsBy } from './monitoring/operators.ts';
 import { monitor, type Serving, serve } from './serve.ts';
 import { StatusWriter } from './status/writer.ts';
 import { startTracing } from './tracing.ts';
@@ -90,10 +92,12 @@ export async function runInCluster(
   const theRoot = 'the root certificate (Secret weft-ca)';
   let waitingFor: string | undefined = theRoot;
   let notOpened: string | undefined;
+  const operatorTokens = new TokenReviewVerifier(client, systemClock, OPERATOR_AUDIENCE);
   const monitored = await monitor({
     config,
     mesh,
     missing: () => waitingFor,
+    isOperator: operatorsBy(operatorTokens, config.podNamespace, systemClock),
     moreMetrics: () => [
       ...clusterFamilies({ watcher, status, leader }),
       ...caFamilies(keeper, notOpened),

@@ -15,6 +15,7 @@ import type { MeshControl } from './mesh.ts';
 import { connectionFamilies } from './monitoring/connection-families.ts';
 import { meshFamilies } from './monitoring/families.ts';
 import { type MetricFamily, renderMetrics } from './monitoring/metrics.ts';
+import type { OperatorCheck } from './monitoring/operators.ts';
 import { type MonitoringServer, startMonitoring } from './monitoring/server.ts';
 import { syncReport } from './monitoring/sync.ts';
 import { Quotas } from './quota/quotas.ts';
@@ -34,6 +35,7 @@ export interface MonitorParts {
   /** What is still missing before traffic may come; undefined when ready. */
   readonly missing: () => string | undefined;
   readonly moreMetrics: () => readonly MetricFamily[];
+  readonly isOperator: OperatorCheck;
 }
 
 export interface Monitored extends MonitoringServer {
@@ -44,7 +46,7 @@ export interface Monitored extends MonitoringServer {
 }
 
 /** Comes first: a control plane that waits for something has to say for what. */
-export async function monitor({ config, mesh, missing, moreMetrics }: MonitorParts): Promise<Monitored> {
+export async function monitor({ config, mesh, missing, moreMetrics, isOperator }: MonitorParts): Promise<Monitored> {
   const certificates: CertificateCounters = { signed: 0, refused: 0, jwtsSigned: 0, jwtsRefused: 0 };
   const refusals: RefusalCounters = { refused: 0, unlogged: 0 };
   const connections: ConnectionCounters = { open: 0, refusedTotal: 0, refusedAddress: 0 };
@@ -58,6 +60,7 @@ export async function monitor({ config, mesh, missing, moreMetrics }: MonitorPar
         ...moreMetrics(),
       ]),
     missing,
+    isOperator,
     sync: () => syncReport(mesh.hub),
     flows: (sinceUnixMs, namespace) => decisions.answer(sinceUnixMs, namespace),
   });

@@ -3,7 +3,7 @@ import type { FlowAnswer } from '@weft/control-plane/decisions/decisions';
 import type { Flow } from '@weft/control-plane/decisions/flows';
 import { type MeshObject, type ObjectKind, parseObject } from '@weft/control-plane/index/objects';
 import type { Kube } from '../kube.ts';
-import { controlPlanePods, SYSTEM } from '../sync.ts';
+import { askReplicas } from '../sync.ts';
 
 interface List {
   readonly items: readonly Readonly<Record<string, unknown>>[];
@@ -44,15 +44,7 @@ export interface FlowsRead {
 export async function readFlows(kube: Kube, sinceUnixMs: number, namespace: string | undefined): Promise<FlowsRead> {
   const query = new URLSearchParams({ since: new Date(sinceUnixMs).toISOString() });
   if (namespace !== undefined) query.set('namespace', namespace);
-  const pods = await controlPlanePods(kube);
-  const answers = await Promise.all(
-    pods.map((pod) =>
-      kube.get<FlowAnswer>(
-        `/api/v1/namespaces/${SYSTEM}/pods/${pod}:15014/proxy/debug/flows?${query}`,
-        LIST_TIMEOUT_MS,
-      ),
-    ),
-  );
+  const answers = await askReplicas<FlowAnswer>(kube, `/debug/flows?${query}`, LIST_TIMEOUT_MS);
   return added(answers.filter((one) => one !== undefined));
 }
 

@@ -24,8 +24,10 @@ const podUidExtra = 'authentication.kubernetes.io/pod-uid';
 export class TokenReviewVerifier implements TokenVerifier {
   private readonly client: KubeClient;
   private readonly clock: Clock;
+  private readonly audience: string;
 
-  constructor(client: KubeClient, clock: Clock) {
+  constructor(client: KubeClient, clock: Clock, audience: string = TOKEN_AUDIENCE) {
+    this.audience = audience;
     this.client = client;
     this.clock = clock;
   }
@@ -35,16 +37,16 @@ export class TokenReviewVerifier implements TokenVerifier {
     const answer = await this.client.create('/apis/authentication.k8s.io/v1/tokenreviews', {
       apiVersion: 'authentication.k8s.io/v1',
       kind: 'TokenReview',
-      spec: { token: text, audiences: [TOKEN_AUDIENCE] },
+      spec: { token: text, audiences: [this.audience] },
     });
     if (!answer.ok)
       return err({ code: 'unavailable', message: `the token could not be reviewed: ${answer.error.message}` });
     const parsed = review.safeParse(answer.value);
     if (!parsed.success) return err({ code: 'unavailable', message: 'the answer to the TokenReview is malformed' });
     const { authenticated, error, audiences, user } = parsed.data.status;
-    if (authenticated !== true || !(audiences ?? []).includes(TOKEN_AUDIENCE)) {
+    if (authenticated !== true || !(audiences ?? []).includes(this.audience)) {
       const reason =
-        describeRefusedToken(text, TOKEN_AUDIENCE, this.clock.unixMs()) ?? error ?? 'the API server does not know it';
+        describeRefusedToken(text, this.audience, this.clock.unixMs()) ?? error ?? 'the API server does not know it';
       return err({ code: 'unauthenticated', message: `token refused: ${reason}` });
     }
     const [, namespace, serviceAccount] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(user?.username ?? '') ?? [];

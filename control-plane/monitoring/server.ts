@@ -1,6 +1,7 @@
 /** Plain HTTP on 15014: for Prometheus, the kubelet and `weft status`. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { ListenAddress } from '../config.ts';
+import type { OperatorCheck } from './operators.ts';
 
 interface MonitoringRoutes {
   readonly metrics: () => string;
@@ -9,6 +10,8 @@ interface MonitoringRoutes {
   readonly sync: () => unknown;
   /** Who asked for what since a time, of one namespace or all. */
   readonly flows: (sinceUnixMs: number, namespace: string | undefined) => unknown;
+  /** Who may see who is connected, and who called whom. */
+  readonly isOperator: OperatorCheck;
 }
 
 export interface MonitoringServer {
@@ -37,17 +40,15 @@ export async function startMonitoring(address: ListenAddress, routes: Monitoring
         return missing === undefined ? send(200, 'ok\n') : send(503, `${missing}\n`);
       }
       case '/debug/sync':
-        return send(200, `${JSON.stringify(routes.sync())}\n`, 'application/json');
-      case '/debug/flows': {
-        const asked = new URLSearchParams(request.url?.split('?')[1]);
-        const since = Date.parse(asked.get('since') ?? '');
-        const namespace = asked.get('namespace') ?? undefined;
-        return send(
-          200,
-          `${JSON.stringify(routes.flows(Number.isNaN(since) ? 0 : since, namespace))}\n`,
-          'application/json',
+      case '/debug/flows':
+        routes.isOperator(request).then(
+          (isOperator) =>
+            isOperator
+              ? send(200, `${JSON.stringify(debugAnswer(routes, request))}\n`, 'application/json')
+              : send(403, 'for operators: "weft status" and "weft authz diff" bring a token\n'),
+          () => send(503, 'the token could not be looked at\n'),
         );
-      }
+        return;
       default:
         return send(404, 'paths: /metrics, /healthz, /readyz, /debug/sync, /debug/flows\n');
     }
@@ -61,6 +62,14 @@ export async function startMonitoring(address: ListenAddress, routes: Monitoring
         server.closeAllConnections();
       }),
   };
+}
+
+function debugAnswer({ sync, flows }: MonitoringRoutes, { url = '' }: IncomingMessage): unknown {
+  const [path, query] = url.split('?');
+  if (path === '/debug/sync') return sync();
+  const asked = new URLSearchParams(query);
+  const since = Date.parse(asked.get('since') ?? '');
+  return flows(Number.isNaN(since) ? 0 : since, asked.get('namespace') ?? undefined);
 }
 
 function listen(server: Server, address: ListenAddress): Promise<number> {

@@ -18,6 +18,7 @@ import { Joins } from '../join/joins.ts';
 import { MeshControl } from '../mesh.ts';
 import { caFamilies } from '../monitoring/ca-families.ts';
 import { joinFamilies } from '../monitoring/join-families.ts';
+import { localOperators } from '../monitoring/operators.ts';
 import { monitor, type Serving, serve } from '../serve.ts';
 import { TrustServices } from '../trust/services.ts';
 import { FileCaStore } from './ca-files.ts';
@@ -69,6 +70,7 @@ export async function runStatic(config: Config, source: StaticSource, log: Log):
       config,
       mesh,
       missing: () => undefined,
+      isOperator: localOperators,
       moreMetrics: () => [
         ...caFamilies(keeper.value),
         ...(joins === undefined ? [] : joinFamilies(joins)),

@@ -23,6 +23,7 @@ import { parseConfig } from '../config.ts';
 import type { Decisions } from '../decisions/decisions.ts';
 import type { Joins } from '../join/joins.ts';
 import { MeshControl } from '../mesh.ts';
+import { localOperators } from '../monitoring/operators.ts';
 import type { ModeTimes } from '../resources/mode-changes.ts';
 import type { ConnectionLimits } from '../rpc/connection-gate.ts';
 import { monitor, type Serving, serve } from '../serve.ts';
@@ -93,7 +94,13 @@ export async function startHarness(options: {
   const auditLines: string[] = [];
   const write = (message: string, fields: unknown): void =>
     void auditLines.push(`${message} ${JSON.stringify(fields)}`);
-  const monitored = await monitor({ config, mesh, missing: () => undefined, moreMetrics: () => [] });
+  const monitored = await monitor({
+    config,
+    mesh,
+    missing: () => undefined,
+    moreMetrics: () => [],
+    isOperator: localOperators,
+  });
   const serving = await serve({
     config,
     mesh,

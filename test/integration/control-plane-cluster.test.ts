@@ -16,6 +16,7 @@ import { parseObjects } from '@weft/control-plane/static/objects';
 import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
 import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
 import { systemClock } from '@weft/policies/kit/clock';
+import { OPERATOR_AUDIENCE, OPERATOR_HEADER } from '@weft/policies/kit/operator';
 import { z } from 'zod';
 import { clientSide, startReplica, webhookConfiguration } from './control-plane-replica.fixture.ts';
 import { type ClusterRig, eventually, run, split, startClusterRig } from './control-plane-rig.fixture.ts';
@@ -359,6 +360,23 @@ spec:
       );
     });
     assert.equal(sidecar.protocol, 'delta');
+  });
+
+  test('monitoring: who called whom is told to operators of the mesh, by a token for that alone', async () => {
+    const base = `http://127.0.0.1:${running.monitoringPort}`;
+    const statusFor = async (headers: Readonly<Record<string, string>>): Promise<number> => {
+      // As from another pod, or by the proxy of the API server.
+      const response = await fetch(`${base}/debug/flows`, { headers: { 'x-forwarded-for': '10.1.0.9', ...headers } });
+      await response.text();
+      return response.status;
+    };
+    const tokenOf = async (account: string, namespace: string, audience: string): Promise<Record<string, string>> => ({
+      [OPERATOR_HEADER]: (await kubectl(['create', 'token', account, '-n', namespace, '--audience', audience])).trim(),
+    });
+    assert.equal(await statusFor({}), 403);
+    assert.equal(await statusFor(await tokenOf('web', 'shop', OPERATOR_AUDIENCE)), 403);
+    assert.equal(await statusFor(await tokenOf('weft-control-plane', 'weft-system', 'weft.dev')), 403);
+    assert.equal(await statusFor(await tokenOf('weft-control-plane', 'weft-system', OPERATOR_AUDIENCE)), 200);
   });
 });
 
