@@ -262,7 +262,7 @@ class MeshSidecar {
 
   private async serve(): Promise<void> {
     const { config } = this;
-    const { xds, threads } = this.parts;
+    const { xds, threads, telemetry } = this.parts;
     const podIp = config.pod.ips[0] ?? '127.0.0.1';
     this.servers.push(
       await startHealthServer({
@@ -274,6 +274,7 @@ class MeshSidecar {
         notReady: () => this.notReady(),
         metrics: () => threads.metrics(),
         drainWait: () => waitForRemoval(xds.source, podIp, this.ports.clock, config.graceMs),
+        count: (event) => telemetry.recorder.count(event),
       }),
     );
     const views = this.adminViews();

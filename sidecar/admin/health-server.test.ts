@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { startHealthServer } from './health-server.ts';
 import { parseProbes } from './probes.ts';
@@ -19,7 +19,7 @@ async function application(t: TestContext, handle: RequestListener): Promise<num
   return portOf(server);
 }
 
-async function health(t: TestContext, port: number): Promise<string> {
+async function health(t: TestContext, port: number, count: (event: string) => void = () => undefined): Promise<string> {
   const probes = parseProbes(JSON.stringify({ 'web/readyz': { httpGet: { port, path: '/health' } } }));
   assert.ok(probes.ok);
   const server = await startHealthServer({
@@ -31,6 +31,7 @@ async function health(t: TestContext, port: number): Promise<string> {
     notReady: () => undefined,
     metrics: () => 'own 1\n',
     drainWait: async () => 'removed',
+    count,
   });
   t.after(() => {
     server.close();
@@ -85,4 +86,39 @@ test("the proxy's own metrics are served when the application breaks off in its 
     const text = await response.text();
     assert.match(text, /^own 1\n# application metrics are missing: /);
   }
+});
+
+test('one machine keeps the kubelet out neither by connections nor by slow answers', async (t) => {
+  const waiting: ServerResponse[] = [];
+  let answers = false;
+  const port = await application(t, (_request, response) => {
+    if (answers) response.end();
+    else waiting.push(response);
+  });
+  const counted = new Map<string, number>();
+  const url = new URL(await health(t, port, (event) => counted.set(event, (counted.get(event) ?? 0) + 1)));
+  const hold = (localAddress: string, request: string): Socket => {
+    const socket = connect({ host: '127.0.0.1', port: Number(url.port), localAddress });
+    socket.on('error', () => undefined);
+    t.after(() => socket.destroy());
+    socket.write(request);
+    return socket;
+  };
+  const scrape = 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n';
+  const held = Array.from({ length: 100 }, () => hold('127.0.0.2', scrape));
+  const refused = await Promise.all(
+    held.slice(64).map(async (socket) => String((await once(socket, 'data'))[0]).slice(0, 12)),
+  );
+  assert.deepEqual(new Set(refused), new Set(['HTTP/1.1 503']));
+  assert.equal(counted.get('health.busy'), 36);
+  assert.equal(waiting.length, 64);
+  const more = Array.from({ length: 60 }, () => hold('127.0.0.2', ''));
+  await Promise.all(more.slice(28).map((socket) => once(socket, 'close')));
+  assert.equal(counted.get('health.connections_max'), 32);
+  assert.equal((await fetch(new URL('/healthz/live', url))).status, 200);
+  answers = true;
+  for (const response of waiting) response.end();
+  await once(held[0] ?? assert.fail(), 'data');
+  const [again] = await once(hold('127.0.0.3', scrape), 'data');
+  assert.match(String(again), /^HTTP\/1.1 /);
 });

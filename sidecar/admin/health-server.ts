@@ -1,5 +1,6 @@
 import { createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type Probes, runProbe } from './probes.ts';
+import { Shares } from './shares.ts';
 
 /** The application's own metrics endpoint; from WEFT_SCRAPE. */
 export interface ScrapeTarget {
@@ -17,18 +18,39 @@ interface HealthServerOptions {
   readonly notReady: () => string | undefined;
   readonly metrics: () => string | Promise<string>;
   readonly drainWait: () => Promise<string>;
+  readonly count: (event: string) => void;
 }
 
 const SCRAPE_TIMEOUT_MS = 3_000;
 const SCRAPE_BYTES_MAX = 16 * 1_024 * 1_024;
 /** Beyond, connections are refused; short timeouts give places back, so that kubelet's probes get through. */
 const CONNECTIONS_MAX = 1_024;
+/** Anybody reaches this port: one machine must not keep the kubelet out, whose probes decide on the pod's life. */
+const OF_ADDRESS_MAX = 128;
+/** Under way of each kind: answers with metrics are large, and those about the end of the pod wait for it. */
+const OF_KIND_MAX = 64;
+
+type Kind = 'metrics' | 'wait' | 'probe';
+
+const kindOf = (path: string): Kind | undefined => {
+  if (path === '/metrics' || path === '/stats/prometheus') return 'metrics';
+  if (path === '/drain/wait') return 'wait';
+  return path.startsWith('/app-health/') ? 'probe' : undefined;
+};
 
 /** Port 15020: what kubelet and Prometheus see of the sidecar. */
 export function startHealthServer(options: HealthServerOptions): Promise<Server> {
+  const kinds = new Shares<Kind>(OF_KIND_MAX);
+  const addresses = new Shares<string>(OF_ADDRESS_MAX);
   const server = createServer(
     { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 1_000 },
     (request, response) => {
+      const kind = kindOf(pathOf(request));
+      if (kind !== undefined && !kinds.take(kind, response)) {
+        options.count('health.busy');
+        send(response, 503, 'too many of these are under way\n');
+        return;
+      }
       answer(options, request, response).catch((error: unknown) => {
         if (!response.headersSent) send(response, 500, `${(error as Error).message}\n`);
         else response.destroy();
@@ -36,6 +58,11 @@ export function startHealthServer(options: HealthServerOptions): Promise<Server>
     },
   );
   server.maxConnections = CONNECTIONS_MAX;
+  server.on('connection', (socket) => {
+    if (addresses.take(socket.remoteAddress ?? '', socket)) return;
+    options.count('health.connections_max');
+    socket.destroy();
+  });
   return new Promise((resolve, reject) => {
     // After it listens, out of descriptors most often: the next connection may succeed again.
     server.on('error', reject);
@@ -48,8 +75,10 @@ function send(response: ServerResponse, status: number, body: string, type = 'te
   response.end(body);
 }
 
+const pathOf = (request: IncomingMessage): string => (request.url ?? '/').split('?', 1)[0] ?? '/';
+
 async function answer(options: HealthServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+  const path = pathOf(request);
   if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'only GET\n');
   if (path === '/healthz/ready') {
     const reason = options.notReady();
