@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { defaultHttp2Options, type Http2Options } from '@weft/policies/model/http2-options';
@@ -14,6 +14,8 @@ export interface ChannelOptions {
   /** Undefined: plaintext. */
   readonly tls: ChannelTls | undefined;
   readonly clock: Clock;
+  /** How the host becomes addresses; left out: as the system does it. */
+  readonly lookup?: LookupFunction;
 }
 
 export interface ChannelTls {
@@ -126,11 +128,11 @@ export class GrpcChannel {
   }
 
   private connect(): void {
-    const { host, port, tls, clock } = this.options;
+    const { host, port, tls, clock, lookup } = this.options;
     this.cancelConnect = clock.after(CONNECT_TIMEOUT_MS, () => {
       this.lose(`no connection to ${host}:${port} within ${CONNECT_TIMEOUT_MS} ms`);
     });
-    const socket = connectTcp({ host, port, noDelay: true });
+    const socket = connectTcp({ host, port, noDelay: true, ...(lookup === undefined ? {} : { lookup }) });
     this.socket = socket;
     socket.on('error', (error) => {
       if (this.socket === socket) this.lose(`${host}:${port}: ${reasonOf(error)}`);
@@ -138,11 +140,16 @@ export class GrpcChannel {
     socket.on('close', () => {
       if (this.socket === socket) this.lose(`${host}:${port} closed the connection`);
     });
-    if (tls === undefined) socket.once('connect', () => this.established(socket));
-    else this.secure(socket, tls);
+    // Not before: where a host has several addresses, Node makes each attempt with another handle, and TLS on that of the
+    // first one takes the process down when a later one succeeds.
+    socket.once('connect', () => {
+      if (tls === undefined) this.established(socket);
+      else this.secure(socket, tls);
+    });
   }
 
   private secure(socket: Socket, { trustPem, serverName, client }: ChannelTls): void {
+    if (this.socket !== socket) return;
     const secured = connectTls({
       socket,
       ca: trustPem,

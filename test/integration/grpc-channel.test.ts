@@ -1,7 +1,7 @@
 /** The sidecar's gRPC client against a server of grpc-js: what the control plane runs on. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { createServer, type LookupFunction, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { type handleBidiStreamingCall, type handleUnaryCall, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { systemClock } from '@weft/policies/kit/clock';
@@ -112,6 +112,19 @@ describe('the gRPC client of the sidecar', () => {
     assert.deepEqual(small.listener.messages, ['hello Bearer t']);
     assert.equal((await large.listener.end()).code, status.OK);
     assert.equal(large.listener.messages[0]?.length, LARGE_CHARS);
+  });
+
+  test('of several addresses the first that answers is taken', async () => {
+    const lookup: LookupFunction = (_host, _options, done) =>
+      done(null, [
+        { address: '::1', family: 6 },
+        { address: '127.0.0.1', family: 4 },
+      ]);
+    const channel = new GrpcChannel({ host: 'two.addresses', port, tls, clock: systemClock, lookup });
+    closing.push(() => channel.close());
+    const { listener } = ask(channel, methods.Unary, 'hello');
+    assert.equal((await listener.end()).code, status.OK);
+    assert.deepEqual(listener.messages, ['hello Bearer t']);
   });
 
   test('a stream goes on both ways until one side ends it', async () => {
