@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestMesh } from '../mesh.ts';
+import type { ShopPod } from '../shop.ts';
 import { waitFor } from '../wait.ts';
 
 export const NAMESPACE = 'steady';
@@ -109,14 +110,25 @@ export class SteadyLoad {
     return Object.values(await this.ways()).reduce((sum, one) => sum + one.answered, 0);
   }
 
-  /** What has failed since the load began, and connections of one from beginning to end that did not last. */
+  /** What has failed since the load began, and what was to last from beginning to end and did not. */
   async failures(): Promise<readonly string[]> {
     const ways = await this.ways();
     const failed = Object.entries(ways).flatMap(([way, { failed, errors }]) =>
       failed === 0 ? [] : [`${way}: ${failed} failed`, ...errors],
     );
     const broken = (['http2', 'keptTcp'] as const).filter((way) => ways[way].opened > 1);
-    return [...failed, ...broken.map((way) => `${way}: opened ${ways[way].opened} connections in the place of one`)];
+    const opened = broken.map((way) => `${way}: opened ${ways[way].opened} connections in the place of one`);
+    return [...failed, ...opened, ...(await this.restarts())];
+  }
+
+  /** Containers that have ended by themselves. */
+  private async restarts(): Promise<readonly string[]> {
+    const { items } = await this.mesh.kubectl.json<{ items: ShopPod[] }>('get', 'pods', '-n', NAMESPACE);
+    return items.flatMap(({ metadata, status }) =>
+      [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])].flatMap((one) =>
+        one.restartCount === 0 ? [] : [`${metadata.name}: ${one.name} ended ${one.restartCount} times`],
+      ),
+    );
   }
 
   /** Every way goes on answering, and none has failed. */
