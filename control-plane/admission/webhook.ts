@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { serverTls } from '@weft/policies/kit/server-tls';
+import { boundConnections, Shares } from '@weft/policies/kit/shares';
 import { z } from 'zod';
 import type { ServingCertificate } from '../ca/serving.ts';
 import type { ListenAddress } from '../config.ts';
@@ -21,6 +22,9 @@ const review = z.looseObject({
 /** An object of etcd's greatest size and its envelope. */
 const bodyBytesMax = 3_145_728;
 const timeoutMs = 10_000;
+/** The API server asks, and anybody may: authority and configuration of the mesh live in the same process. */
+const connectionsMax = { all: 512, ofAddress: 128 };
+const reviewsMax = 32;
 
 interface WebhookOptions {
   readonly address: ListenAddress;
@@ -32,6 +36,8 @@ interface AdmissionCounters {
   allowed: number;
   denied: number;
   malformed: number;
+  /** Connections and reviews beyond the bounds. */
+  refused: number;
 }
 
 interface AdmissionWebhook {
@@ -42,7 +48,8 @@ interface AdmissionWebhook {
 
 export async function startWebhook(options: WebhookOptions): Promise<AdmissionWebhook> {
   const { certificate, address } = options;
-  const counters: AdmissionCounters = { allowed: 0, denied: 0, malformed: 0 };
+  const counters: AdmissionCounters = { allowed: 0, denied: 0, malformed: 0, refused: 0 };
+  const reviews = new Shares<'review'>(reviewsMax);
   const context = () => ({
     ...serverTls,
     cert: certificate.current.certificatePem,
@@ -51,6 +58,11 @@ export async function startWebhook(options: WebhookOptions): Promise<AdmissionWe
   const server = createServer(
     { ...context(), requestTimeout: timeoutMs, headersTimeout: timeoutMs },
     (request, response) => {
+      if (!reviews.take('review', response)) {
+        counters.refused += 1;
+        response.writeHead(503, { connection: 'close' }).end('too many reviews are under way\n');
+        return;
+      }
       answer(options, counters, request, response).catch((fault: unknown) => {
         // The API server goes by failurePolicy; the process and its other answers go on.
         counters.malformed += 1;
@@ -59,6 +71,9 @@ export async function startWebhook(options: WebhookOptions): Promise<AdmissionWe
       });
     },
   );
+  boundConnections(server, connectionsMax, () => {
+    counters.refused += 1;
+  });
   certificate.onChange(() => server.setSecureContext(context()));
   const port = await new Promise<number>((resolve, reject) => {
     server.once('error', reject);

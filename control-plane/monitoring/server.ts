@@ -1,5 +1,6 @@
 /** Plain HTTP on 15014: for Prometheus, the kubelet and `weft status`. */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { boundConnections } from '@weft/policies/kit/shares';
 import type { ListenAddress } from '../config.ts';
 import type { OperatorCheck } from './operators.ts';
 
@@ -20,6 +21,8 @@ export interface MonitoringServer {
 }
 
 const timeoutMs = 5_000;
+/** Anybody reaches it, and the kubelet has to. */
+const connectionsMax = { all: 512, ofAddress: 64 };
 
 export async function startMonitoring(address: ListenAddress, routes: MonitoringRoutes): Promise<MonitoringServer> {
   const server = createServer({ requestTimeout: timeoutMs, headersTimeout: timeoutMs }, (request, response) => {
@@ -53,6 +56,7 @@ export async function startMonitoring(address: ListenAddress, routes: Monitoring
         return send(404, 'paths: /metrics, /healthz, /readyz, /debug/sync, /debug/flows\n');
     }
   });
+  boundConnections(server, connectionsMax, () => undefined);
   const port = await listen(server, address);
   return {
     port,

@@ -1,6 +1,6 @@
 import { createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { boundConnections, Shares } from '@weft/policies/kit/shares';
 import { type Probes, runProbe } from './probes.ts';
-import { Shares } from './shares.ts';
 
 /** The application's own metrics endpoint; from WEFT_SCRAPE. */
 export interface ScrapeTarget {
@@ -41,7 +41,6 @@ const kindOf = (path: string): Kind | undefined => {
 /** Port 15020: what kubelet and Prometheus see of the sidecar. */
 export function startHealthServer(options: HealthServerOptions): Promise<Server> {
   const kinds = new Shares<Kind>(OF_KIND_MAX);
-  const addresses = new Shares<string>(OF_ADDRESS_MAX);
   const server = createServer(
     { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 1_000 },
     (request, response) => {
@@ -57,12 +56,9 @@ export function startHealthServer(options: HealthServerOptions): Promise<Server>
       });
     },
   );
-  server.maxConnections = CONNECTIONS_MAX;
-  server.on('connection', (socket) => {
-    if (addresses.take(socket.remoteAddress ?? '', socket)) return;
-    options.count('health.connections_max');
-    socket.destroy();
-  });
+  boundConnections(server, { all: CONNECTIONS_MAX, ofAddress: OF_ADDRESS_MAX }, () =>
+    options.count('health.connections_max'),
+  );
   return new Promise((resolve, reject) => {
     // After it listens, out of descriptors most often: the next connection may succeed again.
     server.on('error', reject);
