@@ -22,6 +22,7 @@ import { Quotas } from './quota/quotas.ts';
 import type { CertificateCounters } from './rpc/certificates.ts';
 import { type ConnectionCounters, ConnectionGate } from './rpc/connection-gate.ts';
 import { MeshServerCredentials } from './rpc/credentials.ts';
+import { IssueLimits } from './rpc/issue-limits.ts';
 import { type RefusalCounters, Refusals } from './rpc/refusals.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { trustAliases } from './translate/trust.ts';
@@ -138,6 +139,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       audit: (event, fields) => log.info(event, fields),
       counters: monitored.certificates,
       refusals,
+      limits: new IssueLimits(clock),
     },
     { quotas: new Quotas(mesh.state, clock), state: mesh.state, authenticator, clock, refusals },
     { decisions: monitored.decisions, state: mesh.state, authenticator, clock, refusals },

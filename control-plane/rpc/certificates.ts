@@ -119,6 +119,8 @@ async function sign(
   if (!proven.ok) return proven;
   const { caller, standing } = proven.value;
   asked.caller = caller;
+  const admitted = parts.limits.admits('certificates', caller);
+  if (!admitted.ok) return admitted;
   const ttlMsMax = parts.ttlMs();
   const wishMs = call.request.ttlSeconds * 1_000;
   const ttlMs = wishMs === 0 ? ttlMsMax : Math.min(wishMs, ttlMsMax);

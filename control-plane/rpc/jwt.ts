@@ -13,10 +13,12 @@ import type { AuthFailure } from '../auth/caller.ts';
 import type { SignFailure } from '../ca/authority.ts';
 import { type JwtKeys, jwtRefreshSeconds } from '../ca/jwt-keys.ts';
 import type { AuthenticatedCall } from './authenticate.ts';
+import type { IssueLimits } from './issue-limits.ts';
 import { type ProofParts, proveCaller } from './prove-caller.ts';
 
 export interface JwtParts extends ProofParts {
   readonly jwtKeys: JwtKeys;
+  readonly limits: IssueLimits;
   /** Anchors of our trust domain and of those that the mesh is federated with. */
   readonly trust: () => readonly TrustBundle[];
   /** JWK Sets of the trust domains that the mesh is federated with. */
@@ -47,6 +49,8 @@ export async function signJwt(
   // It would be good for any number of tokens, and for nothing once it was used.
   if (standing.as === 'joining')
     return err({ code: 'permission-denied', message: 'a join token is for a certificate; come back with that' });
+  const admitted = parts.limits.admits('jwts', caller);
+  if (!admitted.ok) return admitted;
   const signed = await parts.jwtKeys.sign(caller.spiffeId, audience, ttlSeconds * 1_000);
   if (!signed.ok) return err({ code: 'unavailable', message: signed.error });
   const { token, kid, issuedUnixMs, expiresUnixMs } = signed.value;
