@@ -2,10 +2,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { serverTls } from '@weft/policies/kit/server-tls';
-import { boundConnections, Shares } from '@weft/policies/kit/shares';
+import { boundConnections } from '@weft/policies/kit/shares';
 import { z } from 'zod';
 import type { ServingCertificate } from '../ca/serving.ts';
 import type { ListenAddress } from '../config.ts';
+import { HeldBytes } from './held-bytes.ts';
 import type { AdmissionVerdict } from './validate.ts';
 
 const review = z.looseObject({
@@ -22,9 +23,13 @@ const review = z.looseObject({
 /** An object of etcd's greatest size and its envelope. */
 const bodyBytesMax = 3_145_728;
 const timeoutMs = 10_000;
-/** The API server asks, and anybody may: authority and configuration of the mesh live in the same process. */
-const connectionsMax = { all: 512, ofAddress: 128 };
-const reviewsMax = 32;
+/**
+ * The API server asks, at most 200 times at once as it is delivered (--max-mutating-requests-inflight), and anybody may:
+ * authority and configuration of the mesh live in the same process.
+ */
+const connectionsMax = { all: 1_024, ofAddress: 256 };
+/** Of bodies: whoever sends slowly or much takes the room of his own address first. */
+const heldBytesMax = { all: 100_663_296, ofAddress: 25_165_824 };
 
 interface WebhookOptions {
   readonly address: ListenAddress;
@@ -36,7 +41,7 @@ interface AdmissionCounters {
   allowed: number;
   denied: number;
   malformed: number;
-  /** Connections and reviews beyond the bounds. */
+  /** Connections, and reviews for which there was no room. */
   refused: number;
 }
 
@@ -49,7 +54,7 @@ interface AdmissionWebhook {
 export async function startWebhook(options: WebhookOptions): Promise<AdmissionWebhook> {
   const { certificate, address } = options;
   const counters: AdmissionCounters = { allowed: 0, denied: 0, malformed: 0, refused: 0 };
-  const reviews = new Shares<'review'>(reviewsMax);
+  const held = new HeldBytes(heldBytesMax);
   const context = () => ({
     ...serverTls,
     cert: certificate.current.certificatePem,
@@ -58,12 +63,7 @@ export async function startWebhook(options: WebhookOptions): Promise<AdmissionWe
   const server = createServer(
     { ...context(), requestTimeout: timeoutMs, headersTimeout: timeoutMs },
     (request, response) => {
-      if (!reviews.take('review', response)) {
-        counters.refused += 1;
-        response.writeHead(503, { connection: 'close' }).end('too many reviews are under way\n');
-        return;
-      }
-      answer(options, counters, request, response).catch((fault: unknown) => {
+      answer(options, counters, held, request, response).catch((fault: unknown) => {
         // The API server goes by failurePolicy; the process and its other answers go on.
         counters.malformed += 1;
         if (response.headersSent) response.destroy();
@@ -96,6 +96,7 @@ export async function startWebhook(options: WebhookOptions): Promise<AdmissionWe
 async function answer(
   options: WebhookOptions,
   counters: AdmissionCounters,
+  held: HeldBytes,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -109,7 +110,12 @@ async function answer(
   };
   if (request.url?.split('?')[0] !== '/validate') return refuse(404, 'the path is /validate');
   if (request.method !== 'POST') return refuse(405, 'POST only');
-  const body = await readBody(request);
+  const body = await readBody(request, held);
+  if (body === noRoom) {
+    counters.refused += 1;
+    response.writeHead(503, { connection: 'close' }).end('too much is being reviewed\n');
+    return;
+  }
   if (body === undefined) return refuse(413, `the body is longer than ${bodyBytesMax} bytes or broke off`);
   let json: unknown;
   try {
@@ -141,18 +147,23 @@ const isBeingDeleted = (object: unknown): boolean => {
   return typeof metadata === 'object' && metadata !== null && 'deletionTimestamp' in metadata;
 };
 
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+const noRoom = Symbol('no room');
+
+async function readBody(request: IncomingMessage, held: HeldBytes): Promise<string | typeof noRoom | undefined> {
+  const address = request.socket.remoteAddress ?? '';
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
-    for await (const chunk of request) {
-      if (!Buffer.isBuffer(chunk)) return undefined;
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      if (!Buffer.isBuffer(chunk) || bytes + chunk.length > bodyBytesMax) return undefined;
+      if (!held.take(address, chunk.length)) return noRoom;
       bytes += chunk.length;
-      if (bytes > bodyBytesMax) return undefined;
       chunks.push(chunk);
     }
   } catch {
     return undefined;
+  } finally {
+    held.giveBack(address, bytes);
   }
   return Buffer.concat(chunks).toString('utf8');
 }
