@@ -10,8 +10,8 @@ import { type OutsideIssuer, outsideIssuer } from '@weft/control-plane/testing/i
 import { encodePem } from '@weft/policies/identity/x509/pem';
 import { z } from 'zod';
 import { freePort } from '../support/pair-process.ts';
-import { clientSide, startReplica } from './control-plane-replica.fixture.ts';
-import { type ClusterRig, eventually, run, startClusterRig } from './control-plane-rig.fixture.ts';
+import { clientSide, startReplica } from '../integration/control-plane-replica.fixture.ts';
+import { type ClusterRig, eventually, run, startClusterRig } from '../integration/control-plane-rig.fixture.ts';
 
 /** As much of cert-manager's as is used here. */
 const definition = `
