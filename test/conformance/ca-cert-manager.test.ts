@@ -9,9 +9,9 @@ import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
 import { type OutsideIssuer, outsideIssuer } from '@weft/control-plane/testing/issuer';
 import { encodePem } from '@weft/policies/identity/x509/pem';
 import { z } from 'zod';
-import { freePort } from '../support/pair-process.ts';
 import { clientSide, startReplica } from '../integration/control-plane-replica.fixture.ts';
 import { type ClusterRig, eventually, run, startClusterRig } from '../integration/control-plane-rig.fixture.ts';
+import { freePort } from '../support/pair-process.ts';
 
 /** As much of cert-manager's as is used here. */
 const definition = `
