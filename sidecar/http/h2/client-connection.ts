@@ -287,7 +287,8 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
       return;
     }
     session.output.ping(NO_PAYLOAD, 0, 0);
-    this.pingSentMs = nowMs;
+    // Whole, as the session counts: an answer within the same millisecond is not earlier.
+    this.pingSentMs = Math.floor(nowMs);
     this.deadlines.set(this, nowMs + Math.min(this.pingIntervalMs, this.pingTimeoutMs));
   }
 

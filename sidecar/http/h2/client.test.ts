@@ -201,6 +201,24 @@ describe('HTTP/2 client: what may be tried again', () => {
     assert.deepEqual(receiver.events, ['reset UC 503 idempotent']);
     assert.deepEqual(recorder.events, ['http2_upstream_ping-timeout']);
   });
+
+  test('an answer to PING within the same millisecond is one', async () => {
+    const { peer, connection, clock } = connect({ pingIntervalMs: 1_000, pingTimeoutMs: 500 });
+    await peer.untilLog('SETTINGS ACK');
+    // Past the deadline for SETTINGS, so that the next one counts from a broken millisecond.
+    clock.advance(10_100);
+    clock.advance(0.7);
+    connection.open(requestHead(), true, new Receiver());
+    await peer.untilLog('HEADERS 1 END');
+    clock.advance(20);
+    await peer.untilLog('PING');
+    peer.send(frame(F.PING, F.FLAG_ACK, 0, Buffer.alloc(8)));
+    await turn();
+    await turn();
+    clock.advance(600);
+    await turn();
+    assert.equal(connection.closed, false);
+  });
 });
 
 describe('HTTP/2 client: what it takes', () => {
