@@ -14,9 +14,9 @@ import { customResourceDefinition } from '@weft/policies/crds/crd';
 import { kinds } from '@weft/policies/crds/kinds';
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { startReplica } from './control-plane-replica.fixture.ts';
-import { type ClusterRig, eventually, split, startClusterRig } from './control-plane-rig.fixture.ts';
-import { startPartner } from './partner.fixture.ts';
+import { startReplica } from '../integration/control-plane-replica.fixture.ts';
+import { type ClusterRig, eventually, split, startClusterRig } from '../integration/control-plane-rig.fixture.ts';
+import { startPartner } from '../integration/partner.fixture.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const cartPort = 'outbound/shop/cart/80';
