@@ -3,6 +3,7 @@
  * before anybody has shown a credential.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import { Shares } from '@weft/policies/kit/shares';
 import type { ListenAddress } from '../config.ts';
 
 export interface ConnectionLimits {
@@ -27,7 +28,7 @@ export class ConnectionGate {
   private readonly counters: ConnectionCounters;
   private readonly nowMs: () => number;
   private readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
-  private readonly bySource = new Map<string, number>();
+  private readonly bySource: Shares<string>;
   private loggedMs = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -37,6 +38,7 @@ export class ConnectionGate {
     log: (event: string, fields: Readonly<Record<string, unknown>>) => void,
   ) {
     this.limits = limits;
+    this.bySource = new Shares(limits.connectionsPerAddressMax);
     this.counters = counters;
     this.nowMs = nowMs;
     this.log = log;
@@ -45,22 +47,17 @@ export class ConnectionGate {
   /** False: it is closed, and nothing was read of it. */
   admit(socket: Socket): boolean {
     const source = sourceOf(socket.remoteAddress ?? '');
-    const ofSource = this.bySource.get(source) ?? 0;
     const { connectionsMax, connectionsPerAddressMax } = this.limits;
     const isFull = this.counters.open >= connectionsMax;
-    if (isFull || ofSource >= connectionsPerAddressMax) {
+    if (isFull || !this.bySource.take(source, socket)) {
       this.counters[isFull ? 'refusedTotal' : 'refusedAddress'] += 1;
       this.tell(source, isFull ? connectionsMax : connectionsPerAddressMax);
       socket.resetAndDestroy();
       return false;
     }
     this.counters.open += 1;
-    this.bySource.set(source, ofSource + 1);
     socket.once('close', () => {
       this.counters.open -= 1;
-      const left = (this.bySource.get(source) ?? 1) - 1;
-      if (left === 0) this.bySource.delete(source);
-      else this.bySource.set(source, left);
     });
     return true;
   }

@@ -96,19 +96,25 @@ const answering =
   async () =>
     parseSpiffeBundle(text());
 
+/** One that has fetched the partner's bundle, and is gone. */
+async function hasKept(dir: string, root: Parameters<typeof bundleText>[1]) {
+  const first = await replica(
+    dir,
+    answering(() => bundleText(7, root)),
+    new ManualClock(startMs),
+  );
+  first.federation.follow(meshWith({ endpoint }));
+  await first.step(10);
+  first.stop();
+  return first;
+}
+
 describe('bundles of other trust domains', () => {
   test('hold from the start of the next control plane, with the time at which they were fetched', async () => {
     const dir = mkdtempSync(join(folder, 'a-'));
     const root = await rootNamed('partner');
-    const first = await replica(
-      dir,
-      answering(() => bundleText(7, root)),
-      new ManualClock(startMs),
-    );
-    first.federation.follow(meshWith({ endpoint }));
-    await first.step(10);
+    const first = await hasKept(dir, root);
     assert.equal(first.trust.federated.length, 1);
-    first.stop();
     assert.equal(statSync(join(dir, 'federation.json')).mode & 0o777, 0o600);
     const second = await replica(dir, away, new ManualClock(startMs + 24 * hour));
     second.federation.follow(meshWith({ endpoint }));
@@ -127,14 +133,7 @@ describe('bundles of other trust domains', () => {
   test('one that is older than what was kept is not taken after a restart either', async () => {
     const dir = mkdtempSync(join(folder, 'b-'));
     const root = await rootNamed('partner');
-    const first = await replica(
-      dir,
-      answering(() => bundleText(7, root)),
-      new ManualClock(startMs),
-    );
-    first.federation.follow(meshWith({ endpoint }));
-    await first.step(10);
-    first.stop();
+    const first = await hasKept(dir, root);
     const replayed = await rootNamed('given up long ago');
     const second = await replica(
       dir,
@@ -151,14 +150,7 @@ describe('bundles of other trust domains', () => {
   test('are not taken up again when the Mesh says something else of the partner, or nothing', async () => {
     const dir = mkdtempSync(join(folder, 'c-'));
     const root = await rootNamed('partner');
-    const first = await replica(
-      dir,
-      answering(() => bundleText(7, root)),
-      new ManualClock(startMs),
-    );
-    first.federation.follow(meshWith({ endpoint }));
-    await first.step(10);
-    first.stop();
+    await hasKept(dir, root);
     const second = await replica(dir, away, new ManualClock(startMs));
     second.federation.follow(meshWith({ endpoint: { url: 'https://elsewhere.example' } }));
     assert.deepEqual(second.trust.federated, []);
