@@ -68,7 +68,8 @@ export function touchDependents(state: ClusterState, object: MeshObject, touched
 
 /** What a server takes is what its clients have to know. */
 function touchAuthentication(state: ClusterState, { metadata, spec }: AuthenticationPolicy, touched: Touched): void {
-  if (metadata.namespace === state.meshNamespace && spec.selector === undefined) touched.everything = true;
+  const selectsAll = Object.keys(spec.selector?.matchLabels ?? {}).length === 0;
+  if (metadata.namespace === state.meshNamespace && selectsAll) touched.everything = true;
   else for (const pod of state.pods.by('namespace', metadata.namespace)) touchPod(state, pod, touched);
 }
 

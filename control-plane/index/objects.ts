@@ -50,6 +50,14 @@ export function parseObject(kind: ObjectKind, raw: unknown): Result<MeshObject, 
   return parsed.ok ? ok(parsed.value) : err(describeErrors(parsed.error));
 }
 
+/**
+ * The `jwt` of an AuthenticationPolicy that nobody could read: no schema takes an empty list. Which tokens are good is not
+ * known then, so that requests are refused.
+ */
+export const unreadJwt: NonNullable<AuthenticationPolicy['spec']['jwt']> = [];
+
+export const hasUnreadJwt = ({ spec }: AuthenticationPolicy): boolean => spec.jwt?.length === 0;
+
 /** Orders objects by age, oldest first, then by name: who came first wins (Gateway API, "Conflicts"). */
 export function byAge(a: Aged, b: Aged): number {
   const left = a.metadata.creationTimestamp;

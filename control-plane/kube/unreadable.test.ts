@@ -70,9 +70,6 @@ describe('modes of mutual TLS that cannot be read', () => {
     assert.deepEqual(left('AuthenticationPolicy', { mtls: { mode: 'PERMISSIVE' }, ports }), {
       mtls: { mode: 'STRICT' },
     });
-    assert.deepEqual(left('AuthenticationPolicy', { mtls: { mode: 'PERMISSIVE' }, jwt: 7 }), {
-      mtls: { mode: 'PERMISSIVE' },
-    });
     assert.deepEqual(left('AuthenticationPolicy', { selector: 7, mtls: { mode: 'PERMISSIVE' } }), {
       mtls: { mode: 'STRICT' },
     });
@@ -91,6 +88,26 @@ describe('modes of mutual TLS that cannot be read', () => {
     const unsure = left('Mesh', { mtls: { mode: 'HARD' } });
     assert.ok(unsure !== undefined && 'mtls' in unsure && unsure.mtls !== undefined);
     assert.equal(unsure.mtls.mode, 'STRICT');
+  });
+});
+
+describe('rules about tokens that cannot be read', () => {
+  const of = (spec: unknown) => left('AuthenticationPolicy', spec);
+  const jwt = [{ issuer: 'me', jwks: { uri: 'https://id.example/keys' } }];
+
+  test('let nobody in, whatever else of the policy can be read', () => {
+    assert.deepEqual(of({ selector: web, jwt: 7 }), { selector: web, jwt: [] });
+    assert.deepEqual(of({ jwt: [...jwt, { issuer: 'newer', jwks: jwt[0]?.jwks, later: 1 }] }), { jwt: [] });
+    assert.deepEqual(of({ mtls: { mode: 'PERMISSIVE' }, jwt: 7 }), { mtls: { mode: 'PERMISSIVE' }, jwt: [] });
+    assert.deepEqual(of({ mtls: { mode: 'HARD' }, jwt: 7, later: 1 }), { mtls: { mode: 'STRICT' }, jwt: [] });
+    assert.deepEqual(of({ selector: 7, jwt }), { mtls: { mode: 'STRICT' }, jwt: [] }, 'nobody knows whose they are');
+  });
+
+  test('that can be read hold beside what cannot be', () => {
+    const spec = of({ selector: web, jwt, later: 1 });
+    assert.ok(spec !== undefined && 'jwt' in spec);
+    assert.equal(spec.jwt?.[0]?.issuer, 'me');
+    assert.ok(!('later' in spec));
   });
 });
 

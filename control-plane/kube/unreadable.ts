@@ -3,7 +3,7 @@
  * a newer schema may refuse what an older one took. Left aside as a whole it would open what it closed. So what can be read
  * of it counts, and in the place of the rest stands what lets nothing in that it may have kept out.
  */
-import { type MeshObject, type ObjectKind, parseObject } from '../index/objects.ts';
+import { type MeshObject, type ObjectKind, parseObject, unreadJwt } from '../index/objects.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -22,6 +22,7 @@ export function remainder(kind: ObjectKind, raw: unknown): MeshObject | undefine
     case 'AuthorizationPolicy':
       return ofAuthorization(spec, read);
     case 'AuthenticationPolicy':
+      return ofAuthentication(spec, read);
     case 'Mesh':
       return ofModes(spec, read);
     default:
@@ -76,4 +77,16 @@ function ofModes(spec: Fields, read: Read): MeshObject | undefined {
   // Whose modes they are is not known, and they must not become those of all.
   if (lost('selector')) return read(strict);
   return read(lost('mtls') || lost('ports') ? { ...good, ...strict } : good);
+}
+
+/** Tokens that cannot be checked as the policy says are not checked less, nor may anybody write the headers of claims. */
+function ofAuthentication(spec: Fields, read: Read): MeshObject | undefined {
+  const { jwt, ...others } = spec;
+  const lost = (field: string): boolean => field in spec && read({ ...strict, [field]: spec[field] }) === undefined;
+  if (jwt === undefined || !(lost('jwt') || lost('selector'))) return ofModes(spec, read);
+  const saysModes = 'mtls' in spec || 'ports' in spec || lost('selector');
+  const rest = ofModes(saysModes ? others : { ...others, ...strict }, read);
+  if (rest?.kind !== 'AuthenticationPolicy') return undefined;
+  const { mtls: _mtls, ...without } = rest.spec;
+  return { ...rest, spec: { ...(saysModes ? rest.spec : without), jwt: unreadJwt } };
 }

@@ -1,12 +1,11 @@
 /** Everything that the mesh looks at, from the Kubernetes API into the state. */
 
-import { isCoreKind } from '../index/core.ts';
-import { type MeshObject, type ObjectKind, objectKinds, parseObject } from '../index/objects.ts';
+import { type MeshObject, type ObjectKind, objectKinds } from '../index/objects.ts';
 import type { KubeClient } from './client.ts';
+import { Intake, type NotTaken } from './intake.ts';
 import { keyOfObject, Reflector } from './reflector.ts';
 import type { Report } from './report.ts';
 import { collectionPaths, type ServedVersions } from './resources.ts';
-import { remainder } from './unreadable.ts';
 
 interface WatcherOptions {
   readonly client: KubeClient;
@@ -17,15 +16,16 @@ interface WatcherOptions {
   /** Whether a version of the object is in force. */
   readonly holds: (kind: ObjectKind, key: string) => boolean;
   /** Every object as the API server has it, and why it was not taken if it was not. */
-  readonly observe: (kind: ObjectKind, key: string, raw: unknown, invalid: string | undefined) => void;
+  readonly observe: (kind: ObjectKind, key: string, raw: unknown, invalid: NotTaken | undefined) => void;
 }
 
 export class ClusterWatcher {
-  readonly counters = { invalid: 0 };
+  readonly intake: Intake;
   private readonly reflectors = new Map<ObjectKind, Reflector>();
   private readonly unsynced = new Set<ObjectKind>(objectKinds);
 
   constructor(options: WatcherOptions) {
+    this.intake = new Intake(options);
     for (const kind of objectKinds) this.reflectors.set(kind, this.reflectorFor(kind, options));
   }
 
@@ -53,26 +53,8 @@ export class ClusterWatcher {
     return sum;
   }
 
-  private notTaken(
-    kind: ObjectKind,
-    key: string,
-    raw: unknown,
-    reason: string,
-    { log, apply, holds }: WatcherOptions,
-  ): void {
-    if (holds(kind, key)) {
-      log.warn('object not taken; its last good version stays', { kind, key, reason });
-      return;
-    }
-    const left = remainder(kind, withoutNoise(raw));
-    if (left !== undefined) apply(left);
-    const what =
-      left === undefined ? 'there is no version of it before' : 'what can be read of it holds, and the rest closed';
-    log.warn(`object not taken; ${what}`, { kind, key, reason });
-  }
-
   private reflectorFor(kind: ObjectKind, options: WatcherOptions): Reflector {
-    const { client, log, served, apply, remove, observe } = options;
+    const { client, log, served, remove, observe } = options;
     return new Reflector({
       client,
       paths: collectionPaths(kind),
@@ -80,16 +62,12 @@ export class ClusterWatcher {
         apply: (raw) => {
           const key = keyOfObject(raw);
           if (key === undefined) return;
-          const parsed = parseObject(kind, isCoreKind(kind) ? raw : withoutNoise(raw));
-          if (parsed.ok) apply(parsed.value);
-          else {
-            // Admission keeps such objects out; one that came past it changes nothing of what serves.
-            this.counters.invalid += 1;
-            this.notTaken(kind, key, raw, parsed.error, options);
-          }
-          observe(kind, key, raw, parsed.ok ? undefined : parsed.error);
+          observe(kind, key, raw, this.intake.take(kind, key, raw));
         },
-        remove: (key) => remove(kind, key),
+        remove: (key) => {
+          this.intake.forget(kind, key);
+          remove(kind, key);
+        },
         synced: (path) => {
           if (path !== undefined) served.answered(kind, path);
           this.unsynced.delete(kind);
@@ -98,21 +76,4 @@ export class ClusterWatcher {
       },
     });
   }
-}
-
-/** Leaves out what changes without a change of meaning: our own status, and the API server's bookkeeping. */
-function withoutNoise(raw: unknown): unknown {
-  if (typeof raw !== 'object' || raw === null) return raw;
-  const { status: _status, ...object } = { status: undefined, ...raw };
-  if (!('metadata' in object) || typeof object.metadata !== 'object' || object.metadata === null) return object;
-  const {
-    resourceVersion: _version,
-    managedFields: _fields,
-    ...metadata
-  } = {
-    resourceVersion: undefined,
-    managedFields: undefined,
-    ...object.metadata,
-  };
-  return { ...object, metadata };
 }

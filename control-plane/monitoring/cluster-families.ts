@@ -26,7 +26,12 @@ export function clusterFamilies({ watcher, status, leader }: ClusterParts): Metr
     counter(
       'weft_control_plane_objects_refused_total',
       'Objects that came past admission and were not taken.',
-      watcher.counters.invalid,
+      watcher.intake.counters.invalid,
+    ),
+    gauge(
+      'weft_control_plane_objects_closed',
+      'Objects that nobody can read and of which no version was good before: what they may close is closed.',
+      watcher.intake.closed,
     ),
     counter('weft_control_plane_status_writes_total', 'Looks at objects whose status was not as it should be.', done),
     counter('weft_control_plane_status_failures_total', 'Status writes that failed.', failed),

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { kinds } from '@weft/policies/crds/kinds';
 import { structural } from '@weft/policies/crds/structural';
 import { z } from 'zod';
+import type { NotTaken } from '../kube/intake.ts';
 import { type Harness, startHarness } from '../testing/harness.ts';
 import { shopObjects, shopTokens, web, webToken } from '../testing/shop.ts';
 import { DeltaClient } from '../testing/xds-client.ts';
@@ -162,21 +163,28 @@ spec:
 
   test('a stored route that cannot be read tells its parents, and keeps what served before', () => {
     const parentRefs = [{ group: '', kind: 'Service', name: 'cart' }];
-    const broken = { generation: 9, status: undefined, invalid: 'spec.rules: no', parentRefs };
-    const told = (name: string) =>
+    const told = (name: string, holds: NotTaken['holds']) =>
       routeStatus
-        .parse(statusFor(parts(), 'HTTPRoute', name, broken))
+        .parse(
+          statusFor(parts(), 'HTTPRoute', name, {
+            generation: 9,
+            status: undefined,
+            invalid: { reason: 'spec.rules: no', holds },
+            parentRefs,
+          }),
+        )
         .parents[0]?.conditions.find((one) => one.type === 'Accepted')?.message;
-    assert.equal(told('shop/never-read'), 'spec.rules: no; nothing of it is served');
+    assert.equal(told('shop/never-read', 'nothing'), 'spec.rules: no; nothing of it is served');
     harness.apply(route(6));
-    assert.equal(told('shop/r'), 'spec.rules: no; the last good generation goes on serving');
+    assert.equal(told('shop/r', 'the last good version'), 'spec.rules: no; the last good generation goes on serving');
   });
 
   for (const kind of ['Mesh', 'TrafficPolicy', 'AuthorizationPolicy'] as const satisfies readonly StatusKind[]) {
     test(`a stored ${kind} that cannot be read gets its own condition`, () => {
       harness.mesh.delete('Mesh', 'default');
       const key = kind === 'Mesh' ? 'default' : 'shop/broken';
-      const status = statusFor(parts(), kind, key, { generation: 2, status: undefined, invalid: 'spec.x: no' });
+      const invalid = { reason: 'spec.x: no', holds: 'nothing' } as const;
+      const status = statusFor(parts(), kind, key, { generation: 2, status: undefined, invalid });
       assert.deepEqual(
         ownStatus.parse(status).conditions.map((one) => [one.type, one.status, one.reason, one.message]),
         [['Accepted', 'False', 'Invalid', 'spec.x: no; nothing of it is served']],

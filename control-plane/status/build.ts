@@ -1,6 +1,7 @@
 /** The status objects of routes and policies, from what was judged and from how far it has come. */
 import { isDeepStrictEqual } from 'node:util';
 import type { RouteKind } from '@weft/policies/crds/kinds';
+import type { NotTaken } from '../kube/intake.ts';
 import { isServiceParent, type ParentRef } from '../translate/attachment.ts';
 import { authenticationPolicyStatus } from '../translate/authentication-status.ts';
 import type { TranslateContext } from '../translate/context.ts';
@@ -39,8 +40,8 @@ export type StatusKind = RouteKind | 'Mesh' | 'ExternalService' | PolicyVerdict[
 export interface Observed {
   readonly generation: number;
   readonly status: unknown;
-  /** Why the last version could not be taken; the one before it goes on serving. */
-  readonly invalid: string | undefined;
+  /** Why the last version could not be taken, and what holds in its place. */
+  readonly invalid: NotTaken | undefined;
   /** Of a route that could not be taken: what it wants to be attached to, as far as that can be read. */
   readonly parentRefs?: readonly ParentRef[];
 }
@@ -307,9 +308,14 @@ function summaryOf(ancestors: readonly (readonly AnyVerdict[])[]): AnyVerdict[] 
   return [...byType.values()].map(({ type, status, reason, message }) => ({ type, status, reason, message }));
 }
 
-function withInvalid(verdicts: readonly AnyVerdict[], reason: string): AnyVerdict[] {
-  const served = verdicts.some((one) => one.type === 'Accepted');
-  const message = `${reason}; ${served ? 'the last good generation goes on serving' : 'nothing of it is served'}`;
+const standsIn: Readonly<Record<NotTaken['holds'], string>> = {
+  'the last good version': 'the last good generation goes on serving',
+  'what can be read of it': 'no generation of it was good, so that what can be read of it holds and the rest is closed',
+  nothing: 'nothing of it is served',
+};
+
+function withInvalid(verdicts: readonly AnyVerdict[], { reason, holds }: NotTaken): AnyVerdict[] {
+  const message = `${reason}; ${standsIn[holds]}`;
   return [
     { type: 'Accepted', status: 'False', reason: 'Invalid', message },
     ...verdicts.filter((one) => one.type !== 'Accepted'),

@@ -6,6 +6,7 @@ import { errorText } from '@weft/policies/kit/error-text';
 import type { Log } from '@weft/policies/kit/log';
 import { z } from 'zod';
 import type { KubeClient } from '../kube/client.ts';
+import type { NotTaken } from '../kube/intake.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import { apiVersionOf, objectPath, type ServedVersions } from '../kube/resources.ts';
 import type { MeshControl } from '../mesh.ts';
@@ -71,7 +72,7 @@ export class StatusWriter {
   }
 
   /** What the API server says of an object, and why it was not taken if it was not. */
-  observe(objectKind: string, key: string, object: unknown, invalid: string | undefined): void {
+  observe(objectKind: string, key: string, object: unknown, invalid: NotTaken | undefined): void {
     const kind = statusKinds.find((one) => one === objectKind);
     if (kind === undefined) return;
     const parsed = written.safeParse(object);

@@ -2,7 +2,7 @@
 import { authenticationPolicyFields } from '@weft/policies/crds/authenticationpolicy';
 import type { AuthenticationPolicy, Mesh } from '@weft/policies/crds/kinds';
 import type { Pod } from '../index/core.ts';
-import { objectKey } from '../index/objects.ts';
+import { hasUnreadJwt, objectKey } from '../index/objects.ts';
 import type { ClusterState } from '../index/state.ts';
 import {
   type AuthenticationWinners,
@@ -35,6 +35,7 @@ export function authenticationPolicyStatus(context: TranslateContext, policy: Au
           : { group: '', kind: 'Namespace', name: namespace },
         conditions: [
           acceptedFor(context, policy, pods.length),
+          ...unreadTokens(policy, pods, winners),
           ...missingKeys(context, policy),
           ...belowMinimum(state.mesh, policy),
           ...conflictsOf(state, policy, winners),
@@ -58,6 +59,18 @@ function acceptedFor(context: TranslateContext, policy: AuthenticationPolicy, po
   const { trustDomain } = context;
   if (policy.spec.mtls?.mode === 'STRICT') said.push(`callers need a certificate of ${trustDomain}`);
   return { type: 'Accepted', status: 'True', reason: 'Accepted', message: said.join('; ') };
+}
+
+/** Requests are refused since nobody knows what would let them in: who wrote the policy has to see it. */
+function unreadTokens(
+  policy: AuthenticationPolicy,
+  pods: readonly Pod[],
+  winners: readonly AuthenticationWinners[],
+): ConditionVerdict[] {
+  if (!hasUnreadJwt(policy)) return [];
+  const closed = pods.filter((_, index) => winners[index]?.jwt === policy).length;
+  const message = `its jwt cannot be read and there is no version before: all requests to ${closed} of the mesh's pods are refused; correct or delete the policy`;
+  return [{ type: 'Enforced', status: 'False', reason: 'NotReadable', message }];
 }
 
 /** A token of an issuer without keys is refused: that has to be seen by who wrote the policy. */

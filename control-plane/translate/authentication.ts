@@ -2,7 +2,7 @@
 import { type AuthenticationPolicyField, authenticationPolicyFields } from '@weft/policies/crds/authenticationpolicy';
 import type { AuthenticationPolicy, Mesh } from '@weft/policies/crds/kinds';
 import type { Pod } from '../index/core.ts';
-import { byAge } from '../index/objects.ts';
+import { byAge, hasUnreadJwt } from '../index/objects.ts';
 import { type ClusterState, selects } from '../index/state.ts';
 import type { TranslateContext } from './context.ts';
 
@@ -48,6 +48,15 @@ export function authenticationPoliciesFor(
   return levels.flatMap((level) => all.filter((policy) => levelOf(state, policy) === level).sort(byAge));
 }
 
+/** Whose tokens are not known comes first of its level: its selector may be what could not be read. */
+const jwtWinner = (
+  policies: readonly AuthenticationPolicy[],
+  state: ClusterState,
+): AuthenticationPolicy | undefined => {
+  const first = policies.find(({ spec }) => spec.jwt !== undefined);
+  return first && (policies.find((one) => hasUnreadJwt(one) && isRival(state, one, first)) ?? first);
+};
+
 function policiesIn(
   state: ClusterState,
   namespace: string,
@@ -67,12 +76,14 @@ export function authenticationWinners(
 ): AuthenticationWinners {
   const winners: { [Field in AuthenticationPolicyField]?: AuthenticationPolicy } = {};
   if (state.authenticationPolicies.size === 0 && proposed === undefined) return winners;
-  for (const policy of authenticationPoliciesFor(state, pod, proposed)) {
+  const policies = authenticationPoliciesFor(state, pod, proposed);
+  for (const policy of policies) {
     for (const field of authenticationPolicyFields) {
       if (policy.spec[field] !== undefined) winners[field] ??= policy;
     }
   }
-  return winners;
+  const jwt = jwtWinner(policies, state);
+  return jwt === undefined ? winners : { ...winners, jwt };
 }
 
 /** At one level who came first has it; at another the more specific has, and nobody is in the way of anybody. */

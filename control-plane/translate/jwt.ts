@@ -5,20 +5,34 @@ import { nobodysKeys } from '@weft/policies/identity/nobodys-key';
 import { JWT_FILTER, type JwtLocation, type JwtProvider } from '@weft/policies/model/jwt';
 import type { HttpFilter } from '@weft/policies/model/listener';
 import type { Pod } from '../index/core.ts';
-import { byAge } from '../index/objects.ts';
+import { byAge, hasUnreadJwt, objectKey } from '../index/objects.ts';
 import { authenticationWinners } from './authentication.ts';
 import type { TranslateContext } from './context.ts';
+
+const UNREAD_JWT = 'weft.rbac.unread-jwt';
 
 type Issuer = NonNullable<AuthenticationPolicy['spec']['jwt']>[number];
 
 /** Before every rule that may decide on a claim. */
 export function jwtFilters(context: TranslateContext, pod: Pod): HttpFilter[] {
-  const issuers = authenticationWinners(context.state, pod).jwt?.spec.jwt ?? [];
-  if (issuers.length === 0) return [];
+  const policy = authenticationWinners(context.state, pod).jwt;
+  if (policy === undefined) return [];
+  if (hasUnreadJwt(policy)) return [refuseAll(policy)];
+  const issuers = policy.spec.jwt ?? [];
   // On the wire they are a map.
   const providers = issuers.map((issuer) => providerOf(context, issuer)).sort((a, b) => (a.name < b.name ? -1 : 1));
   return [{ kind: 'jwt', name: JWT_FILTER, jwt: { providers, allowsMissing: true } }];
 }
+
+/** Named for the policy, as rules are in logs and metrics; no rule of a user has a name with `#`. */
+const refuseAll = ({ metadata }: AuthenticationPolicy): HttpFilter => ({
+  kind: 'rbac',
+  name: UNREAD_JWT,
+  rbac: {
+    action: 'deny',
+    policies: [{ name: `${objectKey(metadata)}/#jwt`, permissions: [{ kind: 'any' }], principals: [{ kind: 'any' }] }],
+  },
+});
 
 const providerOf = (context: TranslateContext, issuer: Issuer): JwtProvider => ({
   name: issuer.issuer,

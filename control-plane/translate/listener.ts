@@ -161,6 +161,16 @@ class InboundChains {
   }
 
   forPort(port: number, kind: 'http' | 'tcp' | 'detect'): FilterChain[] {
+    const chains = this.ofKind(port, kind);
+    const refusals = this.parts.jwt.flatMap((filter) => (filter.kind === 'rbac' ? [filter.rbac] : []));
+    // Where requests are refused, they are as well as bytes that nobody looks into.
+    if (kind === 'tcp' || refusals.length === 0) return chains;
+    return chains.map((chain) =>
+      chain.terminal.kind === 'http' ? chain : { ...chain, networkRbac: [...refusals, ...chain.networkRbac] },
+    );
+  }
+
+  private ofKind(port: number, kind: 'http' | 'tcp' | 'detect'): FilterChain[] {
     const mode = modeAt(this.parts.modes, port);
     const mesh = mode === 'DISABLED' ? [] : this.mesh(port, kind !== 'tcp', mode === 'STRICT');
     if (mode === 'STRICT') return mesh;

@@ -13,13 +13,14 @@ test('promtool takes the alert rules', () => {
     encoding: 'utf8',
     timeout: 20_000,
   });
-  assert.match(said, /SUCCESS: 10 rules found/);
+  assert.match(said, /SUCCESS: 11 rules found/);
 });
 
 test('each alert is about a metric of the sidecar or the control plane', () => {
   const sources = [
     'control-plane/trust/certificate-watch.ts',
     'control-plane/monitoring/ca-families.ts',
+    'control-plane/monitoring/cluster-families.ts',
     'control-plane/trust/partner.ts',
     'sidecar/mesh-sidecar.ts',
     'sidecar/telemetry/metrics.ts',
