@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { source } from './authorization/source.ts';
-import { dnsLabel, headerName, httpMethods, port } from './formats.ts';
+import { dnsLabel, httpMethods, port, requestHeaderName } from './formats.ts';
 import { listOf, setOf, text, withRules } from './schema.ts';
 import { path, selector } from './workload.ts';
 
@@ -51,7 +51,7 @@ const headerValue = () => z.string().min(1).max(4096);
 
 const headerCondition = withRules(
   z.strictObject({
-    header: headerName().describe('Name of a request header, in any case.'),
+    header: requestHeaderName().describe('Name of a request header, in any case.'),
     values: names(headerValue(), 'Values that match; `*` may stand at the start or end, alone it means present.'),
     notValues: names(headerValue(), 'Values that do not match.'),
   }),

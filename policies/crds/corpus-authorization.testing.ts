@@ -141,6 +141,15 @@ export const authorizationSamples: readonly Sample[] = [
     'spec.rules[0].when[0]',
     'needs values',
   ),
+  ...['Content-Length', 'connection', 'te', 'Transfer-Encoding', 'upgrade', 'expect'].map((header) =>
+    wrong(
+      'AuthorizationPolicy',
+      `a condition on ${header}, which nobody sees`,
+      rule({ when: [{ header, values: ['*'] }] }),
+      'spec.rules[0].when[0].header',
+      'would never match; choose one',
+    ),
+  ),
   wrong(
     'AuthorizationPolicy',
     'a name twice',

@@ -67,6 +67,12 @@ export const balancerSamples: readonly Sample[] = [
     'exactly one',
   ),
   refused('a key of no kind', { type: 'Maglev', hashKeys: [{ terminal: true }] }, '.hashKeys[0]', 'exactly one'),
+  refused(
+    'keys of the connection',
+    { type: 'Maglev', hashKeys: [{ header: 'TE' }] },
+    '.hashKeys[0].header',
+    'never match',
+  ),
   refused('no keys', { type: 'Maglev', hashKeys: [] }, '.hashKeys', 'at least 1'),
   refused(
     'a path for a cookie that nobody makes',

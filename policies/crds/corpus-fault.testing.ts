@@ -32,6 +32,13 @@ export const faultSamples: readonly Sample[] = [
     'between 1ms and 1h',
   ),
   wrong('FaultPolicy', 'a delay without a length', policy({ delay: {} }), 'spec.delay.fixed', 'is missing'),
+  wrong(
+    'FaultPolicy',
+    'a header of the connection',
+    policy({ reset: {}, match: { headers: [{ name: 'upgrade' }] } }),
+    'spec.match.headers[0].name',
+    'would never match',
+  ),
   wrong('FaultPolicy', 'more than all', policy({ reset: { percent: 101 } }), 'spec.reset.percent', 'at most 100'),
   wrong('FaultPolicy', 'an abort by nothing', policy({ abort: {} }), 'spec.abort', 'set httpStatus or grpcStatus'),
   wrong(

@@ -57,6 +57,27 @@ export const overloadSamples: readonly Sample[] = [
   wrong('OverloadPolicy', 'an empty match', limit({ match: [{}] }), 'spec.rateLimits[0].match[0]', 'every request'),
   wrong(
     'OverloadPolicy',
+    'buckets by a field of the connection',
+    limit({ key: { by: 'Header', header: 'Connection' } }),
+    'spec.rateLimits[0].key.header',
+    'would never match',
+  ),
+  wrong(
+    'OverloadPolicy',
+    'requests told by a field of the connection',
+    limit({ match: [{ headers: [{ name: 'keep-alive' }] }] }),
+    'spec.rateLimits[0].match[0].headers[0].name',
+    'would never match',
+  ),
+  wrong(
+    'OverloadPolicy',
+    'a class told by a field of the connection',
+    classes({ name: 'a', match: [{ headers: [{ name: 'content-length' }] }] }),
+    'spec.priorities.classes[0].match[0].headers[0].name',
+    'would never match',
+  ),
+  wrong(
+    'OverloadPolicy',
     'a header that is not named',
     limit({ key: { by: 'Header' } }),
     'spec.rateLimits[0].key.header',

@@ -1,6 +1,6 @@
 /** `FaultPolicy`: faults on purpose, on the side of the client. */
 import { z } from 'zod';
-import { dnsLabel, durationBetween, headerName, httpMethods } from './formats.ts';
+import { dnsLabel, durationBetween, httpMethods, requestHeaderName } from './formats.ts';
 import { integer, listOf, setOf, text, withRules } from './schema.ts';
 import { targetRefs } from './targetref.ts';
 
@@ -15,7 +15,7 @@ const path = text(/^(\*|\/[^*?#\s]*\*?|\*[^*?#\s]+)$/, 'a path such as `/cart`, 
 });
 
 const header = z.strictObject({
-  name: headerName().describe('Name of a request header, in any case.'),
+  name: requestHeaderName().describe('Name of a request header, in any case.'),
   values: setOf(z.string().min(1).max(50), { min: 1, max: 8 })
     .optional()
     .describe('Values that match; `*` may stand at the start or end. Without them, the header has to be present.'),

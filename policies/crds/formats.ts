@@ -33,6 +33,30 @@ export const hostname = (): z.ZodString =>
 export const headerName = (): z.ZodString =>
   text(/^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$/, 'an HTTP header name', { min: 1, max: 256 });
 
+/** What a codec takes out of a request for itself, so that nothing that looks at its fields sees them (RFC 9110 section 7.6.1). */
+const taken = [
+  'connection',
+  'content-length',
+  'expect',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+];
+
+/** The name of a field that a request is told by. */
+export const requestHeaderName = (): z.ZodString =>
+  withRules(headerName(), [
+    {
+      cel: `!(self.lowerAscii() in [${taken.map((name) => `'${name}'`).join(', ')}])`,
+      message:
+        'such a header is of one connection and gone before requests are matched, so that it would never match; choose one that the caller sends for the application',
+      check: (value) => !taken.includes(value.toLowerCase()),
+    },
+  ]);
+
 /** The part after the slash is a prefix length of the family of the part before it (RFC 4632, RFC 4291). */
 function isIpBlock(value: string): boolean {
   const slash = value.indexOf('/');

@@ -1,6 +1,6 @@
 /** Which requests a part of an `OverloadPolicy` is about. */
 import { z } from 'zod';
-import { headerName, httpMethods } from '../formats.ts';
+import { httpMethods, requestHeaderName } from '../formats.ts';
 import { listOf, setOf, withRules } from '../schema.ts';
 import { namespace, path, principal, serviceAccount } from '../workload.ts';
 
@@ -10,7 +10,7 @@ const names = <S extends z.ZodType<string>>(item: S, description: string) =>
   setOf(item, { min: 1, max: valuesMax }).optional().describe(description);
 
 const headerCondition = z.strictObject({
-  name: headerName().describe('Name of a request header, in any case.'),
+  name: requestHeaderName().describe('Name of a request header, in any case.'),
   values: names(
     z.string().min(1).max(256),
     'Values that match; `*` may stand at the start or end. Without them, the header has to be present.',

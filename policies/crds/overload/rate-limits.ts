@@ -1,6 +1,6 @@
 /** `rateLimits` of an `OverloadPolicy`. */
 import { z } from 'zod';
-import { durationBetween, headerName } from '../formats.ts';
+import { durationBetween, requestHeaderName } from '../formats.ts';
 import { integer, mapOf, text, withRules } from '../schema.ts';
 import { requestMatches } from './match.ts';
 
@@ -16,7 +16,7 @@ const key = withRules(
       .describe(
         'What tells requests apart: a header, the path without its query, or the SPIFFE ID of the caller (its address where it has none).',
       ),
-    header: headerName().optional().describe('Name of the header; requests without it share one bucket.'),
+    header: requestHeaderName().optional().describe('Name of the header; requests without it share one bucket.'),
     maxKeys: integer(1, 65_536)
       .default(10_000)
       .describe('Buckets that are kept. Beyond that the one that was used longest ago is given up, and counted.'),

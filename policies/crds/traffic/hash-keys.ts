@@ -1,6 +1,6 @@
 /** `hashKeys`: what of a request decides which endpoint gets it. */
 import { z } from 'zod';
-import { durationBetween, headerName } from '../formats.ts';
+import { durationBetween, headerName, requestHeaderName } from '../formats.ts';
 import { listOf, text, withRules } from '../schema.ts';
 
 /** RFC 6265 section 4.1.1: a cookie's name is a token, and its path has neither control characters nor semicolons. */
@@ -29,7 +29,7 @@ const cookie = withRules(
 
 const hashKey = withRules(
   z.strictObject({
-    header: headerName().optional().describe('Values of this request header.'),
+    header: requestHeaderName().optional().describe('Values of this request header.'),
     cookie: cookie.optional().describe('Value of a cookie.'),
     queryParameter: z
       .string()
