@@ -73,6 +73,7 @@ export class StreamTimeouts {
   /** In the place of that of the listener. */
   limitIdle(timeoutMs: number): void {
     this.idleTimeoutMs = timeoutMs;
+    this.context.exchange.idleTimeoutMs = timeoutMs;
     this.touch();
   }
 

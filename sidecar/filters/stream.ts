@@ -341,7 +341,12 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (this.over) return;
     this.context.flag = error.flag;
     this.context.detail = error.detail;
+    if (!this.responded) this.context.status = error.status;
     this.stop(error);
+  }
+
+  onFailure(error: ProxyError): void {
+    if (!this.over) this.fail(error);
   }
 
   onWritable(): void {

@@ -200,6 +200,7 @@ export class TestDownstream implements Downstream {
   readonly endOfRequest: boolean;
   readonly connection: DownstreamConnection;
   receiver: RequestReceiver | undefined = undefined;
+  idleTimeoutMs = 0;
   readonly bytesReceived = 0;
   readonly bytesSent = 0;
   response: ResponseHead | undefined = undefined;

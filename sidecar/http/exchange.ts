@@ -73,6 +73,8 @@ export interface Downstream {
   readonly connection: DownstreamConnection;
   /** Set synchronously by the dispatcher, before it returns. */
   receiver: RequestReceiver | undefined;
+  /** How long nothing may be sent or received; 0: for ever. To begin with that of the listener. */
+  idleTimeoutMs: number;
   /** Returns credit for request body bytes. */
   consumed(bytes: number): void;
   interim(head: ResponseHead): void;
@@ -90,8 +92,13 @@ export interface Downstream {
 export interface RequestReceiver {
   onData(chunk: Buffer, end: boolean): void;
   onTrailers(trailers: Headers): void;
-  /** The client went away or broke the protocol. */
+  /** The client went away or broke the protocol. `status`: what it was answered by the codec; 0: nothing. */
   onReset(error: ProxyError): void;
+  /**
+   * The rest of the request will not come, and the response has not begun: the receiver answers as it does to errors of
+   * its own. Who leaves it out is reset, and the codec answers.
+   */
+  onFailure?(error: ProxyError): void;
   onWritable(): void;
   /** The response has been handed to the socket completely, or the exchange was reset: the very last call. */
   onDone(): void;

@@ -30,6 +30,14 @@ export abstract class InterposedExchange implements Downstream, RequestReceiver 
     return this.inner.bytesSent;
   }
 
+  get idleTimeoutMs(): number {
+    return this.inner.idleTimeoutMs;
+  }
+
+  set idleTimeoutMs(timeoutMs: number) {
+    this.inner.idleTimeoutMs = timeoutMs;
+  }
+
   consumed(bytes: number): void {
     this.inner.consumed(bytes);
   }
@@ -66,6 +74,12 @@ export abstract class InterposedExchange implements Downstream, RequestReceiver 
   onReset(error: ProxyError): void {
     this.stop();
     this.receiver?.onReset(error);
+  }
+
+  onFailure(error: ProxyError): void {
+    const { receiver } = this;
+    if (receiver?.onFailure === undefined) this.onReset(error);
+    else receiver.onFailure(error);
   }
 
   onWritable(): void {

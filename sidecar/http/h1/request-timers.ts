@@ -48,10 +48,9 @@ export class RequestTimers {
   }
 
   /** Something was sent or received in an exchange. */
-  touch(requestComplete: boolean): void {
-    const idleMs = this.limits.streamIdleTimeoutMs;
+  touch(idleMs: number, waitsForRequest: boolean): void {
     const idleAtMs = idleMs === 0 ? NEVER : this.clock.nowMs() + idleMs;
-    this.deadlines.set(this.owner, requestComplete ? idleAtMs : Math.min(idleAtMs, this.requestDeadlineMs));
+    this.deadlines.set(this.owner, waitsForRequest ? Math.min(idleAtMs, this.requestDeadlineMs) : idleAtMs);
   }
 
   requestIsLate(nowMs: number): boolean {

@@ -105,7 +105,7 @@ export class ServerConnection
   }
 
   keepsAlive(exchange: ServerExchange, delimited: boolean): boolean {
-    const { requestsPerConnectionMax } = this.options.limits;
+    const requestsMax = this.options.limits.requestsPerConnectionMax;
     this.closeAfter =
       !delimited ||
       !this.parsed.keepAlive ||
@@ -113,7 +113,7 @@ export class ServerConnection
       // What was pipelined before the client closed its side is still answered (RFC 9112 section 9.3.2).
       (this.endSeen && this.input.length === 0) ||
       !this.body.canEnd(exchange) ||
-      (requestsPerConnectionMax > 0 && this.requests >= requestsPerConnectionMax);
+      (requestsMax > 0 && this.requests >= requestsMax);
     return !this.closeAfter;
   }
 
@@ -125,7 +125,7 @@ export class ServerConnection
   onProgress(exchange: ServerExchange): void {
     if (exchange !== this.exchange) return;
     if (exchange.state === 'ended') this.output.schedule();
-    else this.timers.touch(exchange.requestComplete);
+    else this.timers.touch(exchange.idleTimeoutMs, exchange.waitsForRequest);
   }
 
   onAbort(exchange: ServerExchange): void {
@@ -140,7 +140,7 @@ export class ServerConnection
       this.socket.destroy();
       return;
     }
-    if (this.phase === 'idle') {
+    if (this.phase === 'idle' || exchange?.state === 'ended') {
       this.beginClose();
       return;
     }
@@ -149,11 +149,7 @@ export class ServerConnection
       this.refuseWith(timeoutError(408, 'DT', 'the request head was not complete in time'));
       return;
     }
-    if (exchange.state === 'ended') {
-      this.beginClose();
-      return;
-    }
-    if (!exchange.requestComplete && this.timers.requestIsLate(nowMs)) {
+    if (exchange.waitsForRequest && this.timers.requestIsLate(nowMs)) {
       this.options.recorder.count('http1_request_timeout');
       this.failExchange(exchange, timeoutError(408, 'DT', 'the request was not complete in time'));
       return;
@@ -263,10 +259,11 @@ export class ServerConnection
     this.leftoverBytes = 0;
     this.closeAfter = false;
     const endOfRequest = framing === 0 && head.protocol === undefined;
-    const exchange = new ServerExchange(this, head, endOfRequest, this.connection);
+    const idleMs = this.options.limits.streamIdleTimeoutMs;
+    const exchange = new ServerExchange(this, head, endOfRequest, this.connection, idleMs);
     exchange.bytesReceived = headBytes;
     this.exchange = exchange;
-    this.timers.touch(endOfRequest);
+    this.timers.touch(exchange.idleTimeoutMs, !endOfRequest);
     this.options.dispatch(exchange);
     if (this.endSeen && exchange.requestComplete) this.probe(exchange, 0);
     return true;
@@ -307,7 +304,7 @@ export class ServerConnection
     } else if (receiver !== undefined) {
       exchange.continued = true;
       exchange.unconsumedBytes += chunk.length;
-      this.timers.touch(exchange.requestComplete);
+      this.timers.touch(exchange.idleTimeoutMs, exchange.waitsForRequest);
       receiver.onData(chunk, end);
     }
     if (end) this.nextIfDone(exchange);
@@ -352,6 +349,12 @@ export class ServerConnection
 
   /** The request cannot go on: tells the receiver, and the client if the response has not begun. */
   private failExchange(exchange: ServerExchange, error: ProxyError): void {
+    // Where a next request would begin is not known.
+    this.draining = true;
+    if (exchange.letAnswer(error)) {
+      this.timers.wait(LEFTOVER_TIMEOUT_MS);
+      return;
+    }
     const answer = exchange.state === 'head';
     exchange.state = 'dead';
     const receiver = exchange.receiver;

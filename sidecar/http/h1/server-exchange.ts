@@ -46,19 +46,54 @@ export class ServerExchange implements Downstream {
   /** Octets of the status line that are out ahead of it. */
   announced = 0;
   private readonly owner: ExchangeOwner;
+  private idleMs: number;
   private readonly webSocketKey: string;
   /** Body bytes still to be written, CHUNKED, UNTIL_CLOSE; 0 also where no body may follow. */
   private framing = 0;
   private bodyless = false;
 
-  constructor(owner: ExchangeOwner, head: RequestHead, endOfRequest: boolean, connection: DownstreamConnection) {
+  constructor(
+    owner: ExchangeOwner,
+    head: RequestHead,
+    endOfRequest: boolean,
+    connection: DownstreamConnection,
+    idleTimeoutMs: number,
+  ) {
     this.owner = owner;
+    this.idleMs = idleTimeoutMs;
     this.head = head;
     this.endOfRequest = endOfRequest;
     this.connection = connection;
     this.requestComplete = endOfRequest;
     this.continued = !head.expectContinue;
     this.webSocketKey = head.protocol === 'websocket' ? (head.headers.get('sec-websocket-key') ?? '') : '';
+  }
+
+  get idleTimeoutMs(): number {
+    return this.idleMs;
+  }
+
+  set idleTimeoutMs(timeoutMs: number) {
+    this.idleMs = timeoutMs;
+    this.owner.onProgress(this);
+  }
+
+  /** The time for the whole request runs; a client that is answered meanwhile may go on as long as it sends. */
+  get waitsForRequest(): boolean {
+    return !this.requestComplete && this.state === 'head';
+  }
+
+  /** The receiver answers an error of the codec as it does those of its own; false: nobody has. */
+  letAnswer(error: ProxyError): boolean {
+    const { receiver } = this;
+    if (this.state !== 'head' || receiver?.onFailure === undefined) return false;
+    this.requestComplete = true;
+    receiver.onFailure(error);
+    return this.answered;
+  }
+
+  private get answered(): boolean {
+    return this.state !== 'head';
   }
 
   /** Writes some of what every response begins with, ahead of it. False: there is nothing more to write so. */

@@ -4,6 +4,7 @@ import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts'
 import { type ByteSink, readInto } from '../../net/read.ts';
 import { CLIENT_GONE, type ProxyError } from '../errors.ts';
 import type { DownstreamConnection } from '../exchange.ts';
+import { recordRefusal } from '../h1/error-response.ts';
 import { dateLine } from '../h1/serialize.ts';
 import { Headers } from '../headers.ts';
 import { TrailerFields } from './field-collector.ts';
@@ -11,7 +12,7 @@ import { ErrorCode, PREFACE, STREAM_ID_MAX } from './frames.ts';
 import { type H2Error, h2Error, requestError } from './h2-error.ts';
 import { noHead, RequestFields } from './request-head.ts';
 import type { Http2ServerConnection, Http2ServerOptions } from './server-options.ts';
-import { ServerStream, type ServerStreamOwner } from './server-stream.ts';
+import { ServerStream, type ServerStreamOwner, unanswered } from './server-stream.ts';
 import { ServerTimes } from './server-times.ts';
 import { Session, type SessionOwner } from './session.ts';
 import * as S from './settings.ts';
@@ -36,6 +37,7 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
   readonly session: Session;
   readonly connection: DownstreamConnection;
   readonly mesh: boolean;
+  readonly streamIdleTimeoutMs: number;
   deadlineMs = Number.POSITIVE_INFINITY;
   private readonly socket: Duplex;
   private readonly options: Http2ServerOptions;
@@ -61,6 +63,7 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
     this.connection = connection;
     this.options = options;
     this.mesh = options.mesh === true;
+    this.streamIdleTimeoutMs = limits.streamIdleTimeoutMs;
     this.deadlines = deadlinesOf(options.clock);
     const connectProtocol = this.mesh || limits.http2.connectProtocol;
     this.fields = new RequestFields(limits, this.mesh, connectProtocol, options.anyAuthority === true);
@@ -291,7 +294,12 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
   }
 
   onFailed(error: H2Error): void {
-    this.abandonStreams(requestError(error));
+    const failure = unanswered(requestError(error));
+    // Where no request tells of it.
+    if (this.session.streams.size === 0) {
+      recordRefusal(this.options, this.connection, failure, this.session.receivedBytes, 0);
+    }
+    this.abandonStreams(failure);
     this.close(error.code, error.detail);
   }
 

@@ -14,6 +14,7 @@ export interface ServerStreamOwner {
   readonly session: Session;
   readonly connection: DownstreamConnection;
   readonly mesh: boolean;
+  readonly streamIdleTimeoutMs: number;
   /** `Date` of a response that has none. */
   date(): string;
   /** The receiver is to be told after the next flush that this was all. */
@@ -26,6 +27,7 @@ export class ServerStream extends H2Stream implements Downstream {
   readonly head: RequestHead;
   readonly endOfRequest: boolean;
   receiver: RequestReceiver | undefined = undefined;
+  idleTimeoutMs: number;
   state: ResponseState = 'head';
   /** When the request began, on the connection's clock. */
   readonly startMs: number;
@@ -48,12 +50,18 @@ export class ServerStream extends H2Stream implements Downstream {
     this.continued = !head.expectContinue;
     if (head.contentLength > 0) this.expectedBytes = head.contentLength;
     else if (head.contentLength === 0 && !endStream && head.protocol === undefined) this.expectedBytes = 0;
+    this.idleTimeoutMs = owner.streamIdleTimeoutMs;
     this.startMs = session.nowMs;
     this.activeMs = session.nowMs;
   }
 
   get connection(): DownstreamConnection {
     return this.owner.connection;
+  }
+
+  /** The time for the whole request runs; a client that is answered meanwhile may go on as long as it sends. */
+  get waitsForRequest(): boolean {
+    return !this.remoteEnded && this.state === 'head';
   }
 
   // What the dispatcher does.
@@ -168,7 +176,8 @@ export class ServerStream extends H2Stream implements Downstream {
   }
 
   onError(error: H2Error): void {
-    this.end(requestError(error));
+    const { state } = this;
+    this.end(state === 'head' ? unanswered(requestError(error)) : requestError(error));
   }
 
   /** The exchange is over without the rest of it; the stream is closed already. */
@@ -184,6 +193,10 @@ export class ServerStream extends H2Stream implements Downstream {
   /** The connection ends the exchange, with an answer where there is none yet: a deadline or a bound was passed. */
   timeOut(error: ProxyError): void {
     const { receiver } = this;
+    if (this.state === 'head' && receiver?.onFailure !== undefined) {
+      receiver.onFailure(error);
+      if (this.answered) return;
+    }
     this.receiver = undefined;
     if (this.state !== 'ended') receiver?.onReset(error);
     if (this.state === 'head') {
@@ -193,6 +206,10 @@ export class ServerStream extends H2Stream implements Downstream {
       this.owner.session.resetStream(this, ErrorCode.CANCEL);
     }
     receiver?.onDone();
+  }
+
+  private get answered(): boolean {
+    return this.state !== 'head';
   }
 
   private finishIfDone(): void {
@@ -236,6 +253,9 @@ export class ServerStream extends H2Stream implements Downstream {
 function lengthText(length: number): string {
   return `${length}`;
 }
+
+/** Told to whom it concerns where the client is told nothing. */
+export const unanswered = (error: ProxyError): ProxyError => ({ ...error, status: 0 });
 
 function resetCode(error: ProxyError): number {
   if (error.flag === 'DR' || error.flag === 'OM') return ErrorCode.REFUSED_STREAM;

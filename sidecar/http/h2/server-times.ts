@@ -131,13 +131,13 @@ export class ServerTimes {
   }
 
   private dueMs(stream: ServerStream): number {
-    const idleAtMs = stream.activeMs + timeout(this.limits.streamIdleTimeoutMs);
-    if (stream.remoteEnded) return idleAtMs;
+    const idleAtMs = stream.activeMs + timeout(stream.idleTimeoutMs);
+    if (!stream.waitsForRequest) return idleAtMs;
     return Math.min(idleAtMs, stream.startMs + timeout(this.limits.requestTimeoutMs));
   }
 
   private lateness(stream: ServerStream, nowMs: number): Late {
-    if (!stream.remoteEnded && nowMs >= stream.startMs + timeout(this.limits.requestTimeoutMs)) {
+    if (stream.waitsForRequest && nowMs >= stream.startMs + timeout(this.limits.requestTimeoutMs)) {
       const error = timeoutError(408, 'DT', 'the request was not complete in time');
       return { stream, event: 'http2_request_timeout', error };
     }
