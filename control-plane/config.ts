@@ -20,7 +20,7 @@ Without --static it runs in a cluster, as the pod named by POD_NAME and POD_NAME
 
 Environment: POD_NAME, POD_NAMESPACE, WEFT_TRUST_DOMAIN (cluster.local), WEFT_CLUSTER_DOMAIN (cluster.local),
 WEFT_MESH_NAMESPACE (POD_NAMESPACE), WEFT_TERMINATION_DELAY_MS (0), KUBECONFIG (outside a cluster),
-WEFT_CONNECTIONS_MAX (12000) and WEFT_CONNECTIONS_PER_ADDRESS_MAX (1000; of one IPv4 address or IPv6 /64) on the xDS port,
+WEFT_CONNECTIONS_MAX (12000) and WEFT_CONNECTIONS_PER_ADDRESS_MAX (1000; of one address, twice as many of an IPv6 /64) on the xDS port,
 OTEL_EXPORTER_OTLP_ENDPOINT (own traces).
 Certificate authority: ${caUsage}.
 `;

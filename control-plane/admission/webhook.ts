@@ -2,11 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { serverTls } from '@weft/policies/kit/server-tls';
-import { boundConnections } from '@weft/policies/kit/shares';
+import { boundConnections, SourceShares } from '@weft/policies/kit/shares';
 import { z } from 'zod';
 import type { ServingCertificate } from '../ca/serving.ts';
 import type { ListenAddress } from '../config.ts';
-import { HeldBytes } from './held-bytes.ts';
 import type { AdmissionVerdict } from './validate.ts';
 
 const review = z.looseObject({
@@ -54,7 +53,7 @@ interface AdmissionWebhook {
 export async function startWebhook(options: WebhookOptions): Promise<AdmissionWebhook> {
   const { certificate, address } = options;
   const counters: AdmissionCounters = { allowed: 0, denied: 0, malformed: 0, refused: 0 };
-  const held = new HeldBytes(heldBytesMax);
+  const held = new SourceShares(heldBytesMax);
   const context = () => ({
     ...serverTls,
     cert: certificate.current.certificatePem,
@@ -96,7 +95,7 @@ export async function startWebhook(options: WebhookOptions): Promise<AdmissionWe
 async function answer(
   options: WebhookOptions,
   counters: AdmissionCounters,
-  held: HeldBytes,
+  held: SourceShares,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -149,7 +148,7 @@ const isBeingDeleted = (object: unknown): boolean => {
 
 const noRoom = Symbol('no room');
 
-async function readBody(request: IncomingMessage, held: HeldBytes): Promise<string | typeof noRoom | undefined> {
+async function readBody(request: IncomingMessage, held: SourceShares): Promise<string | typeof noRoom | undefined> {
   const address = request.socket.remoteAddress ?? '';
   const chunks: Buffer[] = [];
   let bytes = 0;

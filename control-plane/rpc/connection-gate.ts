@@ -3,12 +3,12 @@
  * before anybody has shown a credential.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { Shares } from '@weft/policies/kit/shares';
+import { SourceShares } from '@weft/policies/kit/shares';
 import type { ListenAddress } from '../config.ts';
 
 export interface ConnectionLimits {
   readonly connectionsMax: number;
-  /** Of one IPv4 address, or of one /64 of IPv6, which is what one machine has to choose from. */
+  /** Of one address; a /64 of IPv6 has twice as many. */
   readonly connectionsPerAddressMax: number;
   /** One without a call ends after this time: whoever is served has his stream, and the others come back. */
   readonly idleMsMax: number;
@@ -28,7 +28,7 @@ export class ConnectionGate {
   private readonly counters: ConnectionCounters;
   private readonly nowMs: () => number;
   private readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
-  private readonly bySource: Shares<string>;
+  private readonly sources: SourceShares;
   private loggedMs = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -38,7 +38,7 @@ export class ConnectionGate {
     log: (event: string, fields: Readonly<Record<string, unknown>>) => void,
   ) {
     this.limits = limits;
-    this.bySource = new Shares(limits.connectionsPerAddressMax);
+    this.sources = new SourceShares({ all: limits.connectionsMax, ofAddress: limits.connectionsPerAddressMax });
     this.counters = counters;
     this.nowMs = nowMs;
     this.log = log;
@@ -46,10 +46,10 @@ export class ConnectionGate {
 
   /** False: it is closed, and nothing was read of it. */
   admit(socket: Socket): boolean {
-    const source = sourceOf(socket.remoteAddress ?? '');
+    const source = socket.remoteAddress ?? '';
     const { connectionsMax, connectionsPerAddressMax } = this.limits;
     const isFull = this.counters.open >= connectionsMax;
-    if (isFull || !this.bySource.take(source, socket)) {
+    if (isFull || !this.sources.hold(source, socket)) {
       this.counters[isFull ? 'refusedTotal' : 'refusedAddress'] += 1;
       this.tell(source, isFull ? connectionsMax : connectionsPerAddressMax);
       socket.resetAndDestroy();
@@ -69,21 +69,6 @@ export class ConnectionGate {
     const { open, refusedTotal, refusedAddress } = this.counters;
     this.log('connections refused', { source, limit, open, refused: refusedTotal + refusedAddress });
   }
-}
-
-/** The address as the kernel writes it, or the first half of it. */
-export function sourceOf(address: string): string {
-  const [, mapped] = /^::ffff:([0-9.]+)$/i.exec(address) ?? [];
-  if (mapped !== undefined) return mapped;
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = (address.split('%')[0] ?? '').split('::');
-  const groups = head === '' ? [] : head.split(':');
-  if (tail !== undefined) {
-    const last = tail === '' ? [] : tail.split(':');
-    while (groups.length + last.length < 8) groups.push('0');
-    groups.push(...last);
-  }
-  return `${groups.slice(0, 4).join(':')}::/64`;
 }
 
 /** Hands those that are admitted on to `take`. */

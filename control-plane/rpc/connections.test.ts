@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test';
 import { type Harness, signFor, startHarness } from '../testing/harness.ts';
 import { shopObjects, shopTokens, web, webToken } from '../testing/shop.ts';
 import { DeltaClient } from '../testing/xds-client.ts';
-import { type ConnectionLimits, sourceOf } from './connection-gate.ts';
+import type { ConnectionLimits } from './connection-gate.ts';
 
 const account = { namespace: 'shop', serviceAccount: 'web' };
 const closing: (() => Promise<void> | void)[] = [];
@@ -108,16 +108,5 @@ describe('connections to the port for xDS and certificates', () => {
     await eventually('one left', async () => (await openNow(harness)) === 1);
     stream.subscribe('listener', ['outbound']);
     assert.equal((await stream.next()).resources.length, 1);
-  });
-
-  test('a machine is one source, however many addresses of its network it has', () => {
-    assert.equal(sourceOf('10.0.0.1'), '10.0.0.1');
-    assert.equal(sourceOf('::ffff:10.0.0.1'), '10.0.0.1');
-    assert.equal(sourceOf('fd00:1:2:3:4:5:6:7'), 'fd00:1:2:3::/64');
-    assert.equal(sourceOf('fd00:1:2:3::7'), 'fd00:1:2:3::/64');
-    assert.equal(sourceOf('fd00::1'), 'fd00:0:0:0::/64');
-    assert.equal(sourceOf('fe80::1%eth0'), 'fe80:0:0:0::/64');
-    assert.equal(sourceOf('::1'), '0:0:0:0::/64');
-    assert.equal(sourceOf(''), '');
   });
 });

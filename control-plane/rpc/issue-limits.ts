@@ -1,55 +1,29 @@
 /** How much one caller may have signed: whoever has taken over one workload must not keep all others from renewing. */
 import type { Clock } from '@weft/policies/kit/clock';
+import { KeyedBuckets } from '@weft/policies/kit/keyed-buckets';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import type { TokenBucketSettings } from '@weft/policies/kit/token-bucket';
 import type { AuthFailure, Caller } from '../auth/caller.ts';
 
-interface Allowance {
-  readonly burst: number;
-  readonly perSecond: number;
-}
-
 /** A sidecar renews at half life; programs behind it have certificates of their own. */
-const CERTIFICATES: Allowance = { burst: 120, perSecond: 2 };
+const CERTIFICATES: TokenBucketSettings = { tokensMax: 120, tokensPerFill: 2, fillIntervalMs: 1_000 };
 /** For each audience that its programs ask for, every few minutes. */
-const JWTS: Allowance = { burst: 600, perSecond: 10 };
+const JWTS: TokenBucketSettings = { tokensMax: 600, tokensPerFill: 10, fillIntervalMs: 1_000 };
 const CALLERS_MAX = 50_000;
 
-class Buckets {
-  private readonly clock: Clock;
-  private readonly allowance: Allowance;
-  /** Those that were used last come last. */
-  private readonly used = new Map<string, { left: number; atMs: number }>();
-
-  constructor(clock: Clock, allowance: Allowance) {
-    this.clock = clock;
-    this.allowance = allowance;
-  }
-
-  take(key: string): boolean {
-    const { burst, perSecond } = this.allowance;
-    const nowMs = this.clock.nowMs();
-    const before = this.used.get(key);
-    const left =
-      before === undefined ? burst : Math.min(burst, before.left + ((nowMs - before.atMs) / 1_000) * perSecond);
-    this.used.delete(key);
-    this.used.set(key, { left: left < 1 ? left : left - 1, atMs: nowMs });
-    if (this.used.size > CALLERS_MAX) for (const oldest of this.used.keys()) if (this.used.delete(oldest)) break;
-    return left >= 1;
-  }
-}
-
 export class IssueLimits {
-  private readonly certificates: Buckets;
-  private readonly jwts: Buckets;
+  private readonly clock: Clock;
+  private readonly certificates = new KeyedBuckets(CERTIFICATES, CALLERS_MAX);
+  private readonly jwts = new KeyedBuckets(JWTS, CALLERS_MAX);
 
   constructor(clock: Clock) {
-    this.certificates = new Buckets(clock, CERTIFICATES);
-    this.jwts = new Buckets(clock, JWTS);
+    this.clock = clock;
   }
 
   admits(what: 'certificates' | 'jwts', { pod, keyDigest, spiffeId }: Caller): Result<void, AuthFailure> {
     const key = pod === undefined ? `${spiffeId} ${keyDigest ?? ''}` : `${spiffeId} ${pod.name} ${pod.uid}`;
-    if (this[what].take(key)) return ok(undefined);
+    const nowMs = this.clock.nowMs();
+    if (this[what].of(key, nowMs).take(nowMs)) return ok(undefined);
     const noun = what === 'jwts' ? 'JWT-SVIDs' : 'certificates';
     return err({ code: 'unavailable', message: `${spiffeId} has had too many ${noun} signed; try again in a moment` });
   }

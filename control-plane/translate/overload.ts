@@ -3,6 +3,7 @@ import { acceptedDurationMs } from '@weft/policies/crds/duration';
 import type { OverloadPolicy } from '@weft/policies/crds/kinds';
 import { queue } from '@weft/policies/crds/overload/concurrency';
 import { type OverloadPolicyField, overloadPolicyFields } from '@weft/policies/crds/overloadpolicy';
+import type { TokenBucketSettings } from '@weft/policies/kit/token-bucket';
 import type { Permission } from '@weft/policies/model/authorization';
 import { always } from '@weft/policies/model/fraction';
 import type { HttpFilter } from '@weft/policies/model/listener';
@@ -13,7 +14,6 @@ import type {
   RateLimit,
   RateLimitKey,
   RequestMatch,
-  TokenBucketSettings,
 } from '@weft/policies/model/overload';
 import { noMutation } from '@weft/policies/model/route';
 import type { Pod } from '../index/core.ts';

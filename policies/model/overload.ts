@@ -1,13 +1,7 @@
+import type { TokenBucketSettings } from '../kit/token-bucket.ts';
 import type { Permission, Principal } from './authorization.ts';
 import type { Fraction } from './fraction.ts';
 import type { HeaderMutation } from './route.ts';
-
-/** Filled evenly, not at once at the end of each interval; full at first. */
-export interface TokenBucketSettings {
-  readonly tokensMax: number;
-  readonly tokensPerFill: number;
-  readonly fillIntervalMs: number;
-}
 
 /** Envoy's local rate limit, of a listener or in its place of a route. */
 export interface LocalRateLimit {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
+import type { TokenBucketSettings } from '../kit/token-bucket.ts';
 import type { Fraction } from '../model/fraction.ts';
 import type { HttpFilter } from '../model/listener.ts';
-import type { LocalRateLimit, RequestMatch, TokenBucketSettings } from '../model/overload.ts';
+import type { LocalRateLimit, RequestMatch } from '../model/overload.ts';
 import { ms, mutation, name, optional, positiveMs, rbac } from './arbitrary-values.testing.ts';
 
 const positive = fc.integer({ min: 1, max: 100_000 });

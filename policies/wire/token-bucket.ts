@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { TokenBucketSettings } from '../model/overload.ts';
+import type { TokenBucketSettings } from '../kit/token-bucket.ts';
 import type { At } from './decoding.ts';
 import type { TokenBucket, TokenBucketSchema } from './gen/envoy/type/v3/token_bucket_pb.ts';
 import { decodeDuration, encodeDuration } from './values.ts';

@@ -45,7 +45,7 @@ export function startHealthServer(options: HealthServerOptions): Promise<Server>
     { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 1_000 },
     (request, response) => {
       const kind = kindOf(pathOf(request));
-      if (kind !== undefined && !kinds.take(kind, response)) {
+      if (kind !== undefined && !kinds.hold(kind, response)) {
         options.count('health.busy');
         send(response, 503, 'too many of these are under way\n');
         return;

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { TokenBucket } from '@weft/policies/kit/token-bucket';
 import type { Route, WeightedCluster } from '@weft/policies/model/route';
 import type { ServiceName } from '../cluster/destination.ts';
 import type { Host } from '../cluster/host.ts';
@@ -16,7 +17,6 @@ import { isGrpc } from './grpc/content-type.ts';
 import type { HopLimits } from './hop/header.ts';
 import type { VerifiedJwt } from './jwt/verified.ts';
 import type { MirrorSet } from './mirror/set.ts';
-import type { TokenBucket } from './ratelimit/token-bucket.ts';
 import type { SessionChoice } from './session/choice.ts';
 import type { ShadowPolicy } from './shadow-policies.ts';
 

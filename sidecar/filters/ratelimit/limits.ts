@@ -1,8 +1,8 @@
-import type { RateLimit, TokenBucketSettings } from '@weft/policies/model/overload';
+import { KeyedBuckets } from '@weft/policies/kit/keyed-buckets';
+import { TokenBucket, type TokenBucketSettings } from '@weft/policies/kit/token-bucket';
+import type { RateLimit } from '@weft/policies/model/overload';
 import type { QuotaDemand, QuotaGrant } from '../../quota/client.ts';
 import type { Recorder } from '../../telemetry/record.ts';
-import { KeyedBuckets } from './keyed-buckets.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 /** Limits that are remembered; more than any listener names. */
 const LIMITS_MAX = 512;

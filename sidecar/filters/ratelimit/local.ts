@@ -1,5 +1,6 @@
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
+import { TokenBucket } from '@weft/policies/kit/token-bucket';
 import { isAmong } from '@weft/policies/model/fraction';
 import type { HttpConnectionManager } from '@weft/policies/model/listener';
 import type { LocalRateLimit } from '@weft/policies/model/overload';
@@ -13,7 +14,6 @@ import { routeSetting } from '../route-setting.ts';
 import type { LimitCounts, Limits } from './limits.ts';
 import { tightest } from './rate-limits.ts';
 import { addLimitFields, limited } from './reply.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 interface LocalRateLimitDeps {
   readonly hcm: HttpConnectionManager;

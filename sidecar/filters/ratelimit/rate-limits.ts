@@ -1,4 +1,6 @@
 import type { Clock } from '@weft/policies/kit/clock';
+import type { KeyedBuckets } from '@weft/policies/kit/keyed-buckets';
+import type { TokenBucket } from '@weft/policies/kit/token-bucket';
 import type { RateLimit, RateLimitKey } from '@weft/policies/model/overload';
 import { noMutation } from '@weft/policies/model/route';
 import type { ResponseHead } from '../../http/exchange.ts';
@@ -6,10 +8,8 @@ import { pathLength } from '../../route/path.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter, Verdict } from '../filter.ts';
 import { callerOf, matchTest, type Test } from '../subject.ts';
-import type { KeyedBuckets } from './keyed-buckets.ts';
 import type { GlobalLimit, LimitCounts, Limits } from './limits.ts';
 import { addLimitFields, limited } from './reply.ts';
-import type { TokenBucket } from './token-bucket.ts';
 
 interface CompiledLimit {
   readonly limit: RateLimit;

@@ -1,7 +1,7 @@
+import type { TokenBucket } from '@weft/policies/kit/token-bucket';
 import type { HeaderMutation, HeaderValue } from '@weft/policies/model/route';
 import type { Headers } from '../../http/headers.ts';
 import type { LocalReply } from '../filter.ts';
-import type { TokenBucket } from './token-bucket.ts';
 
 const SECONDS_MAX = 86_400;
 

@@ -1,4 +1,9 @@
-import type { TokenBucketSettings } from '@weft/policies/model/overload';
+/** Filled evenly, not at once at the end of each interval; full at first. */
+export interface TokenBucketSettings {
+  readonly tokensMax: number;
+  readonly tokensPerFill: number;
+  readonly fillIntervalMs: number;
+}
 
 /** What sums of fractions of a token may be off by. */
 const EPSILON = 1e-9;

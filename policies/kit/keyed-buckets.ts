@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { TokenBucketSettings } from '@weft/policies/model/overload';
-import { TokenBucket } from './token-bucket.ts';
+import { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';
 
 /** Of a longer key its hash is kept: what a client sends must not decide how much memory a bucket takes. */
 const KEY_CHARACTERS_MAX = 128;
@@ -13,7 +12,7 @@ export class KeyedBuckets {
   private readonly onFull: () => void;
   private readonly buckets = new Map<string, TokenBucket>();
 
-  constructor(settings: TokenBucketSettings, keysMax: number, share: number, onFull: () => void) {
+  constructor(settings: TokenBucketSettings, keysMax: number, share = 1, onFull: () => void = () => undefined) {
     this.settings = settings;
     this.keysMax = keysMax;
     this.share = share;
