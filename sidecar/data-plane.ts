@@ -113,6 +113,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         clusters,
         recorder,
         ...(options.logSinks === undefined ? {} : { logSinks: options.logSinks }),
+        filterChainName: chainNameOf(listener, hcm),
         clock,
         prng,
         onDemandWaitMsMax: ON_DEMAND_WAIT_MS_MAX,
@@ -128,6 +129,10 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   return { listeners, clusters, protection };
 }
 
+/** Empty: it has none. */
+const chainNameOf = ({ filterChains, defaultFilterChain }: Listener, terminal: FilterChain['terminal']): string =>
+  (filterChains.find((chain) => chain.terminal === terminal) ?? defaultFilterChain)?.name ?? '';
+
 /** The recorder of each filter chain, with its own loggers where it has any. */
 function recordersOf(
   recorder: Recorder,
@@ -137,7 +142,7 @@ function recordersOf(
   return (terminal, listener) => {
     let own = made.get(terminal);
     if (own === undefined) {
-      const loggers = loggersOf(terminal, listener, sinks);
+      const loggers = loggersOf(terminal, listener, sinks, chainNameOf(listener, terminal));
       own = loggers === undefined ? recorder : new LoggingRecorder(recorder, loggers);
       made.set(terminal, own);
     }

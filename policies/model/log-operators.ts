@@ -1,9 +1,9 @@
 import type { LogFormat, LogValue } from './access-log.ts';
 import { type LogOperator, parseLogFormat } from './log-format.ts';
 
-/** Told by the socket of a connection, the client's or that to the upstream. */
-const SOCKET_FIELD =
-  /^(?:UPSTREAM_(?:LOCAL|TLS|PEER)_|DOWNSTREAM_(?:TLS_|PEER_(?:SUBJECT|ISSUER|SERIAL|DNS_SAN)$)|REQUESTED_SERVER_NAME$)/;
+/** Told by the connection of a request while it is there, the client's or that to the upstream. */
+const CONNECTION_FIELD =
+  /^(?:UPSTREAM_(?:LOCAL|TLS|PEER|SERVER_NAME|PROTOCOL|CONNECTION_ID)|DOWNSTREAM_(?:TLS_|PEER_(?!URI_SAN$|FINGERPRINT_256$)|LOCAL_(?!ADDRESS|PORT)|DIRECT_LOCAL_)|REQUESTED_(?:SERVER_NAME|HOST)$|REQUEST_TX_DURATION$|US_TX_)/;
 
 function textsOf(value: LogValue): readonly string[] {
   if (typeof value === 'string') return [value];
@@ -18,6 +18,22 @@ function operatorsOf(format: LogFormat | undefined): readonly LogOperator[] {
   });
 }
 
-/** The first operator that a socket has to be asked for; it is asked only where there is one. */
-export const socketOperator = (format: LogFormat | undefined): string | undefined =>
-  operatorsOf(format).find(({ field }) => SOCKET_FIELD.test(field))?.field;
+/** What it reads, each by the name that its reader goes by. */
+function fieldsOf(operator: LogOperator): readonly string[] {
+  switch (operator.field) {
+    case 'COALESCE':
+      return operator.operators.flatMap(fieldsOf);
+    case 'COMMON_DURATION':
+      return [operator.start, operator.end];
+    case 'NETWORK':
+      return [operator.of];
+    default:
+      return [operator.field];
+  }
+}
+
+/** Whether connections have to be asked for something; they are asked only then. */
+export const asksConnections = (format: LogFormat | undefined): boolean =>
+  operatorsOf(format)
+    .flatMap(fieldsOf)
+    .some((field) => CONNECTION_FIELD.test(field));

@@ -29,6 +29,8 @@ const operators = fc.constantFrom(
   'plain',
   '%START_TIME(%Y-%m-%dT%H:%M:%E3S%z)%',
   '"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH):64%" %% %RESPONSE_CODE%',
+  '%COMMON_DURATION(DS_RX_BEG:US_TX_END:us)% %COALESCE({"operators": ["TRACE_ID", {"command": "REQ", "param": "a"}]}):9%',
+  '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(24)% %PATH(NQ:ORIG)% %REQUESTED_SERVER_NAME(SNI_FIRST:HOST)%',
 );
 const logFormat: fc.Arbitrary<LogFormat> = fc.oneof(
   fc.record({ kind: fc.constant('text' as const), text: operators, omitEmptyValues: fc.boolean() }),

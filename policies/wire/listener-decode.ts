@@ -1,5 +1,4 @@
 import { isMessage } from '@bufbuild/protobuf';
-import type { AccessLog } from '../model/access-log.ts';
 import type { Rbac } from '../model/authorization.ts';
 import type {
   FilterChain,
@@ -9,12 +8,10 @@ import type {
   TracingSettings,
   WorkloadSettings,
 } from '../model/listener.ts';
-import { socketOperator } from '../model/log-operators.ts';
 import { decodeAccessLog } from './access-log-decode.ts';
 import { decodeRbac } from './authorization.ts';
 import type { At } from './decoding.ts';
 import { decodeDnsCache } from './dns-cache.ts';
-import type { AccessLog as AccessLogMessage } from './gen/envoy/config/accesslog/v3/accesslog_pb.ts';
 import { TrafficDirection } from './gen/envoy/config/core/v3/base_pb.ts';
 import type {
   FilterChain as FilterChainMessage,
@@ -218,7 +215,7 @@ function decodeTcpProxy(proxy: TcpProxyMessage, at: At): TcpProxy {
     statPrefix: proxy.statPrefix === '' ? at.field('stat_prefix').fail('is required', '') : proxy.statPrefix,
     clusters,
     idleTimeoutMs: decodeDuration(proxy.idleTimeout, TCP_IDLE_TIMEOUT_DEFAULT_MS, at.field('idle_timeout')),
-    accessLogs: proxy.accessLog.map((log, i) => decodeTcpLog(log, at.field('access_log').index(i))),
+    accessLogs: proxy.accessLog.map((log, i) => decodeAccessLog(log, at.field('access_log').index(i))),
     ...(hashesSource(proxy, at.field('hash_policy')) ? { hashesSource: true } : {}),
   };
 }
@@ -228,13 +225,4 @@ function hashesSource({ hashPolicy: policies }: TcpProxyMessage, at: At): boolea
   if (only === undefined) return false;
   if (policies.length > 1) at.fail('at most one is possible', undefined);
   return only.policySpecifier.case === 'sourceIp' || at.index(0).fail('source_ip is required', false);
-}
-
-/** The record of an opaque connection is written when its sockets are gone. */
-function decodeTcpLog(message: AccessLogMessage, at: At): AccessLog {
-  const log = decodeAccessLog(message, at);
-  const operator = socketOperator(log.format);
-  if (operator !== undefined)
-    at.field('typed_config').fail(`operator %${operator}% is not supported by Weft for TCP`, 0);
-  return log;
 }

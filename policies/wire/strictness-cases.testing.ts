@@ -214,7 +214,7 @@ export const strictnessCases: readonly StrictnessCase[] = [
     `${chain}.access_log[0].typed_config.log_format.json_format.a[1]`,
   ],
   [
-    'operator of TCP that only HTTP has',
+    'operator of a log of TCP',
     'listener',
     listener({
       ...type('filters.network.tcp_proxy.v3.TcpProxy'),
@@ -225,12 +225,12 @@ export const strictnessCases: readonly StrictnessCase[] = [
           name: 'a',
           typed_config: {
             ...type('access_loggers.stream.v3.StdoutAccessLog'),
-            log_format: { json_format: { a: ['%REQUESTED_SERVER_NAME%'] } },
+            log_format: { json_format: { a: ['%FILTER_STATE(a)%'] } },
           },
         },
       ],
     }),
-    `${chain}.access_log[0].typed_config`,
+    `${chain}.access_log[0].typed_config.log_format.json_format.a[0]`,
   ],
   ...(
     [

@@ -47,6 +47,8 @@ export interface DispatchDeps {
   readonly source: SnapshotSource;
   readonly clusters: ClusterManager;
   readonly recorder: Recorder;
+  /** For logs. */
+  readonly filterChainName?: string;
   /** Outputs of the loggers that a connection manager names. */
   readonly logSinks?: LogSinks;
   readonly clock: Clock;

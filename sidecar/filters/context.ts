@@ -90,6 +90,9 @@ export class RequestContext {
   host: Host | undefined = undefined;
   /** Of the last attempt, if somebody logs something of it. */
   upstreamSocket: Duplex | undefined = undefined;
+  upstreamSpeaksHttp2 = false;
+  /** When the last attempt was sent, if somebody logs it; 0: not known. */
+  upstreamStartMs = 0;
   attempts = 0;
   /** What a caller further up allows; undefined: everything. */
   hop: HopLimits | undefined = undefined;

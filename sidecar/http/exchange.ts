@@ -125,6 +125,8 @@ export interface ResponseReceiver {
 export interface UpstreamConnection {
   /** Exchanges that may be opened now. */
   readonly available: number;
+  /** For logs. */
+  readonly speaksHttp2?: boolean;
   /** Requests sent so far; above 0 a failure may be that of a stale reused connection. */
   readonly requests: number;
   /**

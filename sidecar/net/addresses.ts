@@ -122,3 +122,13 @@ export function rangeDigits({ ip, prefixBits }: CidrRange): string {
   // No address begins with it.
   return parsed === undefined ? '-' : digits(parsed).slice(0, 1 + prefixBits);
 }
+
+/** The network of so many bits that the address is in, in CIDR notation; undefined: it is no address. */
+export function networkOf(ip: string, prefixBits: number): string | undefined {
+  const parsed = parseIp(ip);
+  if (parsed === undefined) return undefined;
+  const bits = Math.min(prefixBits, parsed.bits);
+  const shift = BigInt(parsed.bits - bits);
+  const value = (parsed.value >> shift) << shift;
+  return `${parsed.bits === 32 ? formatV4(value) : formatV6(value)}/${bits}`;
+}

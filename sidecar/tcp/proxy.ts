@@ -10,7 +10,7 @@ import type { PeerCertificateInfo, UpstreamTransport } from '../net/connection.t
 import { connectionRecord, hostPort } from '../net/connection-record.ts';
 import { deadlinesOf } from '../net/deadlines.ts';
 import { resetConnection } from '../net/reset.ts';
-import type { Recorder, RequestRecord } from '../telemetry/record.ts';
+import type { Recorder, RequestRecord, TcpEnds } from '../telemetry/record.ts';
 import { Relay } from './relay.ts';
 
 /** An upstream connection for opaque bytes; `release` is called when it has ended. */
@@ -103,6 +103,7 @@ class ProxiedConnection implements TcpSession {
   private readonly socket: Duplex;
   private readonly options: TcpProxyOptions;
   private readonly record: RequestRecord;
+  private readonly ends: TcpEnds;
   private readonly startMs: number;
   private relay: Relay | undefined = undefined;
   private connecting: { cancel(): void } | undefined = undefined;
@@ -116,6 +117,8 @@ class ProxiedConnection implements TcpSession {
     this.startMs = clock.nowMs();
     this.record = connectionRecord(direction, 'tcp', connection, clock.unixMs());
     Object.assign(this.record, options.labels);
+    this.ends = { connection: { id: connection.id, peer: connection.peer, socket }, upstreamSocket: undefined };
+    recorder.tcpEnds?.(this.record, this.ends);
     this.record.rule = options.rule;
     this.record.cluster = pickCluster(options.proxy.clusters, options.prng ?? systemPrng);
     socket.on('close', () => this.onClosedEarly());
@@ -191,6 +194,8 @@ class ProxiedConnection implements TcpSession {
       },
     });
     this.relay = relay;
+    this.ends.upstreamSocket = upstream.transport.socket;
+    options.recorder.tcpEnds?.(record, this.ends);
     const closed = options.recorder.tcpOpened(record, relay);
   }
 

@@ -1,6 +1,8 @@
+import type { Duplex } from 'node:stream';
 import type { Direction } from '@weft/policies/model/listener';
 import type { RuleAction } from '../authorization/book.ts';
 import type { ResponseFlag } from '../http/errors.ts';
+import type { DownstreamConnection } from '../http/exchange.ts';
 import type { ExchangeCounters } from './exchange-counters.ts';
 import type { TallyFamily, TallyLabels } from './tallies.ts';
 
@@ -64,6 +66,13 @@ export interface TcpProgress {
   readonly bytesSent: number;
 }
 
+/** The sockets of an opaque connection, for logs that say something of them. */
+export interface TcpEnds {
+  readonly connection: Pick<DownstreamConnection, 'id' | 'peer' | 'socket'>;
+  /** Undefined: not connected yet. */
+  upstreamSocket: Duplex | undefined;
+}
+
 /** A record of which nothing is known yet; every one has this shape. */
 export function emptyRecord(direction: Direction): RequestRecord {
   return {
@@ -111,6 +120,8 @@ export interface Recorder {
   record(record: RequestRecord): void;
   /** An opaque connection is carried from now on; what is returned is called once, before its record, when it has ended. */
   tcpOpened(record: RequestRecord, progress: TcpProgress): () => void;
+  /** While both ends are open, for logs; of a connection that comes to nothing only the first is. */
+  tcpEnds?(record: RequestRecord, ends: TcpEnds): void;
   /** Connections, for weft_tcp_connections_*; `open` is +1 or -1. */
   connection(direction: Direction, open: 1 | -1): void;
   /** The counters of a connection manager, by its stat_prefix; one without them keeps none. */

@@ -21,6 +21,9 @@ interface StatsDeps {
   readonly source: SnapshotSource;
   readonly recorder: Recorder;
   readonly identity: CertificateSource;
+  readonly clock: Clock;
+  /** For logs; empty: it has none. */
+  readonly filterChainName?: string;
 }
 
 const labels = new WeakMap<object, string>();
@@ -51,16 +54,18 @@ export class RequestStats {
   constructor(deps: StatsDeps) {
     this.deps = deps;
     this.scratch = emptyRecord(deps.direction);
-    this.loggers = loggersOf(deps.hcm, deps, deps.logSinks);
+    this.loggers = loggersOf(deps.hcm, deps, deps.logSinks, deps.filterChainName);
     this.unnamed = deps.hcm.statPrefix === EGRESS_STAT_PREFIX ? UNKNOWN_SERVICE : '';
     this.counters = deps.recorder.countersOf?.(deps.hcm.statPrefix);
   }
 
   /** An attempt is made on that connection. What is logged of either socket is read while both are open. */
   leased(context: RequestContext, connection: UpstreamConnection): void {
-    if (this.loggers?.asksSockets !== true) return;
+    if (this.loggers?.asksConnections !== true) return;
     const { socket } = context.connection;
     context.upstreamSocket = socketOf(connection);
+    context.upstreamSpeaksHttp2 = connection.speaksHttp2 === true;
+    context.upstreamStartMs = this.deps.clock.nowMs();
     if (socket !== undefined) socketFacts(socket);
     if (context.upstreamSocket !== undefined) socketFacts(context.upstreamSocket);
   }

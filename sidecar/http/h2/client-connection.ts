@@ -88,6 +88,10 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
     socket.resume();
   }
 
+  get speaksHttp2(): boolean {
+    return true;
+  }
+
   get available(): number {
     if (this.closed || this.draining || this.session.ended || this.socket.destroyed) return 0;
     const { session } = this;

@@ -3,15 +3,22 @@ import type { RequestHead } from '../../http/exchange.ts';
 import type { Headers } from '../../http/headers.ts';
 import type { RequestRecord } from '../record.ts';
 
-/** What only an HTTP exchange has; the request's own context, looked at when its line is written. */
-export interface LoggedExchange {
+/** The connections that something came and went by. */
+export interface LoggedEnds {
   readonly connection: {
     readonly id: number;
     readonly peer: LoggedPeer | undefined;
     readonly socket?: Duplex | undefined;
   };
-  /** That the last attempt was made on; only where a format asks for something of it. */
+  /** That of the last attempt; only where a format asks for something of it. */
   readonly upstreamSocket?: Duplex | undefined;
+}
+
+/** What only an HTTP exchange has; the request's own context, looked at when its line is written. */
+export interface LoggedExchange extends LoggedEnds {
+  readonly upstreamSpeaksHttp2?: boolean;
+  /** Of the clock of `startMs`; 0: nothing was sent, or nobody asked. */
+  readonly upstreamStartMs?: number;
   /** As it went to the upstream. */
   readonly head: RequestHead;
   /** Where proxies in front are believed, the one that they tell of. */
@@ -41,4 +48,8 @@ export interface LogEntry {
   record: RequestRecord;
   /** Undefined: an opaque connection, or a request that never became one. */
   http: LoggedExchange | undefined;
+  /** Those of `http`, or of an opaque connection. */
+  ends: LoggedEnds | undefined;
+  /** Only where a reply of our own is written, and not its line. */
+  localReplyBody?: string | undefined;
 }

@@ -18,6 +18,7 @@ function record(change: Partial<RequestRecord> = {}): RequestRecord {
     remote: '192.0.2.1:5000',
     destination: '[2001:db8::1]:443',
     upstream: '10.0.0.1:80',
+    authority: 'shop',
     cluster: 'c',
     attempts: 1,
     requestId: 'id',
@@ -35,7 +36,7 @@ function exchange(change: Partial<LoggedExchange> = {}): LoggedExchange {
       method: 'GET',
       scheme: 'http',
       authority: 'shop',
-      path: '/new',
+      path: '/new?q=1&w=a%20b&w=2',
       protocol: undefined,
       headers: Headers.from(['X-A', '1', 'X-A', '2', 'X-Forwarded-For', '203.0.113.9, 198.51.100.2, 192.0.2.1']),
       version: 20,
@@ -52,13 +53,18 @@ function exchange(change: Partial<LoggedExchange> = {}): LoggedExchange {
     responseBodyBytes: 4,
     requestEndMs: 105,
     startMs: 100,
+    upstreamStartMs: 102,
     ...change,
   };
 }
 
-const entry: LogEntry = { record: record(), http: exchange() };
+const logged = (of: RequestRecord, http?: LoggedExchange): LogEntry => ({ record: of, http, ends: http });
+const entry = logged(record(), exchange());
 const line = (text: string, of: LogEntry = entry, trustedHops = 0, omitEmptyValues = false): string =>
-  compileFormat({ kind: 'text', text, omitEmptyValues }, { trustedHops, environment: { HOME: '/h' } })(of);
+  compileFormat(
+    { kind: 'text', text, omitEmptyValues },
+    { trustedHops, filterChainName: 'chain', environment: { HOME: '/h' } },
+  )(of);
 
 describe('operators', () => {
   const cases: [string, string][] = [
@@ -67,7 +73,10 @@ describe('operators', () => {
       '%START_TIME(%Y/%m/%d %H:%M:%S %3f %6f %f %s %e %E3S %T %F %D %b %a %j %y %z %Z %%)%',
       '2024/02/29 03:04:05 067 067000 067000000 1709175845 29 05.067 03:04:05 2024-02-29 02/29/24 Feb Thu 060 24 +0000 UTC %',
     ],
-    ['%REQ(X-A)% %REQ(:PATH)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %REQ(HOST)%', '1, 2 /new /old?q=1 shop'],
+    [
+      '%REQ(X-A)% %REQ(:PATH)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %REQ(HOST)%',
+      '1, 2 /new?q=1&w=a%20b&w=2 /old?q=1 shop',
+    ],
     ['%PATH% %PATH(NQ)% %PROTOCOL%', '/old?q=1 /old HTTP/2'],
     ['%RESP(SERVER):2% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% %TRAILER(X-T)%', 'ap 7 end'],
     ['%DURATION% %REQUEST_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%', '12 5 7 5'],
@@ -85,6 +94,23 @@ describe('operators', () => {
     ],
     ['%RESPONSE_HEADERS_BYTES% %RESPONSE_TRAILERS_BYTES%', '19 6'],
     ['%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%', '- via_upstream'],
+    ['%PATH(WQ:PATH)% %PATH(:ORIG)% %PATH(NQ:ORIG_OR_PATH)%', '/new?q=1&w=a%20b&w=2 /old?q=1 /old'],
+    ['%QUERY_PARAM(w)% %QUERY_PARAM(W)% %QUERY_PARAMS%', 'a b - q=1&w=a%20b&w=2'],
+    ['%QUERY_PARAMS(DECODED):18%', 'q=1&w=a%20b&w=2'],
+    [
+      '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(16)% %DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT(20)%',
+      '192.0.0.0/16 2001::/20',
+    ],
+    ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(33)%', '192.0.2.1/32'],
+    ['%REQUESTED_SERVER_NAME(SNI_FIRST)% %REQUESTED_SERVER_NAME(HOST_FIRST:ORIG)% %REQUESTED_SERVER_NAME%', 'shop - -'],
+    ['%COMMON_DURATION(DS_RX_BEG:DS_RX_END:ms)% %COMMON_DURATION(US_RX_BEG:DS_TX_END:us)%', '5 5700'],
+    ['%COMMON_DURATION(US_TX_BEG:US_TX_END:ns)% %REQUEST_TX_DURATION%', '3000000 5'],
+    ['%ACCESS_LOG_TYPE% %FILTER_CHAIN_NAME% %BYTES_RETRANSMITTED% %VIRTUAL_CLUSTER_NAME%', 'DownstreamEnd chain 0 -'],
+    ['%EMIT_TIME(%S.%2f)% %START_TIME(%I %p %A %B %u %w %R %1f)%', '05.07 03 AM Thursday February 4 4 03:04 0'],
+    [
+      '%COALESCE({"operators": ["TRACE_ID", {"command": "REQ", "param": "nope"}, {"command": "REQ", "param": ":authority", "max_length": 2}]})%',
+      'sh',
+    ],
   ];
   for (const [format, wanted] of cases) test(format, () => assert.equal(line(format), wanted));
 
@@ -94,7 +120,7 @@ describe('operators', () => {
   });
 
   test('gRPC statuses', () => {
-    const grpc = (grpcStatus: number): LogEntry => ({ record: record({ grpcStatus }), http: exchange() });
+    const grpc = (grpcStatus: number): LogEntry => logged(record({ grpcStatus }), exchange());
     const format = '%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS_NUMBER%';
     assert.equal(line(format, grpc(0)), 'OK OK 0');
     assert.equal(line(format, grpc(4)), 'DeadlineExceeded DEADLINE_EXCEEDED 4');
@@ -102,10 +128,7 @@ describe('operators', () => {
   });
 
   test('opaque connections have no request', () => {
-    const tcp: LogEntry = {
-      record: record({ protocol: 'tcp', status: 0, bytesReceived: 9, flag: 'UF', detail: 'a b' }),
-      http: undefined,
-    };
+    const tcp = logged(record({ protocol: 'tcp', status: 0, bytesReceived: 9, flag: 'UF', detail: 'a b' }));
     assert.equal(
       line(
         '%PROTOCOL% %REQ(A)% %RESPONSE_CODE% %BYTES_RECEIVED% %RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%',
@@ -122,7 +145,7 @@ describe('operators', () => {
 
   test('a value cannot begin a line of its own', () => {
     const http = exchange({ responseHeaders: Headers.from(['A', 'x\ny\u0085']) });
-    assert.equal(line('%RESP(A)%', { record: record(), http }), 'x\\x0ay\\x85');
+    assert.equal(line('%RESP(A)%', logged(record(), http)), 'x\\x0ay\\x85');
   });
 });
 
@@ -136,7 +159,7 @@ test('JSON keeps types, sorts keys, and leaves out what is empty when asked to',
   };
   const written = (omitEmptyValues: boolean): string => {
     const format: LogFormat = { kind: 'json', value, omitEmptyValues };
-    return compileFormat(format, { trustedHops: 0, environment: {} })(entry);
+    return compileFormat(format, { trustedHops: 0, filterChainName: '', environment: {} })(entry);
   };
   assert.equal(written(false), '{"a":null,"b":200,"c":[null,1,null],"d":{"e":null},"f":"\\"1, 2\\""}\n');
   assert.equal(written(true), '{"b":200,"c":[1],"f":"\\"1, 2\\""}\n');
@@ -144,7 +167,7 @@ test('JSON keeps types, sorts keys, and leaves out what is empty when asked to',
 
 test('filters', () => {
   const passes = (filter: AccessLogFilter, change: Partial<RequestRecord>): boolean =>
-    compileFilter(filter)({ record: record(change), http: exchange() });
+    compileFilter(filter)(logged(record(change), exchange()));
   assert.equal(passes({ kind: 'status', op: 'ge', value: 500 }, { status: 500 }), true);
   assert.equal(passes({ kind: 'status', op: 'ge', value: 500 }, { status: 499 }), false);
   assert.equal(passes({ kind: 'duration', op: 'le', value: 12 }, {}), true);
@@ -174,6 +197,7 @@ test('loggers of one file share it, a slow one loses lines that are counted', as
     ({ kind: 'file', path, format: { kind: 'text', text, omitEmptyValues: false }, filter: undefined }) as const;
   const loggers = new Loggers([log('1 ', 'a'), log('2 ', 'a'), log('3 ', 'b')], sinks, {
     trustedHops: 0,
+    filterChainName: '',
     environment: {},
   });
   loggers.write(record(), exchange());

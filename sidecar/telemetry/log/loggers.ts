@@ -1,12 +1,13 @@
 import type { AccessLog } from '@weft/policies/model/access-log';
 import type { Direction, FilterChain, Listener } from '@weft/policies/model/listener';
-import { socketOperator } from '@weft/policies/model/log-operators';
-import { emptyRecord, type Recorder, type RequestRecord, type TcpProgress } from '../record.ts';
-import type { LogEntry, LoggedExchange } from './entry.ts';
+import { asksConnections } from '@weft/policies/model/log-operators';
+import { emptyRecord, type Recorder, type RequestRecord, type TcpEnds, type TcpProgress } from '../record.ts';
+import type { LogEntry, LoggedEnds, LoggedExchange } from './entry.ts';
 import { compileFilter, type PassesFilter } from './filter.ts';
 import { compileFormat, type WriteLine } from './format.ts';
 import { type AccessLogOutput, LineBuffer } from './line-buffer.ts';
 import type { OperatorPorts } from './operators.ts';
+import { socketFacts } from './socket-facts.ts';
 
 type Target = Pick<AccessLog, 'kind' | 'path'>;
 
@@ -44,13 +45,13 @@ interface Logger {
 
 /** The loggers of one listener's connection manager or TCP proxy, compiled once. */
 export class Loggers {
-  /** Some format says something of a connection's socket. */
-  readonly asksSockets: boolean;
+  /** Some format says something of a connection. */
+  readonly asksConnections: boolean;
   private readonly loggers: readonly Logger[];
-  private readonly entry: LogEntry = { record: emptyRecord('outbound'), http: undefined };
+  private readonly entry: LogEntry = { record: emptyRecord('outbound'), http: undefined, ends: undefined };
 
   constructor(logs: readonly AccessLog[], sinks: LogSinks, ports: OperatorPorts) {
-    this.asksSockets = logs.some(({ format }) => socketOperator(format) !== undefined);
+    this.asksConnections = logs.some(({ format }) => asksConnections(format));
     this.loggers = logs.map((log) => ({
       passes: log.filter && compileFilter(log.filter),
       line: compileFormat(log.format, ports),
@@ -58,15 +59,17 @@ export class Loggers {
     }));
   }
 
-  write(record: RequestRecord, http: LoggedExchange | undefined): void {
+  write(record: RequestRecord, http: LoggedExchange | undefined, ends: LoggedEnds | undefined = http): void {
     const { entry } = this;
     entry.record = record;
     entry.http = http;
+    entry.ends = ends;
     for (const { passes, line, sink } of this.loggers) {
       if (passes !== undefined && !passes(entry)) continue;
       if (!sink.full) sink.append(line(entry));
     }
     entry.http = undefined;
+    entry.ends = undefined;
   }
 }
 
@@ -78,16 +81,18 @@ export function loggersOf(
   terminal: FilterChain['terminal'],
   listener: Pick<Listener, 'settings'>,
   sinks: LogSinks | undefined,
+  filterChainName = '',
 ): Loggers | undefined {
   if (sinks === undefined || listener.settings !== undefined || terminal.accessLogs.length === 0) return undefined;
   const trustedHops = terminal.kind === 'http' ? terminal.trustedHops : 0;
-  return new Loggers(terminal.accessLogs, sinks, { trustedHops, environment: process.env });
+  return new Loggers(terminal.accessLogs, sinks, { trustedHops, filterChainName, environment: process.env });
 }
 
 /** Logs what has no exchange: opaque connections, and requests that could not be read. */
 export class LoggingRecorder implements Recorder {
   private readonly recorder: Recorder;
   private readonly loggers: Loggers;
+  private readonly ends = new WeakMap<RequestRecord, TcpEnds>();
 
   constructor(recorder: Recorder, loggers: Loggers) {
     this.recorder = recorder;
@@ -96,11 +101,19 @@ export class LoggingRecorder implements Recorder {
 
   record(record: RequestRecord): void {
     this.recorder.record(record);
-    this.loggers.write(record, undefined);
+    this.loggers.write(record, undefined, this.ends.get(record));
   }
 
   tcpOpened(record: RequestRecord, progress: TcpProgress): () => void {
     return this.recorder.tcpOpened(record, progress);
+  }
+
+  tcpEnds(record: RequestRecord, ends: TcpEnds): void {
+    this.ends.set(record, ends);
+    if (!this.loggers.asksConnections) return;
+    const { connection, upstreamSocket } = ends;
+    if (connection.socket !== undefined) socketFacts(connection.socket);
+    if (upstreamSocket !== undefined) socketFacts(upstreamSocket);
   }
 
   connection(direction: Direction, open: 1 | -1): void {

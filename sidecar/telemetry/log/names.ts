@@ -28,10 +28,15 @@ export const LONG_FLAGS: Readonly<Record<ResponseFlag, string>> = {
 };
 
 const reset = (reason: string): string => `upstream_reset_before_response_started{${reason}}`;
-const underscored = (text: string): string => text.replaceAll(/\s+/g, '_');
+const join = (text: string): string => text.replaceAll(/\s+/g, '_');
 
 /** How Envoy names the reason of a response, as far as our own reason tells. */
-export function codeDetails(record: RequestRecord, http: LoggedExchange): string | undefined {
+export function codeDetails(
+  record: RequestRecord,
+  http: Pick<LoggedExchange, 'localReply'>,
+  joined = true,
+): string | undefined {
+  const underscored = joined ? join : (text: string): string => text;
   switch (record.flag) {
     case '':
       if (!http.localReply) return record.status === 0 ? undefined : 'via_upstream';
@@ -103,4 +108,10 @@ export function grpcName(code: number, format: 'camel' | 'snake' | 'number'): st
   if (name === undefined) return String(code);
   if (format === 'camel' || code === 0) return name;
   return name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
+}
+
+/** Why a connection was ended as such: Envoy's words where it has some for what we do. */
+export function terminationDetails({ protocol, flag, rule }: RequestRecord): string | undefined {
+  if (protocol !== 'tcp' || flag !== 'UAEX') return undefined;
+  return `rbac_access_denied_matched_policy[${rule === '' ? 'none' : join(rule)}]`;
 }
