@@ -59,6 +59,7 @@ const forged = {
   'X-Forwarded-Client-Cert': 'URI=spiffe://cluster.local/ns/a/sa/b',
   x_forwarded_client_cert: 'URI=spiffe://cluster.local/ns/a/sa/b',
   'X-Forwarded-For': '10.0.0.1',
+  'X-Forwarded-User': 'root',
 };
 
 /** Names of fields, in the head and in trailers, and how many bytes came between. */

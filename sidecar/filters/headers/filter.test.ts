@@ -76,6 +76,18 @@ test('outside: nothing is believed, the connection says who it is', () => {
   assert.equal(headers.get('x-forwarded-proto'), 'http');
 });
 
+test('every field whose name begins with X-Forwarded- is one of them, and none may be written otherwise', () => {
+  const claims = ['X-Forwarded-User', 'X-Forwarded-Email', 'X-FORWARDED-Groups', 'X-Forwarded-Ssl', 'X_Forwarded_Server'];
+  const fields = claims.flatMap((name) => [name, 'root']);
+  const left = (trustedHops: number, mesh: boolean): readonly string[] => {
+    const { headers } = passed('inbound', trustedHops, mesh, fields).head;
+    return claims.filter((name) => headers.has(name.toLowerCase()));
+  };
+  assert.deepEqual(left(0, false), []);
+  assert.deepEqual(left(0, true), claims);
+  assert.deepEqual(left(1, false), claims);
+});
+
 test('a mesh peer is believed, except about its identity', () => {
   const headers = pass('inbound', 0, true);
   assert.deepEqual(headers.getAll('x-forwarded-client-cert'), ['Hash=ab;URI=spiffe://cluster.local/ns/shop/sa/web']);

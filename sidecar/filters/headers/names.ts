@@ -2,6 +2,8 @@ import { FORWARDED_FIELDS, fieldSubject } from '@weft/policies/model/reserved-he
 
 export const CLIENT_CERT = 'x-forwarded-client-cert';
 const FORWARDED: ReadonlySet<string> = new Set(FORWARDED_FIELDS);
+/** Proxies tell with such names what they like, `X-Forwarded-User` and `X-Forwarded-Ssl` among it. */
+const FORWARDED_PREFIX = 'x-forwarded-';
 
 /** What CGI-like applications take for the one of a certificate goes for it. */
 export const isClientCert = (lower: string): boolean => fieldSubject(lower) === CLIENT_CERT;
@@ -9,7 +11,7 @@ export const isClientCert = (lower: string): boolean => fieldSubject(lower) === 
 /** Of a certificate, or of who forwarded the request. */
 export const isForwarded = (lower: string): boolean => {
   const about = fieldSubject(lower);
-  return about === CLIENT_CERT || FORWARDED.has(about);
+  return about.startsWith(FORWARDED_PREFIX) || FORWARDED.has(about);
 };
 
 /** Not kept of a client from outside: neither about a certificate nor about who forwarded the request. */
