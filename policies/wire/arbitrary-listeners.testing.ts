@@ -142,9 +142,9 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
     )
     .map((filters) => [...filters, { kind: 'router' as const }]),
   limits: fc.record({
-    requestLineBytesMax: fc.constant(0),
-    fieldLineBytesMax: fc.constant(0),
-    requestBodyBytesMax: fc.constant(0),
+    requestLineBytesMax: count,
+    fieldLineBytesMax: count,
+    requestBodyBytesMax: count,
     headBytesMax: fc.integer({ min: 1, max: 8192 }).map((kib) => kib * 1024),
     headersCountMax: fc.integer({ min: 1, max: 10_000 }),
     requestTimeoutMs: ms,

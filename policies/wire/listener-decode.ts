@@ -34,6 +34,7 @@ import {
   TcpProxySchema,
 } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
 import { decodeHttpConnectionManager } from './http-connection-manager-decode.ts';
+import { decodeRequestLimits } from './request-limits.ts';
 import { decodeDownstreamSocket } from './tls-decode.ts';
 import { decodeCidr, decodeDuration, decodeSocketAddress, type StructReader, weftMetadata } from './values.ts';
 
@@ -148,19 +149,27 @@ function decodeFilterChain(chain: FilterChainMessage, at: At): FilterChain {
     tls: decodeDownstreamSocket(chain.transportSocket, at.field('transport_socket')),
     networkRbac,
     ...(serverNameProxy === undefined ? {} : { serverNameProxy }),
-    ...decodeOutside(chain, at),
-    terminal: terminal ?? { kind: 'tcp', statPrefix: '', clusters: [], idleTimeoutMs: 0, accessLogs: [] },
+    ...decodeChainMetadata(chain, terminal, at),
   };
 }
 
-function decodeOutside({ metadata }: FilterChainMessage, at: At): Pick<FilterChain, 'outside'> {
+const noTerminal: TcpProxy = { kind: 'tcp', statPrefix: '', clusters: [], idleTimeoutMs: 0, accessLogs: [] };
+
+function decodeChainMetadata(
+  { metadata }: FilterChainMessage,
+  terminal: FilterChain['terminal'] = noTerminal,
+  at: At,
+): Pick<FilterChain, 'outside' | 'terminal'> {
   const settings = weftMetadata(metadata, at);
   const outside = settings.object('outside');
+  const limits = settings.object('request_limits');
   settings.end();
-  if (outside === undefined) return {};
-  const service = outside.string('service');
-  outside.end();
-  return { outside: { service } };
+  const service = outside?.string('service');
+  outside?.end();
+  return {
+    ...(service === undefined ? {} : { outside: { service } }),
+    terminal: limits === undefined ? terminal : decodeRequestLimits(limits, terminal, settings.place('request_limits')),
+  };
 }
 
 function decodeServerNameProxy(config: SniDynamicDns, at: At): NonNullable<FilterChain['serverNameProxy']> {

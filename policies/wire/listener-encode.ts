@@ -20,6 +20,7 @@ import { RBACSchema } from './gen/envoy/extensions/filters/network/rbac/v3/rbac_
 import { FilterConfigSchema as SniDynamicDnsSchema } from './gen/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy_pb.ts';
 import { TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
 import { encodeHttpConnectionManager } from './http-connection-manager-encode.ts';
+import { encodeRequestLimits } from './request-limits.ts';
 import { encodeDownstreamTls } from './tls-encode.ts';
 import { typedConfig } from './typed-config.ts';
 import { encodeCidr, encodeDuration, encodeMetadata, encodeSocketAddress, WEFT_METADATA } from './values.ts';
@@ -86,16 +87,19 @@ function encodeFilterChain(chain: FilterChain): MessageInitShape<typeof FilterCh
       configType: typedConfig(RBACSchema, { statPrefix: 'rbac', rules: encodeRbac(rules) }),
     }),
   );
-  const { outside, serverNameProxy } = chain;
+  const { outside, serverNameProxy, terminal } = chain;
+  const limits = encodeRequestLimits(terminal);
+  const own = {
+    ...(outside === undefined ? {} : { outside: { service: outside.service } }),
+    ...(limits === undefined ? {} : { request_limits: limits }),
+  };
   const names = serverNameProxy === undefined ? [] : [encodeServerNameProxy(serverNameProxy)];
   return {
     name: chain.name,
     filterChainMatch: encodeMatch(chain.match),
-    filters: [...rbac, ...names, encodeTerminal(chain.terminal)],
+    filters: [...rbac, ...names, encodeTerminal(terminal)],
     ...(chain.tls === undefined ? {} : { transportSocket: encodeDownstreamTls(chain.tls) }),
-    ...(outside === undefined
-      ? {}
-      : { metadata: encodeMetadata({ [WEFT_METADATA]: { outside: { service: outside.service } } }) }),
+    ...(Object.keys(own).length === 0 ? {} : { metadata: encodeMetadata({ [WEFT_METADATA]: own }) }),
   };
 }
 

@@ -77,7 +77,13 @@ test('outside: nothing is believed, the connection says who it is', () => {
 });
 
 test('every field whose name begins with X-Forwarded- is one of them, and none may be written otherwise', () => {
-  const claims = ['X-Forwarded-User', 'X-Forwarded-Email', 'X-FORWARDED-Groups', 'X-Forwarded-Ssl', 'X_Forwarded_Server'];
+  const claims = [
+    'X-Forwarded-User',
+    'X-Forwarded-Email',
+    'X-FORWARDED-Groups',
+    'X-Forwarded-Ssl',
+    'X_Forwarded_Server',
+  ];
   const fields = claims.flatMap((name) => [name, 'root']);
   const left = (trustedHops: number, mesh: boolean): readonly string[] => {
     const { headers } = passed('inbound', trustedHops, mesh, fields).head;

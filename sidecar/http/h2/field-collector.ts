@@ -48,7 +48,7 @@ export abstract class FieldCollector implements FieldSink {
     this.bytes += field.sizeBytes;
     if (this.error !== undefined) return;
     if (this.bytes > this.limits.headBytesMax) {
-      this.error = h2Error('head-too-large', `the head is larger than ${this.limits.headBytesMax} bytes`);
+      this.error = this.tooLarge(field, this.limits.headBytesMax);
       return;
     }
     const { kind } = field;
@@ -62,6 +62,10 @@ export abstract class FieldCollector implements FieldSink {
       this.regularSeen = true;
       this.special(field);
     }
+  }
+
+  protected tooLarge(_field: Field, bytesMax: number): H2Error {
+    return h2Error('head-too-large', `the head is larger than ${bytesMax} bytes`);
   }
 
   protected abstract pseudo(field: Field): void;

@@ -50,10 +50,13 @@ const RULES = {
 
   'head-too-large': rule('message', ENHANCE_YOUR_CALM, '6585 section 5'),
   'too-many-fields': rule('message', ENHANCE_YOUR_CALM, '6585 section 5'),
+  'target-too-long': rule('message', ENHANCE_YOUR_CALM, '9110 section 15.5.15'),
+  'field-too-long': rule('message', ENHANCE_YOUR_CALM, '6585 section 5'),
   'content-too-large': rule('message', ENHANCE_YOUR_CALM, '9110 section 15.5.14'),
   'pseudo-field': rule('message', PROTOCOL_ERROR, '9113 section 8.3'),
   field: rule('message', PROTOCOL_ERROR, '9113 section 8.2.1'),
   'connection-field': rule('message', PROTOCOL_ERROR, '9113 section 8.2.2'),
+  'method-too-long': rule('message', PROTOCOL_ERROR, '9110 section 15.6.2'),
   method: rule('message', PROTOCOL_ERROR, '9110 section 9.1'),
   scheme: rule('message', PROTOCOL_ERROR, '9113 section 8.3.1'),
   authority: rule('message', PROTOCOL_ERROR, '9113 section 8.3.1'),
@@ -97,7 +100,12 @@ function requestStatus(kind: H2ErrorKind): number {
   switch (kind) {
     case 'head-too-large':
     case 'too-many-fields':
+    case 'field-too-long':
       return 431;
+    case 'target-too-long':
+      return 414;
+    case 'method-too-long':
+      return 501;
     case 'content-too-large':
       return 413;
     case 'expectation':

@@ -1,7 +1,9 @@
 import { type H2Error, h2Error } from './h2-error.ts';
 
-/** CONTINUATION frames of one block; those of a head within bounds are far fewer. */
+/** CONTINUATION frames of one block; those of a head within bounds are far fewer, */
 const FRAMES_MAX = 32;
+/** unless it may be so large that they have to be more, though they are half full only. */
+const FRAME_BYTES_LEAST = 8_192;
 const BYTES_MIN = 4_096;
 
 /** A header block that comes in several frames (RFC 9113 section 4.3), within bounds. */
@@ -15,9 +17,11 @@ export class HeaderBlock {
   bytes = 0;
   private frames = 0;
   private readonly bytesMax: number;
+  private readonly framesMax: number;
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
+    this.framesMax = Math.max(FRAMES_MAX, Math.ceil(bytesMax / FRAME_BYTES_LEAST));
   }
 
   begin(stream: number, endStream: boolean, error: H2Error | undefined): void {
@@ -30,7 +34,7 @@ export class HeaderBlock {
 
   append(buffer: Buffer, start: number, end: number): H2Error | undefined {
     const bytes = this.bytes + end - start;
-    if (++this.frames > FRAMES_MAX || bytes > this.bytesMax) {
+    if (++this.frames > this.framesMax || bytes > this.bytesMax) {
       return h2Error('continuation-flood', `a header block of ${this.frames} frames and ${bytes} bytes`);
     }
     if (bytes > this.buffer.length) {

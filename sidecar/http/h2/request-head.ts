@@ -7,6 +7,10 @@ import { type H2Error, h2Error, h2ErrorOf } from './h2-error.ts';
 import { type Field, FieldKind } from './hpack/field.ts';
 
 const METHOD_CHARS_MAX = 32;
+/** What an HTTP/1 request line has besides method and target: two spaces and the version. */
+const REQUEST_LINE_OVERHEAD = 10;
+/** What an HTTP/1 field line has besides name and value: colon and space. */
+const FIELD_LINE_OVERHEAD = 2;
 const PORT = /:\d+$/;
 const TRACE_SECTION = 'RFC 9110 section 9.3.8';
 /** RFC 9110 section 7.8: the name of one protocol, which may have a version. */
@@ -14,8 +18,16 @@ const PROTOCOL = /^(?=.{1,64}$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:\/[!#$%&'*+\-.^_`|
 /** RFC 9113 section 3.1 has withdrawn it; behind an HTTP/1 Upgrade it would hide requests from policy. */
 const CLEARTEXT_HTTP2 = 'h2c';
 
+/** As lines of HTTP/1 would be; 0: what the head may have. */
+interface RequestLimits extends HeadLimits {
+  readonly requestLineBytesMax: number;
+  readonly fieldLineBytesMax: number;
+}
+
 /** Collects and judges the head of a request (RFC 9113 sections 8.2, 8.3 and 8.5, RFC 8441). One a connection. */
 export class RequestFields extends FieldCollector {
+  /** Undefined: lines have no limit of their own. */
+  private readonly lines: RequestLimits | undefined;
   private readonly mesh: boolean;
   private readonly connectProtocol: boolean;
   private readonly anyAuthority: boolean;
@@ -36,8 +48,9 @@ export class RequestFields extends FieldCollector {
   private validAuthority: string | undefined = undefined;
 
   /** `connectProtocol`: extended CONNECT was announced. */
-  constructor(limits: HeadLimits, mesh: boolean, connectProtocol: boolean, anyAuthority = false) {
+  constructor(limits: RequestLimits, mesh: boolean, connectProtocol: boolean, anyAuthority = false) {
     super(limits);
+    this.lines = limits.requestLineBytesMax > 0 || limits.fieldLineBytesMax > 0 ? limits : undefined;
     this.anyAuthority = anyAuthority;
     this.mesh = mesh;
     this.connectProtocol = connectProtocol;
@@ -129,6 +142,7 @@ export class RequestFields extends FieldCollector {
   finish(endStream: boolean): RequestHead | undefined {
     if (this.error !== undefined) return undefined;
     this.error = this.targetError() ?? this.authorityError();
+    if (this.lines !== undefined) this.error ??= this.lineError(this.lines);
     const tunnel = this.has(FieldKind.PROTOCOL) || this.method === 'CONNECT';
     const declared = this.contentLength === '' ? -1 : Number(this.contentLength);
     const contentLength = tunnel || (endStream && declared === -1) ? 0 : declared;
@@ -158,7 +172,9 @@ export class RequestFields extends FieldCollector {
   private targetError(): H2Error | undefined {
     if (!this.has(FieldKind.METHOD)) return h2Error('pseudo-field', 'no :method');
     if (this.method !== this.validMethod) {
-      if (this.method.length > METHOD_CHARS_MAX || !isToken(this.method)) return h2Error('method', 'not a method');
+      if (!isToken(this.method)) return h2Error('method', 'not a method');
+      if (this.method.length > METHOD_CHARS_MAX)
+        return h2Error('method-too-long', `a method of more than ${METHOD_CHARS_MAX} characters`);
       this.validMethod = this.method;
     }
     const extended = this.has(FieldKind.PROTOCOL);
@@ -182,6 +198,27 @@ export class RequestFields extends FieldCollector {
     const asterisk = path === '*' && this.method === 'OPTIONS';
     if (!asterisk && (path.charCodeAt(0) !== 0x2f || !allOf(TARGET, path, 0, path.length))) {
       return h2Error('path', ':path does not begin with / or has an octet that may not be in one');
+    }
+    return undefined;
+  }
+
+  /** A head is too large by its target alone (RFC 9110 section 4.1) or by all that it has. */
+  protected override tooLarge(field: Field, bytesMax: number): H2Error {
+    if (field.kind !== FieldKind.PATH || field.sizeBytes <= bytesMax) return super.tooLarge(field, bytesMax);
+    return h2Error('target-too-long', `the request target is longer than ${bytesMax} bytes`);
+  }
+
+  private lineError({ requestLineBytesMax, fieldLineBytesMax }: RequestLimits): H2Error | undefined {
+    const target = this.method === 'CONNECT' ? this.authority : this.path;
+    if (requestLineBytesMax > 0 && this.method.length + target.length + REQUEST_LINE_OVERHEAD > requestLineBytesMax) {
+      return h2Error('target-too-long', `the request line is longer than ${requestLineBytesMax} bytes`);
+    }
+    const { headers } = this;
+    for (let i = 0; fieldLineBytesMax > 0 && i < headers.length; i++) {
+      const bytes = headers.nameAt(i).length + headers.valueAt(i).length + FIELD_LINE_OVERHEAD;
+      if (bytes > fieldLineBytesMax) {
+        return h2Error('field-too-long', `a field line is longer than ${fieldLineBytesMax} bytes`);
+      }
     }
     return undefined;
   }
