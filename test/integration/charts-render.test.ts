@@ -1,11 +1,19 @@
 /** The charts: helm takes them, bad values are refused, and what they render to is sound and asks for little. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import type { V1PodSpec } from '@kubernetes/client-node';
-import { parseAllDocuments } from 'yaml';
+import {
+  at,
+  type KubernetesObject,
+  type Labels,
+  list,
+  objectNamed,
+  objectsIn,
+  ofKind,
+  selects,
+} from '../support/charts.ts';
 import { violationsOfRestricted } from '../support/pod-security.ts';
 import { findTool } from '../support/tools.ts';
 
@@ -14,40 +22,6 @@ const chart = join(root, 'charts', 'weft');
 const goldens = ['default', 'full', 'small', 'cert-manager'].map((name) => `charts/weft/testdata/${name}.yaml`);
 const rendered = [...goldens, 'local/manifests/weft.yaml'];
 const timeoutMs = 240_000;
-
-type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
-
-interface KubernetesObject {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
-  readonly [field: string]: Value | object | undefined;
-}
-
-function objectsIn(file: string): KubernetesObject[] {
-  return parseAllDocuments(readFileSync(join(root, file), 'utf8')).flatMap((document) => {
-    const value: KubernetesObject | null = document.toJS();
-    return value === null ? [] : [value];
-  });
-}
-
-/** The value at a path of keys and indices; undefined when there is none. */
-function at(value: unknown, ...path: readonly (string | number)[]): unknown {
-  return path.reduce<unknown>(
-    (inner, key) => (inner === undefined || inner === null ? undefined : Reflect.get(Object(inner), key)),
-    value,
-  );
-}
-
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-const ofKind = (objects: readonly KubernetesObject[], ...kinds: string[]): KubernetesObject[] =>
-  objects.filter((one) => kinds.includes(one.kind));
-
-function objectNamed(objects: readonly KubernetesObject[], kind: string, name: string): KubernetesObject {
-  const found = objects.find((one) => one.kind === kind && one.metadata.name === name);
-  assert.ok(found !== undefined, `no ${kind} ${name}`);
-  return found;
-}
 
 describe('helm', () => {
   let helm = '';
@@ -84,6 +58,7 @@ describe('helm', () => {
     ['injector.failurePolicy=Maybe', /failurePolicy/],
     ['controlPlane.replica=3', /replica/],
     ['trustDomain=Not A Domain', /trustDomain/],
+    ['networkPolicy.apiServerBlocks={here}', /apiServerBlocks/],
   ];
   for (const [value, message] of bad) {
     test(`refuses ${value}`, () => {
@@ -221,26 +196,6 @@ for (const file of rendered) {
         for (const name of ['weft-system', 'kube-system']) assert.ok(list(at(excluded, 'values')).includes(name));
       }
     });
-  });
-}
-
-type Labels = Readonly<Record<string, string>>;
-
-/** LabelSelectorRequirement of the Kubernetes API. */
-function selects(selector: unknown, labels: Labels): boolean {
-  return list(at(selector, 'matchExpressions')).every((one) => {
-    const value = labels[String(at(one, 'key'))];
-    const named = value !== undefined && list(at(one, 'values')).includes(value);
-    switch (at(one, 'operator')) {
-      case 'In':
-        return named;
-      case 'NotIn':
-        return !named;
-      case 'DoesNotExist':
-        return value === undefined;
-      default:
-        return assert.fail(`operator ${String(at(one, 'operator'))}`);
-    }
   });
 }
 

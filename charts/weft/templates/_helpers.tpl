@@ -167,3 +167,50 @@ timeoutSeconds: 10
   operator: DoesNotExist
 {{- end }}
 {{- end }}
+
+{{/* Who reaches a component: (list $ "weft-injector" $rules), with rules beyond those of webhook and metrics. */}}
+{{- define "weft.networkPolicy" -}}
+{{- $root := index . 0 -}}
+{{- $values := $root.Values.networkPolicy -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ index . 1 }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "weft.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "weft.selectorLabels" . | nindent 6 }}
+  policyTypes: [Ingress]
+  ingress:
+    # The API server has no labels: it comes from a node, or from outside of the cluster.
+    - ports:
+        - port: 15017
+          protocol: TCP
+      {{- with $values.apiServerBlocks }}
+      from:
+        {{- range . }}
+        - ipBlock:
+            cidr: {{ . | quote }}
+        {{- end }}
+      {{- end }}
+    - ports:
+        - port: 15014
+          protocol: TCP
+      from:
+        - namespaceSelector:
+            matchExpressions:
+              - key: kubernetes.io/metadata.name
+                operator: In
+                values: {{ concat (list $root.Release.Namespace) $values.metricsNamespaces | uniq | toJson }}
+        {{- /* Its proxy is how operators ask. */}}
+        {{- range $values.apiServerBlocks }}
+        - ipBlock:
+            cidr: {{ . | quote }}
+        {{- end }}
+    {{- with index . 2 }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
