@@ -1,4 +1,5 @@
 import type { HttpLimits } from '@weft/policies/model/listener';
+import { TOKEN } from './chars.ts';
 import type { HeadError } from './head-error.ts';
 import {
   lineTooLong,
@@ -11,6 +12,13 @@ import { findHeadEnd, HEAD_INCOMPLETE, HEAD_TOO_LARGE, type ReadBuffer } from '.
 
 /** RFC 9112 section 2.2: empty lines before a request line are ignored; some. */
 const LEADING_EMPTY_LINES_MAX = 4;
+const OF_START_LINES: ReadonlySet<HeadError['kind']> = new Set([
+  'method',
+  'target',
+  'version',
+  'start-line',
+  'bare-cr',
+]);
 const CR = 0x0d;
 const LF = 0x0a;
 
@@ -41,16 +49,33 @@ export class RequestReader {
     }
     if (input.length === 0) return 'nothing';
     const end = findHeadEnd(input, this.limits.headBytesMax);
-    if (end === HEAD_INCOMPLETE) return 'incomplete';
+    if (end === HEAD_INCOMPLETE) return this.hopeless() ?? 'incomplete';
     if (end === HEAD_TOO_LARGE) return requestTooLarge(input, this.limits.headBytesMax);
     const text = input.bytes.toString('latin1', input.at, end);
-    const error =
-      this.lineError(text) ?? parseRequestHead(text, this.limits.headersCountMax, this.defaults, this.parsed);
+    const error = this.errorIn(text);
     if (error !== undefined) return error;
     const bytes = end + 4 - input.at;
     input.skip(bytes);
     this.emptyLines = 0;
     return bytes;
+  }
+
+  /**
+   * What is wrong already with a head that has not come to its end. Who speaks TLS or SSH here, or HTTP/0.9, is not left
+   * to wait for an answer that only comes when its time is over.
+   */
+  private hopeless(): HeadError | undefined {
+    const { bytes, at, end } = this.input;
+    const lineEnd = bytes.indexOf('\r\n', at, 'latin1');
+    const whole = lineEnd !== -1 && lineEnd < end;
+    if (!whole && TOKEN[bytes[at] ?? 0] === 1) return undefined;
+    const text = bytes.toString('latin1', at, whole ? lineEnd : at + 1);
+    const error = this.errorIn(text);
+    return error !== undefined && OF_START_LINES.has(error.kind) ? error : undefined;
+  }
+
+  private errorIn(text: string): HeadError | undefined {
+    return this.lineError(text) ?? parseRequestHead(text, this.limits.headersCountMax, this.defaults, this.parsed);
   }
 
   private lineError(text: string): HeadError | undefined {

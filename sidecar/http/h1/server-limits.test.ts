@@ -45,3 +45,40 @@ describe('limits of HTTP/1.1 requests, each with its status', () => {
     });
   }
 });
+
+describe('what cannot become a request any more', () => {
+  const cases: readonly (readonly [name: string, text: string, status: number])[] = [
+    ['a ClientHello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
+    ['the greeting of another protocol', 'SSH-2.0-OpenSSH_9.9\r\n', 400],
+    ['HTTP/0.9', 'GET /\r\n', 400],
+    ['another version', 'GET / HTTP/3.0\r\n', 505],
+    ['a target with a space', 'GET /a b HTTP/1.1\r\nHost: a\r\n', 400],
+    ['more empty lines than are passed over', '\r\n'.repeat(6), 400],
+  ];
+  for (const [name, text, status] of cases) {
+    test(`${name} is not waited for: ${status}`, async () => {
+      const s = serve(echo);
+      s.client.write(text, 'latin1');
+      assert.match(await s.until('\r\n\r\n'), new RegExp(`^HTTP/1\\.1 ${status} `));
+      await s.closed;
+      assert.equal(s.recorder.records[0]?.status, status);
+    });
+  }
+
+  test('what still can is waited for', async () => {
+    for (const beginning of [
+      'G',
+      'GET',
+      'GET / HTTP/1.',
+      'GET / HTTP/1.1\r\n',
+      'GET / HTTP/1.1\r\nHo',
+      '\r\n\r\nPOST /x',
+    ]) {
+      const s = serve(echo);
+      s.client.write(beginning);
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(s.received(), '');
+      s.client.destroy();
+    }
+  });
+});

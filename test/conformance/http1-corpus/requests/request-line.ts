@@ -189,7 +189,7 @@ export const requestLine: readonly RequestCase[] = [
     });
   }),
   refused('9112 3', 'HTTP/0.9', 'GET /\r\n\r\n'),
-  forwards('9112 3', 'HTTP/0.9, and the client closes its side', 'GET /\r\n', [], { halfClose: true, after: 'closed' }),
+  refused('9112 3', 'HTTP/0.9 without the end of a head', 'GET /\r\n'),
   refused('9112 3', 'a request line that never ends', `GET /${'x'.repeat(70_000)}`, 414),
   refused('9112 3', 'a request line that is too long', `GET /${'x'.repeat(61_500)} HTTP/1.1\r\n${H}`, 414),
   refused('9113 3.4', 'the preface of HTTP/2 with another method', `PRJ * HTTP/2.0\r\n\r\nSM\r\n\r\n`, 505),
