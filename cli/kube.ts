@@ -3,6 +3,16 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 
+/** The API server answered that it will not. */
+export class KubeRefusal extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
 /** The cluster that a command looks at, by --kubeconfig, $KUBECONFIG, .weft/kubeconfig, ~/.kube/config, or in-cluster. */
 export class Kube {
   readonly config: KubeConfig;
@@ -29,11 +39,9 @@ export class Kube {
     return this.ask<T>('GET', path, undefined, timeoutMs, undefined, headers);
   }
 
-  /** What the API server made of an object that it does not keep. */
-  async answer<T>(path: string, object: unknown, timeoutMs = 5_000): Promise<T> {
-    const made = await this.ask<T>('POST', path, object, timeoutMs);
-    if (made === undefined) throw new Error(`${path} is not there`);
-    return made;
+  /** What the API server made of an object that it does not keep; undefined for 404. */
+  answer<T>(path: string, object: unknown, timeoutMs = 5_000): Promise<T | undefined> {
+    return this.ask<T>('POST', path, object, timeoutMs);
   }
 
   /** The same, of what is no JSON. */
@@ -88,7 +96,10 @@ export class Kube {
         response.on('end', () => {
           if (response.statusCode === 404) return resolve(undefined);
           if (response.statusCode !== 200 && response.statusCode !== 201) {
-            return reject(new Error(`${url.href} answered ${response.statusCode}: ${text.slice(0, 300).trim()}`));
+            const { statusCode = 0 } = response;
+            return reject(
+              new KubeRefusal(statusCode, `${url.href} answered ${statusCode}: ${text.slice(0, 300).trim()}`),
+            );
           }
           try {
             resolve(parse(text));

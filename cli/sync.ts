@@ -1,5 +1,5 @@
-import { OPERATOR_AUDIENCE, OPERATOR_HEADER } from '@weft/policies/kit/operator';
 import type { Kube } from './kube.ts';
+import { askReplicas } from './replicas.ts';
 
 /** One line of `weft status`. */
 export interface SidecarSync {
@@ -29,55 +29,6 @@ interface SyncReport {
       }[];
     }[];
   }[];
-}
-
-interface PodList {
-  readonly items: readonly {
-    readonly metadata: { readonly name: string };
-    readonly spec?: { readonly serviceAccountName?: string };
-    readonly status?: { readonly phase?: string };
-  }[];
-}
-
-export const SYSTEM = 'weft-system';
-const SELECTOR = 'app.kubernetes.io%2Fname%3Dweft-control-plane';
-
-interface TokenRequest {
-  readonly status?: { readonly token?: string };
-}
-
-const TOKEN_SECONDS = 600;
-
-/**
- * What each replica answers to operators, through the API server's proxy: who may ask for a token in the name of the
- * control plane's own service account is one.
- */
-export async function askReplicas<T>(
-  kube: Kube,
-  path: string,
-  timeoutMs?: number,
-): Promise<readonly (T | undefined)[]> {
-  const pods = await controlPlanePods(kube);
-  const account = pods[0]?.spec?.serviceAccountName ?? 'default';
-  const asked = await kube.answer<TokenRequest>(`/api/v1/namespaces/${SYSTEM}/serviceaccounts/${account}/token`, {
-    apiVersion: 'authentication.k8s.io/v1',
-    kind: 'TokenRequest',
-    spec: { audiences: [OPERATOR_AUDIENCE], expirationSeconds: TOKEN_SECONDS },
-  });
-  const headers = { [OPERATOR_HEADER]: asked.status?.token ?? '' };
-  return Promise.all(
-    pods.map(({ metadata: { name } }) =>
-      kube.get<T>(`/api/v1/namespaces/${SYSTEM}/pods/${name}:15014/proxy${path}`, timeoutMs, headers),
-    ),
-  );
-}
-
-/** The replicas that run; there is at least one. */
-async function controlPlanePods(kube: Kube): Promise<PodList['items']> {
-  const pods = await kube.get<PodList>(`/api/v1/namespaces/${SYSTEM}/pods?labelSelector=${SELECTOR}`);
-  const running = (pods?.items ?? []).filter((pod) => pod.status?.phase === 'Running');
-  if (running.length === 0) throw new Error(`no control plane runs in ${SYSTEM}; "weft check" says more`);
-  return running;
 }
 
 /** Every replica serves its own sidecars, so every one is asked, through the API server's proxy. */

@@ -6,7 +6,7 @@ import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
 import { parseOptions, parseOutput, table } from '../command.ts';
 import { ExitCode, UsageError } from '../exit.ts';
 import { Kube } from '../kube.ts';
-import { SYSTEM } from '../sync.ts';
+import { SYSTEM } from '../replicas.ts';
 import { type Diff, type DiffRow, diff } from './diff.ts';
 import { readFlows, readObjects } from './read.ts';
 

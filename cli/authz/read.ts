@@ -3,7 +3,7 @@ import type { FlowAnswer } from '@weft/control-plane/decisions/decisions';
 import type { Flow } from '@weft/control-plane/decisions/flows';
 import { type MeshObject, type ObjectKind, parseObject } from '@weft/control-plane/index/objects';
 import type { Kube } from '../kube.ts';
-import { askReplicas } from '../sync.ts';
+import { askReplicas } from '../replicas.ts';
 
 interface List {
   readonly items: readonly Readonly<Record<string, unknown>>[];

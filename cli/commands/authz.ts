@@ -11,7 +11,8 @@ and since when.
 
 diff: who of those that called in the last hours would lose or gain access, if the policies of the file were applied (in
 the place of those of the same name) and those of --remove were gone. The exit status is 1 when somebody would lose
-access, or may (unknown: a rule that changes looks at something that is not kept of requests, such as headers).`;
+access, or may (unknown: a rule that changes looks at something that is not kept of requests, such as headers). It is for
+operators of the mesh, to whom the Role weft-operator in weft-system is bound, who may list pods, namespaces and policies.`;
 
 export const authz: Command = {
   name: 'authz',

@@ -14,7 +14,10 @@ export const status: Command = {
   help: `Usage: weft status [--kubeconfig <file>] [--output text|json]
 
 One line a connected sidecar, as the control plane sees it: how many resources it has acknowledged, how many are under
-way, and what it refused. The exit status is 1 when a sidecar refused something or the control plane cannot be asked.`,
+way, and what it refused. The exit status is 1 when a sidecar refused something or the control plane cannot be asked.
+
+It asks every replica through the API server, as an operator of the mesh: bind the Role weft-operator in weft-system to
+who is to use it.`,
 
   async run(args) {
     const options = parseOptions(args, { kubeconfig: { type: 'string' }, output: { type: 'string', short: 'o' } });

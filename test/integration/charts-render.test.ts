@@ -118,6 +118,18 @@ for (const file of rendered) {
       }
     });
 
+    test('lets operators have tokens of an account that may do nothing, and of no other', () => {
+      objectNamed(objects, 'ServiceAccount', 'weft-operator');
+      const bound = ofKind(objects, 'RoleBinding', 'ClusterRoleBinding').flatMap((one) => list(one['subjects']));
+      assert.ok(!bound.some((subject) => at(subject, 'name') === 'weft-operator'));
+      for (const pod of ofKind(objects, 'Deployment'))
+        assert.notEqual(at(pod, 'spec', 'template', 'spec', 'serviceAccountName'), 'weft-operator');
+      const tokens = [...grants(objectNamed(objects, 'Role', 'weft-operator'))].filter(({ resource }) =>
+        resource.startsWith('/serviceaccounts'),
+      );
+      assert.deepEqual(tokens, [{ resource: '/serviceaccounts/token', verbs: ['create'], names: ['weft-operator'] }]);
+    });
+
     test('binds roles and accounts that exist', () => {
       for (const binding of ofKind(objects, 'RoleBinding', 'ClusterRoleBinding')) {
         objectNamed(objects, String(at(binding, 'roleRef', 'kind')), String(at(binding, 'roleRef', 'name')));
