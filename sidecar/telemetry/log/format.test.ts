@@ -66,6 +66,15 @@ const line = (text: string, of: LogEntry = entry, trustedHops = 0, omitEmptyValu
     { trustedHops, filterChainName: 'chain', environment: { HOME: '/h' } },
   )(of);
 
+test('a request that could not be read has its reason in the line, an opaque connection has none', () => {
+  const detail = 'malformed request: no Host (RFC 9112 section 3.2)';
+  const refused = record({ protocol: 'http', status: 400, flag: 'DPE', detail });
+  const format = '%RESPONSE_CODE% %RESPONSE_CODE_DETAILS%';
+  assert.equal(line(format, logged(refused)), '400 malformed_request:_no_Host_(RFC_9112_section_3.2)');
+  assert.equal(line('%RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)%', logged(refused)), detail);
+  assert.equal(line(format, logged({ ...refused, protocol: 'tcp', status: 0 })), '0 -');
+});
+
 describe('operators', () => {
   const cases: [string, string][] = [
     ['%START_TIME%', '2024-02-29T03:04:05.067Z'],

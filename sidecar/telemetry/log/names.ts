@@ -1,6 +1,6 @@
 import type { ResponseFlag } from '../../http/errors.ts';
 import type { RequestRecord } from '../record.ts';
-import type { LoggedExchange } from './entry.ts';
+import type { LogEntry, LoggedExchange } from './entry.ts';
 
 /** Envoy's long names of its flags. */
 export const LONG_FLAGS: Readonly<Record<ResponseFlag, string>> = {
@@ -30,8 +30,16 @@ export const LONG_FLAGS: Readonly<Record<ResponseFlag, string>> = {
 const reset = (reason: string): string => `upstream_reset_before_response_started{${reason}}`;
 const join = (text: string): string => text.replaceAll(/\s+/g, '_');
 
+const unread: Pick<LoggedExchange, 'localReply'> = { localReply: true };
+
+/** The same of an entry; a request that could not be read has its reason, too. */
+export function detailsOf({ record, http }: LogEntry, joined = true): string | undefined {
+  if (http !== undefined) return codeDetails(record, http, joined);
+  return record.protocol === 'tcp' || record.detail === '' ? undefined : codeDetails(record, unread, joined);
+}
+
 /** How Envoy names the reason of a response, as far as our own reason tells. */
-export function codeDetails(
+function codeDetails(
   record: RequestRecord,
   http: Pick<LoggedExchange, 'localReply'>,
   joined = true,

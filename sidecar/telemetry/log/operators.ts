@@ -1,7 +1,7 @@
 import type { LogOperator } from '@weft/policies/model/log-format';
 import { network } from './addresses.ts';
 import type { LogEntry } from './entry.ts';
-import { codeDetails, grpcName } from './names.ts';
+import { detailsOf, grpcName } from './names.ts';
 import { type LogRead, NONE, type OperatorPorts, plainReaders } from './plain-fields.ts';
 import {
   claimOf,
@@ -116,7 +116,7 @@ export function readerOf(operator: LogOperator, ports: OperatorPorts): LogRead {
       return (entry) => network(read(entry), operator.bits);
     }
     case 'DETAILS_AS_THEY_ARE':
-      return ({ record, http }) => http && codeDetails(record, http, false);
+      return (entry) => detailsOf(entry, false);
     case 'REQUESTED_HOST':
       return requestedHost(operator.first, operator.source, ports);
     case 'COMMON_DURATION':

@@ -5,7 +5,7 @@ import type { PlainLogField } from '@weft/policies/model/log-fields';
 import type { Headers } from '../../http/headers.ts';
 import { clientAddress, clientIp, portOf, withoutPort } from './addresses.ts';
 import type { LogEntry, LoggedExchange } from './entry.ts';
-import { codeDetails, grpcName, LONG_FLAGS, terminationDetails } from './names.ts';
+import { detailsOf, grpcName, LONG_FLAGS, terminationDetails } from './names.ts';
 import { type CertificateFacts, type SocketFacts, socketFacts } from './socket-facts.ts';
 import { pointMs, responseMs, whole } from './time-points.ts';
 
@@ -79,7 +79,7 @@ const verifiedFact = (fact: (peer: CertificateFacts) => string): Plain =>
 export const plainReaders: Readonly<Record<PlainLogField, Plain>> = {
   PROTOCOL: always(({ http }) => http && versionName(http)),
   RESPONSE_CODE: always(({ record }) => record.status),
-  RESPONSE_CODE_DETAILS: always(({ record, http }) => http && codeDetails(record, http)),
+  RESPONSE_CODE_DETAILS: always((entry) => detailsOf(entry)),
   RESPONSE_FLAGS: always(({ record }) => record.flag || NONE),
   RESPONSE_FLAGS_LONG: always(({ record }) => (record.flag === '' ? NONE : LONG_FLAGS[record.flag])),
   REQUEST_HEADERS_BYTES: always(({ http }) => (http === undefined ? 0 : requestBytes(http))),
