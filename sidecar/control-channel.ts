@@ -80,6 +80,7 @@ export class ControlChannel {
   openDiscovery(listener: AdsListener): AdsStream {
     const options = { metadata: this.metadata(), timeoutMs: 0 };
     const call = this.connected().call(this.discovery, options, {
+      onAccepted: () => listener.onAccepted(),
       onMessage: (response) => listener.onMessage(response),
       onEnd: ({ code, message }) => listener.onLost(code === 0 ? 'ended by the control plane' : failure(code, message)),
     });

@@ -96,6 +96,7 @@ export async function runMeshSidecar(config: SidecarConfig, ports: ProcessPorts)
     },
     replicas: pool,
   });
+  xds.onConnected(() => identity.retrySoon());
   followTrust(xds.source, config.spiffeId, identity);
   const parts = { telemetry, door, channel, identity, xds, overload };
   threads = pool ?? (await createLocal(config, ports, parts));
@@ -291,7 +292,9 @@ class MeshSidecar {
     const { channel, xds, telemetry } = this.parts;
     const { serveWorkloadApi } = await import('./workload-api/in-sidecar.ts');
     const count = (event: string): void => telemetry.recorder.count(event);
-    const served = await serveWorkloadApi({ ...this.ports, socket, spiffeId, channel, source: xds.source, count });
+    const onConnected = (listener: () => void): void => xds.onConnected(listener);
+    const { source } = xds;
+    const served = await serveWorkloadApi({ ...this.ports, socket, spiffeId, channel, source, onConnected, count });
     if (!served.ok) return err(`Workload API: ${served.error}`);
     this.workloadApi = served.value;
     return ok(undefined);

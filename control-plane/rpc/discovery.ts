@@ -1,5 +1,5 @@
 /** ADS: a stream is let in by its credential, learns from its first request which pod it is, and then runs. */
-import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
 import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type {
@@ -131,6 +131,8 @@ function follow<Request extends { readonly node?: NodeOf }>(
       refuse(found.error);
       return;
     }
+    // Whoever has it all already hears that he was let in, and that the control plane is there.
+    call.sendMetadata(new Metadata());
     stream = open(found.value, found.value.podKey, sinkOf(call, refuse));
     for (const one of queued.splice(0)) receive(one);
     call.resume();

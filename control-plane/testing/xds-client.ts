@@ -20,6 +20,8 @@ const waitMsMax = 5_000;
 
 class MessageStream<Request, Response> {
   readonly received: Response[] = [];
+  /** The server has let the stream in. */
+  accepted = false;
   ended: { readonly code: string; readonly details: string } | undefined;
   private readonly call: ClientDuplexStream<Request, Response>;
   private readonly closeClient: () => void;
@@ -29,6 +31,10 @@ class MessageStream<Request, Response> {
   constructor(call: ClientDuplexStream<Request, Response>, closeClient: () => void) {
     this.call = call;
     this.closeClient = closeClient;
+    call.on('metadata', () => {
+      this.accepted = true;
+      this.wake?.();
+    });
     call.on('data', (response: Response) => {
       this.received.push(response);
       this.wake?.();
@@ -49,6 +55,10 @@ class MessageStream<Request, Response> {
     const response = await this.within(() => this.received[this.taken]);
     this.taken += 1;
     return response;
+  }
+
+  async whenAccepted(): Promise<true> {
+    return this.within(() => this.accepted || undefined);
   }
 
   async end(): Promise<{ readonly code: string; readonly details: string }> {

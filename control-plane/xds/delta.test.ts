@@ -39,6 +39,16 @@ describe('delta ADS', () => {
     assert.equal(harness.mesh.hub.cache.counters.encodedAnew, before + 1);
   });
 
+  test('lets in, audibly, who has it all already and is told nothing', async (t) => {
+    const first = open(t);
+    first.subscribe('cluster', [cart]);
+    const { resources } = await first.next();
+    const second = open(t);
+    second.subscribe('cluster', [cart], { [cart]: resources[0]?.version ?? '' });
+    assert.ok(await second.whenAccepted());
+    assert.ok(await second.quiet());
+  });
+
   test('answers what is asked for and names what there is not', async (t) => {
     const client = open(t);
     client.subscribe('address', ['10.96.0.10', '10.1.0.1', '192.0.2.1']);

@@ -12,6 +12,8 @@ export interface GrpcStatus {
 }
 
 export interface CallListener<Response> {
+  /** The server has let the call in, before it may have anything to say. */
+  onAccepted?(): void;
   onMessage(response: Response): void;
   /** Once, and nothing after it; not after `cancel`. */
   onEnd(status: GrpcStatus): void;
@@ -113,6 +115,7 @@ export class ClientCall<Request, Response> implements ResponseReceiver {
     else if (head.headers.get('content-type')?.startsWith('application/grpc') !== true) {
       this.refuse(GrpcCode.unknown, 'the answer is not one of gRPC', end);
     } else if (end) this.conclude(GrpcCode.unknown, 'the answer ended without a status');
+    else this.listener.onAccepted?.();
   }
 
   onData(chunk: Buffer, end: boolean): void {

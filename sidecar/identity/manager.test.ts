@@ -149,6 +149,44 @@ describe('IdentityManager', () => {
     manager.close();
   });
 
+  test('with an expired certificate asks again when the control plane is back, and not in half a minute', async () => {
+    const { clock, authority, manager } = make();
+    authority.lifeMs = 60_000;
+    manager.start();
+    clock.advance(0);
+    await settle();
+    authority.failures = Number.POSITIVE_INFINITY;
+    for (let passedMs = 0; passedMs < 600_000; passedMs += 500) {
+      clock.advance(500);
+      await settle();
+    }
+    const own = manager.own();
+    assert.ok(own !== undefined && own.notAfterUnixMs < clock.unixMs());
+    // A stream that comes and goes while nothing is signed is no reason to ask without end.
+    let asked = 0;
+    const sign = authority.sign.bind(authority);
+    authority.sign = (csr) => {
+      asked += 1;
+      return sign(csr);
+    };
+    for (let passedMs = 0; passedMs < 10_000; passedMs += 50) {
+      manager.retrySoon();
+      clock.advance(50);
+      await settle();
+    }
+    assert.ok(asked >= 5 && asked <= 11, `asked ${asked} times in ten seconds`);
+    authority.failures = 0;
+    manager.retrySoon();
+    clock.advance(1_200);
+    await settle();
+    assert.equal(manager.own()?.generation, 2);
+    manager.retrySoon();
+    clock.advance(2_000);
+    await settle();
+    assert.equal(authority.signed, 2, 'who has one asks for none');
+    manager.close();
+  });
+
   test('a restarted process begins with the stored key and certificate', async () => {
     const first = make();
     first.manager.start();

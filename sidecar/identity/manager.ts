@@ -68,6 +68,9 @@ export class IdentityManager implements CertificateSource {
   private dueMs = 0;
   private generation = 0;
   private failures = 0;
+  private askedMs = Number.NEGATIVE_INFINITY;
+  /** After a failure, until the next attempt. */
+  private waits = false;
   private cancelTimer: Cancel | undefined;
   private closed = false;
   /** Authority's clock minus ours at the last signature. */
@@ -137,6 +140,14 @@ export class IdentityManager implements CertificateSource {
     this.scheduleRenewal();
   }
 
+  /** The authority is there again: who waits for a certificate asks at once, and not all of a fleet in one moment. */
+  retrySoon(): void {
+    if (!this.waits) return;
+    const { clock, prng } = this.options;
+    const earliestMs = Math.max(0, this.askedMs + RETRY_MS_MIN - clock.nowMs());
+    this.schedule(earliestMs + RETRY_BASE_MS * prng.next(), () => void this.renew());
+  }
+
   close(): void {
     this.closed = true;
     this.cancelTimer?.();
@@ -180,6 +191,8 @@ export class IdentityManager implements CertificateSource {
   }
 
   private async renew(): Promise<void> {
+    this.waits = false;
+    this.askedMs = this.options.clock.nowMs();
     try {
       const csr = await buildCsr({
         spiffeId: this.options.spiffeId,
@@ -209,6 +222,7 @@ export class IdentityManager implements CertificateSource {
       this.options.log(
         `identity: no certificate for ${this.options.spiffeId}: ${(error as Error).message}; next attempt in ${Math.round(delayMs)} ms`,
       );
+      this.waits = true;
       this.schedule(delayMs, () => void this.renew());
     }
   }

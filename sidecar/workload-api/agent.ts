@@ -76,7 +76,10 @@ export async function startAgent(config: AgentConfig, ports: ProcessPorts): Prom
   if (!joined) await first;
   const jwt = new JwtSvids(jwtAuthority(channel), spiffeId.value, clock);
   const trust = trustStream(spiffeId.value, channel, state.value, door, ports);
-  for (const holder of [own, handedOut.manager]) followTrust(trust.source, spiffeId.value, holder);
+  for (const holder of [own, handedOut.manager]) {
+    followTrust(trust.source, spiffeId.value, holder);
+    trust.onConnected(() => holder.retrySoon());
+  }
   trust.start();
   const uids = new Set(config.allowUids);
   const isAllowed = ({ uid }: PeerCredentials): boolean => uids.has(uid);

@@ -16,6 +16,8 @@ export interface PodWorkloadApi extends ProcessPorts {
   readonly spiffeId: SpiffeId;
   readonly channel: ControlChannel;
   readonly source: SnapshotSource;
+  /** Calls whenever the control plane is there again. */
+  readonly onConnected: (listener: () => void) => void;
   readonly count: (event: string) => void;
 }
 
@@ -23,6 +25,7 @@ export async function serveWorkloadApi(options: PodWorkloadApi): Promise<Result<
   const { socket, spiffeId, channel, source, clock, prng, log, count } = options;
   const handedOut = new HandedOutIdentity({ spiffeId, sign: (csr) => channel.sign(csr), clock, prng, log, count });
   followTrust(source, spiffeId, handedOut.manager);
+  options.onConnected(() => handedOut.manager.retrySoon());
   const jwt = new JwtSvids(jwtAuthority(channel), spiffeId, clock);
   const isAllowed = (): boolean => true;
   const server = new UnixGrpcServer({

@@ -16,6 +16,8 @@ export interface AdsStream {
 }
 
 export interface AdsListener {
+  /** The control plane has let the stream in; it says nothing to whom it has nothing new to tell. */
+  onAccepted(): void;
   onMessage(response: DeltaResponse): void;
   /** The stream is gone; why, for people. */
   onLost(reason: string): void;
@@ -79,6 +81,7 @@ export class XdsClient {
   private cancelSave: Cancel | undefined;
   private closed = false;
   private connected = false;
+  private readonly connectedListeners = new Set<() => void>();
   private lastErrorText = '';
   private responses = 0;
   private rejected = 0;
@@ -122,6 +125,11 @@ export class XdsClient {
       rejected: this.rejected,
       resources: resources as Record<ResourceKind, number>,
     };
+  }
+
+  /** Called whenever the control plane is there again. */
+  onConnected(listener: () => void): void {
+    this.connectedListeners.add(listener);
   }
 
   close(): void {
@@ -195,7 +203,11 @@ export class XdsClient {
       this.cancelReconnect = this.options.clock.after(delayMs, () => this.connect());
     };
     try {
-      const stream = this.options.open({ onMessage: (response) => this.receive(response), onLost: lost });
+      const stream = this.options.open({
+        onAccepted: () => this.accepted(),
+        onMessage: (response) => this.receive(response),
+        onLost: lost,
+      });
       if (!ended) this.stream = stream;
     } catch (error) {
       lost((error as Error).message);
@@ -204,13 +216,20 @@ export class XdsClient {
     this.flush();
   }
 
+  private accepted(): void {
+    if (this.connected) return;
+    this.connected = true;
+    for (const listener of this.connectedListeners) listener();
+  }
+
   private receive(response: DeltaResponse): void {
     const state = this.types.get(response.typeUrl);
     if (state === undefined) {
       this.options.count('xds_unknown_type');
       return;
     }
-    this.connected = true;
+    // A control plane of an earlier version says nothing else.
+    this.accepted();
     this.responses++;
     const decoded = this.options.wire().decodeEffect(state.kind, state.typeUrl, state.receive(response));
     for (let i = 0; i < decoded.unknownFields; i++) this.options.count('xds_unknown_field');
