@@ -1,3 +1,4 @@
+import type { Fraction } from './fraction.ts';
 import type { HeaderMatch } from './match.ts';
 
 /** One output of lines; every logger writes each exchange that its filter lets pass. */
@@ -33,6 +34,12 @@ export type AccessLogFilter =
   | { readonly kind: 'header'; readonly match: HeaderMatch }
   /** Health checks never reach the log of a proxy that answers none itself. */
   | { readonly kind: 'not-health-check' }
+  /** A request that is no call of gRPC has the code that a client of it would take its status for. */
+  | { readonly kind: 'grpc-status'; readonly codes: readonly number[]; readonly exclude: boolean }
+  /** `independent`: by dice; else by the request's id, so that all proxies that it passes choose alike. */
+  | { readonly kind: 'share'; readonly fraction: Fraction; readonly independent: boolean }
+  /** Lines at the end of requests, and of opaque connections: Weft writes no others. */
+  | { readonly kind: 'log-type'; readonly http: boolean; readonly tcp: boolean }
   | { readonly kind: 'and' | 'or'; readonly filters: readonly AccessLogFilter[] };
 
 export const stdoutLog: AccessLog = { kind: 'stdout', path: '', format: undefined, filter: undefined };

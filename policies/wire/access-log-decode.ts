@@ -2,14 +2,17 @@ import { isMessage, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
 import type { AccessLog, AccessLogFilter, LogFormat, LogObject, LogValue } from '../model/access-log.ts';
 import { parseLogFormat } from '../model/log-format.ts';
 import type { At } from './decoding.ts';
+import { decodeFraction } from './fraction.ts';
 import {
   type AccessLogFilter as AccessLogFilterMessage,
   type AccessLog as AccessLogMessage,
   type ComparisonFilter,
+  GrpcStatusFilter_Status as GrpcStatus,
   ComparisonFilter_Op as Op,
 } from './gen/envoy/config/accesslog/v3/accesslog_pb.ts';
 import type { DataSource } from './gen/envoy/config/core/v3/base_pb.ts';
 import type { SubstitutionFormatString } from './gen/envoy/config/core/v3/substitution_format_string_pb.ts';
+import { AccessLogType } from './gen/envoy/data/accesslog/v3/accesslog_pb.ts';
 import { type FileAccessLog, FileAccessLogSchema } from './gen/envoy/extensions/access_loggers/file/v3/file_pb.ts';
 import {
   StderrAccessLogSchema,
@@ -123,6 +126,25 @@ function decodeFilter({ filterSpecifier: filter }: AccessLogFilterMessage, at: A
     }
     case 'notHealthCheckFilter':
       return { kind: 'not-health-check' };
+    case 'grpcStatusFilter': {
+      const { statuses, exclude } = filter.value;
+      const unknown = statuses.find((status) => !grpcStatuses.includes(status));
+      if (unknown !== undefined) at.field('grpc_status_filter').fail(`${unknown} is no status of gRPC`, undefined);
+      return { kind: 'grpc-status', codes: [...statuses], exclude };
+    }
+    case 'runtimeFilter': {
+      const fraction = decodeFraction(filter.value.percentSampled, at.field('runtime_filter').field('percent_sampled'));
+      return { kind: 'share', fraction, independent: filter.value.useIndependentRandomness };
+    }
+    case 'logTypeFilter': {
+      const { types, exclude } = filter.value;
+      const passes = (type: AccessLogType): boolean => types.includes(type) !== exclude;
+      return {
+        kind: 'log-type',
+        http: passes(AccessLogType.DownstreamEnd),
+        tcp: passes(AccessLogType.TcpConnectionEnd),
+      };
+    }
     case 'andFilter':
       return { kind: 'and', filters: decodeFilters(filter.value.filters, at.field('and_filter').field('filters')) };
     case 'orFilter':
@@ -135,6 +157,7 @@ function decodeFilter({ filterSpecifier: filter }: AccessLogFilterMessage, at: A
   }
 }
 
+const grpcStatuses: readonly number[] = Object.values(GrpcStatus);
 const everything: AccessLogFilter = { kind: 'not-health-check' };
 
 function decodeFilters(filters: readonly AccessLogFilterMessage[], at: At): readonly AccessLogFilter[] {

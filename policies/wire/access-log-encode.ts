@@ -1,13 +1,16 @@
 import { create, type DescMessage, type JsonObject, type JsonValue, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
 import type { AccessLog, AccessLogFilter, LogFormat, LogObject, LogValue } from '../model/access-log.ts';
+import { encodeFraction } from './fraction.ts';
 import {
   type AccessLogFilterSchema,
   type AccessLogSchema,
   type ComparisonFilterSchema,
+  GrpcStatusFilter_Status as GrpcStatus,
   ComparisonFilter_Op as Op,
 } from './gen/envoy/config/accesslog/v3/accesslog_pb.ts';
 import type { SubstitutionFormatStringSchema } from './gen/envoy/config/core/v3/substitution_format_string_pb.ts';
+import { AccessLogType } from './gen/envoy/data/accesslog/v3/accesslog_pb.ts';
 import { FileAccessLogSchema } from './gen/envoy/extensions/access_loggers/file/v3/file_pb.ts';
 import {
   StderrAccessLogSchema,
@@ -61,6 +64,7 @@ function encodeValue(value: LogValue): JsonValue {
 
 const isList = (value: readonly LogValue[] | LogObject): value is readonly LogValue[] => Array.isArray(value);
 
+const grpcStatuses = Object.values(GrpcStatus);
 const ops = { eq: Op.EQ, ge: Op.GE, le: Op.LE } as const;
 
 function encodeFilter(filter: AccessLogFilter): MessageInitShape<typeof AccessLogFilterSchema> {
@@ -75,6 +79,27 @@ function encodeFilter(filter: AccessLogFilter): MessageInitShape<typeof AccessLo
       return { filterSpecifier: { case: 'headerFilter', value: { header: encodeHeaderMatch(filter.match) } } };
     case 'not-health-check':
       return { filterSpecifier: { case: 'notHealthCheckFilter', value: {} } };
+    case 'grpc-status': {
+      const { codes, exclude } = filter;
+      const statuses = codes.flatMap((code) => grpcStatuses.filter((status) => status === code));
+      return { filterSpecifier: { case: 'grpcStatusFilter', value: { statuses, exclude } } };
+    }
+    case 'share': {
+      const { fraction, independent } = filter;
+      const value = {
+        runtimeKey: RUNTIME_KEY,
+        percentSampled: encodeFraction(fraction),
+        useIndependentRandomness: independent,
+      };
+      return { filterSpecifier: { case: 'runtimeFilter', value } };
+    }
+    case 'log-type': {
+      const types = [
+        ...(filter.http ? [AccessLogType.DownstreamEnd] : []),
+        ...(filter.tcp ? [AccessLogType.TcpConnectionEnd] : []),
+      ];
+      return { filterSpecifier: { case: 'logTypeFilter', value: { types } } };
+    }
     case 'and':
       return { filterSpecifier: { case: 'andFilter', value: { filters: filter.filters.map(encodeFilter) } } };
     case 'or':

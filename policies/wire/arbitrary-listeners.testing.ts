@@ -49,6 +49,17 @@ const logFilter: fc.Arbitrary<AccessLogFilter> = fc.oneof(
   fc.record({ kind: fc.constant('flags' as const), flags: fc.array(fc.constantFrom('UF', 'NR'), { maxLength: 2 }) }),
   fc.record({ kind: fc.constant('header' as const), match: headerMatch }),
   fc.record({
+    kind: fc.constant('grpc-status' as const),
+    codes: fc.array(fc.integer({ min: 0, max: 16 }), { maxLength: 3 }),
+    exclude: fc.boolean(),
+  }),
+  fc.record({
+    kind: fc.constant('share' as const),
+    fraction: fc.record({ numerator: count, denominator: fc.constantFrom(100 as const, 10_000 as const) }),
+    independent: fc.boolean(),
+  }),
+  fc.record({ kind: fc.constant('log-type' as const), http: fc.boolean(), tcp: fc.boolean() }),
+  fc.record({
     kind: fc.constantFrom('and' as const, 'or' as const),
     filters: fc.constant([{ kind: 'not-health-check' as const }, { kind: 'flags' as const, flags: [] }]),
   }),

@@ -114,7 +114,11 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight': 'name weight',
   'envoy.config.accesslog.v3.AccessLog': 'name filter typed_config',
   'envoy.config.accesslog.v3.AccessLogFilter':
-    'status_code_filter duration_filter not_health_check_filter and_filter or_filter header_filter response_flag_filter',
+    'status_code_filter duration_filter not_health_check_filter and_filter or_filter header_filter response_flag_filter grpc_status_filter runtime_filter log_type_filter',
+  'envoy.config.accesslog.v3.GrpcStatusFilter': 'statuses exclude',
+  // Its runtime_key says nothing: there is no runtime that could have one.
+  'envoy.config.accesslog.v3.RuntimeFilter': 'runtime_key percent_sampled use_independent_randomness',
+  'envoy.config.accesslog.v3.LogTypeFilter': 'types exclude',
   'envoy.config.accesslog.v3.ComparisonFilter': 'op value',
   'envoy.config.accesslog.v3.StatusCodeFilter': 'comparison',
   'envoy.config.accesslog.v3.DurationFilter': 'comparison',

@@ -183,6 +183,22 @@ test('filters', () => {
   assert.equal(passes({ kind: 'duration', op: 'eq', value: 13 }, {}), false);
   assert.equal(passes({ kind: 'flags', flags: [] }, { flag: 'UF' }), true);
   assert.equal(passes({ kind: 'flags', flags: ['UH'] }, { flag: 'UF' }), false);
+  assert.equal(passes({ kind: 'grpc-status', codes: [4], exclude: false }, { grpcStatus: 4 }), true);
+  assert.equal(passes({ kind: 'grpc-status', codes: [4], exclude: true }, { grpcStatus: 4 }), false);
+  assert.equal(passes({ kind: 'grpc-status', codes: [14], exclude: false }, { status: 503 }), true);
+  assert.equal(passes({ kind: 'log-type', http: true, tcp: false }, {}), true);
+  assert.equal(passes({ kind: 'log-type', http: true, tcp: false }, { protocol: 'tcp' }), false);
+  const share = (independent: boolean): AccessLogFilter => ({
+    kind: 'share',
+    fraction: { numerator: 30, denominator: 100 },
+    independent,
+  });
+  // 0x1e is 30, one more than the last of the share.
+  assert.equal(passes(share(false), { requestId: '0000001d-0000-4000-8000-000000000000' }), true);
+  assert.equal(passes(share(false), { requestId: '0000001e-0000-4000-8000-000000000000' }), false);
+  const dice = Array.from({ length: 2_000 }, () => passes(share(true), { requestId: '0000001e-0' }));
+  const chosen = dice.filter((one) => one).length;
+  assert.ok(chosen > 450 && chosen < 750, String(chosen));
   const both: AccessLogFilter[] = [
     { kind: 'flags', flags: [] },
     { kind: 'status', op: 'eq', value: 200 },
