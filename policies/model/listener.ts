@@ -7,6 +7,7 @@ import type { ExtAuthz } from './ext-authz.ts';
 import type { HttpFault } from './fault.ts';
 import { defaultHttp2Options, type Http2Options } from './http2-options.ts';
 import type { JwtAuthentication } from './jwt.ts';
+import type { LocalReplies } from './local-reply.ts';
 import type { Admission, GradientSettings, LocalRateLimit, RateLimit } from './overload.ts';
 import type { ReservedHeaders } from './reserved-headers.ts';
 import type { RouteConfiguration } from './route.ts';
@@ -109,6 +110,8 @@ export interface HttpConnectionManager {
   /** Proxies in front whose forwarded headers are believed; 0: none. */
   readonly trustedHops: number;
   readonly accessLogs: readonly AccessLog[];
+  /** Absent: they are sent as they are. */
+  readonly localReplies?: LocalReplies;
 }
 
 export interface HttpLimits {

@@ -44,6 +44,12 @@ export function decodeAccessLog(log: AccessLogMessage, at: At): AccessLog {
   return { kind: 'stdout', path: '', format: undefined, filter };
 }
 
+/** A line of a log has no type. */
+function decodeFormat(format: SubstitutionFormatString, at: At): LogFormat | undefined {
+  if (format.contentType !== '') at.field('content_type').fail('says nothing in an access log', undefined);
+  return decodeLogFormat(format, at);
+}
+
 function decodeFileFormat({ accessLogFormat: format }: FileAccessLog, at: At): LogFormat | undefined {
   switch (format.case) {
     case 'format':
@@ -59,7 +65,7 @@ function decodeFileFormat({ accessLogFormat: format }: FileAccessLog, at: At): L
   }
 }
 
-function decodeFormat(format: SubstitutionFormatString, at: At): LogFormat | undefined {
+export function decodeLogFormat(format: SubstitutionFormatString, at: At): LogFormat | undefined {
   const { omitEmptyValues } = format;
   switch (format.format.case) {
     case 'textFormat':
@@ -75,7 +81,7 @@ function decodeFormat(format: SubstitutionFormatString, at: At): LogFormat | und
   }
 }
 
-function decodeText({ specifier }: DataSource, at: At): string {
+export function decodeText({ specifier }: DataSource, at: At): string {
   if (specifier.case === 'inlineString') return specifier.value;
   if (specifier.case === 'inlineBytes') return Buffer.from(specifier.value).toString('utf8');
   return at.fail('inline_string or inline_bytes is required: Weft reads no format from a file', '');
@@ -106,7 +112,7 @@ function checkText(text: string, at: At): void {
   if (!parsed.ok) at.fail(parsed.error, undefined);
 }
 
-function decodeFilter({ filterSpecifier: filter }: AccessLogFilterMessage, at: At): AccessLogFilter {
+export function decodeFilter({ filterSpecifier: filter }: AccessLogFilterMessage, at: At): AccessLogFilter {
   switch (filter.case) {
     case 'statusCodeFilter': {
       const here = at.field('status_code_filter').field('comparison');

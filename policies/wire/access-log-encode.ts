@@ -27,11 +27,11 @@ const typedConfig = <Desc extends DescMessage>(
 ): { case: 'typedConfig'; value: Any } => ({ case: 'typedConfig', value: anyPack(schema, create(schema, init)) });
 
 export function encodeAccessLog(log: AccessLog): MessageInitShape<typeof AccessLogSchema> {
-  const filter = log.filter === undefined ? {} : { filter: encodeFilter(log.filter) };
+  const filter = log.filter === undefined ? {} : { filter: encodeLogFilter(log.filter) };
   const format =
     log.format === undefined
       ? {}
-      : { accessLogFormat: { case: 'logFormat' as const, value: encodeFormat(log.format) } };
+      : { accessLogFormat: { case: 'logFormat' as const, value: encodeLogFormat(log.format) } };
   switch (log.kind) {
     case 'stdout':
       return { name: 'envoy.access_loggers.stdout', configType: typedConfig(StdoutAccessLogSchema, format), ...filter };
@@ -46,7 +46,7 @@ export function encodeAccessLog(log: AccessLog): MessageInitShape<typeof AccessL
   }
 }
 
-const encodeFormat = (format: LogFormat): MessageInitShape<typeof SubstitutionFormatStringSchema> => ({
+export const encodeLogFormat = (format: LogFormat): MessageInitShape<typeof SubstitutionFormatStringSchema> => ({
   omitEmptyValues: format.omitEmptyValues,
   format:
     format.kind === 'text'
@@ -67,7 +67,7 @@ const isList = (value: readonly LogValue[] | LogObject): value is readonly LogVa
 const grpcStatuses = Object.values(GrpcStatus);
 const ops = { eq: Op.EQ, ge: Op.GE, le: Op.LE } as const;
 
-function encodeFilter(filter: AccessLogFilter): MessageInitShape<typeof AccessLogFilterSchema> {
+export function encodeLogFilter(filter: AccessLogFilter): MessageInitShape<typeof AccessLogFilterSchema> {
   switch (filter.kind) {
     case 'status':
       return { filterSpecifier: { case: 'statusCodeFilter', value: { comparison: encodeComparison(filter) } } };
@@ -101,9 +101,9 @@ function encodeFilter(filter: AccessLogFilter): MessageInitShape<typeof AccessLo
       return { filterSpecifier: { case: 'logTypeFilter', value: { types } } };
     }
     case 'and':
-      return { filterSpecifier: { case: 'andFilter', value: { filters: filter.filters.map(encodeFilter) } } };
+      return { filterSpecifier: { case: 'andFilter', value: { filters: filter.filters.map(encodeLogFilter) } } };
     case 'or':
-      return { filterSpecifier: { case: 'orFilter', value: { filters: filter.filters.map(encodeFilter) } } };
+      return { filterSpecifier: { case: 'orFilter', value: { filters: filter.filters.map(encodeLogFilter) } } };
   }
 }
 

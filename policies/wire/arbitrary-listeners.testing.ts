@@ -3,6 +3,7 @@ import type { AccessLogFilter, LogFormat } from '../model/access-log.ts';
 import type { HttpEdge } from '../model/edge.ts';
 import type { Http2Options } from '../model/http2-options.ts';
 import type { FilterChain, HttpConnectionManager, Listener } from '../model/listener.ts';
+import type { LocalReplies } from '../model/local-reply.ts';
 import { extAuthz } from './arbitrary-ext-authz.testing.ts';
 import { jwtFilter } from './arbitrary-jwt.testing.ts';
 import { overloadFilter } from './arbitrary-overload.testing.ts';
@@ -15,6 +16,7 @@ import {
   downstreamTls,
   headerMatch,
   ms,
+  mutation,
   name,
   optional,
   percent,
@@ -64,6 +66,23 @@ const logFilter: fc.Arbitrary<AccessLogFilter> = fc.oneof(
     filters: fc.constant([{ kind: 'not-health-check' as const }, { kind: 'flags' as const, flags: [] }]),
   }),
 );
+const localReplyFormat = fc.record({
+  format: logFormat,
+  contentType: fc.constantFrom('text/html; charset=utf-8', 'application/problem+json'),
+});
+const localReplies: fc.Arbitrary<LocalReplies> = fc.record({
+  mappers: fc.array(
+    fc.record({
+      filter: logFilter,
+      status: optional(fc.integer({ min: 200, max: 599 })),
+      text: optional(fc.string()),
+      body: optional(localReplyFormat),
+      headers: mutation.map((headers) => ({ ...headers, remove: [] })),
+    }),
+    { maxLength: 2 },
+  ),
+  body: optional(localReplyFormat),
+});
 const accessLogs = fc.array(
   fc.oneof(
     fc.record({
@@ -124,58 +143,64 @@ export const http2Options: fc.Arbitrary<Http2Options> = fc.record({
 });
 export const dnsCache = fc.record({ name, hostsMax: streams, refreshMs: positiveMs, idleMs: positiveMs });
 const headerNames = fc.array(fc.constantFrom('x-user', 'x-auth-', 'x_id'), { maxLength: 2 });
-const manager: fc.Arbitrary<HttpConnectionManager> = fc.record({
-  kind: fc.constant('http' as const),
-  statPrefix: name,
-  codec: fc.constantFrom('auto' as const, 'http1' as const, 'http2' as const),
-  route: fc.oneof(
-    fc.record({ kind: fc.constant('inline' as const), config: routeConfiguration }),
-    fc.record({ kind: fc.constant('rds' as const), name }),
-  ),
-  filters: fc
-    .array(
-      fc.oneof(
-        fc.record({ kind: fc.constant('rbac' as const), name, rbac }),
-        jwtFilter,
-        fc.record({ kind: fc.constant('rbacShadow' as const), name, prefix: name, rbac }),
-        fc.record({ kind: fc.constant('extAuthz' as const), name, authz: extAuthz }),
-        fc.record({ kind: fc.constant('headerRemoval' as const), name, headers: headerNames }),
-        fc.record({
-          kind: fc.constant('reservedHeaders' as const),
-          name,
-          reserved: fc.record({ names: headerNames, prefixes: headerNames }),
-        }),
-        trafficFilter,
-        overloadFilter,
-        fc.record({ kind: fc.constant('dynamic-dns' as const), name, cache: dnsCache }),
-      ),
-      { maxLength: 2 },
-    )
-    .map((filters) => [...filters, { kind: 'router' as const }]),
-  limits: fc.record({
-    requestLineBytesMax: count,
-    fieldLineBytesMax: count,
-    requestBodyBytesMax: count,
-    headBytesMax: fc.integer({ min: 1, max: 8192 }).map((kib) => kib * 1024),
-    headersCountMax: fc.integer({ min: 1, max: 10_000 }),
-    requestTimeoutMs: ms,
-    headTimeoutMs: ms,
-    streamIdleTimeoutMs: ms,
-    idleTimeoutMs: ms,
-    requestsPerConnectionMax: count,
-    connectionDurationMsMax: ms,
-    drainTimeoutMs: ms,
-    streamDurationMsMax: ms,
-    lingerTimeoutMs: ms,
-    http10Accepted: fc.constant(true),
-    http10DefaultHost: fc.constantFrom('', 'shop.example:8080'),
-    concurrentStreamsMax: streams,
-    http2: http2Options,
-  }),
-  edge,
-  trustedHops: fc.integer({ min: 0, max: 5 }),
-  accessLogs,
-});
+const manager: fc.Arbitrary<HttpConnectionManager> = fc.record(
+  {
+    kind: fc.constant('http' as const),
+    statPrefix: name,
+    codec: fc.constantFrom('auto' as const, 'http1' as const, 'http2' as const),
+    route: fc.oneof(
+      fc.record({ kind: fc.constant('inline' as const), config: routeConfiguration }),
+      fc.record({ kind: fc.constant('rds' as const), name }),
+    ),
+    filters: fc
+      .array(
+        fc.oneof(
+          fc.record({ kind: fc.constant('rbac' as const), name, rbac }),
+          jwtFilter,
+          fc.record({ kind: fc.constant('rbacShadow' as const), name, prefix: name, rbac }),
+          fc.record({ kind: fc.constant('extAuthz' as const), name, authz: extAuthz }),
+          fc.record({ kind: fc.constant('headerRemoval' as const), name, headers: headerNames }),
+          fc.record({
+            kind: fc.constant('reservedHeaders' as const),
+            name,
+            reserved: fc.record({ names: headerNames, prefixes: headerNames }),
+          }),
+          trafficFilter,
+          overloadFilter,
+          fc.record({ kind: fc.constant('dynamic-dns' as const), name, cache: dnsCache }),
+        ),
+        { maxLength: 2 },
+      )
+      .map((filters) => [...filters, { kind: 'router' as const }]),
+    limits: fc.record({
+      requestLineBytesMax: count,
+      fieldLineBytesMax: count,
+      requestBodyBytesMax: count,
+      headBytesMax: fc.integer({ min: 1, max: 8192 }).map((kib) => kib * 1024),
+      headersCountMax: fc.integer({ min: 1, max: 10_000 }),
+      requestTimeoutMs: ms,
+      headTimeoutMs: ms,
+      streamIdleTimeoutMs: ms,
+      idleTimeoutMs: ms,
+      requestsPerConnectionMax: count,
+      connectionDurationMsMax: ms,
+      drainTimeoutMs: ms,
+      streamDurationMsMax: ms,
+      lingerTimeoutMs: ms,
+      http10Accepted: fc.constant(true),
+      http10DefaultHost: fc.constantFrom('', 'shop.example:8080'),
+      concurrentStreamsMax: streams,
+      http2: http2Options,
+    }),
+    edge,
+    trustedHops: fc.integer({ min: 0, max: 5 }),
+    accessLogs,
+    localReplies,
+  },
+  {
+    requiredKeys: ['kind', 'statPrefix', 'codec', 'route', 'filters', 'limits', 'edge', 'trustedHops', 'accessLogs'],
+  },
+);
 const filterChain: fc.Arbitrary<FilterChain> = fc.record(
   {
     name: text,

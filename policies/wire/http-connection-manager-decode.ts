@@ -24,6 +24,7 @@ import {
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
 import { decodeJwt } from './jwt.ts';
+import { decodeLocalReplies } from './local-reply.ts';
 import { decodeOverloadFilter } from './overload-filters.ts';
 import { decodeRequestHeadersFilter } from './request-headers.ts';
 import { decodeRouteConfiguration } from './route-decode.ts';
@@ -48,6 +49,9 @@ export function decodeHttpConnectionManager(message: ManagerMessage, at: At): Ht
     edge: decodeEdge(message, at),
     trustedHops: message.xffNumTrustedHops,
     accessLogs: message.accessLog.map((log, i) => decodeAccessLog(log, at.field('access_log').index(i))),
+    ...(message.localReplyConfig === undefined
+      ? {}
+      : { localReplies: decodeLocalReplies(message.localReplyConfig, at.field('local_reply_config')) }),
   };
 }
 

@@ -23,6 +23,7 @@ import {
 import { PreserveCaseFormatterConfigSchema } from './gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
 import { encodeHttp2Options } from './http2-options.ts';
 import { encodeJwt } from './jwt.ts';
+import { encodeLocalReplies } from './local-reply.ts';
 import { encodeOverloadFilter } from './overload-filters.ts';
 import { encodeRequestHeadersFilter } from './request-headers.ts';
 import { encodeRouteConfiguration } from './route-encode.ts';
@@ -71,6 +72,7 @@ export function encodeHttpConnectionManager(manager: HttpConnectionManager): Man
     xffNumTrustedHops: manager.trustedHops,
     normalizePath: true,
     accessLog: manager.accessLogs.map(encodeAccessLog),
+    ...(manager.localReplies === undefined ? {} : { localReplyConfig: encodeLocalReplies(manager.localReplies) }),
   };
 }
 

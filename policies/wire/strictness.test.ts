@@ -11,6 +11,7 @@ import { decodeResource } from './resource.ts';
 import { strictnessCases } from './strictness-cases.testing.ts';
 import { strictnessClusterCases } from './strictness-cluster-cases.testing.ts';
 import { strictnessJwtCases } from './strictness-jwt-cases.testing.ts';
+import { strictnessLogCases } from './strictness-log-cases.testing.ts';
 import {
   action,
   chain,
@@ -28,7 +29,8 @@ import { supportedFields } from './supported-fields.ts';
 import { typeUrls } from './type-urls.ts';
 
 describe('what Weft does not act on is refused by path', () => {
-  for (const [what, kind, json, path] of [...strictnessCases, ...strictnessClusterCases, ...strictnessJwtCases]) {
+  const cases = [...strictnessCases, ...strictnessClusterCases, ...strictnessJwtCases, ...strictnessLogCases];
+  for (const [what, kind, json, path] of cases) {
     test(what, () => {
       assert.deepEqual(
         errorsOf(kind, json).map((error) => error.path),

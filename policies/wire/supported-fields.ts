@@ -40,7 +40,10 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.core.v3.Locality': 'zone',
   'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig': '',
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager':
-    'codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options http2_protocol_options max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout server_header_transformation use_remote_address xff_num_trusted_hops access_log normalize_path skip_xff_append generate_request_id preserve_external_request_id always_set_request_id_in_response server_name via forward_client_cert_details set_current_client_cert_details strip_matching_host_port strip_any_host_port upgrade_configs drain_timeout delayed_close_timeout merge_slashes path_with_escaped_slashes_action',
+    'codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options http2_protocol_options max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout server_header_transformation use_remote_address xff_num_trusted_hops access_log normalize_path skip_xff_append generate_request_id preserve_external_request_id always_set_request_id_in_response server_name via forward_client_cert_details set_current_client_cert_details strip_matching_host_port strip_any_host_port upgrade_configs drain_timeout delayed_close_timeout merge_slashes path_with_escaped_slashes_action local_reply_config',
+  'envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig': 'mappers body_format',
+  'envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper':
+    'filter status_code body body_format_override headers_to_add',
   // Subject, certificate and chain are not kept of a peer.
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails':
     'dns uri',
@@ -130,7 +133,7 @@ const fields: Readonly<Record<string, string>> = {
   // Its runtime_key says nothing: there is no runtime that could have one.
   'envoy.config.core.v3.RuntimeUInt32': 'default_value runtime_key',
   'envoy.config.core.v3.SubstitutionFormatString':
-    'text_format text_format_source json_format omit_empty_values json_format_options',
+    'text_format text_format_source json_format omit_empty_values json_format_options content_type',
   'envoy.config.core.v3.JsonFormatOptions': 'sort_properties',
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': 'log_format',
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': 'log_format',

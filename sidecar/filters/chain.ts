@@ -25,6 +25,7 @@ import { HeadersFilter } from './headers/filter.ts';
 import type { ActiveCalls } from './hop/calls.ts';
 import { HopFilter } from './hop/filter.ts';
 import { createJwtFilter } from './jwt/filter.ts';
+import { LocalReplies } from './local-replies.ts';
 import { OverloadFilter } from './overload/filter.ts';
 import { createProtection, type Protection } from './protection.ts';
 import { RbacFilter } from './rbac/filter.ts';
@@ -82,6 +83,8 @@ export interface Chain {
   readonly stats: RequestStats;
   readonly paths: PathPolicy | undefined;
   readonly trailers: TrailerRules;
+  /** Undefined: responses of our own are sent as they are. */
+  readonly localReplies: LocalReplies | undefined;
 }
 
 function routeOrigin(hcm: HttpConnectionManager): RouteOrigin {
@@ -142,16 +145,24 @@ function createFilter(filter: HttpFilter, deps: DispatchDeps): RequestFilter | u
   }
 }
 
+function createLocalReplies({ hcm, filterChainName = '', clock }: DispatchDeps, stats: RequestStats) {
+  if (hcm.localReplies === undefined) return undefined;
+  const ports = { trustedHops: hcm.trustedHops, filterChainName, environment: process.env };
+  return new LocalReplies(hcm.localReplies, ports, (context) => stats.describe(context, clock.nowMs()));
+}
+
 /** Handles the requests of one HTTP connection manager; made once for each. */
 export function createDispatch(deps: DispatchDeps): Dispatch {
+  const stats = new RequestStats(deps);
   const chain: Chain = {
     deps,
     filters: new FilterChain(createFilters(deps)),
     routes: routeOrigin(deps.hcm),
     timeouts: new Timeouts(deps.clock),
-    stats: new RequestStats(deps),
+    stats,
     paths: pathPolicyOf(deps.hcm.edge),
     trailers: new TrailerRules(deps.hcm.filters, deps.recorder),
+    localReplies: createLocalReplies(deps, stats),
   };
   const dispatch = (exchange: Downstream): void => new RequestStream(chain, exchange).start();
   const { tunnels } = deps;

@@ -6,6 +6,12 @@ import { Headers } from '../http/headers.ts';
 import { applyMutation } from '../route/mutation.ts';
 import type { RequestContext } from './context.ts';
 import { encodeGrpcMessage, statusDetails } from './grpc/details.ts';
+import type { LocalReplies, LocalReply } from './local-replies.ts';
+
+const noBytes = Buffer.alloc(0);
+
+/** RFC 9110 sections 15.3.5 and 15.4.5. */
+const mayHaveBody = (status: number): boolean => status !== 204 && status !== 304;
 
 /** Status, message and details of an error of our own, for a head or for trailers. */
 function addGrpcStatus(headers: Headers, code: number, detail: string, flag: ResponseFlag | ''): void {
@@ -41,8 +47,8 @@ function applyRoute(headers: Headers, { matched, matchedCluster }: RequestContex
 }
 
 /**
- * A response of our own, with the header changes of the route that asked for it. A gRPC client gets its status in
- * trailers-only form, since it reads no other.
+ * A response of our own, with the header changes of the route that asked for it, and those of the connection manager. A
+ * gRPC client gets its status in trailers-only form, since it reads no other.
  */
 export function reply(
   context: RequestContext,
@@ -50,29 +56,46 @@ export function reply(
   body: string,
   location?: string,
   mutation: HeaderMutation = noMutation,
+  replies?: LocalReplies,
 ): void {
-  const { exchange, head } = context;
-  const headers = new Headers();
   context.localReply = true;
-  context.responseHeaders = headers;
-  if (context.grpc && status >= 400) {
-    context.status = 200;
-    context.grpcStatus = codeOfReply(status, context.flag);
-    headers.append('content-type', 'application/grpc');
-    addGrpcStatus(headers, context.grpcStatus, body.trimEnd(), context.flag);
-    applyMutation(headers, mutation);
-    applyRoute(headers, context);
-    const answer = { status: 200, reason: 'OK', headers, contentLength: 0 };
-    context.ownReplies?.onResponse(context, answer);
-    exchange.respond(answer, true);
+  if (replies !== undefined) {
+    const text = context.grpc ? body.trimEnd() : body;
+    replyRewritten(context, replies, { status, body: text, contentType: 'text/plain' }, location, mutation);
     return;
   }
-  context.status = status;
+  const headers = new Headers();
+  context.responseHeaders = headers;
+  if (context.grpc && status >= 400) {
+    addGrpcFailure(context, status, context.flag, body.trimEnd(), headers);
+    applyMutation(headers, mutation);
+    applyRoute(headers, context);
+    send(context, 200, headers, noBytes);
+    return;
+  }
   if (location !== undefined) headers.append('Location', location);
   const bytes = Buffer.from(body);
   if (bytes.length > 0) headers.append('Content-Type', 'text/plain');
   applyMutation(headers, mutation);
   applyRoute(headers, context);
+  send(context, status, headers, bytes);
+}
+
+function addGrpcFailure(
+  context: RequestContext,
+  status: number,
+  flag: ResponseFlag | '',
+  body: string,
+  headers: Headers,
+): void {
+  context.grpcStatus = codeOfReply(status, flag);
+  headers.append('content-type', 'application/grpc');
+  addGrpcStatus(headers, context.grpcStatus, body, context.flag);
+}
+
+function send(context: RequestContext, status: number, headers: Headers, bytes: Buffer): void {
+  const { exchange, head } = context;
+  context.status = status;
   const noBody = bytes.length === 0 || head.method === 'HEAD';
   const answer = { status, reason: STATUS_CODES[status] ?? '', headers, contentLength: bytes.length };
   context.ownReplies?.onResponse(context, answer);
@@ -80,4 +103,32 @@ export function reply(
   if (noBody) return;
   context.responseBodyBytes = bytes.length;
   exchange.write(bytes, true);
+}
+
+/** In Envoy's order: the route's fields are there when a mapper looks, and a type that it adds is that of the body. */
+function replyRewritten(
+  context: RequestContext,
+  replies: LocalReplies,
+  answer: LocalReply,
+  location: string | undefined,
+  mutation: HeaderMutation,
+): void {
+  const headers = new Headers();
+  context.responseHeaders = headers;
+  if (location !== undefined) headers.append('Location', location);
+  applyMutation(headers, mutation);
+  applyRoute(headers, context);
+  const { status } = answer;
+  replies.rewrite(context, answer, headers);
+  if (context.grpc && status >= 400) {
+    headers.remove('content-type');
+    // The code tells of the failure; where another status was chosen it tells of that.
+    const flag = answer.status === status ? context.flag : '';
+    addGrpcFailure(context, answer.status, flag, answer.body, headers);
+    send(context, 200, headers, noBytes);
+    return;
+  }
+  const bytes = mayHaveBody(answer.status) ? Buffer.from(answer.body) : noBytes;
+  if (bytes.length > 0 && !headers.has('content-type')) headers.append('Content-Type', answer.contentType);
+  send(context, answer.status, headers, bytes);
 }

@@ -394,14 +394,15 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     } else {
       this.responded = true;
       this.stop(error);
-      reply(context, error.status, `${error.detail}\n`, undefined, attemptsInReply(this.route, context.attempts));
+      const attempts = attemptsInReply(this.route, context.attempts);
+      reply(context, error.status, `${error.detail}\n`, undefined, attempts, this.chain.localReplies);
     }
   }
 
   private answer(status: number, text: string, location?: string, mutation?: HeaderMutation): void {
     this.responded = true;
     this.stop(exchangeEnded);
-    reply(this.context, status, text, location, mutation);
+    reply(this.context, status, text, location, mutation, this.chain.localReplies);
   }
 
   /** The response is complete; a tunnel may still send. */

@@ -126,7 +126,7 @@ describe('access logs', { timeout: 60_000 }, () => {
       }),
     };
     both = await surface.startBoth({
-      managers: { plain: { access_log: [log] }, tls: { access_log: [log] } },
+      managers: { plain: { access_log: [log], delayed_close_timeout: '0.05s' }, tls: { access_log: [log] } },
       tls: { tls },
       routes: [
         route('secure', '/secure', 'secure', { prefix_rewrite: '/other', host_rewrite_literal: 'rewritten' }),

@@ -2,6 +2,8 @@ import type { Clock } from '@weft/policies/kit/clock';
 import type { Address } from '@weft/policies/model/address';
 import { EGRESS_STAT_PREFIX, UNKNOWN_SERVICE } from '@weft/policies/model/egress';
 import type { Direction, HttpConnectionManager, WorkloadSettings } from '@weft/policies/model/listener';
+import type { LocalReplies } from '@weft/policies/model/local-reply';
+import { asksConnections } from '@weft/policies/model/log-operators';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { UpstreamConnection } from '../../http/exchange.ts';
 import type { CertificateSource } from '../../identity/source.ts';
@@ -26,6 +28,10 @@ interface StatsDeps {
   readonly filterChainName?: string;
 }
 
+const repliesAskConnections = (replies: LocalReplies | undefined): boolean =>
+  replies !== undefined &&
+  [replies.body, ...replies.mappers.map(({ body }) => body)].some((body) => asksConnections(body?.format));
+
 const labels = new WeakMap<object, string>();
 
 /** `<namespace>/<name>`, made once for each object that carries them. */
@@ -47,6 +53,8 @@ export class RequestStats {
   private readonly deps: StatsDeps;
   private readonly scratch: RequestRecord;
   private readonly loggers: Loggers | undefined;
+  private readonly asksConnections: boolean;
+  private readonly asksTimes: boolean;
   private readonly counters: ExchangeCounters | undefined;
   /** Label of requests that came to no cluster. */
   private readonly unnamed: string;
@@ -54,14 +62,17 @@ export class RequestStats {
   constructor(deps: StatsDeps) {
     this.deps = deps;
     this.scratch = emptyRecord(deps.direction);
+    const { localReplies } = deps.hcm;
     this.loggers = loggersOf(deps.hcm, deps, deps.logSinks, deps.filterChainName);
+    this.asksConnections = this.loggers?.asksConnections === true || repliesAskConnections(localReplies);
+    this.asksTimes = this.loggers !== undefined || localReplies !== undefined;
     this.unnamed = deps.hcm.statPrefix === EGRESS_STAT_PREFIX ? UNKNOWN_SERVICE : '';
     this.counters = deps.recorder.countersOf?.(deps.hcm.statPrefix);
   }
 
   /** An attempt is made on that connection. What is logged of either socket is read while both are open. */
   leased(context: RequestContext, connection: UpstreamConnection): void {
-    if (this.loggers?.asksConnections !== true) return;
+    if (!this.asksConnections) return;
     const { socket } = context.connection;
     context.upstreamSocket = socketOf(connection);
     context.upstreamSpeaksHttp2 = connection.speaksHttp2 === true;
@@ -72,10 +83,11 @@ export class RequestStats {
 
   /** The last byte of the request has come in. */
   requestEnded(context: RequestContext, clock: Clock): void {
-    if (this.loggers !== undefined) context.requestEndMs = clock.nowMs();
+    if (this.asksTimes) context.requestEndMs = clock.nowMs();
   }
 
-  finish(context: RequestContext, nowMs: number): void {
+  /** What is known of it so far; used over and over. */
+  describe(context: RequestContext, nowMs: number): RequestRecord {
     const record = this.scratch;
     const { exchange } = context;
     record.protocol = context.grpc ? 'grpc' : 'http';
@@ -109,11 +121,16 @@ export class RequestStats {
     record.sampled = context.sampled;
     if (this.deps.direction === 'outbound') this.outboundPeers(context, record);
     else this.inboundPeers(context, record);
+    return record;
+  }
+
+  finish(context: RequestContext, nowMs: number): void {
+    const record = this.describe(context, nowMs);
     this.deps.recorder.record(record);
     this.counters?.observe(record);
     context.runtime?.counters.observe(record);
     if (this.loggers === undefined) return;
-    if (exchange.endOfRequest) context.requestEndMs = context.startMs;
+    if (context.exchange.endOfRequest) context.requestEndMs = context.startMs;
     this.loggers.write(record, context);
   }
 

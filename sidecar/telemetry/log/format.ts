@@ -12,6 +12,7 @@ const DEFAULT_TEXT =
 /** A line of the log, its end included. */
 export type WriteLine = (entry: LogEntry) => string;
 
+/** Bodies of our own replies are written by it too: what `%LOCAL_REPLY_BODY%` stands for keeps its lines. */
 export function compileFormat(format: LogFormat | undefined, ports: OperatorPorts): WriteLine {
   if (format?.kind === 'json') {
     const write = compileObject(format.value, format.omitEmptyValues, ports);
@@ -42,13 +43,21 @@ const visible = (value: string | number): string | number =>
     ? value
     : value.replaceAll(CONTROL, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 
+const onOneLine =
+  (read: LogRead): LogRead =>
+  (entry) => {
+    const value = read(entry);
+    return value === undefined ? value : visible(value);
+  };
+
 function compileText(text: string, empty: string, ports: OperatorPorts): WriteLine {
   const literals: string[] = [''];
   const reads: LogRead[] = [];
   for (const part of partsOf(text)) {
     if (typeof part === 'string') literals[literals.length - 1] += part;
     else {
-      reads.push(cut(readerOf(part, ports), part.charsMax));
+      const read = cut(readerOf(part, ports), part.charsMax);
+      reads.push(part.field === 'LOCAL_REPLY_BODY' ? read : onOneLine(read));
       literals.push('');
     }
   }
@@ -56,7 +65,7 @@ function compileText(text: string, empty: string, ports: OperatorPorts): WriteLi
     let line = literals[0] ?? '';
     for (let i = 0; i < reads.length; i++) {
       const value = reads[i]?.(entry);
-      line += value === undefined ? empty : visible(value);
+      line += value === undefined ? empty : value;
       line += literals[i + 1] ?? '';
     }
     return line;
