@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import { parseConcurrency, parseConfig } from './config.ts';
+import { turnClock } from './net/turn.ts';
 
 /** Lines of the process itself go to stderr; stdout is the access log. */
 const log = (line: string): void => {
@@ -36,7 +36,7 @@ function readText(file: string): string {
 }
 
 const { values } = parseArguments();
-const ports = { clock: systemClock, prng: systemPrng, log };
+const ports = { clock: turnClock, prng: systemPrng, log };
 
 // Each way loads what it needs: a static proxy pays for no gRPC, a mesh proxy for no YAML.
 if (values.config !== undefined) {

@@ -18,6 +18,9 @@ export interface Clock {
 /** Node's timers take 31 bits of milliseconds (24 days) and fire at once beyond that. */
 const TIMER_MS_MAX = 2_147_483_647;
 
+/** The global is looked up by a getter each time. */
+const { performance } = globalThis;
+
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   unixMs: () => Date.now(),

@@ -149,3 +149,6 @@ export type Dispatch = ((exchange: Downstream) => void) & {
   /** Asks again whether the tunnels of a connection may be: nothing that they carry would. */
   readonly recheckTunnels?: (connectionId: number) => void;
 };
+
+/** Methods whose request has content by their meaning: without any, its length is said to be 0 (RFC 9110 section 8.6). */
+export const meansContent = (method: string): boolean => method === 'POST' || method === 'PUT' || method === 'PATCH';

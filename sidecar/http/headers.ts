@@ -1,46 +1,4 @@
-/**
- * Field names of common requests and responses, in the two casings that are seen on the wire, to their lower case:
- * a lookup instead of a new string for each field of each message.
- */
-const COMMON_NAMES =
-  'Accept Accept-Encoding Accept-Language Accept-Ranges Access-Control-Allow-Origin Age Allow Authorization Cache-Control ' +
-  'Connection Content-Disposition Content-Encoding Content-Language Content-Length Content-Location Content-Range ' +
-  'Content-Security-Policy Content-Type Cookie Date ETag Etag Expect Expires Forwarded From Grpc-Status Grpc-Message ' +
-  'Grpc-Timeout Host If-Match If-Modified-Since If-None-Match If-Range If-Unmodified-Since Keep-Alive Last-Modified Link ' +
-  'Location Max-Forwards Origin Pragma Proxy-Authenticate Proxy-Authorization Proxy-Connection Range Referer Retry-After ' +
-  'Server Set-Cookie Strict-Transport-Security TE Te Tracestate Traceparent Trailer Transfer-Encoding Upgrade ' +
-  'Upgrade-Insecure-Requests User-Agent Vary Via WWW-Authenticate Warning X-B3-Sampled X-B3-SpanId X-B3-TraceId ' +
-  'X-Content-Type-Options X-Forwarded-Client-Cert X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto X-Frame-Options ' +
-  'X-Powered-By X-Real-IP X-Request-ID X-Request-Id';
-
-/** Bounds the names that are remembered beyond the common ones, so that a client with random names costs no memory. */
-const LEARNED_NAMES_MAX = 512;
-const LEARNED_NAME_CHARS_MAX = 64;
-
-/** The one copy of a text that literals of the program are as well: to compare with them is to compare two pointers. */
-const literal = (text: string): string => Object.keys({ [text]: 0 })[0] ?? text;
-
-const lowerCase = new Map<string, string>();
-for (const name of COMMON_NAMES.split(' ')) {
-  const lower = literal(name.toLowerCase());
-  lowerCase.set(name, lower);
-  lowerCase.set(lower, lower);
-}
-let learned = 0;
-
-/** The lower case of a field name. */
-export function lowerName(name: string): string {
-  const known = lowerCase.get(name);
-  if (known !== undefined) return known;
-  const lower = name.toLowerCase();
-  if (learned < LEARNED_NAMES_MAX && name.length <= LEARNED_NAME_CHARS_MAX) {
-    learned++;
-    // A copy, so that the map does not keep alive the whole head that the name was cut from.
-    const copy = Buffer.from(name, 'latin1').toString('latin1');
-    lowerCase.set(copy, literal(copy.toLowerCase()));
-  }
-  return lower;
-}
+import { lowerName } from './field-names.ts';
 
 const STRIDE = 3;
 /** `: ` and CRLF around a field line (RFC 9112 section 5). */
@@ -162,6 +120,14 @@ export class Headers {
     const copy = new Headers();
     copy.flat = this.flat.slice();
     return copy;
+  }
+
+  /** As HTTP/1 field lines (RFC 9112 section 5). */
+  get lines(): string {
+    const flat = this.flat;
+    let text = '';
+    for (let i = 2; i < flat.length; i += STRIDE) text += `${flat[i - 2]}: ${flat[i]}\r\n`;
+    return text;
   }
 
   /** Size as HTTP/1 field lines. */

@@ -1,10 +1,14 @@
 import type { Duplex } from 'node:stream';
-import { atEndOfTurn } from './turn.ts';
+import { atEndOfTurn } from '../net/turn.ts';
+import { SocketWriter } from '../net/write.ts';
 
 /** Up to this size parts are copied into one buffer: cheaper than a vectored write, and one TLS record or segment run. */
 const COPY_BYTES_MAX = 32_768;
 /** Beyond this, what is collected leaves before the end of the turn. */
 const PENDING_BYTES_MAX = 65_536;
+
+/** Where parts are joined; another takes its place when a write keeps it. */
+let joint: Buffer | undefined;
 
 let dirty: Output[] = [];
 let spare: Output[] = [];
@@ -26,6 +30,7 @@ function flushAll(): void {
  */
 export class Output {
   private readonly socket: Duplex;
+  private readonly writer: SocketWriter;
   private readonly onFlushed: () => void;
   private readonly parts: (string | Buffer)[] = [];
   private pendingBytes = 0;
@@ -33,6 +38,7 @@ export class Output {
 
   constructor(socket: Duplex, onFlushed: () => void) {
     this.socket = socket;
+    this.writer = new SocketWriter(socket);
     this.onFlushed = onFlushed;
   }
 
@@ -99,10 +105,10 @@ export class Output {
       return;
     }
     if (count === 1) {
-      if (typeof first === 'string') socket.write(first, 'latin1');
-      else socket.write(first);
+      if (typeof first === 'string') this.writer.text(first);
+      else this.writer.give(first);
     } else if (this.pendingBytes <= COPY_BYTES_MAX) {
-      socket.write(this.joined());
+      this.writeJoined();
     } else {
       socket.cork();
       for (const part of parts) socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part);
@@ -112,12 +118,12 @@ export class Output {
     this.pendingBytes = 0;
   }
 
-  private joined(): Buffer {
-    const all = Buffer.allocUnsafe(this.pendingBytes);
+  private writeJoined(): void {
+    joint ??= Buffer.allocUnsafeSlow(COPY_BYTES_MAX);
     let at = 0;
     for (const part of this.parts) {
-      at += typeof part === 'string' ? all.write(part, at, 'latin1') : part.copy(all, at);
+      at += typeof part === 'string' ? joint.write(part, at, 'latin1') : part.copy(joint, at);
     }
-    return all;
+    if (!this.writer.lend(joint.subarray(0, at))) joint = undefined;
   }
 }

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isTlsSocket } from './tls-socket.ts';
+import { beginRead, endRead } from './turn.ts';
 
 /** Who takes what a socket brings. */
 export interface ByteSink {
@@ -94,8 +95,10 @@ function land(socket: Duplex, sink: ByteSink): boolean {
   return readIntoBuffer(socket, landing.bytes, (count) => {
     if (endsBoth(landing, socket)) return;
     landing.busy = socket;
+    beginRead();
     sink.onBytes(landing.bytes.subarray(0, count), true);
     landing.busy = undefined;
+    endRead();
   });
 }
 

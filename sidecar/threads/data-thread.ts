@@ -1,11 +1,11 @@
 /** Entry of a data thread: a data plane of its own, told what to do by the control thread. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { systemClock } from '@weft/policies/kit/clock';
 import { systemPrng } from '@weft/policies/kit/prng';
 import { startTelemetry } from '../bootstrap/telemetry.ts';
 import { SharedLimitState } from '../cluster/shared-limits.ts';
 import { createBlock, SlotShare } from '../cluster/shared-slots.ts';
 import { createDataPlane, type DataPlane, type ThreadSharing } from '../data-plane.ts';
+import { turnClock } from '../net/turn.ts';
 import { OverloadMonitor } from '../overload/monitor.ts';
 import { heapReading } from '../overload/readings.ts';
 import { trimWhenIdle } from '../overload/trim.ts';
@@ -42,7 +42,7 @@ class DataThread {
     const { recorder } = this.telemetry;
     const count = (event: string): void => recorder.count(event);
     this.source = new ReplicaSource({
-      clock: systemClock,
+      clock: turnClock,
       waitersMax: WAITERS_MAX,
       wantedMax: WANTED_MAX,
       complete: setup.bootstrap !== undefined,
@@ -50,7 +50,7 @@ class DataThread {
       count,
     });
     this.spans = new SpanForwarder(this.telemetry.spans, (spans) => post({ kind: 'spans', spans }));
-    this.overload = new OverloadMonitor({ clock: systemClock, read: () => [heapReading()], count, log });
+    this.overload = new OverloadMonitor({ clock: turnClock, read: () => [heapReading()], count, log });
     this.overload.tell(setup.shed);
     this.plane = createDataPlane({
       source: this.source,
@@ -58,7 +58,7 @@ class DataThread {
       certificates: this.certificates,
       recorder,
       logSinks: this.telemetry.logSinks,
-      clock: systemClock,
+      clock: turnClock,
       prng: systemPrng,
       ownIps: new Set(setup.ownIps),
       sharing: this.sharing(new Map(setup.listenerBlocks), setup.threads),
@@ -73,11 +73,11 @@ class DataThread {
   }
 
   async listen(): Promise<void> {
-    await warmUp({ clock: systemClock, prng: systemPrng }, WARM_UP_MS_MAX);
+    await warmUp({ clock: turnClock, prng: systemPrng }, WARM_UP_MS_MAX);
     const started = await this.plane.listeners.start();
     if (started.ok) {
       this.cancelTrim = trimWhenIdle({
-        clock: systemClock,
+        clock: turnClock,
         listeners: () => this.plane.listeners.stats(),
         count: (event) => this.telemetry.recorder.count(event),
       });
@@ -164,7 +164,7 @@ class DataThread {
           limits,
           this.telemetry.recorder,
           share(this.clusterBlocks.get(name), name),
-          systemClock,
+          turnClock,
         );
       },
     };

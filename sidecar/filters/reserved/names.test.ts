@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { lowerName } from '../../http/headers.ts';
+import { lowerName } from '../../http/field-names.ts';
 import { reservedNames } from './names.ts';
 
 const name = fc.string({ unit: fc.constantFrom(...'abxyz-_'), minLength: 1, maxLength: 12 });

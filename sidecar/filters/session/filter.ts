@@ -2,7 +2,7 @@ import type { Clock } from '@weft/policies/kit/clock';
 import type { Route } from '@weft/policies/model/route';
 import type { SessionPersistence } from '@weft/policies/model/session';
 import type { ResponseHead } from '../../http/exchange.ts';
-import { lowerName } from '../../http/headers.ts';
+import { lowerName } from '../../http/field-names.ts';
 import type { CompiledRoute } from '../../route/table.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';

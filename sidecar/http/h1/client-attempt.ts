@@ -1,10 +1,10 @@
 import type { ProxyError } from '../errors.ts';
-import { type RequestHead, type ResponseReceiver, type Upstream, WINDOW_BYTES } from '../exchange.ts';
+import { meansContent, type RequestHead, type ResponseReceiver, type Upstream, WINDOW_BYTES } from '../exchange.ts';
 import { acceptOf, newWebSocketKey } from '../h2/websocket.ts';
 import type { Headers } from '../headers.ts';
 import type { Output } from '../output.ts';
 import { CHUNKED } from './framing.ts';
-import { fieldLines, requestLineAndHost } from './serialize.ts';
+import { requestLineAndHost } from './serialize.ts';
 
 export interface AttemptOwner {
   readonly output: Output;
@@ -12,9 +12,6 @@ export interface AttemptOwner {
   onRequestEnd(attempt: ClientAttempt): void;
   onReset(attempt: ClientAttempt): void;
 }
-
-/** Methods whose request has content by their meaning: without any, its length is said to be 0 (RFC 9110 section 8.6). */
-const METHODS_WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 
 /** One request on an upstream connection: its writing side, and what is known of its response. */
 export class ClientAttempt implements Upstream {
@@ -49,12 +46,12 @@ export class ClientAttempt implements Upstream {
 
   begin(end: boolean): void {
     const head = this.head;
-    let text = requestLineAndHost(head) + fieldLines(head.headers);
+    let text = requestLineAndHost(head) + head.headers.lines;
     if (head.protocol !== undefined) {
       if (head.protocol !== '') text += this.upgradeLines(head, head.protocol);
     } else if (end) {
       this.requestComplete = true;
-      if (METHODS_WITH_CONTENT.has(head.method)) text += 'Content-Length: 0\r\n';
+      if (meansContent(head.method)) text += 'Content-Length: 0\r\n';
     } else if (head.contentLength >= 0) {
       this.framing = head.contentLength;
       text += `Content-Length: ${head.contentLength}\r\n`;
@@ -134,7 +131,7 @@ export class ClientAttempt implements Upstream {
 
   trailers(trailers: Headers): void {
     if (!this.alive || this.requestComplete) return;
-    if (this.framing === CHUNKED) this.owner.output.text(`0\r\n${fieldLines(trailers)}\r\n`);
+    if (this.framing === CHUNKED) this.owner.output.text(`0\r\n${trailers.lines}\r\n`);
     else if (this.framing > 0) {
       this.breakOff();
       return;

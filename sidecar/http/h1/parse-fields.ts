@@ -1,4 +1,5 @@
-import { Headers, lowerName } from '../headers.ts';
+import { type FieldName, fieldNameAt, hashOf } from '../field-names.ts';
+import { Headers } from '../headers.ts';
 import { FIELD_VALUE, isToken, TOKEN } from './chars.ts';
 import { type HeadError, headError } from './head-error.ts';
 
@@ -42,7 +43,7 @@ export class FieldScan {
   }
 
   /** Fields that the codec deals in go to the scan, all others to the headers. */
-  add(name: string, lower: string, value: string): void {
+  add({ name, lower }: FieldName, value: string): void {
     switch (lower) {
       case 'host':
         this.hostCount++;
@@ -118,9 +119,14 @@ export function parseFields(text: string, start: number, fieldsMax: number, scan
       return headError('too-many-fields', 431, 'RFC 6585 section 5', `more than ${fieldsMax} fields`);
     }
     let colon = at;
-    while (colon < length && TOKEN[text.charCodeAt(colon)] === 1) colon++;
+    let hash = 0;
+    for (; colon < length; colon++) {
+      const code = text.charCodeAt(colon);
+      if (TOKEN[code] !== 1) break;
+      hash = hashOf(hash, code);
+    }
     if (colon === at || colon === length || text.charCodeAt(colon) !== COLON) return badName(text, colon, length);
-    const name = text.slice(at, colon);
+    const name = fieldNameAt(text, at, colon, hash);
 
     let end = colon + 1;
     while (end < length && FIELD_VALUE[text.charCodeAt(end)] === 1) end++;
@@ -131,7 +137,7 @@ export function parseFields(text: string, start: number, fieldsMax: number, scan
     let to = end;
     while (from < to && (text.charCodeAt(from) === SP || text.charCodeAt(from) === HTAB)) from++;
     while (to > from && (text.charCodeAt(to - 1) === SP || text.charCodeAt(to - 1) === HTAB)) to--;
-    scan.add(name, lowerName(name), text.slice(from, to));
+    scan.add(name, text.slice(from, to));
     at = end + 2;
   }
   return undefined;

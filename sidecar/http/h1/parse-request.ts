@@ -59,7 +59,7 @@ export function parseRequestHead(
   if (space > METHOD_CHARS_MAX) {
     return headError('method', 501, 'RFC 9112 section 3', `a method of more than ${METHOD_CHARS_MAX} characters`);
   }
-  const method = text.slice(0, space);
+  const method = methodAt(text, space);
 
   let targetEnd = space + 1;
   while (targetEnd < lineEnd && TARGET[text.charCodeAt(targetEnd)] === 1) targetEnd++;
@@ -77,6 +77,29 @@ export function parseRequestHead(
   const fieldError = parseFields(text, lineEnd + 2, fieldsMax, scan);
   if (fieldError !== undefined) return fieldError;
   return assemble(method, text.slice(space + 1, targetEnd), version, defaults, parsed);
+}
+
+/** The one copy of common methods, which literals of the program are as well: to compare with them is to compare two pointers. */
+function methodAt(text: string, end: number): string {
+  const method = text.slice(0, end);
+  switch (method) {
+    case 'GET':
+      return 'GET';
+    case 'POST':
+      return 'POST';
+    case 'PUT':
+      return 'PUT';
+    case 'HEAD':
+      return 'HEAD';
+    case 'DELETE':
+      return 'DELETE';
+    case 'PATCH':
+      return 'PATCH';
+    case 'OPTIONS':
+      return 'OPTIONS';
+    default:
+      return method;
+  }
 }
 
 function badStartLine(text: string, at: number): HeadError {

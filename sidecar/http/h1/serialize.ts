@@ -1,5 +1,4 @@
 import type { RequestHead, ResponseHead } from '../exchange.ts';
-import type { Headers } from '../headers.ts';
 
 /** Reason phrases of RFC 9110 section 15 and RFC 6585, for answers of our own and for those that came by HTTP/2. */
 const REASONS = new Map<number, string>();
@@ -29,13 +28,6 @@ export function statusLine(head: ResponseHead): string {
 export function requestLineAndHost(head: RequestHead): string {
   const target = head.method === 'CONNECT' ? head.authority : head.path;
   return `${head.method} ${target} HTTP/1.1\r\nHost: ${head.authority}\r\n`;
-}
-
-export function fieldLines(headers: Headers): string {
-  let text = '';
-  const count = headers.length;
-  for (let i = 0; i < count; i++) text += `${headers.nameAt(i)}: ${headers.valueAt(i)}\r\n`;
-  return text;
 }
 
 let dateSecond = -1;

@@ -4,7 +4,7 @@ import { acceptOf } from '../h2/websocket.ts';
 import type { Headers } from '../headers.ts';
 import type { Output } from '../output.ts';
 import { CHUNKED, UNTIL_CLOSE } from './framing.ts';
-import { dateLine, fieldLines, statusLine } from './serialize.ts';
+import { dateLine, statusLine } from './serialize.ts';
 
 /** What an exchange needs of its connection. */
 export interface ExchangeOwner {
@@ -120,7 +120,7 @@ export class ServerExchange implements Downstream {
     // RFC 9110 section 15.2: never to an HTTP/1.0 client.
     if (this.state !== 'head' || this.head.version === 10) return;
     if (head.status === 100) this.continued = true;
-    this.emit(`${statusLine(head) + fieldLines(head.headers)}\r\n`);
+    this.emit(`${statusLine(head) + head.headers.lines}\r\n`);
     this.owner.onProgress(this);
   }
 
@@ -128,7 +128,7 @@ export class ServerExchange implements Downstream {
     if (this.state !== 'head') return;
     this.state = 'body';
     const isTunnel = this.head.protocol !== undefined && (head.status === 101 || this.isConnected(head.status));
-    let text = statusLine(head) + fieldLines(head.headers);
+    let text = statusLine(head) + head.headers.lines;
     if (!head.headers.has('date') && head.status >= 200) text += dateLine(this.owner.unixMs());
     text += isTunnel ? this.tunnelLines(head) : this.framingLines(head, end);
     this.emit(`${text}\r\n`);
@@ -170,7 +170,7 @@ export class ServerExchange implements Downstream {
 
   trailers(trailers: Headers): void {
     if (this.state !== 'body') return;
-    if (this.framing === CHUNKED) this.emit(`0\r\n${fieldLines(trailers)}\r\n`);
+    if (this.framing === CHUNKED) this.emit(`0\r\n${trailers.lines}\r\n`);
     this.finish();
     this.owner.onProgress(this);
   }

@@ -1,5 +1,12 @@
 import { malformedResponse, type ProxyError } from '../errors.ts';
-import type { HttpVersion, RequestHead, ResponseHead, ResponseReceiver, Upstream } from '../exchange.ts';
+import {
+  type HttpVersion,
+  meansContent,
+  type RequestHead,
+  type ResponseHead,
+  type ResponseReceiver,
+  type Upstream,
+} from '../exchange.ts';
 import type { Headers } from '../headers.ts';
 import { ErrorCode, errorCodeName } from './frames.ts';
 import type { H2Error } from './h2-error.ts';
@@ -10,8 +17,6 @@ import { acceptOf, isWebSocketField } from './websocket.ts';
 
 /** Interim responses to one request; more is an upstream gone wrong. */
 export const INTERIM_RESPONSES_MAX = 32;
-/** Methods whose request has content by their meaning: without any, its length is said to be 0 (RFC 9110 section 8.6). */
-const METHODS_WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 
 export interface ClientStreamOwner {
   readonly session: Session;
@@ -94,7 +99,7 @@ export class ClientStream extends H2Stream implements Upstream {
     if (head.protocol !== undefined) return;
     const length = head.contentLength;
     if (!end) this.remaining = length;
-    if (end ? METHODS_WITH_CONTENT.has(head.method) : length >= 0) {
+    if (end ? meansContent(head.method) : length >= 0) {
       encoder.field('content-length', 'content-length', end ? '0' : `${length}`, writer);
     }
     if (head.expectContinue && !end) encoder.field('expect', 'expect', '100-continue', writer);

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
-import { atEndOfTurn } from '../turn.ts';
+import { atEndOfTurn } from '../../net/turn.ts';
+import { SocketWriter } from '../../net/write.ts';
 import {
   DATA,
   FLAG_END_STREAM,
@@ -44,7 +45,8 @@ function flushAll(): void {
   dirty = spareDirty;
   spareDirty = outputs;
   for (const output of outputs) output.flush();
-  outputs.length = 0;
+  // Taken out one by one: to set a length is a call of the runtime.
+  while (outputs.length > 0) outputs.pop();
 }
 
 export interface FlushOwner {
@@ -61,6 +63,7 @@ export interface FlushOwner {
  */
 export class FrameOutput {
   private readonly socket: Duplex;
+  private readonly out: SocketWriter;
   private readonly owner: FlushOwner;
   private writer: ByteWriter | undefined = undefined;
   /** Payloads that are not copied, and where in the writer each belongs. */
@@ -72,6 +75,7 @@ export class FrameOutput {
 
   constructor(socket: Duplex, owner: FlushOwner) {
     this.socket = socket;
+    this.out = new SocketWriter(socket);
     this.owner = owner;
   }
 
@@ -191,11 +195,10 @@ export class FrameOutput {
     if (writer === undefined) return;
     if (!this.socket.destroyed && !this.socket.writableEnded) {
       if (this.refs.length === 0) {
-        const all = Buffer.allocUnsafe(writer.at);
-        writer.buffer.copy(all, 0, 0, writer.at);
-        this.socket.write(all);
+        // A write that is not done at once keeps the memory.
+        if (!this.out.lend(writer.written())) this.writer = undefined;
       } else if (this.pendingBytes <= JOIN_BYTES_MAX) {
-        this.socket.write(this.joined(writer));
+        this.out.give(this.joined(writer));
       } else {
         this.writeParts(writer);
       }

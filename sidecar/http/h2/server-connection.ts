@@ -282,7 +282,8 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
         stream.receiver = undefined;
         receiver?.onDone();
       }
-      done.length = 0;
+      // One by one: to set a length is a call of the runtime.
+      while (done.length > 0) done.pop();
     }
     if (this.closing) return;
     if (this.session.streams.size > 0) {

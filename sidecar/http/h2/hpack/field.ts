@@ -1,5 +1,5 @@
+import { lowerName } from '../../field-names.ts';
 import { FIELD_VALUE, TOKEN } from '../../h1/chars.ts';
-import { lowerName } from '../../headers.ts';
 
 /** What a field is to the rules of RFC 9113 section 8: decided once when a Field is made, compared as a number later. */
 export const FieldKind = {

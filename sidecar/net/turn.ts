@@ -1,0 +1,41 @@
+import { type Clock, systemClock } from '@weft/policies/kit/clock';
+
+const settled = Promise.resolve();
+
+/** What runs when the read that is being worked off is done; its sockets write then. */
+const waiting: (() => void)[] = [];
+let reading = false;
+/** When the present read began; 0 until somebody asks. */
+let readMs = 0;
+
+/**
+ * Runs when the event loop's present callback is done: with a read, at its end. Elsewhere by a reaction, which costs less
+ * than a tick of Node, which makes an object and has all its hooks run.
+ */
+export function atEndOfTurn(run: () => void): void {
+  if (reading) waiting.push(run);
+  // What it throws ends the process, as it would from a tick.
+  else void settled.then(run);
+}
+
+export function beginRead(): void {
+  reading = true;
+  readMs = 0;
+}
+
+export function endRead(): void {
+  // What runs may ask for more.
+  for (let i = 0; i < waiting.length; i++) waiting[i]?.();
+  while (waiting.length > 0) waiting.pop();
+  reading = false;
+}
+
+/** The system's, which is asked once a read: what is done with what has come takes well below a millisecond. */
+export const turnClock: Clock = {
+  ...systemClock,
+  nowMs(): number {
+    if (!reading) return systemClock.nowMs();
+    if (readMs === 0) readMs = systemClock.nowMs();
+    return readMs;
+  },
+};

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { after, before, describe, test } from 'node:test';
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import fc from 'fast-check';
+import { SocketWriter } from './write.ts';
+
+const MEGABYTE = 1_048_576;
+/** TLS without certificates: both ends know a key. */
+const psk = randomBytes(32);
+const SHARED_KEY = {
+  ciphers: 'PSK-AES128-GCM-SHA256',
+  maxVersion: 'TLSv1.2' as const,
+  pskCallback: () => ({ psk, identity: 'test' }),
+};
+
+type Kind = 'plaintext' | 'TLS';
+
+class Pairs {
+  private readonly server: Server;
+  private readonly sockets: Socket[] = [];
+  private readonly kind: Kind;
+
+  constructor(kind: Kind) {
+    this.kind = kind;
+    const options = { allowHalfOpen: true, noDelay: true };
+    this.server =
+      kind === 'TLS' ? createTlsServer({ ...SHARED_KEY, ...options, pskCallback: () => psk }) : createServer(options);
+    this.server.on(kind === 'TLS' ? 'secureConnection' : 'connection', (socket: Socket | TLSSocket) => {
+      this.keep(socket);
+      this.server.emit('taken', socket);
+    });
+  }
+
+  async listen(): Promise<void> {
+    this.server.listen(0, '127.0.0.1');
+    await once(this.server, 'listening');
+  }
+
+  close(): void {
+    for (const socket of this.sockets) socket.destroy();
+    this.server.close();
+  }
+
+  /** `here` writes, `there` reads when it is told to. */
+  async make(): Promise<{ here: Socket; there: Socket }> {
+    const taken = once(this.server, 'taken');
+    const { port } = this.server.address() as AddressInfo;
+    const there =
+      this.kind === 'TLS'
+        ? connectTls({ ...SHARED_KEY, port, host: '127.0.0.1', checkServerIdentity: () => undefined })
+        : connect({ port, host: '127.0.0.1' });
+    this.keep(there);
+    const [here] = await taken;
+    return { here, there };
+  }
+
+  private keep(socket: Socket): void {
+    socket.on('error', () => undefined);
+    this.sockets.push(socket);
+  }
+}
+
+async function readAll(socket: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** Bytes that are lent are overwritten as soon as they are free. */
+function lend(writer: SocketWriter, bytes: Buffer): void {
+  const lent = Buffer.from(bytes);
+  if (writer.lend(lent)) lent.fill(0xee);
+}
+
+for (const kind of ['plaintext', 'TLS'] as const) {
+  describe(`writing past the stream, ${kind}`, () => {
+    const pairs = new Pairs(kind);
+    before(() => pairs.listen());
+    after(() => pairs.close());
+
+    test('what is written in whichever way arrives as it was, in its order, to a slow reader too', async () => {
+      const step = fc.record({
+        way: fc.constantFrom('lend', 'give', 'text', 'stream', 'corked', 'turn'),
+        bytes: fc.oneof(
+          fc.uint8Array({ minLength: 1, maxLength: 40 }),
+          fc.integer({ min: 20_000, max: 400_000 }).map((size) => randomBytes(size)),
+        ),
+      });
+      const property = fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+        const { here, there } = await pairs.make();
+        const writer = new SocketWriter(here);
+        const expected: Buffer[] = [];
+        for (const { way, bytes } of steps) {
+          const octets = Buffer.from(bytes);
+          if (way === 'turn') {
+            await new Promise((resolve) => setImmediate(resolve));
+            continue;
+          }
+          expected.push(octets);
+          if (way === 'lend') lend(writer, octets);
+          else if (way === 'give') writer.give(octets);
+          else if (way === 'text') writer.text(octets.toString('latin1'));
+          else if (way === 'stream') here.write(octets);
+          else {
+            here.cork();
+            writer.give(octets);
+            here.uncork();
+          }
+        }
+        here.end();
+        assert.ok((await readAll(there)).equals(Buffer.concat(expected)));
+        there.destroy();
+      });
+      await fc.assert(property, { numRuns: 25 });
+    });
+
+    test('a reader that stops is seen as by the stream, and what waits leaves when it goes on', async () => {
+      const { here, there } = await pairs.make();
+      const writer = new SocketWriter(here);
+      const bytes = randomBytes(MEGABYTE);
+      let count = 0;
+      for (; count < 64 && !here.writableNeedDrain; count++) lend(writer, bytes);
+      assert.ok(here.writableNeedDrain, 'the stream knows that it is full');
+      assert.ok(here.writableLength > 0);
+      const drained = once(here, 'drain');
+      const read = readAll(there);
+      await drained;
+      assert.equal(here.writableLength, 0);
+      lend(writer, bytes);
+      here.end();
+      assert.equal((await read).length, (count + 1) * MEGABYTE);
+    });
+
+    test('a write that cannot be made ends the socket with its error', async () => {
+      const { here, there } = await pairs.make();
+      const writer = new SocketWriter(here);
+      lend(writer, Buffer.from('first'));
+      const closed = new Promise((resolve) => here.on('close', resolve));
+      const failed = once(here, 'error');
+      there.destroy();
+      const write = (): void => {
+        if (here.destroyed) return;
+        lend(writer, Buffer.from('more'));
+        setImmediate(write);
+      };
+      write();
+      const [error] = await failed;
+      await closed;
+      assert.match(String(error), /EPIPE|ECONNRESET/);
+      writer.text('nobody hears this');
+      assert.equal(here.destroyed, true);
+    });
+
+    test('the end of the stream waits for what is under way', async () => {
+      const { here, there } = await pairs.make();
+      const writer = new SocketWriter(here);
+      const bytes = randomBytes(8 * MEGABYTE);
+      writer.give(bytes);
+      here.end();
+      const finished = once(here, 'finish');
+      assert.ok((await readAll(there)).equals(bytes));
+      await finished;
+    });
+  });
+}
+
+test('a small write to an idle socket leaves without its stream', async () => {
+  const pairs = new Pairs('plaintext');
+  await pairs.listen();
+  const { here, there } = await pairs.make();
+  here.write = () => assert.fail('the stream was asked');
+  const writer = new SocketWriter(here);
+  assert.equal(writer.lend(Buffer.from('lent, ')), true);
+  writer.give(Buffer.from('given, '));
+  writer.text('told');
+  here.end();
+  assert.equal(String(await readAll(there)), 'lent, given, told');
+  pairs.close();
+});
+
+test('a stream that is no socket is written to as such', async () => {
+  const stream = new PassThrough();
+  const writer = new SocketWriter(stream);
+  const lent = Buffer.from('lent, ');
+  assert.equal(writer.lend(lent), true);
+  lent.fill(0);
+  writer.give(Buffer.from('given, '));
+  writer.text('t\xf6ld');
+  stream.end();
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  assert.equal(Buffer.concat(chunks).toString('latin1'), 'lent, given, t\xf6ld');
+});
