@@ -132,6 +132,7 @@ export async function serve(parts: ServeParts): Promise<Serving> {
       checkCaller: standing,
       joins: parts.joins,
       jwtKeys: parts.jwtKeys,
+      refetchKeys: async (trustDomain) => mesh.trust.refetch?.(trustDomain),
       federatedKeys: () => mesh.trust.federated.map(({ trustDomain, jwks }) => ({ trustDomain, jwks })),
       trust: () => [{ trustDomain: config.trustDomain, anchorsPem: mesh.trust.ownAnchorsPem }, ...mesh.trust.federated],
       trustDomain: config.trustDomain,

@@ -93,7 +93,7 @@ export function certificatesHandlers(parts: CertificatesParts) {
       'jwtsSigned',
       jwtRefused,
     ),
-    JwtBundle: handle<JwtBundleRequest, JwtBundleResponse>((call) => jwtBundle(parts, call), undefined, {
+    JwtBundle: handle<JwtBundleRequest, JwtBundleResponse>((call) => jwtBundle(parts, call, call.request), undefined, {
       event: 'bundle refused',
     }),
   };

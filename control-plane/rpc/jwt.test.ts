@@ -112,4 +112,19 @@ describe('Certificates/SignJwt', () => {
     );
     assert.match(refusal(await callUnary(harness, {}, certificates.JwtBundle, request)), /^UNAUTHENTICATED/);
   });
+
+  test('who misses a key of a partner has it looked for before the answer; who is nobody does not', async (t) => {
+    const { trust } = harness.mesh;
+    const refetched: string[] = [];
+    trust.refetch = async (trustDomain) => void refetched.push(trustDomain);
+    t.after(() => {
+      trust.refetch = undefined;
+    });
+    const request = create(JwtBundleRequestSchema, { unknownKeyOf: 'partner.example' });
+    assert.match(refusal(await callUnary(harness, {}, certificates.JwtBundle, request)), /^UNAUTHENTICATED/);
+    assert.deepEqual(refetched, []);
+    assert.ok((await callUnary(harness, webToken, certificates.JwtBundle, request)).ok);
+    assert.ok((await callUnary(harness, webToken, certificates.JwtBundle, create(JwtBundleRequestSchema))).ok);
+    assert.deepEqual(refetched, ['partner.example']);
+  });
 });

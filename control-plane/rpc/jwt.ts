@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { TrustBundle } from '@weft/policies/model/trust';
 import {
+  type JwtBundleRequest,
   type JwtBundleResponse,
   JwtBundleResponseSchema,
   type SignJwtRequest,
@@ -21,6 +22,8 @@ export interface JwtParts extends ProofParts {
   readonly limits: IssueLimits;
   /** Anchors of our trust domain and of those that the mesh is federated with. */
   readonly trust: () => readonly TrustBundle[];
+  /** Of a federated trust domain, of which a key has turned up that is not known. */
+  readonly refetchKeys: (trustDomain: string) => Promise<void>;
   /** JWK Sets of the trust domains that the mesh is federated with. */
   readonly federatedKeys: () => readonly { readonly trustDomain: string; readonly jwks: string }[];
   readonly audit: (event: string, fields: Readonly<Record<string, unknown>>) => void;
@@ -77,9 +80,11 @@ export async function signJwt(
 export async function jwtBundle(
   parts: JwtParts,
   call: AuthenticatedCall,
+  { unknownKeyOf }: JwtBundleRequest,
 ): Promise<Result<JwtBundleResponse, AuthFailure>> {
   const proven = await proveCaller(parts, call);
   if (!proven.ok) return proven;
+  if (unknownKeyOf !== '') await parts.refetchKeys(unknownKeyOf);
   const jwks = Buffer.from(JSON.stringify({ keys: parts.jwtKeys.publicKeys() }));
   const trust = parts.trust().map(({ trustDomain, anchorsPem }) => ({ trustDomain, anchorsPem }));
   const federated = parts.federatedKeys().map(({ trustDomain, jwks: text }) => ({

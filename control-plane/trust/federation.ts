@@ -34,11 +34,17 @@ export interface FederationOptions {
   readonly onFetched?: () => void;
 }
 
+/** Anybody of the mesh may hold a token that names any key: a partner is asked again for that no more often than this. */
+const ON_DEMAND_MS_MIN = 10_000;
+/** Who asks waits for no longer; what comes later is there for the next one. */
+const ON_DEMAND_WAIT_MS = 5_000;
+
 export class Federation {
   private readonly options: FederationOptions;
   private readonly partners = new Map<string, Partner>();
   private readonly kept: ReadonlyMap<string, KeptBundle>;
   private fetches = 0;
+  private onDemand = 0;
   private failed = 0;
 
   constructor(options: FederationOptions) {
@@ -124,6 +130,12 @@ export class Federation {
           { labels: { outcome: 'failed' }, value: this.failed },
         ],
       },
+      {
+        name: 'weft_control_plane_federation_fetches_on_demand_total',
+        type: 'counter',
+        help: 'Of these, those before their time, since a token named a key that was not known.',
+        samples: [{ labels: {}, value: this.onDemand }],
+      },
     ];
   }
 
@@ -145,10 +157,38 @@ export class Federation {
     partner.problem = '';
   }
 
-  private async refresh(partner: Partner): Promise<void> {
+  /** A key that is not known of a trust domain has turned up: its keys may be others by now. */
+  async refetch(trustDomain: string): Promise<void> {
+    const { clock } = this.options;
+    const partner = this.partners.get(trustDomain);
+    if (partner?.wanted.endpoint === undefined) return;
+    if (partner.asking === undefined) {
+      if (clock.nowMs() - partner.askedMs < ON_DEMAND_MS_MIN) return;
+      this.onDemand += 1;
+      partner.cancel?.();
+    }
+    const asking = this.refresh(partner);
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(ON_DEMAND_WAIT_MS, resolve);
+      void asking.finally(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  private refresh(partner: Partner): Promise<void> {
+    partner.asking ??= this.ask(partner).finally(() => {
+      partner.asking = undefined;
+    });
+    return partner.asking;
+  }
+
+  private async ask(partner: Partner): Promise<void> {
     const { endpoint } = partner.wanted;
     if (endpoint === undefined || partner.gone) return;
     const { spiffeId } = endpoint;
+    partner.askedMs = this.options.clock.nowMs();
     const anchorsPem = partner.held?.anchors.pem ?? '';
     this.fetches += 1;
     const fetched = await this.options.fetch({

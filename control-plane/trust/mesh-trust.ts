@@ -17,6 +17,8 @@ export class MeshTrust implements TrustFacts {
   ignoredRevocations: IgnoredRevocations = { malformed: [], beyondLimit: 0 };
   certificates: TrustFacts['certificates'];
   federationProblems: TrustFacts['federationProblems'];
+  /** Fetches the bundle of another trust domain before its time, if it may be asked again already. */
+  refetch: ((trustDomain: string) => Promise<void>) | undefined;
   private readonly listeners = new Set<() => void>();
   private readonly canonical: (spiffeId: string) => string;
   private index: RevocationIndex;

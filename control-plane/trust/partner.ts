@@ -29,6 +29,10 @@ export class Partner {
   problem = '';
   failures = 0;
   cancel: Cancel | undefined = undefined;
+  /** The fetch that is under way. */
+  asking: Promise<void> | undefined = undefined;
+  /** When the last one began, by the clock that never jumps. */
+  askedMs = Number.NEGATIVE_INFINITY;
   gone = false;
 
   constructor(trustDomain: TrustDomain, wanted: Wanted) {

@@ -77,6 +77,7 @@ export class TrustServices {
     });
     keeper.follow(() => federation.good());
     mesh.trust.federationProblems = () => federation.problems();
+    mesh.trust.refetch = (trustDomain) => federation.refetch(trustDomain);
     const services = new TrustServices(options, keeper, federation);
     services.ending.push(authority.onChange(() => federation.recheck()));
     mesh.onChange(() => federation.follow(mesh.state.mesh));

@@ -44,8 +44,8 @@ export const jwtAuthority = (channel: ControlChannel): JwtAuthority => ({
     const { token, issuedUnixMs, expiresUnixMs } = await channel.unary(signing, request, TIMEOUT_MS);
     return { token, lifeMs: Number(expiresUnixMs - issuedUnixMs) };
   },
-  async bundle() {
-    const request = create(JwtBundleRequestSchema);
+  async bundle(unknownKeyOf = '') {
+    const request = create(JwtBundleRequestSchema, { unknownKeyOf });
     const { jwks, refreshSeconds, federated } = await channel.unary(bundling, request, TIMEOUT_MS);
     return {
       jwks: textOf(jwks),

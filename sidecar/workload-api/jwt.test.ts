@@ -126,6 +126,50 @@ describe('JWT-SVIDs of a workload', () => {
     assert.ok(!(await jwt.validate(await partner.token('spiffe://partner.example/web', ['bank']), 'bank')).ok);
   });
 
+  test('a key of a federated trust domain that is not known has its keys fetched anew, and not for each guess', async () => {
+    const clock = newClock();
+    const [partner, other, ca] = [await authority(clock), await authority(clock), await authority(clock)];
+    const fetched = new Map<string, string>();
+    const wanted: (string | undefined)[] = [];
+    const partners = new Map([
+      ['partner.example', partner],
+      ['other.example', other],
+    ]);
+    const fetchAnew = async (trustDomain: string): Promise<void> => {
+      fetched.set(trustDomain, (await partners.get(trustDomain)?.bundle())?.jwks ?? assert.fail(trustDomain));
+    };
+    for (const trustDomain of partners.keys()) await fetchAnew(trustDomain);
+    const asking = {
+      sign: ca.sign,
+      // As the control plane does: what it holds, unless a key is said to be missing.
+      bundle: async (unknownKeyOf?: string) => {
+        wanted.push(unknownKeyOf);
+        if (unknownKeyOf !== undefined) await fetchAnew(unknownKeyOf);
+        return {
+          ...(await ca.bundle()),
+          federated: [...fetched].map(([trustDomain, jwks]) => ({ trustDomain, jwks })),
+        };
+      },
+    };
+    const jwt = new JwtSvids(asking, ID, clock);
+    const subject = 'spiffe://partner.example/web';
+    assert.ok((await jwt.validate(await partner.token(subject, ['bank']), 'bank')).ok);
+    await partner.rotate();
+    const rotated = await partner.token(subject, ['bank']);
+    assert.ok((await jwt.validate(rotated, 'bank')).ok, 'at once');
+    assert.deepEqual(wanted, [undefined, 'partner.example']);
+    await partner.rotate();
+    const unknown = await partner.token(subject, ['bank']);
+    for (let guess = 0; guess < 20; guess++) assert.ok(!(await jwt.validate(unknown, 'bank')).ok);
+    assert.equal(wanted.length, 2);
+    await other.rotate();
+    const ofOther = await other.token('spiffe://other.example/web', ['bank']);
+    assert.ok((await jwt.validate(ofOther, 'bank')).ok, 'guesses about one keep no other');
+    clock.advance(10_000);
+    assert.ok((await jwt.validate(unknown, 'bank')).ok);
+    assert.deepEqual(wanted.slice(2), ['other.example', 'partner.example']);
+  });
+
   test('bundles are told when they change, also after the authority was away; nobody listens, nobody asks', async () => {
     const clock = newClock();
     const ca = await authority(clock);

@@ -8,7 +8,8 @@ import { trustDomainOf } from './bundles.ts';
 
 export interface JwtAuthority {
   sign(audience: readonly string[]): Promise<{ readonly token: string; readonly lifeMs: number }>;
-  bundle(): Promise<JwtBundles>;
+  /** `unknownKeyOf`: a federated trust domain of which a token names a key that was not told. */
+  bundle(unknownKeyOf?: string): Promise<JwtBundles>;
 }
 
 export interface JwtBundles {
@@ -50,6 +51,8 @@ export class JwtSvids {
   private readonly listeners = new Set<(keySets: KeySets) => void>();
   private keySets: KeySets | undefined;
   private askedMs = Number.NEGATIVE_INFINITY;
+  /** When keys of a federated trust domain were wanted anew; as many as there are of those. */
+  private readonly wantedMs = new Map<string, number>();
   /** Until then the keys are those of now: one that the authority gave up is not believed for longer. */
   private freshUntilMs = Number.NEGATIVE_INFINITY;
   private asking: Promise<void> | undefined;
@@ -114,11 +117,29 @@ export class JwtSvids {
         const { sub = '' } = payload;
         return ok({ ...payload, sub });
       } catch (error) {
-        const unknownKey = error instanceof errors.JWKSNoMatchingKey || error instanceof UnknownDomain;
-        if (unknownKey && attempt === 1 && this.clock.nowMs() - this.askedMs >= REFRESH_MS_MIN) await this.askQuietly();
-        else return err(error instanceof Error ? error.message : 'it cannot be read');
+        if (attempt === 1 && (await this.asksAgain(token, error))) continue;
+        return err(error instanceof Error ? error.message : 'it cannot be read');
       }
     }
+  }
+
+  /** Whether the keys may be others now, because they were asked for again. */
+  private async asksAgain(token: string, error: unknown): Promise<boolean> {
+    const isKey = error instanceof errors.JWKSNoMatchingKey;
+    if (!isKey && !(error instanceof UnknownDomain)) return false;
+    const nowMs = this.clock.nowMs();
+    const domain = isKey ? trustDomainOf(decodeJwt(token).sub ?? '') : '';
+    // The control plane knows of ours, and has to ask about others.
+    if (domain !== '' && domain !== trustDomainOf(this.spiffeId)) {
+      if (nowMs - (this.wantedMs.get(domain) ?? Number.NEGATIVE_INFINITY) < REFRESH_MS_MIN) return false;
+      this.wantedMs.set(domain, nowMs);
+      await this.asking;
+      await this.askQuietly(domain.slice('spiffe://'.length));
+      return true;
+    }
+    if (nowMs - this.askedMs < REFRESH_MS_MIN) return false;
+    await this.askQuietly();
+    return true;
   }
 
   private keysOf(domain: string): ReturnType<typeof createLocalJWKSet> | undefined {
@@ -150,9 +171,9 @@ export class JwtSvids {
     });
   }
 
-  private async askQuietly(): Promise<void> {
+  private async askQuietly(unknownKeyOf?: string): Promise<void> {
     // What was known before goes on holding.
-    this.asking ??= this.ask().then(
+    this.asking ??= this.ask(unknownKeyOf).then(
       () => {},
       () => {},
     );
@@ -161,9 +182,9 @@ export class JwtSvids {
   }
 
   /** In how long to ask again. */
-  private async ask(): Promise<number> {
+  private async ask(unknownKeyOf?: string): Promise<number> {
     this.askedMs = this.clock.nowMs();
-    const { jwks, refreshMs, federated } = await this.authority.bundle();
+    const { jwks, refreshMs, federated } = await this.authority.bundle(unknownKeyOf);
     const next: Record<string, string> = {};
     for (const one of federated) {
       const keys = withoutUse(one.jwks);
@@ -172,6 +193,7 @@ export class JwtSvids {
     const own = withoutUse(jwks);
     if (own === undefined) throw new Error('the authority tells keys that are no JWK Set');
     next[trustDomainOf(this.spiffeId)] = own;
+    for (const domain of this.wantedMs.keys()) if (!Object.hasOwn(next, domain)) this.wantedMs.delete(domain);
     if (JSON.stringify(next) !== JSON.stringify(this.keySets)) {
       this.keySets = next;
       for (const listener of this.listeners) listener(next);
