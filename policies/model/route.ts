@@ -34,7 +34,11 @@ export interface Route {
 }
 
 export interface RouteMatch {
-  readonly path: { readonly kind: 'prefix' | 'exact' | 'pathSeparatedPrefix' | 'regex'; readonly value: string };
+  /** `connect`: requests for a tunnel by CONNECT, which have no path and match nothing else; the value is empty. */
+  readonly path: {
+    readonly kind: 'prefix' | 'exact' | 'pathSeparatedPrefix' | 'regex' | 'connect';
+    readonly value: string;
+  };
   readonly caseSensitive: boolean;
   /** All must match. */
   readonly headers: readonly HeaderMatch[];

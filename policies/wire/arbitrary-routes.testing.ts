@@ -67,6 +67,7 @@ const plainRoute: fc.Arbitrary<Route> = fc.record({
       path: fc.oneof(
         fc.record({ kind: fc.constantFrom('prefix' as const, 'exact' as const), value: text.map((t) => `/${t}`) }),
         fc.record({ kind: fc.constant('pathSeparatedPrefix' as const), value: name.map((n) => `/${n}x`) }),
+        fc.record({ kind: fc.constant('connect' as const), value: fc.constant('') }),
         fc.record({ kind: fc.constant('regex' as const), value: pattern }),
       ),
       caseSensitive: fc.boolean(),

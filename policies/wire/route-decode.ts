@@ -119,6 +119,8 @@ function decodePath({ pathSpecifier }: RouteMatchMessage, at: At): RouteMatch['p
       return { kind: 'pathSeparatedPrefix', value: pathSpecifier.value };
     case 'safeRegex':
       return { kind: 'regex', value: decodeRegex(pathSpecifier.value, at.field('safe_regex')) };
+    case 'connectMatcher':
+      return { kind: 'connect', value: '' };
     case undefined:
       return at.fail('a path to match is required', { kind: 'prefix', value: '/' });
     default:

@@ -63,17 +63,28 @@ function encodeAction(action: Route['action']): NonNullable<MessageInitShape<typ
 }
 
 function encodeRouteMatch(match: RouteMatch): MessageInitShape<typeof RouteMatchSchema> {
-  const { kind, value } = match.path;
   return {
-    pathSpecifier:
-      kind === 'regex'
-        ? { case: 'safeRegex', value: { regex: value } }
-        : { case: kind === 'exact' ? 'path' : kind, value },
+    pathSpecifier: encodePath(match.path),
     ...(match.caseSensitive ? {} : { caseSensitive: false }),
     headers: match.headers.map(encodeHeaderMatch),
     queryParameters: match.queryParameters.map(encodeQueryParameterMatch),
     ...(match.share === undefined ? {} : { runtimeFraction: encodeRuntimeFraction(match.share) }),
   };
+}
+
+type PathSpecifier = NonNullable<MessageInitShape<typeof RouteMatchSchema>['pathSpecifier']>;
+
+function encodePath({ kind, value }: RouteMatch['path']): PathSpecifier {
+  switch (kind) {
+    case 'regex':
+      return { case: 'safeRegex', value: { regex: value } };
+    case 'exact':
+      return { case: 'path', value };
+    case 'connect':
+      return { case: 'connectMatcher', value: {} };
+    default:
+      return { case: kind, value };
+  }
 }
 
 const codes = {

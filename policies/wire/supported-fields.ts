@@ -164,7 +164,8 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.route.v3.Route':
     'name match route redirect direct_response metadata per_request_buffer_limit_bytes request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove typed_per_filter_config',
   'envoy.config.route.v3.RouteMatch':
-    'prefix path path_separated_prefix safe_regex case_sensitive headers query_parameters runtime_fraction',
+    'prefix path path_separated_prefix safe_regex connect_matcher case_sensitive headers query_parameters runtime_fraction',
+  'envoy.config.route.v3.RouteMatch.ConnectMatcher': '',
   'envoy.config.route.v3.HeaderMatcher': 'name present_match string_match invert_match',
   'envoy.config.route.v3.QueryParameterMatcher': 'name string_match present_match',
   'envoy.config.route.v3.RouteAction':

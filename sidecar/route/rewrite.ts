@@ -8,6 +8,7 @@ import { pathLength } from './path.ts';
  * segments: `/foo` to `/xyz` or `/xyz/` both make `/foo/bar` into `/xyz/bar`, and `/foo` to `/` makes it `/bar`.
  */
 export function rewriteTarget(target: string, rewrite: PathRewrite, match: RouteMatch['path']): string {
+  if (match.kind === 'connect') return target;
   const end = pathLength(target);
   const query = target.slice(end);
   if (rewrite.kind === 'full' || match.kind === 'regex') return rewrite.value + query;

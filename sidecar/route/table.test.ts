@@ -42,6 +42,15 @@ describe('Gateway API, HTTPPathMatch', () => {
     });
   }
 
+  test('CONNECT has no path: only a route for tunnels takes it, and that takes nothing else', () => {
+    const kinds = ['prefix', 'exact', 'pathSeparatedPrefix', 'regex'] as const;
+    for (const kind of kinds)
+      for (const value of ['', '.*']) assert.equal(matches({ path: { kind, value } }, ''), false);
+    const path = { kind: 'connect', value: '' } as const;
+    assert.equal(matches({ path }, '', [], 'CONNECT'), true);
+    assert.equal(matches({ path }, '/', []), false);
+  });
+
   test('without regard to case when asked', () => {
     assert.equal(matches({ path: { kind: 'exact', value: '/AbC' }, caseSensitive: false }, '/aBc'), true);
   });

@@ -63,6 +63,8 @@ export class CompiledRoute {
   }
 
   private matchesPath(target: string, pathEnd: number): boolean {
+    // Only CONNECT has no path. What it carries nobody looks into, so that a route has to say that it is meant.
+    if (pathEnd === 0) return this.kind === 'connect';
     const subject = this.caseSensitive ? target : target.toLowerCase();
     const path = this.path;
     switch (this.kind) {
@@ -78,6 +80,8 @@ export class CompiledRoute {
         );
       case 'regex':
         return this.regex?.test(target.slice(0, pathEnd)) ?? false;
+      case 'connect':
+        return false;
     }
   }
 }

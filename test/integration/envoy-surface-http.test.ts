@@ -42,6 +42,10 @@ async function origin(): Promise<At> {
     const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket';
     socket.end(`${head}\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
   });
+  server.on('connect', ({ url }, socket) => {
+    socket.write('HTTP/1.1 200 Connected\r\n\r\n');
+    socket.once('data', (bytes: Buffer) => socket.end(`${url}: ${bytes}`));
+  });
   return surface.listen(server);
 }
 
@@ -74,6 +78,7 @@ describe('requests over HTTP/1', { timeout: 90_000 }, () => {
         },
         aging: { common_http_protocol_options: { max_connection_duration: '0.4s' }, drain_timeout: '0.4s' },
         linger: { delayed_close_timeout: '0s' },
+        tunnel: { upgrade_configs: [{ upgrade_type: 'CONNECT' }] },
       },
       routes: [
         route('named', '/named', 'app', { host_rewrite_header: 'x-host', append_x_forwarded_host: true }),
@@ -83,6 +88,14 @@ describe('requests over HTTP/1', { timeout: 90_000 }, () => {
           max_stream_duration: { max_stream_duration: '0.3s' },
         }),
         route('attempt', '/slow-attempt', 'timed', { prefix_rewrite: '/slow' }),
+        {
+          name: 'tunnel',
+          match: {
+            connect_matcher: {},
+            headers: [{ name: ':authority', string_match: { exact: 'far.example:443' } }],
+          },
+          route: { cluster: 'app' },
+        },
         route('all', '/', 'app'),
       ],
       clusters: [
@@ -98,6 +111,14 @@ describe('requests over HTTP/1', { timeout: 90_000 }, () => {
       ],
     });
     [weft] = both;
+  });
+
+  test('CONNECT opens a tunnel where a route is for it, and matches no other', async () => {
+    const open = (port: number | undefined, target: string) =>
+      exchange(port ?? 0, `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\nbytes`, /bytes|HTTP.* 40/);
+    const tunnelled = async ({ ports }: Subject) => (await open(ports['tunnel'], 'far.example:443')).slice(-22);
+    await same(both, tunnelled, 'far.example:443: bytes');
+    await same(both, async ({ ports }) => told(await open(ports['tunnel'], 'else:443')).slice(0, 3), '404');
   });
 
   test('HTTP/1.0 is spoken only where it is accepted', async () => {
