@@ -9,6 +9,7 @@ export interface LockedPackage {
   readonly integrity?: string;
   readonly link?: boolean;
   readonly dev?: boolean;
+  readonly dependencies?: Readonly<Record<string, string>>;
 }
 
 export interface Lock {

@@ -1,6 +1,6 @@
 /** What is installed and what ships: pinned, hashed, licensed, listed. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { EXIT, judge } from '../../scripts/audit.ts';
@@ -19,6 +19,15 @@ interface Manifest {
 
 const manifestOf = (folder: string): Manifest => JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
 const own = manifestOf('.');
+const workspaces = (own.workspaces ?? []).filter((folder) => folder !== 'test');
+
+/** Packages that are named in `from '...'` and `import('...')`. */
+const importsOf = (source: string): readonly string[] =>
+  [...source.matchAll(/^(?:import|export)[^'"]*?\bfrom '([^'.][^']*)';|\bimport\('([^'.][^']*)'\)/gm)]
+    .map(([, from, loaded]) => from ?? loaded ?? '')
+    .filter((name) => !name.startsWith('node:'))
+    .map((name) => /^(@[^/]+\/[^/]+|[^/]+)/.exec(name)?.[1] ?? name);
+
 const lock = readLock();
 const installed = Object.entries(lock.packages).filter(
   ([path, one]) => path.includes('node_modules/') && one.link !== true,
@@ -34,6 +43,21 @@ describe('dependencies', () => {
     }
     assert.ok(installed.length > 100);
     for (const [path, { integrity }] of installed) assert.match(integrity ?? '', /^sha512-/, path);
+  });
+
+  test('every workspace declares what its programs import, and the lock says the same', () => {
+    const undeclared = workspaces.flatMap((folder) => {
+      const { dependencies = {} } = manifestOf(folder);
+      assert.deepEqual(lock.packages[folder]?.dependencies ?? {}, dependencies, `${folder} in the lock`);
+      const sources = globSync(`${folder}/**/*.ts`, {
+        cwd: root,
+        exclude: ['**/*.test.ts', '**/*.testing.ts', '**/gen'],
+      });
+      const imported = new Set(sources.flatMap((file) => importsOf(readFileSync(join(root, file), 'utf8'))));
+      return [...imported].filter((name) => !(name in dependencies)).map((name) => `${folder}: ${name}`);
+    });
+    // Of the command these come with @weft/local and the tree.
+    assert.deepEqual(undeclared.sort(), ['cli: @weft/control-plane', 'cli: @weft/policies', 'cli: yaml']);
   });
 
   test('every licence is one of those that may be used', () => {
