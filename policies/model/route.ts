@@ -84,6 +84,8 @@ export interface ForwardAction {
   readonly streamDurationMsMax?: number;
   /** The longest that a client may ask for by `grpc-timeout`; 0 or absent: as long as it likes. */
   readonly grpcTimeoutMsMax?: number;
+  /** How much sooner than the client the proxy gives up; a call that has no more than that ends at once. */
+  readonly grpcTimeoutOffsetMs?: number;
   readonly pathRewrite: PathRewrite | undefined;
   readonly mirrors?: readonly Mirror[];
   readonly mirrorDiff?: MirrorDiff;

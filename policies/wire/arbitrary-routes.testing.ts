@@ -44,7 +44,10 @@ const forward: fc.Arbitrary<ForwardAction> = fc
         hostRewriteHeader: fc.constantFrom('x-host'),
         appendForwardedHost: fc.constant(true as const),
         streamDurationMsMax: ms,
-        grpcTimeoutMsMax: ms,
+        grpcTimeout: fc.oneof(
+          fc.record({ grpcTimeoutMsMax: ms }),
+          fc.record({ grpcTimeoutMsMax: ms, grpcTimeoutOffsetMs: ms }),
+        ),
         mirrors,
         mirrorDiff,
         hedge: hedgePolicy,
@@ -54,9 +57,10 @@ const forward: fc.Arbitrary<ForwardAction> = fc
     ),
   })
   // One of the two says the host.
-  .map(({ more, ...all }) => ({
+  .map(({ more: { grpcTimeout, ...more }, ...all }) => ({
     ...all,
     ...more,
+    ...grpcTimeout,
     hostRewrite: 'hostRewriteHeader' in more ? undefined : all.hostRewrite,
   }));
 

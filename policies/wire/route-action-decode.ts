@@ -52,14 +52,19 @@ export function decodeForward(action: RouteActionMessage, settings: RetrySetting
 function decodeStreamDuration(
   { maxStreamDuration: message }: RouteActionMessage,
   at: At,
-): Pick<ForwardAction, 'streamDurationMsMax' | 'grpcTimeoutMsMax'> {
+): Pick<ForwardAction, 'streamDurationMsMax' | 'grpcTimeoutMsMax' | 'grpcTimeoutOffsetMs'> {
   if (message === undefined) return {};
-  const { maxStreamDuration: duration, grpcTimeoutHeaderMax: grpc } = message;
+  const { maxStreamDuration: duration, grpcTimeoutHeaderMax: grpc, grpcTimeoutHeaderOffset: offset } = message;
+  const offsetAt = at.field('grpc_timeout_header_offset');
+  if (offset !== undefined && grpc === undefined) {
+    offsetAt.fail('is without effect without grpc_timeout_header_max', undefined);
+  }
   return {
     ...(duration === undefined
       ? {}
       : { streamDurationMsMax: decodeDuration(duration, 0, at.field('max_stream_duration')) }),
     ...(grpc === undefined ? {} : { grpcTimeoutMsMax: decodeDuration(grpc, 0, at.field('grpc_timeout_header_max')) }),
+    ...(offset === undefined ? {} : { grpcTimeoutOffsetMs: decodeDuration(offset, 0, offsetAt) }),
   };
 }
 

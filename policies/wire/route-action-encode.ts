@@ -43,12 +43,14 @@ export function encodeForward(action: ForwardAction): ActionInit {
 function encodeStreamDuration({
   streamDurationMsMax: duration,
   grpcTimeoutMsMax: grpc,
+  grpcTimeoutOffsetMs: offset,
 }: ForwardAction): Pick<ActionInit, 'maxStreamDuration'> {
   if (duration === undefined && grpc === undefined) return {};
   return {
     maxStreamDuration: {
       ...(duration === undefined ? {} : { maxStreamDuration: encodeDuration(duration) }),
       ...(grpc === undefined ? {} : { grpcTimeoutHeaderMax: encodeDuration(grpc) }),
+      ...(offset === undefined ? {} : { grpcTimeoutHeaderOffset: encodeDuration(offset) }),
     },
   };
 }

@@ -196,6 +196,19 @@ export const strictnessCases: readonly StrictnessCase[] = [
     `${route}.request_headers_to_add[1]`,
   ],
   [
+    'offset of a gRPC timeout that has no bound',
+    'listener',
+    listener(
+      manager({
+        route_config: routes({
+          ...action,
+          route: { cluster: 'c', max_stream_duration: { grpc_timeout_header_offset: '1s' } },
+        }),
+      }),
+    ),
+    `${chain}.route_config.${route}.route.max_stream_duration.grpc_timeout_header_offset`,
+  ],
+  [
     'operator of an access log',
     'listener',
     listener(

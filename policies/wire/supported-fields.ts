@@ -176,7 +176,8 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.route.v3.RouteAction.HashPolicy.Cookie': 'name ttl path',
   'envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties': 'source_ip',
   'envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter': 'name',
-  'envoy.config.route.v3.RouteAction.MaxStreamDuration': 'max_stream_duration grpc_timeout_header_max',
+  'envoy.config.route.v3.RouteAction.MaxStreamDuration':
+    'max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset',
   'envoy.config.route.v3.WeightedCluster': 'clusters',
   'envoy.config.route.v3.WeightedCluster.ClusterWeight':
     'name weight request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove',

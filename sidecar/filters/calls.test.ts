@@ -53,6 +53,23 @@ describe('deadlines', () => {
     assert.equal(record?.requestMessages, 1);
   });
 
+  test('a route bounds what a client may ask for, and ends it sooner by an offset', () => {
+    const endsAfterMs = (asked: string, overrides: Parameters<typeof shop>[0]): number => {
+      const { world, call, server } = shop(overrides);
+      server.handler = () => 'hang';
+      const exchange = call(['grpc-timeout', asked]);
+      let ms = 0;
+      for (; ms < 2_000 && !exchange.ended; ms += 10) world.clock.advance(10);
+      return ms;
+    };
+    const close = (ms: number, wanted: number): void => assert.ok(Math.abs(ms - wanted) <= 20, `${ms}, not ${wanted}`);
+    close(endsAfterMs('800m', { grpcTimeoutMsMax: 500 }), 500);
+    close(endsAfterMs('300m', { grpcTimeoutMsMax: 500 }), 300);
+    close(endsAfterMs('800m', { grpcTimeoutMsMax: 500, grpcTimeoutOffsetMs: 100 }), 400);
+    close(endsAfterMs('800m', { grpcTimeoutMsMax: 0, grpcTimeoutOffsetMs: 100 }), 700);
+    close(endsAfterMs('300m', { grpcTimeoutMsMax: 500, grpcTimeoutOffsetMs: 400 }), 0);
+  });
+
   test('the upstream is told what remains', () => {
     const { world, call, server } = shop();
     server.connectMs = 300;

@@ -1,3 +1,4 @@
+import type { ForwardAction } from '@weft/policies/model/route';
 import type { ProxyError } from '../http/errors.ts';
 import type { Chain } from './chain.ts';
 import type { RequestContext } from './context.ts';
@@ -65,9 +66,9 @@ export class StreamTimeouts {
     limitTime(this.chain, this.call, this.request, timeoutMs);
   }
 
-  /** What a client may ask for at most by `grpc-timeout`; 0: as long as it likes. */
-  capDeadline(maxMs: number): void {
-    capDeadline(this.chain, this.call, this.request, maxMs);
+  /** What a route makes of the `grpc-timeout` of a client. */
+  capDeadline(action: ForwardAction): void {
+    capDeadline(this.chain, this.call, this.request, action);
   }
 
   /** In the place of that of the listener. */

@@ -1,3 +1,4 @@
+import type { ForwardAction } from '@weft/policies/model/route';
 import type { ProxyError } from '../http/errors.ts';
 import type { Chain } from './chain.ts';
 import type { GrpcCall } from './grpc/call.ts';
@@ -42,8 +43,17 @@ export function overdue(chain: Chain, call: GrpcCall, error: ProxyError): ProxyE
   return call.bounded ? requestTimedOut : deadlineExceeded;
 }
 
-/** What a client may ask for at most by `grpc-timeout`. */
-export function capDeadline(chain: Chain, call: GrpcCall | undefined, timeout: TimeoutEntry, maxMs: number): void {
-  if (maxMs === 0 || call?.hasDeadline !== true) return;
-  if (call.bound(chain.deps.clock.nowMs() + maxMs)) chain.timeouts.arm(timeout, stepMs(maxMs));
+/** What a client may ask for at most by `grpc-timeout`, and how much sooner it is given up here. */
+export function capDeadline(
+  chain: Chain,
+  call: GrpcCall | undefined,
+  timeout: TimeoutEntry,
+  { grpcTimeoutMsMax: maxMs = 0, grpcTimeoutOffsetMs: offsetMs = 0 }: ForwardAction,
+): void {
+  if ((maxMs === 0 && offsetMs === 0) || call?.hasDeadline !== true) return;
+  const nowMs = chain.deps.clock.nowMs();
+  let leftMs = call.deadlineMs - nowMs;
+  if (maxMs > 0 && maxMs < leftMs) leftMs = maxMs;
+  leftMs = Math.max(0, leftMs - offsetMs);
+  if (call.bound(nowMs + leftMs)) chain.timeouts.arm(timeout, stepMs(leftMs));
 }

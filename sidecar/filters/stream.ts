@@ -200,7 +200,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     rewriteRequest(head, found, action, cluster);
     if (action.mirrors !== undefined) this.mirror(action, action.mirrors);
     if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
-    this.clocks.capDeadline(action.grpcTimeoutMsMax ?? 0);
+    if (action.grpcTimeoutMsMax !== undefined) this.clocks.capDeadline(action);
     if (action.streamDurationMsMax !== undefined) this.clocks.limitDuration(action.streamDurationMsMax);
     if (action.idleTimeoutMs > 0) this.clocks.limitIdle(action.idleTimeoutMs);
     context.clusterName = cluster.name;
