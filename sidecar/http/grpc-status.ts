@@ -56,6 +56,7 @@ export function codeOfReply(status: number, flag: ResponseFlag | ''): number {
     case 504:
       return GrpcCode.deadlineExceeded;
     case 413:
+    case 414:
     case 429:
     case 431:
       return GrpcCode.resourceExhausted;

@@ -39,3 +39,22 @@ test('a method that is longer than any that is known is answered with 501, one t
   assert.equal((await statusOf({}, 'A'.repeat(33), '/')).status, '501');
   assert.equal((await statusOf({}, 'A B', '/')).status, '400');
 });
+
+test('a call of gRPC gets a status that its client reads', async () => {
+  const call = ['content-type', 'application/grpc+proto', 'te', 'trailers'];
+  for (const [limits, more] of [
+    [{ requestLineBytesMax: 10 }, []],
+    [{ fieldLineBytesMax: 50 }, ['x', 'a'.repeat(50)]],
+    [{ requestBodyBytesMax: 5 }, ['content-length', '6']],
+  ] as const) {
+    const { peer, recorder } = serve(echo, limits);
+    peer.send(peer.post(1, ...call, ...more));
+    await peer.until(() => peer.heads.length > 0);
+    const [head] = peer.heads;
+    assert.deepEqual(head?.fields.slice(0, 3), [':status: 200', 'content-type: application/grpc', 'grpc-status: 8']);
+    assert.ok(head.end);
+    assert.match(head.fields[3] ?? '', /^grpc-message: malformed request: /);
+    const [record] = recorder.records;
+    assert.deepEqual([record?.status, record?.grpcStatus, record?.flag], [200, 8, 'DPE']);
+  }
+});

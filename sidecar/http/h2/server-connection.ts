@@ -6,10 +6,10 @@ import { CLIENT_GONE, type ProxyError } from '../errors.ts';
 import type { DownstreamConnection } from '../exchange.ts';
 import { recordRefusal } from '../h1/error-response.ts';
 import { dateLine } from '../h1/serialize.ts';
-import { Headers } from '../headers.ts';
 import { TrailerFields } from './field-collector.ts';
 import { ErrorCode, PREFACE, STREAM_ID_MAX } from './frames.ts';
 import { type H2Error, h2Error, requestError } from './h2-error.ts';
+import { refusalOf } from './refusal.ts';
 import { noHead, RequestFields } from './request-head.ts';
 import type { Http2ServerConnection, Http2ServerOptions } from './server-options.ts';
 import { ServerStream, type ServerStreamOwner, unanswered } from './server-stream.ts';
@@ -236,18 +236,14 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
   refuse(stream: ServerStream, error: H2Error): void {
     const { recorder, direction, clock } = this.options;
     const proxyError = requestError(error);
-    // Those are answers to a well-formed message, and the stream need not be reset after them.
-    const complete = proxyError.status !== 400;
-    const text = Buffer.from(`${proxyError.detail}\n`, 'latin1');
-    const headers = Headers.from(['content-type', 'text/plain']);
-    stream.respond(
-      { status: proxyError.status, reason: '', headers, contentLength: complete ? text.length : -1 },
-      false,
-    );
-    if (complete) stream.write(text, true);
+    const { head } = stream;
+    const refusal = refusalOf(proxyError, head.method === '' ? this.fields.headers : head.headers);
+    stream.respond(refusal.head, refusal.head.contentLength === 0);
+    if (refusal.head.contentLength > 0) stream.write(refusal.content, true);
     if (stream.receiver !== undefined) return;
     const record = connectionRecord(direction, 'http', this.connection, clock.unixMs());
-    Object.assign(record, { status: proxyError.status, flag: proxyError.flag, detail: proxyError.detail });
+    const { flag, detail } = proxyError;
+    Object.assign(record, { status: refusal.head.status, grpcStatus: refusal.grpcStatus, flag, detail });
     record.bytesReceived = stream.bytesReceived;
     record.bytesSent = stream.bytesSent;
     recorder.record(record);
