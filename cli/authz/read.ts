@@ -19,7 +19,7 @@ const paths: readonly (readonly [ObjectKind, string])[] = [
 ];
 const LIST_TIMEOUT_MS = 30_000;
 
-/** Everything that rules depend on. What cannot be read serves nowhere either. */
+/** Everything that rules depend on. What cannot be read is left out: which version of it holds is for the control plane. */
 export async function readObjects(kube: Kube): Promise<readonly MeshObject[]> {
   const lists = await Promise.all(
     paths.map(async ([kind, path]) => {

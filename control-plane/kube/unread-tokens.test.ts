@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { parseTrustDomain } from '@weft/policies/identity/spiffe-id';
 import { ManualClock } from '@weft/policies/kit/clock';
+import { decodeResource } from '@weft/policies/wire/resource';
 import { z } from 'zod';
 import { MeshControl } from '../mesh.ts';
+import { encodeTranslated } from '../resources/source.ts';
 import { parseObjects } from '../static/objects.ts';
 import { statusFor } from '../status/build.ts';
 import { pod } from '../testing/shop.ts';
@@ -48,6 +50,9 @@ describe('an AuthenticationPolicy with tokens that nobody can read', () => {
     const client = { namespace: 'shop', podKey: `shop/${name}`, features: { http2: true } };
     const made = translateResource(mesh.context, 'listener', 'inbound', client);
     assert.ok(made?.kind === 'listener');
+    const { typeUrl, bytes } = encodeTranslated(made, 'inbound');
+    const decoded = decodeResource(typeUrl, bytes);
+    assert.deepEqual(decoded.ok && decoded.value.value, made.value, 'as a sidecar reads it');
     return made.value.filterChains.filter(({ match }) => match.destinationPort === 8080);
   };
   /** The rule that stands in the way of every request, and of bytes that might be one, first of all. */
@@ -75,7 +80,7 @@ describe('an AuthenticationPolicy with tokens that nobody can read', () => {
   test('and none before: all requests to the workloads that it selects are refused by its name, and no others', () => {
     const notTaken = intake.take('AuthenticationPolicy', key, policy(newer));
     assert.equal(notTaken?.holds, 'what can be read of it');
-    assert.deepEqual([...refusals('cart-a')], ['shop/users/#jwt']);
+    assert.deepEqual([...refusals('cart-a')], ['AuthenticationPolicy/shop/users/jwt']);
     assert.deepEqual([...refusals('web-a')], [undefined]);
     assert.equal(intake.closed, 1);
     assert.deepEqual(logged, ['object not taken; what can be read of it holds, and the rest closed shop/users']);
@@ -94,7 +99,7 @@ describe('an AuthenticationPolicy with tokens that nobody can read', () => {
     const everybody = { selector: { matchLabels: { app: 'web' } } };
     assert.equal(intake.take('AuthenticationPolicy', key, policy(newer, everybody))?.holds, 'what can be read of it');
     assert.deepEqual([...refusals('cart-a')], [undefined]);
-    assert.deepEqual([...refusals('web-a')], ['shop/users/#jwt']);
+    assert.deepEqual([...refusals('web-a')], ['AuthenticationPolicy/shop/users/jwt']);
     assert.equal(intake.closed, 1);
   });
 
@@ -127,6 +132,6 @@ describe('an AuthenticationPolicy with tokens that nobody can read', () => {
     const ofAll = { ...older, spec: { jwt: good } };
     assert.equal(intake.take('AuthenticationPolicy', 'shop/older', ofAll), undefined);
     intake.take('AuthenticationPolicy', key, policy(good, { selector: { later: 1 } }));
-    assert.deepEqual([...refusals('cart-a')], ['shop/users/#jwt']);
+    assert.deepEqual([...refusals('cart-a')], ['AuthenticationPolicy/shop/users/jwt']);
   });
 });

@@ -24,13 +24,19 @@ export function jwtFilters(context: TranslateContext, pod: Pod): HttpFilter[] {
   return [{ kind: 'jwt', name: JWT_FILTER, jwt: { providers, allowsMissing: true } }];
 }
 
-/** Named for the policy, as rules are in logs and metrics; no rule of a user has a name with `#`. */
+/** Named for the policy, as rules are in logs and metrics, and unlike any rule of an AuthorizationPolicy. */
 const refuseAll = ({ metadata }: AuthenticationPolicy): HttpFilter => ({
   kind: 'rbac',
   name: UNREAD_JWT,
   rbac: {
     action: 'deny',
-    policies: [{ name: `${objectKey(metadata)}/#jwt`, permissions: [{ kind: 'any' }], principals: [{ kind: 'any' }] }],
+    policies: [
+      {
+        name: `AuthenticationPolicy/${objectKey(metadata)}/jwt`,
+        permissions: [{ kind: 'any' }],
+        principals: [{ kind: 'any' }],
+      },
+    ],
   },
 });
 
