@@ -5,8 +5,9 @@ const settled = Promise.resolve();
 /** What runs when the read that is being worked off is done; its sockets write then. */
 const waiting: (() => void)[] = [];
 let reading = false;
-/** When the present read began; 0 until somebody asks. */
+/** When the present read began, by both clocks; 0 until somebody asks. */
 let readMs = 0;
+let readUnixMs = 0;
 
 /**
  * Runs when the event loop's present callback is done: with a read, at its end. Elsewhere by a reaction, which costs less
@@ -21,6 +22,7 @@ export function atEndOfTurn(run: () => void): void {
 export function beginRead(): void {
   reading = true;
   readMs = 0;
+  readUnixMs = 0;
 }
 
 export function endRead(): void {
@@ -30,12 +32,17 @@ export function endRead(): void {
   reading = false;
 }
 
-/** The system's, which is asked once a read: what is done with what has come takes well below a millisecond. */
+/** The system's clocks, which are asked once a read: what is done with what has come takes well below a millisecond. */
 export const turnClock: Clock = {
   ...systemClock,
   nowMs(): number {
     if (!reading) return systemClock.nowMs();
     if (readMs === 0) readMs = systemClock.nowMs();
     return readMs;
+  },
+  unixMs(): number {
+    if (!reading) return systemClock.unixMs();
+    if (readUnixMs === 0) readUnixMs = systemClock.unixMs();
+    return readUnixMs;
   },
 };

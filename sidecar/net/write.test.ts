@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { connect as connectTls, createServer as createTlsServer, TLSSocket } from 'node:tls';
 import fc from 'fast-check';
 import { SocketWriter } from './write.ts';
 
@@ -180,6 +180,24 @@ test('a small write to an idle socket leaves without its stream', async () => {
   here.end();
   assert.equal(String(await readAll(there)), 'lent, given, told');
   pairs.close();
+});
+
+test('so does one to a TLS socket that was made of an accepted one', async () => {
+  const server = createServer((raw) => {
+    const options = { isServer: true, ...SHARED_KEY, pskCallback: () => psk };
+    const secure = new TLSSocket(raw, options);
+    secure.once('secure', () => server.emit('secure', secure));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const there = connectTls({ ...SHARED_KEY, port, host: '127.0.0.1', checkServerIdentity: () => undefined });
+  const [here] = await once(server, 'secure');
+  here.write = () => assert.fail('the stream was asked');
+  new SocketWriter(here).text('told');
+  here.end();
+  assert.equal(String(await readAll(there)), 'told');
+  server.close();
 });
 
 test('a stream that is no socket is written to as such', async () => {

@@ -180,8 +180,7 @@ export class SocketWriter {
 
   private open(socket: Socket): Way | undefined {
     const flags = flagsOf();
-    // The end of a handshake may change the handle.
-    if (flags === undefined || ('secureConnecting' in socket && socket.secureConnecting === true)) return undefined;
+    if (flags === undefined) return undefined;
     const handle: unknown = Reflect.get(socket, '_handle');
     const state: unknown = Reflect.get(socket, '_writableState');
     if (!isHandle(handle) || !isWriteState(state, flags.symbol)) return undefined;

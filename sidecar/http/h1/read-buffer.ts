@@ -89,6 +89,25 @@ export class ReadBuffer {
 export const HEAD_INCOMPLETE = -1;
 export const HEAD_TOO_LARGE = -2;
 
+const CR = 0x0d;
+const LF = 0x0a;
+/** Up to here a loop finds it sooner than a call into Node. */
+const LOOP_BYTES_MAX = 1_024;
+
+/** The first CRLF CRLF, or -1. Looks at every fourth octet as long as none of those is a part of it. */
+function emptyLineAt(bytes: Buffer, at: number, end: number): number {
+  const loopEnd = Math.min(end, at + LOOP_BYTES_MAX);
+  let last = at + 3;
+  while (last < loopEnd) {
+    const octet = bytes[last];
+    if (octet === CR) last++;
+    else if (octet !== LF) last += 4;
+    else if (bytes[last - 1] === CR && bytes[last - 2] === LF && bytes[last - 3] === CR) return last - 3;
+    else last += 2;
+  }
+  return loopEnd === end ? -1 : bytes.indexOf('\r\n\r\n', loopEnd - 3, 'latin1');
+}
+
 /**
  * Where the head ends that begins at `buffer.at`: the offset of the line end before the empty line, HEAD_INCOMPLETE
  * or HEAD_TOO_LARGE. An empty line after a bare LF ends a head too, so that the parser can refuse it at once instead
@@ -97,18 +116,18 @@ export const HEAD_TOO_LARGE = -2;
 export function findHeadEnd(buffer: ReadBuffer, bytesMax: number): number {
   const { bytes, at, end } = buffer;
   const limit = at + bytesMax;
-  const strict = bytes.indexOf('\r\n\r\n', at, 'latin1');
+  const strict = emptyLineAt(bytes, at, end);
   if (strict !== -1 && strict + 4 <= end) return strict <= limit ? strict : lenientEnd(buffer, limit, HEAD_TOO_LARGE);
   return lenientEnd(buffer, limit, end - at > bytesMax + 4 ? HEAD_TOO_LARGE : HEAD_INCOMPLETE);
 }
 
 function lenientEnd(buffer: ReadBuffer, limit: number, otherwise: number): number {
   const { bytes, at, end } = buffer;
-  let lf = bytes.indexOf(0x0a, at);
+  let lf = bytes.indexOf(LF, at);
   while (lf !== -1 && lf < end && lf <= limit) {
     // The bare LF is left in the text: the parser names it, or what is wrong before it.
-    if (lf === at || bytes[lf - 1] !== 0x0d) return lf + 1;
-    lf = bytes.indexOf(0x0a, lf + 1);
+    if (lf === at || bytes[lf - 1] !== CR) return lf + 1;
+    lf = bytes.indexOf(LF, lf + 1);
   }
   return otherwise;
 }

@@ -147,7 +147,7 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
       return;
     }
     session.lastId = stream.id;
-    session.streams.set(stream.id, stream);
+    session.streams.add(stream);
     if (this.deadlineMs === NEVER) this.deadlines.set(this, session.nowMs + this.pingIntervalMs);
     stream.begin(end);
     session.scheduler.join(stream);
@@ -221,7 +221,7 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
   onGoaway(lastId: number, code: number): void {
     this.draining = true;
     const detail = `upstream sent GOAWAY (${errorCodeName(code)}) before it took the request`;
-    for (const stream of [...this.session.streams.values()]) {
+    for (const stream of this.session.streams.values()) {
       if (stream.id <= lastId || !(stream instanceof ClientStream) || stream.closed) continue;
       this.session.giveUp(stream);
       stream.fail({ source: 'upstream', flag: 'UR', status: 503, retry: 'yes', detail });
@@ -335,7 +335,7 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
     const waiting = this.waiting;
     this.waiting = [];
     for (const stream of waiting) refuseLate(stream);
-    for (const stream of [...this.session.streams.values()]) {
+    for (const stream of this.session.streams.values()) {
       if (stream.closed || !(stream instanceof ClientStream)) continue;
       this.session.close(stream);
       stream.fail(errorOf(stream));

@@ -215,7 +215,7 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
       (tooLarge ? h2Error('content-too-large', `the content is larger than ${bodyBytesMax} bytes`) : undefined);
     const stream = new ServerStream(this, id, head ?? noHead(), endStream, this.options.limits.http2.streamWindowBytes);
     if (bodyBytesMax > 0) stream.allowedBytes = bodyBytesMax;
-    session.streams.set(id, stream);
+    session.streams.add(stream);
     this.requests++;
     const { requestsPerConnectionMax } = this.options.limits;
     if ((requestsPerConnectionMax > 0 && this.requests >= requestsPerConnectionMax) || id >= STREAM_ID_LAST)
@@ -376,7 +376,7 @@ export class ServerConnection implements ByteSink, SessionOwner, ServerStreamOwn
   }
 
   private abandonStreams(error: ProxyError): void {
-    const streams = [...this.session.streams.values()];
+    const streams = this.session.streams.values();
     for (const stream of streams) {
       if (stream.closed) continue;
       this.session.close(stream);

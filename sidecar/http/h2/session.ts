@@ -23,6 +23,7 @@ import {
   SETTING_BYTES,
 } from './settings.ts';
 import type { H2Stream, StreamSession } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 
 /** Room that most header blocks fit in without growing the writer. */
 const BLOCK_BYTES_USUAL = 512;
@@ -70,7 +71,7 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
   readonly peer = new PeerSettings();
   readonly decoder: HpackDecoder;
   readonly encoder: HpackEncoder;
-  readonly streams = new Map<number, H2Stream>();
+  readonly streams = new StreamTable<H2Stream>();
   readonly guard: FloodGuard;
   readonly closedStreams = new ClosedStreams();
   readonly block: HeaderBlock;
