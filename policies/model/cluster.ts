@@ -45,6 +45,8 @@ export interface Cluster {
   readonly protocol: 'http1' | 'http2' | 'downstream' | 'negotiated';
   /** Absent: `defaultUpstreamConnections`. */
   readonly connections?: UpstreamConnections;
+  /** What may wait to be sent to an endpoint on one connection; absent, or more: Weft's own bound. */
+  readonly bufferBytesMax?: number;
   readonly limits: ClusterLimits;
   readonly errorRate: ErrorRateBreaker | undefined;
   readonly outlier: OutlierDetection | undefined;

@@ -32,6 +32,8 @@ export interface Listener {
   readonly detectHttp: boolean;
   /** How long first bytes are waited for before the connection counts as opaque. */
   readonly detectTimeoutMs: number;
+  /** What may wait to be sent to a client, beside what is being read; absent, or more: Weft's own bound. */
+  readonly bufferBytesMax?: number;
   readonly filterChains: readonly FilterChain[];
   readonly defaultFilterChain: FilterChain | undefined;
   /** Settings of the mesh for this workload; from `filter_metadata["weft.dev"]`. */

@@ -116,6 +116,7 @@ export const cluster: fc.Arbitrary<Cluster> = fc
     balancing,
     protocol: fc.constantFrom('http1' as const, 'http2' as const, 'downstream' as const, 'negotiated' as const),
     connections,
+    bufferBytesMax: fc.integer({ min: 1, max: 0xffff_ffff }),
     limits: fc.record({
       connectionsMax: count,
       pendingRequestsMax: count,

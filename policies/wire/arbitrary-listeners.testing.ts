@@ -264,4 +264,10 @@ export const listener: fc.Arbitrary<Listener> = fc.record({
 });
 
 export const traced = (listeners: fc.Arbitrary<Listener>): fc.Arbitrary<Listener> =>
-  fc.tuple(listeners, fc.boolean()).map(([all, restarts]) => (restarts ? { ...all, traceContext: 'restart' } : all));
+  fc
+    .tuple(listeners, fc.boolean(), optional(fc.integer({ min: 1, max: 0xffff_ffff })))
+    .map(([all, restarts, bufferBytesMax]) => ({
+      ...all,
+      ...(restarts ? { traceContext: 'restart' } : {}),
+      ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
+    }));

@@ -6,6 +6,7 @@ import {
   type TcpKeepAlive,
   type UpstreamConnections,
 } from '../model/upstream-connections.ts';
+import { decodeBufferLimit } from './buffer-limit.ts';
 import { decodeDiscovery, decodeDynamic, decodeSniFromHost } from './cluster-discovery-decode.ts';
 import { HTTP_OPTIONS, MESH_TLS_NAME } from './cluster-encode.ts';
 import type { At } from './decoding.ts';
@@ -57,6 +58,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
     errorRate,
     outlier,
     ...health,
+    ...decodeBufferLimit(message),
     ...decodeBalancing(message, hashesSource, at),
     tls: http.protocol === 'negotiated' ? decodeNegotiated(tls, at) : tls,
     meshTls: decodeMeshTls(message, at.field('transport_socket_matches')),

@@ -3,6 +3,7 @@ import { anyPack } from '@bufbuild/protobuf/wkt';
 import type { Cluster, ClusterLimits } from '../model/cluster.ts';
 import { IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '../model/tls.ts';
 import { defaultUpstreamConnections } from '../model/upstream-connections.ts';
+import { encodeBufferLimit } from './buffer-limit.ts';
 import { encodeDnsCache } from './dns-cache.ts';
 import { encodeEndpoints, MESH_TLS_MATCH } from './endpoints.ts';
 import { tcpFaultSetting } from './fault.ts';
@@ -35,6 +36,7 @@ export function encodeCluster(cluster: Cluster): ClusterInit {
     name: cluster.name,
     ...encodeDiscovery(cluster),
     ...encodeBalancing(cluster),
+    ...encodeBufferLimit(cluster),
     connectTimeout: encodeDuration(cluster.connectTimeoutMs),
     circuitBreakers: encodeLimits(cluster.limits),
     ...(cluster.outlier === undefined ? {} : { outlierDetection: encodeOutlier(cluster.outlier) }),

@@ -10,6 +10,7 @@ import type {
 } from '../model/listener.ts';
 import { decodeAccessLog } from './access-log-decode.ts';
 import { decodeRbac } from './authorization.ts';
+import { decodeBufferLimit } from './buffer-limit.ts';
 import type { At } from './decoding.ts';
 import { decodeDnsCache } from './dns-cache.ts';
 import { TrafficDirection } from './gen/envoy/config/core/v3/base_pb.ts';
@@ -67,6 +68,7 @@ export function decodeListener(message: ListenerMessage, at: At): Listener {
       DETECT_TIMEOUT_DEFAULT_MS,
       at.field('listener_filters_timeout'),
     ),
+    ...decodeBufferLimit(message),
     filterChains: filterChains.map((chain, i) => decodeFilterChain(chain, at.field('filter_chains').index(i))),
     defaultFilterChain: defaultFilterChain && decodeFilterChain(defaultFilterChain, at.field('default_filter_chain')),
     settings,

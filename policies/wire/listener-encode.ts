@@ -2,6 +2,7 @@ import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
 import type { FilterChain, FilterChainMatch, Listener, TcpProxy, WorkloadSettings } from '../model/listener.ts';
 import { encodeAccessLog } from './access-log-encode.ts';
 import { encodeRbac } from './authorization.ts';
+import { encodeBufferLimit } from './buffer-limit.ts';
 import { encodeDnsCache } from './dns-cache.ts';
 import { TrafficDirection } from './gen/envoy/config/core/v3/base_pb.ts';
 import type {
@@ -35,6 +36,7 @@ export function encodeListener(listener: Listener): MessageInitShape<typeof List
     listenerFilters: encodeListenerFilters(listener),
     listenerFiltersTimeout: encodeDuration(listener.detectTimeoutMs),
     continueOnListenerFiltersTimeout: true,
+    ...encodeBufferLimit(listener),
     filterChains: listener.filterChains.map(encodeFilterChain),
     ...(listener.defaultFilterChain === undefined
       ? {}

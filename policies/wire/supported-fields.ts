@@ -4,7 +4,7 @@
  */
 const fields: Readonly<Record<string, string>> = {
   'envoy.config.listener.v3.Listener':
-    'name address additional_addresses filter_chains default_filter_chain metadata listener_filters listener_filters_timeout continue_on_listener_filters_timeout traffic_direction',
+    'name address additional_addresses filter_chains default_filter_chain metadata listener_filters listener_filters_timeout continue_on_listener_filters_timeout traffic_direction per_connection_buffer_limit_bytes',
   'envoy.config.listener.v3.AdditionalAddress': 'address',
   'envoy.config.listener.v3.ListenerFilter': 'name typed_config',
   'envoy.config.listener.v3.FilterChain': 'name filter_chain_match filters transport_socket metadata',
@@ -193,7 +193,7 @@ const fields: Readonly<Record<string, string>> = {
     'https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite response_code',
   'envoy.config.route.v3.DirectResponseAction': 'status body',
   'envoy.config.cluster.v3.Cluster':
-    'name type cluster_type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config upstream_connection_options health_checks load_balancing_policy ring_hash_lb_config maglev_lb_config least_request_lb_config round_robin_lb_config',
+    'name type cluster_type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config upstream_connection_options health_checks load_balancing_policy ring_hash_lb_config maglev_lb_config least_request_lb_config round_robin_lb_config per_connection_buffer_limit_bytes',
   'envoy.config.cluster.v3.Cluster.CustomClusterType': 'name typed_config',
   'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': 'dns_cache_config allow_insecure_cluster_options',
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': 'dns_cache_config',

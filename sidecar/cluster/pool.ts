@@ -318,6 +318,7 @@ export class HttpPool {
         security: this.host.security,
         timeoutMs: this.cluster.connectTimeoutMs,
         tcpKeepAlive: this.cluster.connections?.tcpKeepAlive,
+        bufferBytesMax: this.cluster.bufferBytesMax,
       },
       (result) => {
         this.dialing--;

@@ -213,7 +213,7 @@ class TcpAttempt implements ClusterWaiter {
   }
 
   private dial(runtime: ClusterRuntime, host: Host | undefined): void {
-    const { name, connectTimeoutMs: timeoutMs, connections, service } = runtime.cluster;
+    const { name, connectTimeoutMs: timeoutMs, connections, bufferBytesMax, service } = runtime.cluster;
     const tcpKeepAlive = connections?.tcpKeepAlive;
     if (host === undefined) {
       this.finish({ error: runtime.noneUsable });
@@ -232,7 +232,8 @@ class TcpAttempt implements ClusterWaiter {
     this.undo = undo;
     const security = runtime.securityOf(host, 'tcp');
     const startMs = this.deps.clock.nowMs();
-    this.dialing = this.deps.dial({ endpoint: host.endpoint, security, timeoutMs, tcpKeepAlive }, (result) => {
+    const request = { endpoint: host.endpoint, security, timeoutMs, tcpKeepAlive, bufferBytesMax };
+    this.dialing = this.deps.dial(request, (result) => {
       if ('error' in result) {
         this.undo = undefined;
         undo();

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { SocketAddress } from '@weft/policies/model/address';
 import { hostPort } from '../net/connection-record.ts';
+import { usualOr } from '../net/watermark.ts';
 import type { Recorder } from '../telemetry/record.ts';
 
 interface ListenOptions {
@@ -10,6 +11,8 @@ interface ListenOptions {
   /** Other threads listen at the same address, and the kernel spreads connections over them. */
   readonly reusePort: boolean;
   readonly recorder: Recorder;
+  /** What may wait to be sent on a connection; absent: as much as usual. */
+  readonly bufferBytesMax?: number | undefined;
   readonly onSocket: (socket: Socket) => void;
 }
 
@@ -18,6 +21,8 @@ export interface BoundListener {
   readonly address: SocketAddress;
   /** As it was asked for. */
   readonly wanted: SocketAddress;
+  /** Of connections from now on. */
+  limitBuffers(bytesMax: number | undefined): void;
   /** Accepts nothing more; what is open stays. */
   close(): void;
 }
@@ -43,6 +48,8 @@ function describe(
 function bind(options: ListenOptions, host: string): Promise<Result<BoundListener, NodeJS.ErrnoException>> {
   const { address, recorder } = options;
   const server: Server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, options.onSocket);
+  const limitBuffers = (bytes: number | undefined): unknown => Reflect.set(server, 'highWaterMark', usualOr(bytes));
+  limitBuffers(options.bufferBytesMax);
   server.maxConnections = options.connectionsMax;
   server.on('drop', () => recorder.count('listener.connections_max'));
   return new Promise((resolve) => {
@@ -56,7 +63,7 @@ function bind(options: ListenOptions, host: string): Promise<Result<BoundListene
       });
       const actual = server.address();
       const port = actual !== null && typeof actual === 'object' ? actual.port : address.port;
-      resolve(ok({ address: { ip: host, port }, wanted: address, close: () => void server.close() }));
+      resolve(ok({ address: { ip: host, port }, wanted: address, limitBuffers, close: () => void server.close() }));
     });
   });
 }

@@ -147,6 +147,7 @@ class Slot {
     if (this.runtime?.listener === listener) return;
     this.runtime = new ListenerRuntime(listener, this.deps.createDispatch);
     this.recheck();
+    for (const bound of this.bound) bound.limitBuffers(listener.bufferBytesMax);
     const addresses = JSON.stringify(listener.addresses);
     if (addresses === this.boundTo) return;
     this.boundTo = addresses;
@@ -201,6 +202,7 @@ class Slot {
         connectionsMax: this.connectionsMax,
         reusePort: this.deps.sharing !== undefined,
         recorder: this.deps.recorder,
+        bufferBytesMax: this.runtime?.listener.bufferBytesMax,
         onSocket: (socket) => this.accept(socket),
       });
       if (result.ok) opened.push(result.value);

@@ -39,6 +39,8 @@ export interface DialRequest {
   readonly security: UpstreamSecurity;
   readonly timeoutMs: number;
   readonly tcpKeepAlive?: TcpKeepAlive | undefined;
+  /** What may wait to be sent, unless our own bound is lower. */
+  readonly bufferBytesMax?: number | undefined;
 }
 
 /** Opens a transport; calls back exactly once; `cancel` before that means no call. The port that clusters dial through. */

@@ -16,6 +16,7 @@ import { hostPort } from './connection-record.ts';
 import { type PeerCertificate, peerOf, refusePeer } from './peer.ts';
 import { type ResumableSession, SessionCache } from './session-cache.ts';
 import { type ActiveContext, TlsContexts } from './tls-contexts.ts';
+import { waitingAtMost } from './watermark.ts';
 
 interface DialDeps {
   readonly certificates: CertificateSource;
@@ -67,6 +68,7 @@ class Dialling {
   private readonly done: (result: DialResult) => void;
   private readonly timeoutMs: number;
   private readonly tcpKeepAlive: TcpKeepAlive | undefined;
+  private readonly bufferBytesMax: number | undefined;
   private readonly stopTimer: () => void;
   private socket: Socket | undefined = undefined;
   private over = false;
@@ -79,6 +81,7 @@ class Dialling {
     this.security = request.security;
     this.timeoutMs = request.timeoutMs;
     this.tcpKeepAlive = request.tcpKeepAlive;
+    this.bufferBytesMax = request.bufferBytesMax;
     this.done = done;
     this.stopTimer = dialer.clock.after(request.timeoutMs, () => this.onTimeout());
     this.start();
@@ -95,7 +98,13 @@ class Dialling {
     const { ip, port } = this.address;
     const security = this.security;
     if (security.kind === 'plaintext') {
-      const socket = connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true });
+      const socket = connectTcp({
+        host: ip,
+        port,
+        noDelay: true,
+        allowHalfOpen: true,
+        ...waitingAtMost(this.bufferBytesMax),
+      });
       this.watch(socket);
       socket.once('connect', () => this.succeed(socket, '', undefined));
       return;
@@ -107,7 +116,14 @@ class Dialling {
       return;
     }
     // The type of ConnectionOptions lacks what node:net takes of the same object.
-    const connection = { ...options.value, host: ip, port, allowHalfOpen: true, noDelay: true };
+    const connection = {
+      ...options.value,
+      host: ip,
+      port,
+      allowHalfOpen: true,
+      noDelay: true,
+      ...waitingAtMost(this.bufferBytesMax),
+    };
     const socket = connectTls(connection);
     // The runtime makes objects of the peer's whole chain for `checkServerIdentity`, which looks at nothing here.
     Reflect.set(socket, 'getPeerCertificate', nothing);

@@ -10,6 +10,7 @@ import type { Deadlines, Timed } from './deadlines.ts';
 import { peerOf, refusePeer } from './peer.ts';
 import type { ByServerName } from './server-names.ts';
 import type { TlsContexts } from './tls-contexts.ts';
+import { waitingAtMost } from './watermark.ts';
 
 interface AcceptedTls {
   readonly socket: TLSSocket;
@@ -87,6 +88,7 @@ export function acceptTls(
   const { context, names } = active.value;
   const socket = new TLSSocket(raw, {
     isServer: true,
+    ...waitingAtMost(raw.writableHighWaterMark),
     secureContext: context,
     requestCert: tls.requireClientCertificate || tls.validation !== undefined,
     rejectUnauthorized: tls.requireClientCertificate,

@@ -3,6 +3,7 @@ import type { Clock } from '@weft/policies/kit/clock';
 import { Pace } from '../net/pace.ts';
 import { copyLanded, READ_BYTES_MAX, readIntoBuffer, sharedLanding } from '../net/read.ts';
 import { isTlsSocket } from '../net/tls-socket.ts';
+import { waitingBytesMax } from '../net/watermark.ts';
 
 /** A receiver that does not keep up may have this much waiting before its sender is stopped. */
 const WAITING_BYTES_MAX = 262_144;
@@ -45,6 +46,7 @@ export class RelayDirection {
   bytes = 0;
   private readonly from: Duplex;
   private readonly to: Duplex;
+  private readonly waitingBytesMax: number;
   private readonly pool: BufferPool;
   /** What the next read goes to; undefined: where all read to. */
   private own: Buffer | undefined = undefined;
@@ -57,6 +59,7 @@ export class RelayDirection {
     this.watch = watch;
     this.from = from;
     this.to = to;
+    this.waitingBytesMax = waitingBytesMax(to, WAITING_BYTES_MAX);
     this.pool = isTlsSocket(from) ? recordBuffers : plainBuffers;
     this.landing = sharedLanding(from);
     to.on('drain', this.onDrain);
@@ -77,7 +80,7 @@ export class RelayDirection {
       onBytes: (chunk, end) => {
         if (end) to.end();
         else if (to.writable) to.write(chunk);
-        return to.writableLength < WAITING_BYTES_MAX;
+        return to.writableLength < this.waitingBytesMax;
       },
       onTrailers: () => undefined,
       onDrained: () => this.from.resume(),
@@ -138,7 +141,7 @@ export class RelayDirection {
     }
     if (lent === undefined) to.write(chunk);
     else to.write(chunk, () => this.pool.giveBack(lent));
-    if (to.writableLength < WAITING_BYTES_MAX || this.stopped) return;
+    if (to.writableLength < this.waitingBytesMax || this.stopped) return;
     this.stopped = true;
     this.from.pause();
   }
