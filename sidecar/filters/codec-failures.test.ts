@@ -146,6 +146,19 @@ describe('a request that goes wrong after its head', () => {
   });
 });
 
+test('HTTP/2: a head that does not come in time is recorded as late, not as malformed', async () => {
+  const { http2, recorder, clock } = served({ headTimeoutMs: 1_000 });
+  const peer = http2();
+  peer.send(Buffer.from([0, 0, 5, F.HEADERS, 0]));
+  await settle();
+  clock.advance(1_100);
+  await peer.untilLog('GOAWAY ENHANCE_YOUR_CALM');
+  await until(() => recorder.records.length === 1);
+  const [record] = recorder.records;
+  assert.deepEqual([record?.status, record?.flag], [0, 'DT']);
+  assert.match(record?.detail ?? '', /^a frame or header block was not complete in time/);
+});
+
 describe('the time for a whole request', () => {
   const answersEarly: Dispatch = (exchange) => {
     const none = (): void => undefined;

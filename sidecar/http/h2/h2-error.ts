@@ -94,7 +94,11 @@ export function h2ErrorOf(kind: H2ErrorKind, section: string, detail: string): H
   return { ...h2Error(kind, detail), section };
 }
 
-export const requestError = (error: H2Error): ProxyError => malformedRequest(error, requestStatus(error.kind));
+export function requestError(error: H2Error): ProxyError {
+  const { kind, detail, section } = error;
+  if (kind !== 'head-timeout' && kind !== 'settings-timeout') return malformedRequest(error, requestStatus(kind));
+  return { source: 'downstream', flag: 'DT', status: 408, retry: 'no', detail: `${detail} (${section})` };
+}
 
 function requestStatus(kind: H2ErrorKind): number {
   switch (kind) {
