@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chartFiles } from './generate/charts.ts';
 import { crdFiles, definitions } from './generate/crds.ts';
+import { envoyFiles } from './generate/envoy.ts';
 import { referenceFiles } from './generate/reference.ts';
 
 /** Where nothing but generated files lives (sets of values apart): what is no longer generated goes away. */
@@ -61,7 +62,12 @@ function write({ stale, leftOver }: Difference, target: string): void {
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false }, into: { type: 'string' } } });
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const target = values.into === undefined ? root : resolve(values.into);
-const generated = new Map([...crdFiles(), ...referenceFiles(definitions), ...(await chartFiles(root))]);
+const generated = new Map([
+  ...crdFiles(),
+  ...referenceFiles(definitions),
+  ...envoyFiles(),
+  ...(await chartFiles(root)),
+]);
 const difference = compare(generated, target);
 
 if (values.check) {
