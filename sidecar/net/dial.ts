@@ -13,7 +13,7 @@ import { socketIp } from './addresses.ts';
 import { alpnList } from './alpn.ts';
 import type { Dial, DialRequest, PeerCertificateInfo, UpstreamSecurity, UpstreamTransport } from './connection.ts';
 import { hostPort } from './connection-record.ts';
-import { type PeerCertificate, peerOf, refusePeer } from './peer.ts';
+import { type PeerCertificate, peerOf, refusePeer, rememberResumed } from './peer.ts';
 import { type ResumableSession, SessionCache } from './session-cache.ts';
 import { type ActiveContext, TlsContexts } from './tls-contexts.ts';
 import { waitingAtMost } from './watermark.ts';
@@ -182,7 +182,10 @@ class Dialling {
 
   /** Who the peer is, if it may be: exactly the expected SPIFFE ID in the mesh, the configured names elsewhere. */
   private identify(socket: TLSSocket, security: SecureUpstream): Result<PeerCertificateInfo | undefined, string> {
-    if (this.resumed !== undefined && socket.isSessionReused()) return ok(this.resumed.peer);
+    if (this.resumed !== undefined && socket.isSessionReused()) {
+      rememberResumed(socket, this.resumed.peer);
+      return ok(this.resumed.peer);
+    }
     const peer = peerOf(socket, this.dialer.clock.unixMs());
     if (!peer.ok) return peer;
     if (security.kind === 'mesh') return checkSpiffeId(peer.value, security.spiffeId, this.dialer.contexts.meshTrust());

@@ -99,6 +99,19 @@ export function peerOf(socket: TLSSocket, nowUnixMs: number): Result<PeerCertifi
   return described;
 }
 
+/** The runtime forgets the certificate of a server whose session is resumed. */
+const resumed = new WeakMap<TLSSocket, PeerCertificateInfo>();
+export const rememberResumed = (socket: TLSSocket, peer: PeerCertificateInfo): unknown => resumed.set(socket, peer);
+
+/** For logs: what the peer showed now, or when the session began that was resumed, as long as that is kept. */
+export function shownCertificate(socket: TLSSocket): X509Certificate | undefined {
+  const shown = socket.getPeerX509Certificate();
+  const peer = resumed.get(socket);
+  if (shown !== undefined || peer === undefined) return shown;
+  const described = known.get(peer.fingerprint.replaceAll(/(?<=.)(?=(?:..)+$)/g, ':'));
+  return described?.ok === true ? described.value.certificate : undefined;
+}
+
 function matchesSan(matcher: SanMatcher, name: SubjectAltName): boolean {
   if (matcher.type !== name.type) return false;
   // DNS names compare without case (RFC 4343).

@@ -108,6 +108,12 @@ describe('access logs', { timeout: 60_000 }, () => {
         log_format: { json_format: { ...format, key: 'line %REQ(X-CASE)%' } },
       }),
     };
+    const opaqueLog: JsonObject = {
+      name: 'log',
+      typed_config: typed('extensions.access_loggers.stream.v3.StdoutAccessLog', {
+        log_format: { json_format: { ...format, key: 'line tcp%REQ(X-CASE)%' } },
+      }),
+    };
     const tls = {
       name: 'tls',
       typed_config: typed('extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
@@ -127,7 +133,8 @@ describe('access logs', { timeout: 60_000 }, () => {
     };
     both = await surface.startBoth({
       managers: { plain: { access_log: [log], delayed_close_timeout: '0.05s' }, tls: { access_log: [log] } },
-      tls: { tls },
+      proxies: { tcp: { cluster: 'secure', access_log: [opaqueLog] } },
+      tls: { tls, tcp: tls },
       routes: [
         route('secure', '/secure', 'secure', { prefix_rewrite: '/other', host_rewrite_literal: 'rewritten' }),
         { match: { prefix: '/own' }, direct_response: { status: 418, body: { inline_string: 'own' } } },
@@ -173,12 +180,23 @@ describe('access logs', { timeout: 60_000 }, () => {
     });
   }
 
+  test('of opaque bytes in TLS', async () => {
+    await shakeHands('tcp');
+    await compare('tcp-', ['REQUESTED_SERVER_NAME', 'REQUESTED_SERVER_NAME(SNI_FIRST)']);
+  });
+
   test('of TLS', async () => {
+    await shakeHands('tls');
+    // Envoy knows the name only where the listener filter tls_inspector looked for it.
+    await compare('tls', ['REQUESTED_SERVER_NAME', 'REQUESTED_SERVER_NAME(SNI_FIRST)']);
+  });
+
+  async function shakeHands(name: string): Promise<void> {
     for (const { ports } of both) {
       const socket = await new Promise<TLSSocket>((resolve, reject) => {
         const options = { cert: readFileSync(client.certificate), key: readFileSync(client.key) };
         const made = connect({
-          port: ports['tls'] ?? 0,
+          port: ports[name] ?? 0,
           servername: 'server.example',
           rejectUnauthorized: false,
           ...options,
@@ -188,7 +206,5 @@ describe('access logs', { timeout: 60_000 }, () => {
       socket.write(get('/secure', 'X-Case: tls', CLOSE));
       await new Promise((resolve) => socket.resume().once('close', resolve));
     }
-    // Envoy knows the name only where the listener filter tls_inspector looked for it.
-    await compare('tls', ['REQUESTED_SERVER_NAME', 'REQUESTED_SERVER_NAME(SNI_FIRST)']);
-  });
+  }
 });

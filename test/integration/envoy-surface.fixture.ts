@@ -24,6 +24,8 @@ interface Listening {
 export interface Configuration {
   /** Fields of connection managers, by the name of their listener. */
   readonly managers: Readonly<Record<string, JsonObject>>;
+  /** Fields of TCP proxies, by the name of their listener. */
+  readonly proxies?: Readonly<Record<string, JsonObject>>;
   /** Of listeners that end TLS. */
   readonly tls?: Readonly<Record<string, JsonObject>>;
   readonly routes: readonly JsonObject[];
@@ -66,7 +68,7 @@ export class Surface {
   }
 }
 
-async function made({ managers, tls, routes, clusters, host = {} }: Configuration) {
+async function made({ managers, proxies = {}, tls, routes, clusters, host = {} }: Configuration) {
   const ports: Record<string, number> = {};
   const listeners: JsonObject[] = [];
   for (const [name, manager] of Object.entries(managers)) {
@@ -75,6 +77,26 @@ async function made({ managers, tls, routes, clusters, host = {} }: Configuratio
     const socket = tls?.[name];
     const options = { name, at: { ip: '127.0.0.1', port }, direction: 'OUTBOUND' as const, routes, manager, host };
     listeners.push(httpListener({ ...options, ...(socket === undefined ? {} : { tls: socket }) }));
+  }
+  for (const [name, proxy] of Object.entries(proxies)) {
+    const port = await freePort();
+    ports[name] = port;
+    const socket = tls?.[name];
+    listeners.push({
+      name,
+      address: { socket_address: { address: '127.0.0.1', port_value: port } },
+      filter_chains: [
+        {
+          filters: [
+            {
+              name: 'proxy',
+              typed_config: typed('extensions.filters.network.tcp_proxy.v3.TcpProxy', { stat_prefix: name, ...proxy }),
+            },
+          ],
+          ...(socket === undefined ? {} : { transport_socket: socket }),
+        },
+      ],
+    });
   }
   const adminPort = await freePort();
   return { text: bootstrap({ id: 'surface', adminPort, listeners, clusters }), ports, adminPort };

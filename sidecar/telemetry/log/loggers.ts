@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { AccessLog } from '@weft/policies/model/access-log';
 import type { Direction, FilterChain, Listener } from '@weft/policies/model/listener';
 import { asksConnections } from '@weft/policies/model/log-operators';
@@ -101,6 +102,8 @@ export class LoggingRecorder implements Recorder {
 
   record(record: RequestRecord): void {
     this.recorder.record(record);
+    // What has no request has no id either, and its lines are to be found by one.
+    if (record.requestId === '') record.requestId = randomUUID();
     this.loggers.write(record, undefined, this.ends.get(record));
   }
 

@@ -177,10 +177,10 @@ export const plainReaders: Readonly<Record<PlainLogField, Plain>> = {
   DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT: downstreamFact(({ local }) => withoutPort(local)),
   DOWNSTREAM_DIRECT_LOCAL_PORT: downstreamFact(({ local }) => portOf(local)),
   REQUESTED_SERVER_NAME: downstreamFact(({ serverName }) => serverName),
-  DOWNSTREAM_PEER_URI_SAN: always(({ record, http }) =>
-    http === undefined
+  DOWNSTREAM_PEER_URI_SAN: always(({ record, ends }) =>
+    ends === undefined
       ? nonEmpty(record.sourceIdentity)
-      : nonEmpty((http.connection.peer?.subjectAltNames ?? []).filter((name) => name.includes('://')).join(',')),
+      : nonEmpty((ends.connection.peer?.subjectAltNames ?? []).filter((name) => name.includes('://')).join(',')),
   ),
   DOWNSTREAM_PEER_FINGERPRINT_256: always(({ ends }) => ends?.connection.peer?.fingerprint.toLowerCase()),
   ROUTE_NAME: always(({ record }) => nonEmpty(record.route)),

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { socketIp } from '../../net/addresses.ts';
 import { hostPort } from '../../net/connection-record.ts';
-import { parseSubjectAltNames } from '../../net/peer.ts';
+import { parseSubjectAltNames, shownCertificate } from '../../net/peer.ts';
 
 /** What a log may say of a connection; empty where there is nothing. */
 export interface SocketFacts {
@@ -56,7 +56,7 @@ function read(socket: Duplex): SocketFacts {
   const ip = socket instanceof Socket ? socketIp(socket.localAddress) : '';
   const local = socket instanceof Socket && ip !== '' ? hostPort(ip, socket.localPort ?? 0) : '';
   if (!(socket instanceof TLSSocket)) return { id, local, ...plain };
-  const certificate = socket.getPeerX509Certificate();
+  const certificate = shownCertificate(socket);
   const own = socket.getX509Certificate();
   const name: unknown = Reflect.get(socket, 'servername');
   return {
