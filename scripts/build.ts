@@ -6,6 +6,7 @@
  *
  * Another folder than dist may be named on the command line.
  */
+import { execFileSync } from 'node:child_process';
 import { constants, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -225,6 +226,18 @@ function packPackage(): void {
   cpSync(join(root, 'cli', 'launcher.mjs'), join(weft, 'bin', 'weft.js'));
 }
 
+/** By the image's own Node with its flags, whose compiled code alone it will take. */
+function compileAhead(name: ShippedProgram, context: string, part: Program): void {
+  const flags = nodeFlags(name, { code: [], root: join(context, 'weft') });
+  const free = flags.filter((flag) => flag !== '--permission' && !flag.startsWith('--allow-'));
+  const script = join(root, 'scripts', 'code-cache.ts');
+  // V8 knows a text that it has compiled itself: whether the cache is taken shows in another process only.
+  for (const action of [[], ['--check']]) {
+    const args = [...free, script, join(context, 'weft', bundleOf(part)), ...action];
+    execFileSync(join(context, 'node'), args, { cwd: root, stdio: 'inherit' });
+  }
+}
+
 function packImage(name: ShippedProgram, parts: readonly [Program, ...Program[]]): void {
   const context = join(dist, 'images', name);
   for (const file of parts.flatMap((part) => bundles.get(part)?.files ?? []))
@@ -233,6 +246,7 @@ function packImage(name: ShippedProgram, parts: readonly [Program, ...Program[]]
   const node = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
   copyFileSync(node, join(context, 'node'), constants.COPYFILE_FICLONE);
   writeJson(join(context, 'weft', 'package.json'), { name: `weft-${name}`, version, type: 'module' });
+  for (const part of parts) if (letGo.has(part)) compileAhead(name, context, part);
   const sources = parts.flatMap((part) => bundles.get(part)?.sources ?? []);
   const product = { name: `weft-${name}`, version, license };
   const runtime = `node_modules/node-linux-${process.arch}`;

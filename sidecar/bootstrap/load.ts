@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { ok, type Result } from '@weft/policies/kit/result';
 import type { Cluster } from '@weft/policies/model/cluster';
@@ -6,6 +5,7 @@ import type { Listener } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { AdminAddress, BootstrapConfig } from '@weft/policies/wire/bootstrap-decode';
 import type { WireError } from '@weft/policies/wire/decoding';
+import { loadTransient } from '../transient.ts';
 import { StaticSource } from './static-source.ts';
 
 export interface Bootstrap {
@@ -26,16 +26,10 @@ export function loadBootstrap(text: string): Result<Bootstrap, readonly WireErro
   return read.ok ? ok({ ...read.value, snapshot: staticSource(read.value) }) : read;
 }
 
-/**
- * The parsers of YAML and of Envoy's API are needed this once, and cost more memory than the data path. A CommonJS module
- * can be let go, which one that was imported cannot; of the source, which is one, all stays.
- */
+/** The parsers of YAML and of Envoy's API are needed this once, and cost more memory than the data path. */
 function readOnce(text: string): Result<BootstrapConfig, readonly WireError[]> {
-  const require = createRequire(import.meta.url);
-  const { readBootstrap }: typeof import('./read.ts') = require(reader);
-  const config = readBootstrap(text);
-  delete require.cache[reader];
-  return config;
+  const { readBootstrap }: typeof import('./read.ts') = loadTransient(reader);
+  return readBootstrap(text);
 }
 
 function staticSource({ listeners, clusters }: BootstrapConfig): StaticSource {

@@ -1,12 +1,12 @@
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '@weft/policies/kit/clock';
+import { loadTransient } from '../transient.ts';
 import type { ControlWire } from './codec.ts';
 
-/** Longer than the pauses within a roll-out; to load it again takes some 50 ms of processor time. */
+/** Longer than the pauses within a roll-out; to load it again takes some 30 ms of processor time. */
 const IDLE_MS = 30_000;
 
-/** The source, or its bundle: a CommonJS module, which can be let go; of the source, which is imported, all stays. */
+/** The source, or its bundle. */
 const codec = fileURLToPath(new URL(`./codec${import.meta.url.endsWith('.ts') ? '.ts' : '.cjs'}`, import.meta.url));
 
 /**
@@ -27,8 +27,7 @@ export class WireDoor {
   readonly wire = (): ControlWire => {
     this.usedMs = this.clock.nowMs();
     if (this.held === undefined) {
-      const require = createRequire(import.meta.url);
-      const loaded: typeof import('./codec.ts') = require(codec);
+      const loaded: typeof import('./codec.ts') = loadTransient(codec);
       this.held = loaded.controlWire;
     }
     if (!this.watching) this.watch(IDLE_MS);
@@ -41,7 +40,6 @@ export class WireDoor {
 
   letGo(): void {
     this.held = undefined;
-    delete createRequire(import.meta.url).cache[codec];
   }
 
   private watch(delayMs: number): void {

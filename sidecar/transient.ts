@@ -1,0 +1,29 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { Script } from 'node:vm';
+
+/** What V8 has compiled of a bundle, beside it: `scripts/code-cache.ts` makes it for the images. */
+export const codeCacheOf = (bundle: string): string => `${bundle}.cache`;
+
+type Exports = ReturnType<NodeJS.Require>;
+
+/** Runs a CommonJS bundle that nothing but the caller holds, not even the cache of modules. */
+export function runBundle(path: string, cachedData: Buffer | undefined): { exports: Exports; script: Script } {
+  // As Node wraps a CommonJS module (https://nodejs.org/api/modules.html#the-module-wrapper).
+  const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(path, 'utf8')}\n})`;
+  const script = new Script(source, { filename: path, ...(cachedData === undefined ? {} : { cachedData }) });
+  const module = { exports: {} };
+  script.runInThisContext()(module.exports, createRequire(path), module, path, dirname(path));
+  return { exports: module.exports, script };
+}
+
+/**
+ * A module that is needed now and then, and is let go with what the caller holds of it: a bundle, compiled ahead where
+ * there is a code cache that this V8 takes. Of a source, which is an ES module, all stays.
+ */
+export function loadTransient(path: string): Exports {
+  if (path.endsWith('.ts')) return createRequire(import.meta.url)(path);
+  const cache = codeCacheOf(path);
+  return runBundle(path, existsSync(cache) ? readFileSync(cache) : undefined).exports;
+}
