@@ -155,6 +155,33 @@ for (const kind of ['plaintext', 'TLS'] as const) {
       assert.equal(here.destroyed, true);
     });
 
+    test('a write that fails at once is told after it, as by the stream', async () => {
+      const { here, there } = await pairs.make();
+      // Written by the stream, which is done with it.
+      await new Promise((resolve) => here.write('unread', () => resolve(undefined)));
+      const closed = new Promise((resolve) => here.on('close', resolve));
+      // What was not read makes it a reset, which nobody here has been told of.
+      there.destroy();
+      const writer = new SocketWriter(here);
+      for (let i = 0; i < 3; i++) lend(writer, Buffer.from('more'));
+      assert.equal(here.destroyed, false);
+      await closed;
+      assert.equal(here.writableLength, 0);
+    });
+
+    test('who waits for the end of a socket that is destroyed during a write hears of it', async () => {
+      const { here } = await pairs.make();
+      const writer = new SocketWriter(here);
+      writer.give(randomBytes(100));
+      const ended = new Promise((resolve) => here.end((error?: Error) => resolve(error)));
+      const closed = once(here, 'close');
+      here.destroy();
+      await closed;
+      await new Promise((resolve) => setImmediate(resolve));
+      const told = await Promise.race([ended, Promise.resolve('nothing')]);
+      assert.match(String(told), /ERR_STREAM_DESTROYED|destroyed/);
+    });
+
     test('the end of the stream waits for what is under way', async () => {
       const { here, there } = await pairs.make();
       const writer = new SocketWriter(here);

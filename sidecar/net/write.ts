@@ -194,11 +194,19 @@ export class SocketWriter {
     state.pendingcb++;
     state[symbol] = (state[symbol] ?? 0) | underWay;
     if (state.length >= state.highWaterMark) state.needDrain = true;
-    if (typeof result === 'number' || typeof result.error === 'string') {
-      // As from within a write of the stream: its events come after this.
-      state.sync = true;
-      state.onwrite(failure(typeof result === 'number' ? getSystemErrorName(result) : String(result.error)));
-      state.sync = false;
+    // As within a write of the stream: what is known already is told after it.
+    state.sync = true;
+    this.outcome(result, content);
+    state.sync = false;
+  }
+
+  private outcome(result: number | Request, content: Buffer | string): void {
+    if (typeof result === 'number') {
+      this.completed(result);
+      return;
+    }
+    if (typeof result.error === 'string') {
+      this.way?.state.onwrite(failure(result.error));
       return;
     }
     result.oncomplete = this.onComplete;
