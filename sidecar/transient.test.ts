@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,5 +36,12 @@ describe('modules that are let go', () => {
       writeFileSync(codeCacheOf(another), other);
       assert.equal(loadTransient(another).i, i);
     }
+  });
+
+  test('it runs without what was compiled where that cannot be read', () => {
+    const lone = join(folder, 'lone.cjs');
+    writeFileSync(lone, 'exports.i = 7;');
+    mkdirSync(codeCacheOf(lone));
+    assert.equal(loadTransient(lone).i, 7);
   });
 });

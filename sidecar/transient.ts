@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
@@ -24,6 +24,14 @@ export function runBundle(path: string, cachedData: Buffer | undefined): { expor
  */
 export function loadTransient(path: string): Exports {
   if (path.endsWith('.ts')) return createRequire(import.meta.url)(path);
-  const cache = codeCacheOf(path);
-  return runBundle(path, existsSync(cache) ? readFileSync(cache) : undefined).exports;
+  return runBundle(path, readCodeCache(path)).exports;
+}
+
+/** It only saves time: without it, or the right to read it, all is compiled anew. */
+function readCodeCache(bundle: string): Buffer | undefined {
+  try {
+    return readFileSync(codeCacheOf(bundle));
+  } catch {
+    return undefined;
+  }
 }
