@@ -18,6 +18,22 @@ test('within a read what waits runs at its end, in its order, with what it asks 
   assert.equal(ran.length, 3);
 });
 
+test('what runs at the end of a read runs once, also when another read comes meanwhile', () => {
+  const ran: string[] = [];
+  beginRead();
+  atEndOfTurn(() => {
+    ran.push('first');
+    if (ran.length > 1) return;
+    beginRead();
+    atEndOfTurn(() => ran.push('of the other'));
+    endRead();
+    ran.push('first is done');
+  });
+  atEndOfTurn(() => ran.push('second'));
+  endRead();
+  assert.deepEqual(ran, ['first', 'first is done', 'second', 'of the other']);
+});
+
 test('elsewhere it runs when the present callback is done', async () => {
   const ran: string[] = [];
   atEndOfTurn(() => ran.push('waited'));

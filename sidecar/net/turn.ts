@@ -5,6 +5,7 @@ const settled = Promise.resolve();
 /** What runs when the read that is being worked off is done; its sockets write then. */
 const waiting: (() => void)[] = [];
 let reading = false;
+let ending = false;
 /** When the present read began, by both clocks; 0 until somebody asks. */
 let readMs = 0;
 let readUnixMs = 0;
@@ -26,9 +27,13 @@ export function beginRead(): void {
 }
 
 export function endRead(): void {
+  // Of a read that came while another was being ended: what it led to has joined what waits.
+  if (ending) return;
+  ending = true;
   // What runs may ask for more.
   for (let i = 0; i < waiting.length; i++) waiting[i]?.();
   while (waiting.length > 0) waiting.pop();
+  ending = false;
   reading = false;
 }
 
