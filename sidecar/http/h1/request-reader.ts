@@ -50,7 +50,7 @@ export class RequestReader {
     if (input.length === 0) return 'nothing';
     const end = findHeadEnd(input, this.limits.headBytesMax);
     if (end === HEAD_INCOMPLETE) return this.hopeless() ?? 'incomplete';
-    if (end === HEAD_TOO_LARGE) return requestTooLarge(input, this.limits.headBytesMax);
+    if (end === HEAD_TOO_LARGE) return this.hopeless() ?? requestTooLarge(input, this.limits.headBytesMax);
     const text = input.bytes.toString('latin1', input.at, end);
     const error = this.errorIn(text);
     if (error !== undefined) return error;
@@ -62,12 +62,13 @@ export class RequestReader {
 
   /**
    * What is wrong already with a head that has not come to its end. Who speaks TLS or SSH here, or HTTP/0.9, is not left
-   * to wait for an answer that only comes when its time is over.
+   * to wait for an answer that only comes when its time is over. It comes before all that is wrong further on, so that the
+   * answer does not depend on how much is there.
    */
   private hopeless(): HeadError | undefined {
     const { bytes, at, end } = this.input;
     const lineEnd = bytes.indexOf('\r\n', at, 'latin1');
-    const whole = lineEnd !== -1 && lineEnd < end;
+    const whole = lineEnd !== -1 && lineEnd < end && lineEnd - at <= this.limits.headBytesMax;
     if (!whole && TOKEN[bytes[at] ?? 0] === 1) return undefined;
     const text = bytes.toString('latin1', at, whole ? lineEnd : at + 1);
     const error = this.errorIn(text);
@@ -75,7 +76,10 @@ export class RequestReader {
   }
 
   private errorIn(text: string): HeadError | undefined {
-    return this.lineError(text) ?? parseRequestHead(text, this.limits.headersCountMax, this.defaults, this.parsed);
+    const tooLong = this.lineError(text);
+    if (tooLong?.kind === 'target-too-long') return tooLong;
+    const error = parseRequestHead(text, this.limits.headersCountMax, this.defaults, this.parsed);
+    return error !== undefined && OF_START_LINES.has(error.kind) ? error : (tooLong ?? error);
   }
 
   private lineError(text: string): HeadError | undefined {

@@ -65,6 +65,29 @@ describe('what cannot become a request any more', () => {
     });
   }
 
+  test('the answer is the same when more of it is there', async () => {
+    const long = 'x'.repeat(100_000);
+    const cases = [
+      [` ${long}`, 400],
+      [`GET /\r\nA: ${long}`, 400],
+      [`GET / HTTP/3.0\r\nA: ${long}\r\n\r\n`, 505],
+      [`GET /${long} b HTTP/1.1\r\n\r\n`, 414],
+    ] as const;
+    for (const [text, status] of cases) {
+      for (const cut of [text.length, 70, 1]) {
+        const s = serve(echo);
+        s.client.write(text.slice(0, cut), 'latin1');
+        await new Promise((resolve) => setImmediate(resolve));
+        s.client.write(text.slice(cut), 'latin1');
+        assert.match(
+          await s.until('\r\n\r\n'),
+          new RegExp(`^HTTP/1\\.1 ${status} `),
+          `${text.slice(0, 20)} cut at ${cut}`,
+        );
+      }
+    }
+  });
+
   test('what still can is waited for', async () => {
     for (const beginning of [
       'G',
