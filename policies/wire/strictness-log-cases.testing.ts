@@ -15,7 +15,7 @@ export const strictnessLogCases: readonly StrictnessCase[] = [
           {
             name: 'a',
             typed_config: {
-              ...type('access_loggers.stream.v3.StdoutAccessLog'),
+              ...stdout,
               log_format: { json_format: {}, content_type: 'text/plain' },
             },
           },

@@ -10,20 +10,6 @@ const PENDING_BYTES_MAX = 65_536;
 /** Where parts are joined; another takes its place when a write keeps it. */
 let joint: Buffer | undefined;
 
-let dirty: Output[] = [];
-let spare: Output[] = [];
-let scheduled = false;
-
-function flushAll(): void {
-  scheduled = false;
-  const outputs = dirty;
-  dirty = spare;
-  spare = outputs;
-  for (const output of outputs) output.flush();
-  // Taken out one by one: to set a length is a call of the runtime.
-  while (outputs.length > 0) outputs.pop();
-}
-
 /**
  * Collects what one turn of the event loop writes to a socket, and hands it over as one write when the turn ends: the
  * head and first body bytes of a message, or several small messages, are one buffer.
@@ -35,6 +21,7 @@ export class Output {
   private readonly parts: (string | Buffer)[] = [];
   private pendingBytes = 0;
   private queued = false;
+  private readonly flushNow = (): void => this.flush();
 
   constructor(socket: Duplex, onFlushed: () => void) {
     this.socket = socket;
@@ -61,10 +48,7 @@ export class Output {
   schedule(): void {
     if (this.queued) return;
     this.queued = true;
-    dirty.push(this);
-    if (scheduled) return;
-    scheduled = true;
-    atEndOfTurn(flushAll);
+    atEndOfTurn(this.flushNow);
   }
 
   /** The socket holds more than it should: produce no more until it drains. */

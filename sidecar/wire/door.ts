@@ -3,7 +3,7 @@ import type { Clock } from '@weft/policies/kit/clock';
 import { loadTransient } from '../transient.ts';
 import type { ControlWire } from './codec.ts';
 
-/** Longer than the pauses within a roll-out; to load it again takes some 30 ms of processor time. */
+/** Longer than the pauses within a roll-out; to load it again takes some 70 ms of processor time. */
 const IDLE_MS = 30_000;
 
 /** The source, or its bundle. */

@@ -1,8 +1,8 @@
 import type { ResponseFlag } from '../../http/errors.ts';
 import type { RequestHead, ResponseHead } from '../../http/exchange.ts';
+import { isGrpc } from '../../http/grpc-content-type.ts';
 import { codeOfHttpStatus, GrpcCode, grpcStatusOf } from '../../http/grpc-status.ts';
 import type { Headers } from '../../http/headers.ts';
-import { isGrpc } from './content-type.ts';
 import { formatGrpcTimeout, parseGrpcTimeout } from './deadline.ts';
 import { MessageCounter } from './message-counter.ts';
 

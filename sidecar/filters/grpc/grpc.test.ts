@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { isGrpc } from './content-type.ts';
+import { isGrpc } from '../../http/grpc-content-type.ts';
 import { formatGrpcTimeout, parseGrpcTimeout, stepMs } from './deadline.ts';
 import { encodeGrpcMessage, statusDetails } from './details.ts';
 import { MessageCounter } from './message-counter.ts';

@@ -1,13 +1,10 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connectionRecord } from '../../net/connection-record.ts';
 import { isTlsSocket } from '../../net/tls-socket.ts';
 import type { ProxyError } from '../errors.ts';
-import type { DownstreamConnection } from '../exchange.ts';
 import { Headers } from '../headers.ts';
 import type { Output } from '../output.ts';
 import { dateLine, statusLine } from './serialize.ts';
-import type { Http1ServerOptions } from './server-options.ts';
 
 const NO_HEADERS = new Headers();
 /** RFC 9110 section 15.5.22 wants it said what is spoken. */
@@ -26,18 +23,6 @@ export function writeError(output: Output, error: ProxyError, unixMs: number, an
   const rest = announced === 0 ? text : text.slice(announced);
   output.text(rest);
   return rest.length;
-}
-
-export function recordRefusal(
-  { recorder, direction, clock }: Pick<Http1ServerOptions, 'recorder' | 'direction' | 'clock'>,
-  connection: DownstreamConnection,
-  error: ProxyError,
-  bytesReceived: number,
-  bytesSent: number,
-): void {
-  const record = connectionRecord(direction, 'http', connection, clock.unixMs());
-  const { status, flag, detail } = error;
-  recorder.record(Object.assign(record, { status, flag, detail, bytesReceived, bytesSent }));
 }
 
 export function timeoutError(status: 408 | 504, flag: 'DT' | 'SI', detail: string): ProxyError {

@@ -1,8 +1,8 @@
 import { type H2Error, h2Error } from './h2-error.ts';
 
-/** CONTINUATION frames of one block; those of a head within bounds are far fewer, */
+/** Frames of one block; those of a head within the usual bounds are far fewer. */
 const FRAMES_MAX = 32;
-/** unless it may be so large that they have to be more, though they are half full only. */
+/** Where heads may be so large that they need more than that: how full each frame has to be on average. */
 const FRAME_BYTES_LEAST = 8_192;
 const BYTES_MIN = 4_096;
 

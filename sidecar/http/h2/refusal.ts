@@ -1,10 +1,8 @@
 import type { ProxyError } from '../errors.ts';
 import type { ResponseHead } from '../exchange.ts';
+import { isGrpc } from '../grpc-content-type.ts';
 import { codeOfError } from '../grpc-status.ts';
 import { Headers } from '../headers.ts';
-
-/** As `filters/grpc/content-type.ts` tells calls of gRPC from other requests. */
-const GRPC = /^application\/grpc(?:[+; \t]|$)/i;
 
 /** The answer to a request that no dispatcher sees. */
 export interface Refusal {
@@ -19,7 +17,7 @@ export function refusalOf(error: ProxyError, asked: Headers): Refusal {
   const { status, detail } = error;
   // The others are answers to a well-formed message; after this one the stream is reset.
   const complete = status !== 400;
-  if (complete && GRPC.test(asked.get('content-type') ?? '')) {
+  if (complete && isGrpc(asked.get('content-type'))) {
     const grpcStatus = codeOfError(error);
     const fields = ['content-type', 'application/grpc', 'grpc-status', `${grpcStatus}`, 'grpc-message', detail];
     const head = { status: 200, reason: '', headers: Headers.from(fields), contentLength: 0 };

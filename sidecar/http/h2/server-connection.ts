@@ -4,8 +4,8 @@ import { type Deadlines, deadlinesOf, type Timed } from '../../net/deadlines.ts'
 import { type ByteSink, readInto } from '../../net/read.ts';
 import { CLIENT_GONE, type ProxyError } from '../errors.ts';
 import type { DownstreamConnection } from '../exchange.ts';
-import { recordRefusal } from '../h1/error-response.ts';
 import { dateLine } from '../h1/serialize.ts';
+import { recordRefusal } from '../record-refusal.ts';
 import { TrailerFields } from './field-collector.ts';
 import { ErrorCode, PREFACE, STREAM_ID_MAX } from './frames.ts';
 import { type H2Error, h2Error, requestError } from './h2-error.ts';

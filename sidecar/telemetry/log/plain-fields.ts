@@ -6,6 +6,7 @@ import type { Headers } from '../../http/headers.ts';
 import { clientAddress, clientIp, portOf, withoutPort } from './addresses.ts';
 import type { LogEntry, LoggedExchange } from './entry.ts';
 import { detailsOf, grpcName, LONG_FLAGS, terminationDetails } from './names.ts';
+import { nonEmpty } from './request-fields.ts';
 import { type CertificateFacts, type SocketFacts, socketFacts } from './socket-facts.ts';
 import { pointMs, responseMs, whole } from './time-points.ts';
 
@@ -38,8 +39,6 @@ function requestBytes({ head }: LoggedExchange): number {
     head.scheme.length
   );
 }
-
-const nonEmpty = (text: string): string | undefined => (text === '' ? undefined : text);
 
 function versionName(http: LoggedExchange): string {
   if (http.head.version === 20) return 'HTTP/2';

@@ -2,7 +2,7 @@ import type { RewrittenLogSource } from '@weft/policies/model/log-format';
 import type { LogEntry } from './entry.ts';
 import { responseMs, whole } from './time-points.ts';
 
-const nonEmpty = (text: string): string | undefined => (text === '' ? undefined : text);
+export const nonEmpty = (text: string): string | undefined => (text === '' ? undefined : text);
 
 /** Fields of the request, pseudo-fields and what Envoy would have added among them. */
 export function requestField({ record, http }: LogEntry, name: string): string | undefined {
