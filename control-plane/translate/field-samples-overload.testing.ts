@@ -30,6 +30,7 @@ export const overloadSamples: KindSamples = {
     concurrency: { adaptive },
     priorities: { classes: [{ name: 'a', match: [{ paths: ['/a'], headers: [{ name: 'x', values: ['1'] }] }] }] },
     queue: {},
+    requestLimits: { maxHeadKiB: 100 },
   },
   fields: {
     'selector.matchLabels{}': { values: ['cart', 'web'] },
@@ -81,5 +82,14 @@ export const overloadSamples: KindSamples = {
     'queue.maxWait': durations,
     'queue.target': { values: ['1ms', '2ms'] },
     'queue.interval': durations,
+    'requestLimits.maxHeadKiB': numbers,
+    'requestLimits.maxHeaders': numbers,
+    'requestLimits.maxRequestLineBytes': numbers,
+    'requestLimits.maxHeaderLineBytes': numbers,
+    'requestLimits.maxBodyBytes': numbers,
+    'requestLimits.headTimeout': durations,
+    'requestLimits.requestTimeout': durations,
+    'requestLimits.streamIdleTimeout': durations,
+    'requestLimits.idleTimeout': durations,
   },
 };

@@ -1,13 +1,12 @@
 import { type AccessLog, stdoutLog } from '@weft/policies/model/access-log';
-import type { Rbac } from '@weft/policies/model/authorization';
 import { meshEdge } from '@weft/policies/model/edge';
 import {
   anyTraffic,
-  defaultHttpLimits,
   type FilterChain,
   type FilterChainMatch,
   type HttpConnectionManager,
   type HttpFilter,
+  type HttpLimits,
   type Listener,
   ORIGINAL_DESTINATION,
   type TcpProxy,
@@ -24,9 +23,10 @@ import { type TranslateContext, trustedHopsOf } from './context.ts';
 import { externalChains } from './external/chains.ts';
 import { jwtFilters } from './jwt.ts';
 import { INBOUND, OUTBOUND } from './names.ts';
-import { overloadFilters } from './overload.ts';
+import { overloadFilters, overloadWinners } from './overload.ts';
 import { type PodPort, podPorts } from './ports.ts';
 import { carriesHttp } from './protocol.ts';
+import { inboundLimits, outboundLimits } from './request-limits.ts';
 
 /** What a sidecar says that it can do; what it cannot is left out. */
 export interface ClientFeatures {
@@ -70,16 +70,19 @@ export function translateOutbound(context: TranslateContext, pod: Pod, features:
   const settings = workloadSettings(context, pod);
   const accessLogs = accessLogsOf(settings);
   const httpProtocols = features.http2 ? [...plainHttp1, 'h2c'] : plainHttp1;
+  const limits = outboundLimits(overloadWinners(context.state, pod));
+  const manager = (route: string, filters: readonly HttpFilter[]): HttpConnectionManager =>
+    httpManager({ statPrefix: OUTBOUND, route: { kind: 'rds', name: route }, filters, limits, accessLogs });
   const http: FilterChain = {
     name: 'http',
     match: { ...anyTraffic, transportProtocol: 'raw_buffer', applicationProtocols: httpProtocols },
     tls: undefined,
     networkRbac: [],
-    terminal: httpManager(OUTBOUND, { kind: 'rds', name: ORIGINAL_DESTINATION }, [], accessLogs, ofRoutes),
+    terminal: manager(ORIGINAL_DESTINATION, ofRoutes),
   };
   const outside = externalChains(context.state, pod.metadata.namespace, {
     httpProtocols,
-    http: (name) => httpManager(OUTBOUND, { kind: 'rds', name }, [], accessLogs),
+    http: (name) => manager(name, []),
     tcp: (cluster) => tcpProxy(OUTBOUND, cluster, accessLogs),
   });
   return {
@@ -105,9 +108,11 @@ export function translateOutbound(context: TranslateContext, pod: Pod, features:
 
 export function translateInbound(context: TranslateContext, pod: Pod, features: ClientFeatures): Listener {
   const settings = workloadSettings(context, pod);
+  const overload = overloadWinners(context.state, pod);
   const chains = new InboundChains({
     authorization: authorizationOf(context, pod),
-    overload: overloadFilters(context, pod),
+    overload: overloadFilters(context, pod, overload),
+    limits: inboundLimits(overload),
     accessLogs: accessLogsOf(settings),
     features,
     modes: takenModes(context, objectKey(pod.metadata), pod),
@@ -145,6 +150,7 @@ function portsOf(context: TranslateContext, pod: Pod, modes: TlsModes): PodPort[
 interface ChainParts {
   readonly authorization: WorkloadAuthorization;
   readonly overload: readonly HttpFilter[];
+  readonly limits: HttpLimits;
   readonly accessLogs: readonly AccessLog[];
   readonly features: ClientFeatures;
   readonly modes: TlsModes;
@@ -256,11 +262,14 @@ class InboundChains {
   }
 
   private http(name: string, match: FilterChainMatch, tls: DownstreamTls | undefined): FilterChain {
-    const { authorization, overload, accessLogs, jwt, trustedHops } = this.parts;
+    const { authorization, overload, limits, accessLogs, jwt, trustedHops } = this.parts;
     const route = { kind: 'inline', config: toApplication } as const;
+    const rbac = authorization.http.map(
+      (one) => ({ kind: 'rbac', name: `weft.rbac.${one.action}`, rbac: one }) as const,
+    );
     // Before tokens are read: a header of a claim may be one that an authorizer sets too.
-    const first = [...authorization.reserved, ...jwt, ...authorization.custom];
-    const manager = httpManager(INBOUND, route, authorization.http, accessLogs, overload, first);
+    const filters = [...authorization.reserved, ...jwt, ...authorization.custom, ...rbac, ...overload];
+    const manager = httpManager({ statPrefix: INBOUND, route, filters, limits, accessLogs });
     const terminal = { ...manager, trustedHops };
     return { name, match, tls, networkRbac: [], terminal };
   }
@@ -316,28 +325,18 @@ const ofRoutes: readonly HttpFilter[] = [
   { kind: 'session', name: SESSION_FILTER, session: undefined },
 ];
 
-const httpManager = (
-  statPrefix: string,
-  route: HttpConnectionManager['route'],
-  rbac: readonly Rbac[],
-  accessLogs: readonly AccessLog[],
-  more: readonly HttpFilter[] = [],
-  first: readonly HttpFilter[] = [],
-): HttpConnectionManager => ({
+type ManagerParts = Pick<HttpConnectionManager, 'statPrefix' | 'route' | 'filters' | 'limits' | 'accessLogs'>;
+
+const httpManager = (parts: ManagerParts): HttpConnectionManager => ({
   kind: 'http',
-  statPrefix,
+  statPrefix: parts.statPrefix,
   codec: 'auto',
-  route,
-  filters: [
-    ...first,
-    ...rbac.map((one) => ({ kind: 'rbac', name: `weft.rbac.${one.action}`, rbac: one }) as const),
-    ...more,
-    { kind: 'router' },
-  ],
-  limits: defaultHttpLimits,
-  edge: { ...meshEdge, useRemoteAddress: statPrefix === INBOUND },
+  route: parts.route,
+  filters: [...parts.filters, { kind: 'router' }],
+  limits: parts.limits,
+  edge: { ...meshEdge, useRemoteAddress: parts.statPrefix === INBOUND },
   trustedHops: 0,
-  accessLogs,
+  accessLogs: parts.accessLogs,
 });
 
 const tcpProxy = (statPrefix: string, cluster: string, accessLogs: readonly AccessLog[]): TcpProxy => ({

@@ -51,6 +51,9 @@ function onlyWeft(spec: OverloadPolicy['spec']): string[] {
     ...(spec.concurrency?.fixed === undefined ? [] : ['concurrency.fixed']),
     ...(spec.priorities === undefined ? [] : ['priorities']),
     ...(spec.queue === undefined ? [] : ['queue']),
+    ...(['maxRequestLineBytes', 'maxHeaderLineBytes', 'maxBodyBytes'] as const)
+      .filter((name) => spec.requestLimits?.[name] !== undefined)
+      .map((name) => `requestLimits.${name}`),
   ];
 }
 

@@ -65,8 +65,7 @@ export const isPlainLimit = (limit: RateLimitSpec): boolean =>
   limit.scope === 'Local' &&
   envoyStatus.test(String(limit.status));
 
-export function overloadFilters(context: TranslateContext, pod: Pod): HttpFilter[] {
-  const winners = overloadWinners(context.state, pod);
+export function overloadFilters(context: TranslateContext, pod: Pod, winners: OverloadWinners): HttpFilter[] {
   return [...rateLimitFilters(context, winners.rateLimits), ...admissionFilters(context, pod, winners)];
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { concurrency, priorities, queue } from './overload/concurrency.ts';
 import { rateLimits } from './overload/rate-limits.ts';
+import { requestLimits } from './overload/request-limits.ts';
 import { withRules } from './schema.ts';
 import { selector } from './workload.ts';
 
@@ -16,6 +17,11 @@ const settings = {
     .optional()
     .describe(
       'How requests wait for a place. Needs `concurrency`; without it none waits, unless there are `priorities`.',
+    ),
+  requestLimits: requestLimits
+    .optional()
+    .describe(
+      'What a request may be at most, and how long it may take to come. A sidecar reads the requests that its own workload makes by `maxHeadKiB` and `maxHeaders` too, where they are more than without a policy.',
     ),
 };
 
