@@ -8,11 +8,12 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { create, createFileRegistry, fromBinary, isFieldSet, toBinary } from '@bufbuild/protobuf';
+import { FieldOptionsSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { supportedFields } from '../policies/wire/supported-fields.ts';
+import { withOwnDescriptors } from './describe-wire.ts';
 import { pruneDescriptors } from './prune-descriptors.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -108,7 +109,9 @@ function reduced(image: Uint8Array): Uint8Array {
       if (message.options?.mapEntry !== true) delete message.options;
       for (const oneof of message.oneofDecl) delete oneof.options;
       for (const field of message.field) {
-        if (field.options?.packed === undefined) delete field.options;
+        const packed = field.options !== undefined && isFieldSet(field.options, FieldOptionsSchema.field.packed);
+        if (packed) field.options = create(FieldOptionsSchema, { packed: field.options?.packed ?? false });
+        else delete field.options;
       }
       for (const value of message.enumType) delete value.options;
     }
@@ -119,6 +122,16 @@ function reduced(image: Uint8Array): Uint8Array {
   }
   pruneDescriptors(set, supportedFields, whole);
   return toBinary(FileDescriptorSetSchema, set);
+}
+
+/** The set itself is left beside the code, for the test that compares our descriptors with the library's. */
+function useOwnDescriptors(folder: string, image: Uint8Array): void {
+  for (const file of createFileRegistry(fromBinary(FileDescriptorSetSchema, image)).files) {
+    const path = join(folder, `${file.name}_pb.ts`);
+    const module = relative(dirname(path), join(folder, '..', 'descriptors', 'descriptors.ts'));
+    writeFileSync(path, withOwnDescriptors(readFileSync(path, 'utf8'), file, module));
+  }
+  writeFileSync(join(folder, 'descriptors.binpb'), image);
 }
 
 if (!existsSync(published)) {
@@ -165,6 +178,7 @@ plugins:
   run('build', '.', ...paths, '--exclude-source-info', '-o', image);
   writeFileSync(image, reduced(readFileSync(image)));
   run('generate', image);
+  useOwnDescriptors(fresh, readFileSync(image));
   // Whole or not at all: a failure leaves what was there.
   rmSync(out, { recursive: true, force: true });
   cpSync(fresh, out, { recursive: true });

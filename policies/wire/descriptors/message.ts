@@ -1,0 +1,100 @@
+import type { DescEnum, DescExtension, DescField, DescFile, DescMessage, DescOneof } from '@bufbuild/protobuf';
+import type { DescriptorProto } from '@bufbuild/protobuf/wkt';
+import { fieldOf, type Types, WireOneof } from './field.ts';
+import { notKept } from './not-kept.ts';
+
+/** A file as its messages see it. */
+export interface FileOfMessages extends DescFile, Types {
+  /** All of them, however deep they are nested. */
+  readonly allMessages: readonly DescMessage[];
+  readonly allEnums: readonly DescEnum[];
+}
+
+interface Members {
+  readonly fields: DescField[];
+  readonly field: Record<string, DescField>;
+  readonly oneofs: DescOneof[];
+  readonly members: (DescField | DescOneof)[];
+}
+
+/** A message whose fields are made when they are first looked at, which the library does when it first reads or writes one. */
+export class WireMessage implements DescMessage {
+  readonly kind = 'message';
+  readonly name: string;
+  readonly typeName: string;
+  readonly file: FileOfMessages;
+  readonly parent: DescMessage | undefined;
+  readonly deprecated = false;
+  private readonly oneofNames: readonly string[];
+  private readonly text: string;
+  private made: Members | undefined = undefined;
+
+  /** `head` is its name and those of its oneofs, `text` its fields. */
+  constructor(file: FileOfMessages, parent: DescMessage | undefined, scope: string, head: string, text: string) {
+    const [name = '', ...oneofNames] = head.split('/');
+    this.file = file;
+    this.parent = parent;
+    this.name = name;
+    this.typeName = scope + name;
+    this.oneofNames = oneofNames;
+    this.text = text;
+  }
+
+  get fields(): DescField[] {
+    this.made ??= this.make();
+    return this.made.fields;
+  }
+
+  get field(): Record<string, DescField> {
+    this.made ??= this.make();
+    return this.made.field;
+  }
+
+  get oneofs(): DescOneof[] {
+    this.made ??= this.make();
+    return this.made.oneofs;
+  }
+
+  get members(): (DescField | DescOneof)[] {
+    this.made ??= this.make();
+    return this.made.members;
+  }
+
+  get nestedMessages(): DescMessage[] {
+    return this.file.allMessages.filter(({ parent }) => parent === this);
+  }
+
+  get nestedEnums(): DescEnum[] {
+    return this.file.allEnums.filter(({ parent }) => parent === this);
+  }
+
+  /** proto3 knows extensions of a file's options alone. */
+  get nestedExtensions(): DescExtension[] {
+    return [];
+  }
+
+  get proto(): DescriptorProto {
+    return notKept(this);
+  }
+
+  toString(): string {
+    return `message ${this.typeName}`;
+  }
+
+  private make(): Members {
+    const oneofs = this.oneofNames.map((name) => new WireOneof(this, name));
+    const fields: DescField[] = [];
+    const field: Record<string, DescField> = {};
+    const members = new Set<DescField | DescOneof>();
+    if (this.text !== '') {
+      for (const item of this.text.split(' ')) {
+        const made = fieldOf(item, this, this.file, oneofs);
+        fields.push(made);
+        field[made.localName] = made;
+        made.oneof?.fields.push(made);
+        members.add(made.oneof ?? made);
+      }
+    }
+    return { fields, field, oneofs, members: [...members] };
+  }
+}
