@@ -12,7 +12,6 @@ import {
   type TcpProxy,
   type WorkloadSettings,
 } from '@weft/policies/model/listener';
-import { noMutation, type RouteConfiguration } from '@weft/policies/model/route';
 import { CORS_FILTER, FAULT_FILTER, SESSION_FILTER } from '@weft/policies/model/route-filter';
 import { type DownstreamTls, IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '@weft/policies/model/tls';
 import type { Pod } from '../index/core.ts';
@@ -21,6 +20,7 @@ import { modeAt, type TlsMode, type TlsModes, takenModes } from './authenticatio
 import { authorizationOf, type WorkloadAuthorization } from './authorization.ts';
 import { type TranslateContext, trustedHopsOf } from './context.ts';
 import { externalChains } from './external/chains.ts';
+import { inboundRoutes, type Tunnels, tunnelsOf } from './inbound-routes.ts';
 import { jwtFilters } from './jwt.ts';
 import { INBOUND, OUTBOUND } from './names.ts';
 import { overloadFilters, overloadWinners } from './overload.ts';
@@ -109,14 +109,17 @@ export function translateOutbound(context: TranslateContext, pod: Pod, features:
 export function translateInbound(context: TranslateContext, pod: Pod, features: ClientFeatures): Listener {
   const settings = workloadSettings(context, pod);
   const overload = overloadWinners(context.state, pod);
+  const authorization = authorizationOf(context, pod);
+  const jwt = jwtFilters(context, pod);
   const chains = new InboundChains({
-    authorization: authorizationOf(context, pod),
+    authorization,
     overload: overloadFilters(context, pod, overload),
     limits: inboundLimits(overload),
     accessLogs: accessLogsOf(settings),
     features,
     modes: takenModes(context, objectKey(pod.metadata), pod),
-    jwt: jwtFilters(context, pod),
+    jwt,
+    tunnels: tunnelsOf(context, pod, authorization, jwt.length > 0),
     trustedHops: trustedHopsOf(context, pod),
   });
   const filterChains = portsOf(context, pod, chains.parts.modes).flatMap(({ port, protocol }) => {
@@ -156,6 +159,7 @@ interface ChainParts {
   readonly modes: TlsModes;
   /** What finds out who the end user is. */
   readonly jwt: readonly HttpFilter[];
+  readonly tunnels: Tunnels;
   readonly trustedHops: number;
 }
 
@@ -262,8 +266,8 @@ class InboundChains {
   }
 
   private http(name: string, match: FilterChainMatch, tls: DownstreamTls | undefined): FilterChain {
-    const { authorization, overload, limits, accessLogs, jwt, trustedHops } = this.parts;
-    const route = { kind: 'inline', config: toApplication } as const;
+    const { authorization, overload, limits, accessLogs, jwt, tunnels, trustedHops } = this.parts;
+    const route = { kind: 'inline', config: inboundRoutes(tunnels, tls !== undefined) } as const;
     const rbac = authorization.http.map(
       (one) => ({ kind: 'rbac', name: `weft.rbac.${one.action}`, rbac: one }) as const,
     );
@@ -279,34 +283,6 @@ class InboundChains {
     return { name, match, tls, networkRbac: authorization.network, terminal: tcpProxy(INBOUND, INBOUND, accessLogs) };
   }
 }
-
-const toApplication: RouteConfiguration = {
-  name: INBOUND,
-  virtualHosts: [
-    {
-      name: INBOUND,
-      domains: ['*'],
-      routes: [
-        {
-          name: INBOUND,
-          match: { path: { kind: 'prefix', value: '/' }, caseSensitive: true, headers: [], queryParameters: [] },
-          action: {
-            kind: 'forward',
-            clusters: [{ name: INBOUND, weight: 1, requestHeaders: noMutation, responseHeaders: noMutation }],
-            timeoutMs: 0,
-            idleTimeoutMs: 0,
-            // Retries are the client's: it knows its budget, and it may pick another endpoint.
-            retry: undefined,
-            hostRewrite: undefined,
-            pathRewrite: undefined,
-          },
-          requestHeaders: noMutation,
-          responseHeaders: noMutation,
-        },
-      ],
-    },
-  ],
-};
 
 const meshTls = (alpn: readonly string[]): DownstreamTls => ({
   certificate: { kind: 'secret', name: IDENTITY_SECRET },

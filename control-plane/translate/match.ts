@@ -26,11 +26,13 @@ export function translateMatch(match: HttpMatch): RankedMatch {
   const queryParameters = (queryParams ?? []).map(
     (parameter): QueryParameterMatch => ({ name: parameter.name, value: valueMatch(parameter) }),
   );
+  // It has no path, so that the path that every match has cannot be meant (RFC 9110 section 9.3.6).
+  const connect = method === 'CONNECT';
   return {
     match: {
-      path: pathOf(path),
+      path: connect ? { kind: 'connect', value: '' } : pathOf(path),
       caseSensitive: true,
-      headers: [...(method === undefined ? [] : [methodIs(method)]), ...headers],
+      headers: [...(method === undefined || connect ? [] : [methodIs(method)]), ...headers],
       queryParameters,
     },
     rank: [

@@ -6,6 +6,7 @@ import { callPattern } from './grpc-match.ts';
 import { unusableSession } from './session.ts';
 
 type HttpRule = HTTPRoute['spec']['rules'][number];
+type HttpMatch = HttpRule['matches'][number];
 type GrpcRule = NonNullable<GRPCRoute['spec']['rules']>[number];
 
 /** Rules by their place, and what is wrong with them by the field at fault. */
@@ -30,14 +31,32 @@ export function droppedRules(route: AnyRoute): DroppedRules {
 }
 
 function httpFault(rule: HttpRule): string | undefined {
-  for (const [index, { path, headers, queryParams }] of rule.matches.entries()) {
+  for (const [index, { path, method, headers, queryParams }] of rule.matches.entries()) {
     const fault =
+      (method === 'CONNECT' ? tunnelFault(rule, path, queryParams) : undefined) ??
       patternFault('path', path) ??
       firstFault(headers, (one, at) => patternFault(`headers[${at}]`, one)) ??
       firstFault(queryParams, (one, at) => patternFault(`queryParams[${at}]`, one));
     if (fault !== undefined) return `matches[${index}].${fault}`;
   }
   return filterFault(rule) ?? unusableSession(rule.sessionPersistence);
+}
+
+/** RFC 9110 section 9.3.6: the target of CONNECT is a host and a port, without a path. */
+function tunnelFault(
+  { filters, backendRefs }: HttpRule,
+  path: HttpMatch['path'],
+  queryParams: HttpMatch['queryParams'],
+): string | undefined {
+  const nothing = 'requests of method CONNECT have none, so that the match would never hold; remove it';
+  // The default of every match, which is of no request in particular.
+  if (path.type !== 'PathPrefix' || path.value !== '/') return `path: ${nothing}`;
+  if ((queryParams ?? []).length > 0) return `queryParams: ${nothing}`;
+  const all = [...(filters ?? []), ...(backendRefs ?? []).flatMap((ref) => ref.filters ?? [])];
+  if (all.some((filter) => (filter.urlRewrite?.path ?? filter.requestRedirect?.path) !== undefined)) {
+    return 'method: requests of method CONNECT have no path that a filter could change; give them a rule of their own';
+  }
+  return undefined;
 }
 
 function grpcFault(rule: GrpcRule): string | undefined {

@@ -26,7 +26,10 @@ const somethingSet = (value: Readonly<Record<string, unknown>>): boolean =>
 
 const operation = withRules(
   z.strictObject({
-    methods: names(z.enum(httpMethods), 'HTTP methods.'),
+    methods: names(
+      z.enum(httpMethods),
+      'HTTP methods. An ALLOW rule that names CONNECT lets tunnels through to the application; what they carry no rule sees.',
+    ),
     notMethods: names(z.enum(httpMethods), 'HTTP methods that do not match.'),
     paths: names(
       path(),

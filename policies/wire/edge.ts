@@ -10,7 +10,7 @@ import {
 
 /** Stands for every protocol, to Weft alone: Envoy has no such thing, and reads it as a name that nobody asks for. */
 const ANY = '*';
-const ANY_UPGRADE: readonly string[] = ['websocket', ANY];
+const ANY_UPGRADE: readonly string[] = ['websocket', 'CONNECT', ANY];
 
 /** Envoy calls itself `envoy` there. */
 const SERVER_NAME_DEFAULT = 'weft';

@@ -73,7 +73,13 @@ const everything: Route['match'] = {
 /** Names as in Istio's configuration, for people who know them from there. */
 function others({ state }: TranslateContext): VirtualHost {
   if (!isRegistryOnly(state)) {
-    return { name: 'allow_any', domains: ['*'], routes: plainRoutes({}, PASSTHROUGH, 'allow_any') };
+    // It goes to where the client called, tunnels by CONNECT included: no rule is about such hosts.
+    const all = plainRoutes({}, PASSTHROUGH, 'allow_any');
+    const tunnels = all.map((route) => ({
+      ...route,
+      match: { ...everything, path: { kind: 'connect', value: '' } as const },
+    }));
+    return { name: 'allow_any', domains: ['*'], routes: [...all, ...tunnels] };
   }
   const refusal: Route = {
     name: 'block_all',

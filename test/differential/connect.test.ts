@@ -1,0 +1,196 @@
+/** CONNECT through what the control plane makes of a workload and of a route, on Weft's sidecar and on a real Envoy. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { startEnvoy } from '../support/envoy.ts';
+import { bootstrap, cluster, type Json, type JsonObject, typed } from '../support/pair-bootstrap.ts';
+import { sendRaw } from '../support/pair-origin.ts';
+import { freePort, type Program } from '../support/pair-process.ts';
+import { startSidecar, testFolder } from '../support/pair-sidecar.ts';
+import { clientIn, Translated } from '../support/translated.ts';
+
+const folder = testFolder('connect');
+const programs: Program[] = [];
+const sides = ['weft', 'envoy'] as const;
+
+/** An HTTP proxy, which says what it was asked for and then what the tunnel carries. */
+const proxy = createServer((socket) => {
+  let text = '';
+  socket.on('error', () => undefined);
+  socket.on('data', (bytes) => {
+    text += bytes.toString('latin1');
+    const end = text.indexOf('\r\n\r\n');
+    if (end === -1) return;
+    const tunnelled = text.slice(end + 4);
+    if (tunnelled === '') {
+      const connect = text.startsWith('CONNECT ');
+      socket.write(`HTTP/1.1 200 OK\r\n${connect ? '' : 'Content-Length: 3\r\n'}\r\n${connect ? '' : 'ok\n'}`);
+    } else socket.end(`${text.slice(0, text.indexOf('\r\n'))}: ${tunnelled}`);
+  });
+});
+
+const objects = (rules: readonly JsonObject[], policies: readonly JsonObject[]): string =>
+  JSON.stringify({
+    kind: 'List',
+    items: [
+      {
+        kind: 'Pod',
+        metadata: { name: 'squid-1', namespace: 'shop', labels: { app: 'squid' } },
+        spec: {
+          serviceAccountName: 'squid',
+          containers: [{ name: 'app' }],
+          initContainers: [{ name: 'weft-proxy', restartPolicy: 'Always' }],
+        },
+        status: { phase: 'Running', podIP: '10.1.0.1' },
+      },
+      {
+        kind: 'Service',
+        metadata: { name: 'squid', namespace: 'shop' },
+        spec: { clusterIPs: ['10.96.0.1'], selector: { app: 'squid' }, ports: [{ name: 'http', port: 3128 }] },
+      },
+      {
+        apiVersion: 'gateway.networking.k8s.io/v1',
+        kind: 'HTTPRoute',
+        metadata: { name: 'squid', namespace: 'shop' },
+        spec: { parentRefs: [{ group: '', kind: 'Service', name: 'squid' }], rules },
+      },
+      ...policies,
+    ],
+  });
+
+const isObject = (json: Json | undefined): json is JsonObject =>
+  typeof json === 'object' && json !== null && !Array.isArray(json);
+const listAt = (json: JsonObject | undefined, name: string): readonly JsonObject[] => {
+  const list = json?.[name];
+  return Array.isArray(list) ? list.filter(isObject) : [];
+};
+
+/** The connection manager of a chain, without the TLS around it. */
+function managerOf(made: Translated, listener: string, chain: string): JsonObject {
+  const found = listAt(made.resource('listener', listener, clientIn('shop', 'squid-1')), 'filter_chains').find(
+    ({ name }) => name === chain,
+  );
+  const manager = listAt(found, 'filters').at(-1)?.['typed_config'];
+  if (!isObject(manager)) throw new Error(`${listener} has no chain ${chain}`);
+  const { access_log: _, ...fields } = manager;
+  return fields;
+}
+
+function clientManager(made: Translated): JsonObject {
+  const { rds: _, ...fields } = managerOf(made, 'outbound', 'http');
+  const routes = made.resource('route', 'outbound/shop/squid/3128', clientIn('shop'));
+  return { ...fields, route_config: routes ?? {} };
+}
+
+const backendRefs = [{ name: 'squid', port: 3128 }];
+const allow = (rules: readonly JsonObject[]): JsonObject => ({
+  apiVersion: 'weft.dev/v1alpha1',
+  kind: 'AuthorizationPolicy',
+  metadata: { name: 'squid', namespace: 'shop' },
+  spec: { action: 'ALLOW', rules },
+});
+const open = new Translated(objects([{ matches: [{ method: 'CONNECT' }], backendRefs }], []));
+const others = new Translated(
+  objects([{ matches: [{ method: 'GET' }], backendRefs }], [allow([{ to: [{ paths: ['/public/*'] }] }])]),
+);
+const named = new Translated(
+  objects([{ backendRefs }], [allow([{ to: [{ methods: ['CONNECT'], hosts: ['far.example:443'] }] }])]),
+);
+
+const managers: Readonly<Record<string, JsonObject>> = {
+  'of a peer of the mesh': managerOf(open, 'inbound', '3128/mesh-http'),
+  'of anybody else': managerOf(open, 'inbound', '3128/http'),
+  'where rules look into requests': managerOf(others, 'inbound', '3128/mesh-http'),
+  'where a rule names it': managerOf(named, 'inbound', '3128/http'),
+  'of a route for it': clientManager(open),
+  'of a route for another method': clientManager(others),
+  'of a route for everything': clientManager(named),
+};
+const ports = new Map<string, number>();
+const overHttp2 = 'over HTTP/2, of a route for it';
+
+const http2 = {
+  typed_extension_protocol_options: {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': typed(
+      'extensions.upstreams.http.v3.HttpProtocolOptions',
+      { explicit_http_config: { http2_protocol_options: {} } },
+    ),
+  },
+};
+
+/** By way of the listener of the workload. */
+const throughHop = (): JsonObject =>
+  JSON.parse(JSON.stringify(clientManager(open)).replaceAll('"outbound/shop/', '"hop/'));
+
+before(async () => {
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const endpoints = [{ ip: '127.0.0.1', port: (proxy.address() as AddressInfo).port }];
+  for (const side of sides) {
+    const listeners: JsonObject[] = [];
+    for (const [name, manager] of Object.entries({ ...managers, [overHttp2]: throughHop() })) {
+      const port = await freePort();
+      ports.set(`${side} ${name}`, port);
+      listeners.push({
+        name,
+        traffic_direction: name.includes('route') ? 'OUTBOUND' : 'INBOUND',
+        address: { socket_address: { address: '127.0.0.1', port_value: port } },
+        filter_chains: [
+          { filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] },
+        ],
+      });
+    }
+    const adminPort = await freePort();
+    const inbound = [{ ip: '127.0.0.1', port: ports.get(`${side} of a peer of the mesh`) ?? 0 }];
+    const clusters = [
+      ...['inbound', 'outbound/shop/squid/3128'].map((name) => cluster({ name, endpoints })),
+      cluster({ name: 'hop/squid/3128', endpoints: inbound, fields: http2 }),
+    ];
+    const text = bootstrap({ id: side, adminPort, listeners, clusters });
+    programs.push(side === 'weft' ? await startSidecar(folder, text) : await startEnvoy(folder, text, adminPort));
+  }
+});
+
+after(async () => {
+  for (const program of programs) await program.stop();
+  proxy.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The status and, of a tunnel, what the other end says of it. */
+async function connectTo(side: string, name: string, target: string): Promise<string> {
+  const request = `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`;
+  const { text } = await sendRaw(
+    ports.get(`${side} ${name}`) ?? 0,
+    `${request}hello`,
+    (t) => / 40\d /.test(t) || t.endsWith(': hello'),
+    5_000,
+  );
+  const [status] = /\d{3}/.exec(text) ?? [''];
+  return status === '200' ? `200 ${text.slice(text.indexOf('\r\n\r\n') + 4)}` : status;
+}
+
+const passed = (target: string): string => `200 CONNECT ${target} HTTP/1.1: hello`;
+const cases: readonly (readonly [name: string, target: string, answer: string])[] = [
+  ['of a peer of the mesh', 'far.example:443', passed('far.example:443')],
+  ['of anybody else', 'far.example:443', '403'],
+  ['where rules look into requests', 'far.example:443', '403'],
+  ['where a rule names it', 'far.example:443', passed('far.example:443')],
+  ['where a rule names it', 'else.example:443', '403'],
+  ['of a route for it', 'far.example:443', passed('far.example:443')],
+  [overHttp2, 'far.example:443', passed('far.example:443')],
+  ['of a route for another method', 'far.example:443', '404'],
+  ['of a route for everything', 'far.example:443', '404'],
+];
+
+for (const side of sides) {
+  describe(`CONNECT ${side}`, () => {
+    for (const [name, target, answer] of cases) {
+      test(`${name}, to ${target}: ${answer}`, async () => {
+        assert.equal(await connectTo(side, name, target), answer);
+      });
+    }
+  });
+}
