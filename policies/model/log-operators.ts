@@ -10,16 +10,13 @@ function textsOf(value: LogValue): readonly string[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : [];
 }
 
-function operatorsOf(format: LogFormat | undefined): readonly LogOperator[] {
-  if (format === undefined) return [];
-  return textsOf(format.kind === 'text' ? format.text : format.value).flatMap((text) => {
-    const parsed = parseLogFormat(text);
-    return parsed.ok ? parsed.value.filter((part) => typeof part !== 'string') : [];
-  });
+function operatorsOf(text: string): readonly LogOperator[] {
+  const parsed = parseLogFormat(text);
+  return parsed.ok ? parsed.value.filter((part) => typeof part !== 'string') : [];
 }
 
 /** What it reads, each by the name that its reader goes by. */
-function fieldsOf(operator: LogOperator): readonly string[] {
+export function fieldsOf(operator: LogOperator): readonly string[] {
   switch (operator.field) {
     case 'COALESCE':
       return operator.operators.flatMap(fieldsOf);
@@ -34,6 +31,15 @@ function fieldsOf(operator: LogOperator): readonly string[] {
 
 /** Whether connections have to be asked for something; they are asked only then. */
 export const asksConnections = (format: LogFormat | undefined): boolean =>
-  operatorsOf(format)
+  format !== undefined && textsOf(format.kind === 'text' ? format.text : format.value).some(textAsksConnections);
+
+const textAsksConnections = (text: string): boolean => asks(text, CONNECTION_FIELD);
+
+/** Told by a request as it goes on, or by its connections. */
+export const asksExchange = (text: string): boolean =>
+  asks(text, CONNECTION_FIELD) || asks(text, /^(?:REQUEST_DURATION|DS_RX_END)$/);
+
+const asks = (text: string, what: RegExp): boolean =>
+  operatorsOf(text)
     .flatMap(fieldsOf)
-    .some((field) => CONNECTION_FIELD.test(field));
+    .some((field) => what.test(field));

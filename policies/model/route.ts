@@ -7,12 +7,14 @@ import type { RouteFilter } from './route-filter.ts';
 
 export type { HedgePolicy, RetryCondition, RetryPolicy } from './retry.ts';
 
-export interface RouteConfiguration {
+export interface RouteConfiguration extends HeaderChanges {
   readonly name: string;
+  /** Of changes to headers those of the route are made last, and not first. */
+  readonly mostSpecificHeadersWin?: true;
   readonly virtualHosts: readonly VirtualHost[];
 }
 
-export interface VirtualHost {
+export interface VirtualHost extends HeaderChanges {
   readonly name: string;
   /** `*`, `shop.example`, `*.example`; without port or with. Mesh routes use `*`: the original destination chose the Service. */
   readonly domains: readonly string[];
@@ -50,12 +52,29 @@ export interface RouteMatch {
   readonly share?: Fraction;
 }
 
-/** Applied in the order set, add, remove. Names as to be sent. */
+/** For all routes of a virtual host or a route configuration; absent: none. */
+interface HeaderChanges {
+  readonly requestHeaders?: HeaderMutation;
+  readonly responseHeaders?: HeaderMutation;
+}
+
+/** Applied in the order remove, set, add, options. Names as to be sent. */
 export interface HeaderMutation {
   readonly set: readonly HeaderValue[];
   readonly add: readonly HeaderValue[];
   /** Lower case. */
   readonly remove: readonly string[];
+  /** What depends on the message; absent: nothing does. All are evaluated before any is applied. */
+  readonly options?: readonly HeaderOption[];
+}
+
+export interface HeaderOption {
+  readonly name: string;
+  /** With Envoy's command operators, as `parseHeaderFormat` takes them. */
+  readonly format: string;
+  readonly action: 'add' | 'set' | 'addIfAbsent' | 'setIfPresent';
+  /** Else a header of which nothing is known is left out. */
+  readonly keepsEmpty: boolean;
 }
 
 export interface HeaderValue {

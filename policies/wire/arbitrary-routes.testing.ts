@@ -12,6 +12,7 @@ import {
   pattern,
   port,
   queryMatch,
+  sharedMutations,
   text,
 } from './arbitrary-values.testing.ts';
 
@@ -114,17 +115,22 @@ const attemptCount = fc.constantFrom(
 export const routeConfiguration: fc.Arbitrary<RouteConfiguration> = fc
   .record({
     name,
-    hosts: fc.uniqueArray(fc.tuple(name, fc.array(route, { maxLength: 3 }), attemptCount), {
+    shared: sharedMutations,
+    mostSpecific: fc.constantFrom({}, { mostSpecificHeadersWin: true as const }),
+    hosts: fc.uniqueArray(fc.tuple(name, fc.array(route, { maxLength: 3 }), attemptCount, sharedMutations), {
       maxLength: 2,
       selector: ([n]) => n,
     }),
   })
-  .map(({ name, hosts }) => ({
+  .map(({ name, shared, mostSpecific, hosts }) => ({
     name,
-    virtualHosts: hosts.map(([host, routes, counted]) => ({
+    ...shared,
+    ...mostSpecific,
+    virtualHosts: hosts.map(([host, routes, counted, changes]) => ({
       name: host,
       domains: [host, `*.${host}`],
       routes,
+      ...changes,
       ...(counted === undefined ? {} : { attemptCount: counted }),
     })),
   }));

@@ -3,7 +3,7 @@ import { formatSpiffeId, type TrustDomain } from '../identity/spiffe-id.ts';
 import type { CidrRange, SocketAddress } from '../model/address.ts';
 import type { Permission, Principal, Rbac } from '../model/authorization.ts';
 import type { HeaderMatch, QueryParameterMatch, StringMatch } from '../model/match.ts';
-import type { HeaderMutation } from '../model/route.ts';
+import type { HeaderMutation, HeaderOption } from '../model/route.ts';
 import type { CertificateRef, DownstreamTls, PeerValidation, PemSource, UpstreamTls } from '../model/tls.ts';
 import type { ValueMatch } from '../model/value-match.ts';
 import { canonicalIp } from './values.ts';
@@ -64,11 +64,35 @@ export const headerValue = fc.record({
   name: name.map((any) => `x-${any.replaceAll('/', '')}`),
   value: fc.oneof(fieldText, fc.constantFrom('100%', '%REQ(x)%', '%%', '', 'tab\there')),
 });
-export const mutation: fc.Arbitrary<HeaderMutation> = fc.record({
+const fixedMutation: fc.Arbitrary<HeaderMutation> = fc.record({
   set: fc.array(headerValue, { maxLength: 2 }),
   add: fc.array(headerValue, { maxLength: 2 }),
   remove: fc.array(name, { maxLength: 2 }),
 });
+const option = (format: fc.Arbitrary<string>): fc.Arbitrary<HeaderOption> =>
+  fc.record({
+    name: name.map((any) => `x-${any.replaceAll('/', '')}`),
+    format,
+    action: fc.constantFrom('add' as const, 'set' as const, 'addIfAbsent' as const, 'setIfPresent' as const),
+    keepsEmpty: fc.boolean(),
+  });
+const evaluated = fc.constantFrom('%REQ(X-A?:PATH):5%', 'a%%b %PROTOCOL%', '%START_TIME(%s)%', '%UPSTREAM_CLUSTER%');
+const evaluatedMutation: fc.Arbitrary<HeaderMutation> = fc
+  .tuple(
+    option(evaluated),
+    fc.array(option(fc.constantFrom('a', '100%%')), { maxLength: 2 }),
+    fc.array(name, { maxLength: 2 }),
+  )
+  .map(([first, more, remove]) => ({ set: [], add: [], remove, options: [first, ...more] }));
+export const mutation: fc.Arbitrary<HeaderMutation> = fc.oneof(
+  { arbitrary: fixedMutation, weight: 4 },
+  evaluatedMutation,
+);
+/** Of a virtual host or a route configuration, where none is none. */
+export const sharedMutations = fc.record(
+  { requestHeaders: evaluatedMutation, responseHeaders: evaluatedMutation },
+  { requiredKeys: [] },
+);
 
 const pem: fc.Arbitrary<PemSource> = fc.oneof(
   fc.record({ kind: fc.constant('file' as const), path: name }),

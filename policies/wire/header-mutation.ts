@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { isOfTheCodec } from '../kit/field-names.ts';
-import type { HeaderMutation, HeaderValue } from '../model/route.ts';
+import { type HeaderSide, literalOf, parseHeaderFormat } from '../model/header-format.ts';
+import type { HeaderMutation, HeaderOption, HeaderValue, VirtualHost } from '../model/route.ts';
 import type { At } from './decoding.ts';
 import {
   HeaderValueOption_HeaderAppendAction as Append,
@@ -10,7 +11,7 @@ import {
 
 type OptionInit = MessageInitShape<typeof HeaderValueOptionSchema>;
 
-/** The four fields that routes and weighted clusters have alike. */
+/** The four fields that routes, weighted clusters and what is above them have alike. */
 interface MutationFields {
   readonly requestHeadersToAdd: HeaderValueOption[];
   readonly requestHeadersToRemove: string[];
@@ -25,9 +26,21 @@ const option = (appendAction: Append, { name, value }: HeaderValue): OptionInit 
   keepEmptyValue: value === '',
 });
 
-export const encodeMutation = ({ set, add }: HeaderMutation): OptionInit[] => [
+const appendActions: Readonly<Record<HeaderOption['action'], Append>> = {
+  add: Append.APPEND_IF_EXISTS_OR_ADD,
+  addIfAbsent: Append.ADD_IF_ABSENT,
+  set: Append.OVERWRITE_IF_EXISTS_OR_ADD,
+  setIfPresent: Append.OVERWRITE_IF_EXISTS,
+};
+
+export const encodeMutation = ({ set, add, options = [] }: HeaderMutation): OptionInit[] => [
   ...set.map((header) => option(Append.OVERWRITE_IF_EXISTS_OR_ADD, header)),
   ...add.map((header) => option(Append.APPEND_IF_EXISTS_OR_ADD, header)),
+  ...options.map(({ name, format, action, keepsEmpty }) => ({
+    header: { key: name, value: format },
+    appendAction: appendActions[action],
+    keepEmptyValue: keepsEmpty,
+  })),
 ];
 
 export const encodeHeaderMutations = (request: HeaderMutation, response: HeaderMutation) => ({
@@ -45,50 +58,92 @@ export function decodeHeaderMutations(
     requestHeaders: decodeMutation(
       fields.requestHeadersToAdd,
       fields.requestHeadersToRemove,
+      'request',
       at.field('request_headers_to_add'),
     ),
     responseHeaders: decodeMutation(
       fields.responseHeadersToAdd,
       fields.responseHeadersToRemove,
+      'response',
       at.field('response_headers_to_add'),
     ),
   };
 }
 
+const isEmpty = ({ set, add, remove, options }: HeaderMutation): boolean =>
+  set.length + add.length + remove.length === 0 && options === undefined;
+
+/** Of a virtual host or a route configuration. */
+export function decodeSharedMutations(
+  fields: MutationFields,
+  at: At,
+): Pick<VirtualHost, 'requestHeaders' | 'responseHeaders'> {
+  const { requestHeaders, responseHeaders } = decodeHeaderMutations(fields, at);
+  return {
+    ...(isEmpty(requestHeaders) ? {} : { requestHeaders }),
+    ...(isEmpty(responseHeaders) ? {} : { responseHeaders }),
+  };
+}
+
+const actions = new Map<Append, HeaderOption['action']>([
+  [Append.APPEND_IF_EXISTS_OR_ADD, 'add'],
+  [Append.ADD_IF_ABSENT, 'addIfAbsent'],
+  [Append.OVERWRITE_IF_EXISTS_OR_ADD, 'set'],
+  [Append.OVERWRITE_IF_EXISTS, 'setIfPresent'],
+]);
+
 export function decodeMutation(
   options: readonly HeaderValueOption[],
   remove: readonly string[],
+  side: HeaderSide,
   at: At,
 ): HeaderMutation {
-  const set: HeaderValue[] = [];
-  const add: HeaderValue[] = [];
-  for (const [i, { header, appendAction, keepEmptyValue }] of options.entries()) {
-    const here = at.index(i);
-    if (header === undefined || header.key === '') {
-      here.field('header').fail('name is required', undefined);
-      continue;
-    }
-    const name = decodeFieldName(header.key, here.field('header').field('key'));
-    const value = decodeFieldValue(
-      decodeFormat(header.value, here.field('header').field('value')),
-      here.field('header').field('value'),
-    );
-    if (header.value === '' && !keepEmptyValue) {
-      here.field('header').field('value').fail('an empty value needs keep_empty_value', undefined);
-    }
-    if (appendAction === Append.APPEND_IF_EXISTS_OR_ADD) {
-      add.push({ name, value });
-    } else if (appendAction === Append.OVERWRITE_IF_EXISTS_OR_ADD) {
-      // Weft sets before it adds; only this order would come out differently.
-      if (add.some((earlier) => earlier.name.toLowerCase() === name.toLowerCase())) {
-        here.fail(`"${name}" is appended before it is overwritten`, undefined);
-      }
-      set.push({ name, value });
-    } else {
-      here.field('append_action').fail(`action ${appendAction} is not supported by Weft`, undefined);
-    }
+  const removed = remove.map((name) => name.toLowerCase());
+  const all = options.flatMap((one, i) => decodeOption(one, side, at.index(i)) ?? []);
+  const fixed = all.map(({ name, format, action }) => ({ name, action, value: fixedValue(format, action, side) }));
+  if (fixed.some(({ value }) => value === undefined)) return { set: [], add: [], remove: removed, options: all };
+  const values = (wanted: HeaderOption['action']): readonly HeaderValue[] =>
+    fixed.flatMap(({ name, action, value = '' }) => (action === wanted ? [{ name, value }] : []));
+  // As in Envoy, whatever is overwritten is so before anything is appended.
+  return { set: values('set'), add: values('add'), remove: removed };
+}
+
+/** Undefined: it depends on the message. */
+function fixedValue(format: string, action: HeaderOption['action'], side: HeaderSide): string | undefined {
+  if (action === 'addIfAbsent' || action === 'setIfPresent') return undefined;
+  const parsed = parseHeaderFormat(format, side);
+  return parsed.ok ? literalOf(parsed.value) : '';
+}
+
+function decodeOption(message: HeaderValueOption, side: HeaderSide, at: At): HeaderOption | undefined {
+  const { header, keepEmptyValue } = message;
+  const here = at.field('header');
+  if (header === undefined || header.key === '') return here.fail('name is required', undefined);
+  if (header.value === '' && !keepEmptyValue) {
+    here.field('value').fail('an empty value needs keep_empty_value', undefined);
   }
-  return { set, add, remove: remove.map((name) => name.toLowerCase()) };
+  const parsed = parseHeaderFormat(header.value, side);
+  if (!parsed.ok) here.field('value').fail(`${parsed.error}; write %% for a percent sign`, undefined);
+  else {
+    for (const part of parsed.value) if (typeof part === 'string') decodeFieldValue(part, here.field('value'));
+  }
+  return {
+    name: decodeFieldName(header.key, here.field('key')),
+    format: header.value,
+    action: decodeAction(message, at),
+    keepsEmpty: keepEmptyValue,
+  };
+}
+
+/** `append` is what Envoy had before `append_action`. */
+function decodeAction({ append, appendAction }: HeaderValueOption, at: At): HeaderOption['action'] {
+  if (append === undefined) {
+    return actions.get(appendAction) ?? at.field('append_action').fail('unknown action', 'add');
+  }
+  if (appendAction !== Append.APPEND_IF_EXISTS_OR_ADD) {
+    at.field('append').fail('append_action is set as well', undefined);
+  }
+  return append ? 'add' : 'set';
 }
 
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -1,9 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Fraction } from '../model/fraction.ts';
+import type { HeaderSide } from '../model/header-format.ts';
 import type { LocalRateLimit } from '../model/overload.ts';
 import type { At } from './decoding.ts';
 import { decodeFraction, encodeRuntimeFraction } from './fraction.ts';
-import type { RuntimeFractionalPercent } from './gen/envoy/config/core/v3/base_pb.ts';
+import type { HeaderValueOption, RuntimeFractionalPercent } from './gen/envoy/config/core/v3/base_pb.ts';
 import { XRateLimitHeadersRFCVersion as HeadersVersion } from './gen/envoy/extensions/common/ratelimit/v3/ratelimit_pb.ts';
 import type {
   LocalRateLimit as LocalRateLimitMessage,
@@ -36,9 +37,9 @@ export const encodeLocalRateLimit = (limit: LocalRateLimit): MessageInitShape<ty
 export function decodeLocalRateLimit(message: LocalRateLimitMessage, at: At): LocalRateLimit {
   const { status, tokenBucket } = message;
   if (message.statPrefix === '') at.field('stat_prefix').fail('is required', undefined);
-  const added = (field: 'responseHeadersToAdd' | 'requestHeadersToAddWhenNotEnforced', name: string) => {
-    if (message[field].length > HEADERS_MAX) at.field(name).fail(`more than ${HEADERS_MAX}`, undefined);
-    return decodeMutation(message[field], [], at.field(name));
+  const added = (options: readonly HeaderValueOption[], side: HeaderSide, here: At) => {
+    if (options.length > HEADERS_MAX) here.fail(`more than ${HEADERS_MAX}`, undefined);
+    return decodeMutation(options, [], side, here);
   };
   return {
     statPrefix: message.statPrefix,
@@ -47,8 +48,12 @@ export function decodeLocalRateLimit(message: LocalRateLimitMessage, at: At): Lo
     enforced: decodeShare(message.filterEnforced, at.field('filter_enforced')),
     // As in Envoy, what is no error is not taken.
     status: status === undefined || status.code < 400 ? TOO_MANY_REQUESTS : status.code,
-    responseHeaders: added('responseHeadersToAdd', 'response_headers_to_add'),
-    requestHeaders: added('requestHeadersToAddWhenNotEnforced', 'request_headers_to_add_when_not_enforced'),
+    responseHeaders: added(message.responseHeadersToAdd, 'response', at.field('response_headers_to_add')),
+    requestHeaders: added(
+      message.requestHeadersToAddWhenNotEnforced,
+      'request',
+      at.field('request_headers_to_add_when_not_enforced'),
+    ),
     rateLimitHeaders: message.enableXRatelimitHeaders === HeadersVersion.DRAFT_VERSION_03,
   };
 }

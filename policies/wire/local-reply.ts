@@ -37,7 +37,8 @@ function decodeMapper(mapper: ResponseMapper, at: At): LocalReplyMapper {
     status: statusCode,
     text: body && decodeText(body, at.field('body')),
     body: bodyFormatOverride && decodeBody(bodyFormatOverride, at.field('body_format_override')),
-    headers: headersToAdd.length === 0 ? noMutation : decodeMutation(headersToAdd, [], at.field('headers_to_add')),
+    headers:
+      headersToAdd.length === 0 ? noMutation : decodeMutation(headersToAdd, [], 'response', at.field('headers_to_add')),
   };
 }
 

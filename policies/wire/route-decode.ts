@@ -11,7 +11,7 @@ import {
   type Route as RouteMessage,
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
 import type { RouteConfiguration as RouteConfigurationMessage } from './gen/envoy/config/route/v3/route_pb.ts';
-import { decodeHeaderMutations } from './header-mutation.ts';
+import { decodeHeaderMutations, decodeSharedMutations } from './header-mutation.ts';
 import { decodeHeaderMatch, decodeQueryParameterMatch, decodeRegex } from './match.ts';
 import { readDiff } from './mirror.ts';
 import { decodeRetrySettings, type RetrySettings } from './retry-decode.ts';
@@ -25,6 +25,8 @@ export function decodeRouteConfiguration(message: RouteConfigurationMessage, at:
   const common = decodeRouteFilters(message.typedPerFilterConfig, [], undefined, at);
   return {
     name: message.name,
+    ...decodeSharedMutations(message, at),
+    ...(message.mostSpecificHeaderMutationsWins ? { mostSpecificHeadersWin: true } : {}),
     virtualHosts: message.virtualHosts.map((host, i) => {
       const here = hosts.index(i);
       if (host.name === '') here.field('name').fail('name is required', undefined);
@@ -41,6 +43,7 @@ export function decodeRouteConfiguration(message: RouteConfigurationMessage, at:
         name: host.name,
         domains: [...host.domains],
         routes,
+        ...decodeSharedMutations(host, here),
         ...(inRequest || inResponse ? { attemptCount: { inRequest, inResponse } } : {}),
       };
     }),

@@ -1,5 +1,12 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { DirectResponseAction, RedirectAction, Route, RouteConfiguration, RouteMatch } from '../model/route.ts';
+import {
+  type DirectResponseAction,
+  noMutation,
+  type RedirectAction,
+  type Route,
+  type RouteConfiguration,
+  type RouteMatch,
+} from '../model/route.ts';
 import { encodeRuntimeFraction } from './fraction.ts';
 import {
   RedirectAction_RedirectResponseCode as Code,
@@ -21,14 +28,23 @@ export const encodeRouteConfiguration = (
   config: RouteConfiguration,
 ): MessageInitShape<typeof RouteConfigurationSchema> => ({
   name: config.name,
-  virtualHosts: config.virtualHosts.map(({ name, domains, routes, attemptCount }) => ({
+  ...encodeSharedMutations(config),
+  mostSpecificHeaderMutationsWins: config.mostSpecificHeadersWin ?? false,
+  virtualHosts: config.virtualHosts.map(({ name, domains, routes, attemptCount, ...more }) => ({
     name,
     domains: [...domains],
     routes: routes.map(encodeRoute),
+    ...encodeSharedMutations(more),
     includeRequestAttemptCount: attemptCount?.inRequest ?? false,
     includeAttemptCountInResponse: attemptCount?.inResponse ?? false,
   })),
 });
+
+const encodeSharedMutations = ({
+  requestHeaders,
+  responseHeaders,
+}: Pick<RouteConfiguration, 'requestHeaders' | 'responseHeaders'>) =>
+  encodeHeaderMutations(requestHeaders ?? noMutation, responseHeaders ?? noMutation);
 
 function encodeRoute(route: Route): MessageInitShape<typeof RouteSchema> {
   const forward = route.action.kind === 'forward' ? route.action : undefined;

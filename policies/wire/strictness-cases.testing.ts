@@ -173,27 +173,41 @@ export const strictnessCases: readonly StrictnessCase[] = [
     `${route}.typed_per_filter_config["a"].stateful_session.session_state.typed_config.cookie.name`,
   ],
   [
-    'command operator',
+    'operator of a response in a request',
     'route',
     routes({
       ...action,
-      request_headers_to_add: [
-        { header: { key: 'a', value: '%HOSTNAME%' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
-      ],
+      request_headers_to_add: [{ header: { key: 'a', value: '%PROTOCOL% %RESPONSE_CODE%' } }],
     }),
     `${route}.request_headers_to_add[0].header.value`,
   ],
   [
-    'append before overwrite',
+    'operator of what has ended in a response',
+    'route',
+    routes({
+      ...action,
+      response_headers_to_add: [
+        { header: { key: 'a', value: '%COALESCE({"operators": [{"command": "TRAILER", "param": "a"}]})%' } },
+      ],
+    }),
+    `${route}.response_headers_to_add[0].header.value`,
+  ],
+  [
+    'percent sign that begins no operator',
+    'route',
+    routes({ ...action, request_headers_to_add: [{ header: { key: 'a', value: '100%' } }] }),
+    `${route}.request_headers_to_add[0].header.value`,
+  ],
+  [
+    'both ways to say how a header is added',
     'route',
     routes({
       ...action,
       request_headers_to_add: [
-        { header: { key: 'a', value: '1' } },
-        { header: { key: 'A', value: '2' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+        { header: { key: 'a', value: '1' }, append: false, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
       ],
     }),
-    `${route}.request_headers_to_add[1]`,
+    `${route}.request_headers_to_add[0].append`,
   ],
   [
     'offset of a gRPC timeout that has no bound',

@@ -60,7 +60,7 @@ export const strictnessLogCases: readonly StrictnessCase[] = [
     listener(
       manager({
         local_reply_config: {
-          mappers: [{ filter: passing, headers_to_add: [{ header: { key: 'a', value: '%PROTOCOL%' } }] }],
+          mappers: [{ filter: passing, headers_to_add: [{ header: { key: 'a', value: '%LOCAL_REPLY_BODY%' } }] }],
         },
       }),
     ),

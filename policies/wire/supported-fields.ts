@@ -25,7 +25,7 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.core.v3.ConfigSource': 'ads resource_api_version',
   'envoy.config.core.v3.AggregatedConfigSource': '',
   'envoy.config.core.v3.DataSource': 'filename inline_bytes inline_string',
-  'envoy.config.core.v3.HeaderValueOption': 'header append_action keep_empty_value',
+  'envoy.config.core.v3.HeaderValueOption': 'header append append_action keep_empty_value',
   'envoy.config.core.v3.HeaderValue': 'key value',
   'envoy.config.core.v3.HttpProtocolOptions':
     'idle_timeout max_headers_count max_requests_per_connection headers_with_underscores_action max_connection_duration max_stream_duration',
@@ -158,9 +158,10 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.type.matcher.v3.RegexMatcher.GoogleRE2': '',
   'envoy.type.matcher.v3.RegexMatchAndSubstitute': 'pattern substitution',
   'envoy.type.v3.Percent': 'value',
-  'envoy.config.route.v3.RouteConfiguration': 'name virtual_hosts typed_per_filter_config',
+  'envoy.config.route.v3.RouteConfiguration':
+    'name virtual_hosts typed_per_filter_config request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove most_specific_header_mutations_wins',
   'envoy.config.route.v3.VirtualHost':
-    'name domains routes include_request_attempt_count include_attempt_count_in_response typed_per_filter_config',
+    'name domains routes include_request_attempt_count include_attempt_count_in_response typed_per_filter_config request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove',
   'envoy.config.route.v3.Route':
     'name match route redirect direct_response metadata per_request_buffer_limit_bytes request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove typed_per_filter_config',
   'envoy.config.route.v3.RouteMatch':

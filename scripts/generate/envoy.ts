@@ -1,3 +1,4 @@
+import { type HeaderSide, parseHeaderFormat } from '../../policies/model/header-format.ts';
 import { plainLogFields, unanswered } from '../../policies/model/log-fields.ts';
 import { parseLogFormat } from '../../policies/model/log-format.ts';
 import { supportedFields } from '../../policies/wire/supported-fields.ts';
@@ -39,6 +40,10 @@ const withArguments: readonly (readonly [example: string, meaning: string])[] = 
   ],
 ];
 
+/** Those without an argument that a header cannot have. */
+const tooEarly = (side: HeaderSide): readonly string[] =>
+  plainLogFields.filter((field) => !parseHeaderFormat(`%${field}%`, side).ok);
+
 const list = (names: Iterable<string>): string => [...names].map((name) => `\`${name}\``).join(', ');
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 
@@ -72,13 +77,20 @@ with its path in a bootstrap, and a NACK over xDS.
 
 ## Command operators
 
-In access logs and in the bodies of local replies, each with \`:LENGTH\` after it where it is to be cut. Without an argument:
+In access logs, in the bodies of local replies and in values of headers, each with \`:LENGTH\` after it where it is to be cut. Without an argument:
 
 ${list(plainLogFields)}.
 
 | with an argument | what it says |
 | --- | --- |
 ${operatorRows()}
+
+A header is sent before all of it is known. \`request_headers_to_add\` (of routes, what they are in, weighted clusters and
+rate limits) and \`response_headers_to_add\` take no \`TRAILER\` and no \`GRPC_STATUS\`; no
+${list(tooEarly('response'))}; and those of requests no \`RESP\` and no
+${list(tooEarly('request').filter((one) => !tooEarly('response').includes(one)))}.
+A header of which nothing is known is left out, unless \`keep_empty_value\` is set; so is one whose value could become
+another header (line ends that a client has encoded).
 
 These are refused:
 

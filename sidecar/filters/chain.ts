@@ -17,10 +17,12 @@ import type { OverloadState } from '../overload/state.ts';
 import { type PathPolicy, pathPolicyOf } from '../route/path-policy.ts';
 import type { LogSinks } from '../telemetry/log/loggers.ts';
 import type { Recorder } from '../telemetry/record.ts';
+import type { RequestContext } from './context.ts';
 import { CorsFilter } from './cors/filter.ts';
 import { ExtAuthzFilter } from './extauthz/filter.ts';
 import { FaultFilter } from './fault/filter.ts';
 import { FilterChain, type RequestFilter } from './filter.ts';
+import { HeaderFormats } from './header-formats.ts';
 import { HeadersFilter } from './headers/filter.ts';
 import type { ActiveCalls } from './hop/calls.ts';
 import { HopFilter } from './hop/filter.ts';
@@ -83,8 +85,13 @@ export interface Chain {
   readonly stats: RequestStats;
   readonly paths: PathPolicy | undefined;
   readonly trailers: TrailerRules;
+  readonly headerFormats: HeaderFormats;
   /** Undefined: responses of our own are sent as they are. */
   readonly localReplies: LocalReplies | undefined;
+}
+
+interface FilterDeps extends DispatchDeps {
+  readonly headerFormats: HeaderFormats;
 }
 
 function routeOrigin(hcm: HttpConnectionManager): RouteOrigin {
@@ -97,7 +104,7 @@ function routeOrigin(hcm: HttpConnectionManager): RouteOrigin {
  * In this order: forwarded headers are settled before anything reads them, a refused request is traced too, and no
  * route is looked for before a request is authorised.
  */
-function createFilters(deps: DispatchDeps): RequestFilter[] {
+function createFilters(deps: FilterDeps): RequestFilter[] {
   const filters: RequestFilter[] = [
     new HeadersFilter(deps.direction, deps.hcm.trustedHops, deps.identity, deps.hcm.edge),
     new TraceFilter(deps.settings?.tracing, deps.prng, {
@@ -115,7 +122,7 @@ function createFilters(deps: DispatchDeps): RequestFilter[] {
   return filters;
 }
 
-function createFilter(filter: HttpFilter, deps: DispatchDeps): RequestFilter | undefined {
+function createFilter(filter: HttpFilter, deps: FilterDeps): RequestFilter | undefined {
   switch (filter.kind) {
     case 'rbac':
       return new RbacFilter(filter.name, filter.rbac, deps.recorder);
@@ -145,24 +152,29 @@ function createFilter(filter: HttpFilter, deps: DispatchDeps): RequestFilter | u
   }
 }
 
-function createLocalReplies({ hcm, filterChainName = '', clock }: DispatchDeps, stats: RequestStats) {
-  if (hcm.localReplies === undefined) return undefined;
+function createFormats({ hcm, filterChainName = '', clock, recorder }: DispatchDeps, stats: RequestStats) {
   const ports = { trustedHops: hcm.trustedHops, filterChainName, environment: process.env };
-  return new LocalReplies(hcm.localReplies, ports, (context) => stats.describe(context, clock.nowMs()));
+  const describe = (context: RequestContext) => stats.describe(context, clock.nowMs());
+  return {
+    headerFormats: new HeaderFormats({ ports, describe, count: (event) => recorder.count(event) }),
+    localReplies: hcm.localReplies && new LocalReplies(hcm.localReplies, ports, describe),
+  };
 }
 
 /** Handles the requests of one HTTP connection manager; made once for each. */
 export function createDispatch(deps: DispatchDeps): Dispatch {
   const stats = new RequestStats(deps);
+  const { headerFormats, localReplies } = createFormats(deps, stats);
   const chain: Chain = {
     deps,
-    filters: new FilterChain(createFilters(deps)),
+    filters: new FilterChain(createFilters({ ...deps, headerFormats })),
     routes: routeOrigin(deps.hcm),
     timeouts: new Timeouts(deps.clock),
     stats,
     paths: pathPolicyOf(deps.hcm.edge),
     trailers: new TrailerRules(deps.hcm.filters, deps.recorder),
-    localReplies: createLocalReplies(deps, stats),
+    headerFormats,
+    localReplies,
   };
   const dispatch = (exchange: Downstream): void => new RequestStream(chain, exchange).start();
   const { tunnels } = deps;

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { TokenBucket } from '@weft/policies/kit/token-bucket';
-import type { Route, WeightedCluster } from '@weft/policies/model/route';
+import type { WeightedCluster } from '@weft/policies/model/route';
 import type { ServiceName } from '../cluster/destination.ts';
 import type { Host } from '../cluster/host.ts';
 import type { Hash64 } from '../cluster/picker/hash/xxhash64.ts';
@@ -10,6 +10,7 @@ import type { Downstream, DownstreamConnection, RequestHead, ResponseHead } from
 import { isGrpc } from '../http/grpc-content-type.ts';
 import type { Headers } from '../http/headers.ts';
 import { hostPort } from '../net/connection-record.ts';
+import type { CompiledRoute } from '../route/table.ts';
 import type { Ticket } from './admission/ticket.ts';
 import type { CorsGrant } from './cors/filter.ts';
 import type { ExternalAuthorization } from './extauthz/state.ts';
@@ -76,8 +77,8 @@ export class RequestContext {
 
   rule = '';
   route = '';
-  /** The route that forwards it, and the cluster that the route chose. */
-  matched: Route | undefined = undefined;
+  /** The route that answers or forwards it, and the cluster that the route chose. */
+  matched: CompiledRoute | undefined = undefined;
   matchedCluster: WeightedCluster | undefined = undefined;
   /** The Service that the original destination stands for. */
   service: ServiceName | undefined = undefined;

@@ -1,28 +1,57 @@
 import { type ForwardAction, type HeaderMutation, noMutation, type WeightedCluster } from '@weft/policies/model/route';
 import type { RequestHead, ResponseHead } from '../http/exchange.ts';
 import { isAuthority } from '../http/h1/chars.ts';
-import { applyMutation } from '../route/mutation.ts';
+import type { Headers } from '../http/headers.ts';
 import { rewriteTarget } from '../route/rewrite.ts';
 import type { CompiledRoute } from '../route/table.ts';
+import type { RequestContext } from './context.ts';
+import type { HeaderFormats } from './header-formats.ts';
 
-/**
- * Makes the head what the route wants to be sent. As in Envoy, the header changes of the cluster come before those of the
- * route (envoy.config.route.v3.Route, request_headers_to_add); Gateway API leaves the order open.
- */
+/** Makes the head what the route wants to be sent. */
 export function rewriteRequest(
-  head: RequestHead,
+  formats: HeaderFormats,
+  context: RequestContext,
   found: CompiledRoute,
   action: ForwardAction,
   cluster: WeightedCluster,
 ): void {
   const { route } = found;
-  applyMutation(head.headers, cluster.requestHeaders);
-  applyMutation(head.headers, route.requestHeaders);
+  const { head } = context;
+  changeRequest(formats, context, found, cluster);
   if (action.pathRewrite !== undefined) head.path = rewriteTarget(head.path, action.pathRewrite, route.match.path);
   const host = action.hostRewrite ?? hostFrom(head, action.hostRewriteHeader);
   if (host === undefined) return;
   if (action.appendForwardedHost === true) appendForwardedHost(head);
   head.authority = host;
+}
+
+/**
+ * As in Envoy, the header changes of the cluster come before those of the route, and these before those of all that it is
+ * in (envoy.config.route.v3.Route, request_headers_to_add); Gateway API leaves the order open.
+ */
+function changeRequest(
+  formats: HeaderFormats,
+  context: RequestContext,
+  found: CompiledRoute,
+  cluster: WeightedCluster,
+): void {
+  const { headers } = context.head;
+  if (!found.clusterHeadersLast) formats.apply(context, headers, cluster.requestHeaders);
+  for (const mutation of found.requestHeaders) formats.apply(context, headers, mutation);
+  if (found.clusterHeadersLast) formats.apply(context, headers, cluster.requestHeaders);
+}
+
+/** What a route adds to responses belongs to those that are made for want of one too, as in Envoy. */
+export function changeResponse(
+  formats: HeaderFormats,
+  context: RequestContext,
+  headers: Headers,
+  found: CompiledRoute,
+  cluster: WeightedCluster | undefined,
+): void {
+  if (cluster !== undefined && !found.clusterHeadersLast) formats.apply(context, headers, cluster.responseHeaders);
+  for (const mutation of found.responseHeaders) formats.apply(context, headers, mutation);
+  if (cluster !== undefined && found.clusterHeadersLast) formats.apply(context, headers, cluster.responseHeaders);
 }
 
 /** The value of a field, where it is a host. */
@@ -48,11 +77,6 @@ export function countAttempt(head: RequestHead, found: CompiledRoute | undefined
 
 export function attemptsInResponse(head: ResponseHead, found: CompiledRoute, attempts: number): void {
   if (found.attemptCount?.inResponse === true) head.headers.set(ATTEMPT_COUNT, String(attempts));
-}
-
-export function rewriteResponse(head: ResponseHead, found: CompiledRoute, cluster: WeightedCluster): void {
-  applyMutation(head.headers, cluster.responseHeaders);
-  applyMutation(head.headers, found.route.responseHeaders);
 }
 
 /** For a response of our own, in place of that of an attempt. */

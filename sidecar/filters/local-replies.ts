@@ -1,13 +1,13 @@
 import type { LocalReplies as LocalRepliesModel, LocalReplyFormat } from '@weft/policies/model/local-reply';
 import type { HeaderMutation } from '@weft/policies/model/route';
 import type { Headers } from '../http/headers.ts';
-import { applyMutation } from '../route/mutation.ts';
 import type { LogEntry } from '../telemetry/log/entry.ts';
 import { compileFilter, type PassesFilter } from '../telemetry/log/filter.ts';
 import { compileFormat, type WriteLine } from '../telemetry/log/format.ts';
 import type { OperatorPorts } from '../telemetry/log/operators.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
 import type { RequestContext } from './context.ts';
+import type { HeaderFormats } from './header-formats.ts';
 
 interface Body {
   readonly write: WriteLine;
@@ -50,14 +50,14 @@ export class LocalReplies {
   }
 
   /** Headers are those that go with it; what a mapper adds is put there. */
-  rewrite(context: RequestContext, reply: LocalReply, headers: Headers): void {
+  rewrite(formats: HeaderFormats, context: RequestContext, reply: LocalReply, headers: Headers): void {
     // Filters ask for the status, and formats for the response, as they would be without us.
     context.status = reply.status;
     context.responseHeaders = headers;
     const entry: LogEntry = { record: this.describe(context), http: context, ends: context, localReplyBody: undefined };
     const mapper = this.mappers.find(({ passes }) => passes(entry));
     if (mapper?.text !== undefined) reply.body = mapper.text;
-    if (mapper !== undefined) applyMutation(headers, mapper.headers);
+    if (mapper !== undefined) formats.apply(context, headers, mapper.headers);
     if (mapper?.status !== undefined) {
       reply.status = mapper.status;
       context.status = mapper.status;

@@ -7,6 +7,7 @@ import { escapeLabel } from '../telemetry/series.ts';
 import { Admissions } from './admission/admissions.ts';
 import { AdmissionFilter } from './admission/filter.ts';
 import type { RequestFilter } from './filter.ts';
+import type { HeaderFormats } from './header-formats.ts';
 import { Limits } from './ratelimit/limits.ts';
 import { LocalRateLimitFilter } from './ratelimit/local.ts';
 import { RateLimitsFilter } from './ratelimit/rate-limits.ts';
@@ -110,6 +111,7 @@ function protectionOf(deps: FilterDeps): Protection {
 interface FilterDeps extends Omit<ProtectionDeps, 'threads'> {
   readonly hcm: HttpConnectionManager;
   readonly protection?: Protection;
+  readonly headerFormats: HeaderFormats;
 }
 
 export function createProtection(filter: ProtectingFilter, deps: FilterDeps): RequestFilter | undefined {

@@ -3,9 +3,10 @@ import { type HeaderMutation, noMutation } from '@weft/policies/model/route';
 import type { ProxyError, ResponseFlag } from '../http/errors.ts';
 import { codeOfError, codeOfReply } from '../http/grpc-status.ts';
 import { Headers } from '../http/headers.ts';
-import { applyMutation } from '../route/mutation.ts';
 import type { RequestContext } from './context.ts';
+import { changeResponse } from './forward.ts';
 import { encodeGrpcMessage, statusDetails } from './grpc/details.ts';
+import type { HeaderFormats } from './header-formats.ts';
 import type { LocalReplies, LocalReply } from './local-replies.ts';
 
 const noBytes = Buffer.alloc(0);
@@ -40,10 +41,24 @@ export function breakOff(context: RequestContext, error: ProxyError): void {
   exchange.trailers(trailers);
 }
 
-/** What a route adds to responses belongs to those that are made for want of one too, as in Envoy. */
-function applyRoute(headers: Headers, { matched, matchedCluster }: RequestContext): void {
-  if (matchedCluster !== undefined) applyMutation(headers, matchedCluster.responseHeaders);
-  if (matched !== undefined) applyMutation(headers, matched.responseHeaders);
+/** How a connection manager wants responses of our own. */
+interface ReplyRules {
+  readonly headerFormats: HeaderFormats;
+  /** Undefined: they are sent as they are. */
+  readonly localReplies: LocalReplies | undefined;
+}
+
+function changeHeaders(
+  formats: HeaderFormats,
+  context: RequestContext,
+  status: number,
+  headers: Headers,
+  mutation: HeaderMutation,
+): void {
+  const { matched, matchedCluster } = context;
+  context.status = status;
+  if (matched !== undefined) changeResponse(formats, context, headers, matched, matchedCluster);
+  formats.apply(context, headers, mutation);
 }
 
 /**
@@ -51,33 +66,33 @@ function applyRoute(headers: Headers, { matched, matchedCluster }: RequestContex
  * gRPC client gets its status in trailers-only form, since it reads no other.
  */
 export function reply(
+  rules: ReplyRules,
   context: RequestContext,
   status: number,
   body: string,
   location?: string,
   mutation: HeaderMutation = noMutation,
-  replies?: LocalReplies,
 ): void {
   context.localReply = true;
+  const { localReplies: replies, headerFormats: formats } = rules;
   if (replies !== undefined) {
     const text = context.grpc ? body.trimEnd() : body;
-    replyRewritten(context, replies, { status, body: text, contentType: 'text/plain' }, location, mutation);
+    const answer = { status, body: text, contentType: 'text/plain' };
+    replyRewritten(formats, context, replies, answer, location, mutation);
     return;
   }
   const headers = new Headers();
   context.responseHeaders = headers;
   if (context.grpc && status >= 400) {
     addGrpcFailure(context, status, context.flag, body.trimEnd(), headers);
-    applyMutation(headers, mutation);
-    applyRoute(headers, context);
+    changeHeaders(formats, context, status, headers, mutation);
     send(context, 200, headers, noBytes);
     return;
   }
   if (location !== undefined) headers.append('Location', location);
   const bytes = Buffer.from(body);
   if (bytes.length > 0) headers.append('Content-Type', 'text/plain');
-  applyMutation(headers, mutation);
-  applyRoute(headers, context);
+  changeHeaders(formats, context, status, headers, mutation);
   send(context, status, headers, bytes);
 }
 
@@ -107,6 +122,7 @@ function send(context: RequestContext, status: number, headers: Headers, bytes: 
 
 /** In Envoy's order: the route's fields are there when a mapper looks, and a type that it adds is that of the body. */
 function replyRewritten(
+  formats: HeaderFormats,
   context: RequestContext,
   replies: LocalReplies,
   answer: LocalReply,
@@ -116,10 +132,9 @@ function replyRewritten(
   const headers = new Headers();
   context.responseHeaders = headers;
   if (location !== undefined) headers.append('Location', location);
-  applyMutation(headers, mutation);
-  applyRoute(headers, context);
   const { status } = answer;
-  replies.rewrite(context, answer, headers);
+  changeHeaders(formats, context, status, headers, mutation);
+  replies.rewrite(formats, context, answer, headers);
   if (context.grpc && status >= 400) {
     headers.remove('content-type');
     // The code tells of the failure; where another status was chosen it tells of that.

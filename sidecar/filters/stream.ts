@@ -1,5 +1,5 @@
 import type { Mirror } from '@weft/policies/model/mirror';
-import type { ForwardAction, HeaderMutation, HedgePolicy, WeightedCluster } from '@weft/policies/model/route';
+import type { ForwardAction, HeaderMutation, HedgePolicy } from '@weft/policies/model/route';
 import { overflow } from '../cluster/limits.ts';
 import type { ClusterWaiter } from '../cluster/manager.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
@@ -20,10 +20,10 @@ import type { Refusal } from './filter.ts';
 import {
   attemptsInReply,
   attemptsInResponse,
+  changeResponse,
   countAttempt,
   isTunnelAccepted,
   rewriteRequest,
-  rewriteResponse,
 } from './forward.ts';
 import { isRetriedAbove } from './hop/header.ts';
 import { tellHop } from './hop/tell.ts';
@@ -61,7 +61,6 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   private closeTunnel: (() => void) | undefined = undefined;
   private readonly passage: Passage;
   private route: CompiledRoute | undefined = undefined;
-  private routeCluster: WeightedCluster | undefined = undefined;
   private runtime: ClusterRuntime | undefined = undefined;
   private deadlineMs = 0;
   /** Response bytes that the client has not taken yet. */
@@ -149,20 +148,23 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       return;
     }
     context.route = found.route.name;
+    // What a filter answers in the place of an upstream is changed as that is.
+    if (found.route.action.kind === 'forward') context.matched = found;
     this.passage.route(found);
   }
 
   onRouteAdmitted(found: CompiledRoute): void {
     const { context } = this;
     const { route } = found;
+    context.matched = found;
     switch (route.action.kind) {
       case 'direct':
-        this.answer(route.action.status, route.action.body, undefined, route.responseHeaders);
+        this.answer(route.action.status, route.action.body);
         return;
       case 'redirect': {
         const port = context.connection.destinationPort;
         const location = redirectLocation(route.action, route.match.path, context.head, port);
-        this.answer(route.action.status, '', location, route.responseHeaders);
+        this.answer(route.action.status, '', location);
         return;
       }
       case 'forward':
@@ -186,24 +188,22 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { head } = context;
     const { route } = found;
     const cluster = pickCluster(this.chain, context, found);
-    context.matched = route;
     context.matchedCluster = cluster;
     if (cluster === undefined || cluster.name === '') {
       this.fail(noBackend(route.name));
       return;
     }
     this.route = found;
-    this.routeCluster = cluster;
+    context.clusterName = cluster.name;
     this.attempts.retries.use(action.retry, isRetriedAbove(context.hop));
     if (action.hedge !== undefined) this.hedge(action.hedge);
     if (action.hashKeys !== undefined) hashRequest(action.hashKeys, context);
-    rewriteRequest(head, found, action, cluster);
+    rewriteRequest(this.chain.headerFormats, context, found, action, cluster);
     if (action.mirrors !== undefined) this.mirror(action, action.mirrors);
     if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
     if (action.grpcTimeoutMsMax !== undefined) this.clocks.capDeadline(action);
     if (action.streamDurationMsMax !== undefined) this.clocks.limitDuration(action.streamDurationMsMax);
     if (action.idleTimeoutMs > 0) this.clocks.limitIdle(action.idleTimeoutMs);
-    context.clusterName = cluster.name;
     this.chain.deps.clusters.acquire(cluster.name, this.deadlineMs, this, head.authority);
   }
 
@@ -267,14 +267,14 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     }
     context.mirrors?.onResponse(head, end);
     this.body.release();
-    if (this.route !== undefined && this.routeCluster !== undefined) {
-      rewriteResponse(head, this.route, this.routeCluster);
+    context.status = head.status;
+    context.responseHeaders = head.headers;
+    if (this.route !== undefined) {
+      changeResponse(this.chain.headerFormats, context, head.headers, this.route, context.matchedCluster);
       attemptsInResponse(head, this.route, context.attempts);
       addHashCookie(context, head);
     }
     for (const filter of this.chain.filters.onResponse) filter.onResponse(context, head);
-    context.status = head.status;
-    context.responseHeaders = head.headers;
     context.call?.onHead(head, end);
     this.responded = true;
     if (end) this.finishUpstream();
@@ -395,14 +395,14 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       this.responded = true;
       this.stop(error);
       const attempts = attemptsInReply(this.route, context.attempts);
-      reply(context, error.status, `${error.detail}\n`, undefined, attempts, this.chain.localReplies);
+      reply(this.chain, context, error.status, `${error.detail}\n`, undefined, attempts);
     }
   }
 
   private answer(status: number, text: string, location?: string, mutation?: HeaderMutation): void {
     this.responded = true;
     this.stop(exchangeEnded);
-    reply(this.context, status, text, location, mutation, this.chain.localReplies);
+    reply(this.chain, this.context, status, text, location, mutation);
   }
 
   /** The response is complete; a tunnel may still send. */

@@ -12,7 +12,9 @@ import type { Dispatch, DownstreamConnection, RequestHead } from '../http/exchan
 import { TestRecorder, testConnection } from '../http/h1/testing.ts';
 import { Headers } from '../http/headers.ts';
 import type { Dial, DialRequest } from '../net/connection.ts';
+import { emptyRecord } from '../telemetry/record.ts';
 import { createDispatch, type DispatchDeps } from './chain.ts';
+import { HeaderFormats } from './header-formats.ts';
 import { type Handler, TestDownstream, TestServer, TestUpstreamConnection } from './testing-peers.ts';
 import { TestIdentity, TestSource } from './testing-source.ts';
 
@@ -104,6 +106,13 @@ export function testHcm(route: HttpConnectionManager['route'], overrides: Partia
   };
   return hcm;
 }
+
+/** For replies of which no header depends on the request. */
+export const plainFormats = new HeaderFormats({
+  ports: { trustedHops: 0, filterChainName: '', environment: {} },
+  describe: () => emptyRecord('outbound'),
+  count: () => {},
+});
 
 const refused: ProxyError = {
   source: 'upstream',

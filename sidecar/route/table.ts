@@ -1,7 +1,15 @@
 import { linearRegex } from '@weft/policies/kit/linear-regex';
 import type { Prng } from '@weft/policies/kit/prng';
+import { asksExchange } from '@weft/policies/model/log-operators';
 import type { QueryParameterMatch } from '@weft/policies/model/match';
-import type { Route, RouteConfiguration, RouteMatch, VirtualHost } from '@weft/policies/model/route';
+import type {
+  HeaderMutation,
+  Route,
+  RouteConfiguration,
+  RouteMatch,
+  VirtualHost,
+  WeightedCluster,
+} from '@weft/policies/model/route';
 import type { RequestHead } from '../http/exchange.ts';
 import { HeaderMatcher } from './fields.ts';
 import { HostTable } from './host.ts';
@@ -22,12 +30,30 @@ function queryMatcher(match: QueryParameterMatch): QueryMatcher {
   };
 }
 
+const clustersOf = ({ action }: Route): readonly WeightedCluster[] =>
+  action.kind === 'forward' ? action.clusters : [];
+
+/** Those that change something. */
+function inOrder(all: readonly (HeaderMutation | undefined)[], reversed: boolean): readonly HeaderMutation[] {
+  const made = all.filter(
+    (one): one is HeaderMutation =>
+      one !== undefined && (one.options !== undefined || one.set.length + one.add.length + one.remove.length > 0),
+  );
+  return reversed ? made.reverse() : made;
+}
+
 /** A route ready to be tested; made once for each immutable RouteConfiguration. */
 export class CompiledRoute {
   readonly route: Route;
   /** For a forwarding route; a route that answers itself has none. */
   readonly clusters: WeightedChoice | undefined;
   readonly attemptCount: VirtualHost['attemptCount'];
+  /** Of the route and of what it is in, in the order in which they are made; that of a cluster comes before or after them. */
+  readonly requestHeaders: readonly HeaderMutation[];
+  readonly responseHeaders: readonly HeaderMutation[];
+  readonly clusterHeadersLast: boolean;
+  /** Some header of a response says when the request ended, or something of a connection: asked while it is there. */
+  readonly asksExchange: boolean;
   /** Of the requests that match, 1 being all. */
   readonly share: number;
   private readonly kind: RouteMatch['path']['kind'];
@@ -37,11 +63,18 @@ export class CompiledRoute {
   private readonly headers: readonly HeaderMatcher[];
   private readonly query: readonly QueryMatcher[];
 
-  constructor(route: Route, attemptCount?: VirtualHost['attemptCount']) {
+  constructor(route: Route, host?: VirtualHost, config?: RouteConfiguration) {
     const { path, caseSensitive, share } = route.match;
+    const last = config?.mostSpecificHeadersWin === true;
     this.route = route;
+    this.requestHeaders = inOrder([route.requestHeaders, host?.requestHeaders, config?.requestHeaders], last);
+    this.responseHeaders = inOrder([route.responseHeaders, host?.responseHeaders, config?.responseHeaders], last);
+    this.clusterHeadersLast = last;
+    this.asksExchange = [this.responseHeaders, ...clustersOf(route).map((one) => [one.responseHeaders])].some((all) =>
+      all.some(({ options = [] }) => options.some(({ format }) => asksExchange(format))),
+    );
     this.share = share === undefined ? 1 : share.numerator / share.denominator;
-    this.attemptCount = attemptCount;
+    this.attemptCount = host?.attemptCount;
     this.clusters = route.action.kind === 'forward' ? new WeightedChoice(route.action.clusters) : undefined;
     this.kind = path.kind;
     this.caseSensitive = caseSensitive;
@@ -92,7 +125,7 @@ export class RouteTable {
 
   constructor(config: RouteConfiguration) {
     for (const host of config.virtualHosts) {
-      const routes = host.routes.map((route) => new CompiledRoute(route, host.attemptCount));
+      const routes = host.routes.map((route) => new CompiledRoute(route, host, config));
       for (const domain of host.domains) this.hosts.add(domain, routes);
     }
   }

@@ -32,6 +32,10 @@ export interface Configuration {
   readonly clusters: readonly JsonObject[];
   /** Further fields of virtual hosts. */
   readonly host?: JsonObject;
+  /** Of route configurations. */
+  readonly routeConfiguration?: JsonObject;
+  /** HTTP filters before the router. */
+  readonly filters?: readonly JsonObject[];
 }
 
 /** What one test file starts, and stops at its end. */
@@ -68,14 +72,33 @@ export class Surface {
   }
 }
 
-async function made({ managers, proxies = {}, tls, routes, clusters, host = {} }: Configuration) {
+async function made(configuration: Configuration) {
+  const {
+    managers,
+    proxies = {},
+    tls,
+    routes,
+    clusters,
+    host = {},
+    routeConfiguration = {},
+    filters = [],
+  } = configuration;
   const ports: Record<string, number> = {};
   const listeners: JsonObject[] = [];
   for (const [name, manager] of Object.entries(managers)) {
     const port = await freePort();
     ports[name] = port;
     const socket = tls?.[name];
-    const options = { name, at: { ip: '127.0.0.1', port }, direction: 'OUTBOUND' as const, routes, manager, host };
+    const options = {
+      name,
+      at: { ip: '127.0.0.1', port },
+      direction: 'OUTBOUND' as const,
+      routes,
+      manager,
+      host,
+      routeConfiguration,
+      filters,
+    };
     listeners.push(httpListener({ ...options, ...(socket === undefined ? {} : { tls: socket }) }));
   }
   for (const [name, proxy] of Object.entries(proxies)) {

@@ -109,6 +109,8 @@ export interface HttpListener {
   readonly manager?: JsonObject;
   /** Further fields of the virtual host. */
   readonly host?: JsonObject;
+  /** Further fields of the route configuration. */
+  readonly routeConfiguration?: JsonObject;
 }
 
 const additional = (also: readonly At[] | undefined): JsonObject =>
@@ -136,6 +138,7 @@ export const httpListener = (options: HttpListener): JsonObject => ({
             ...options.manager,
             route_config: {
               name: options.name,
+              ...options.routeConfiguration,
               virtual_hosts: [{ name: options.name, domains: ['*'], routes: options.routes, ...options.host }],
             },
             http_filters: [...(options.filters ?? []), router],

@@ -6,7 +6,7 @@ import { testConnection } from '../../http/h1/testing.ts';
 import { Headers } from '../../http/headers.ts';
 import { RequestContext } from '../context.ts';
 import { reply } from '../reply.ts';
-import { requestHead, TestDownstream, TestIdentity } from '../testing.ts';
+import { plainFormats, requestHead, TestDownstream, TestIdentity } from '../testing.ts';
 import { HeadersFilter } from './filter.ts';
 
 const id = parseSpiffeId('spiffe://cluster.local/ns/shop/sa/web');
@@ -106,7 +106,7 @@ describe('responses', () => {
       ...meshEdge,
       serverHeader: { mode: 'overwrite', name: 'x' },
     }).onRequest(context);
-    reply(context, 404, 'no');
+    reply({ headerFormats: plainFormats, localReplies: undefined }, context, 404, 'no');
     assert.equal(context.responseHeaders?.get('server'), 'x');
   });
 });

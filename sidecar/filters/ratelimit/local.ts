@@ -5,11 +5,11 @@ import { isAmong } from '@weft/policies/model/fraction';
 import type { HttpConnectionManager } from '@weft/policies/model/listener';
 import type { LocalRateLimit } from '@weft/policies/model/overload';
 import type { ResponseHead } from '../../http/exchange.ts';
-import { applyMutation } from '../../route/mutation.ts';
 import type { CompiledRoute } from '../../route/table.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter, Verdict } from '../filter.ts';
+import type { HeaderFormats } from '../header-formats.ts';
 import { routeSetting } from '../route-setting.ts';
 import type { LimitCounts, Limits } from './limits.ts';
 import { tightest } from './rate-limits.ts';
@@ -21,6 +21,7 @@ interface LocalRateLimitDeps {
   readonly clock: Clock;
   readonly prng: Prng;
   readonly recorder: Recorder;
+  readonly headerFormats: HeaderFormats;
 }
 
 /** Names of the mesh's own limits, whose buckets all chains of a workload share and no version of a listener resets. */
@@ -76,7 +77,7 @@ export class LocalRateLimitFilter implements RequestFilter {
     }
     if (!isAmong(limit.enforced, this.deps.prng)) {
       this.deps.recorder.count('ratelimit.not_enforced');
-      applyMutation(context.head.headers, limit.requestHeaders);
+      this.deps.headerFormats.apply(context, context.head.headers, limit.requestHeaders);
       return undefined;
     }
     this.counts.refused++;

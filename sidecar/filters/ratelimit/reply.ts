@@ -36,7 +36,7 @@ export function limited(
     kind: 'reply',
     status,
     body: 'local_rate_limited',
-    headers: { set: [...own, ...added.set], add: added.add, remove: added.remove },
+    headers: { ...added, set: [...own, ...added.set] },
     flag: 'RL',
     detail: `rate limit ${name}`,
   };

@@ -72,7 +72,7 @@ export class RequestStats {
 
   /** An attempt is made on that connection. What is logged of either socket is read while both are open. */
   leased(context: RequestContext, connection: UpstreamConnection): void {
-    if (!this.asksConnections) return;
+    if (!this.asksConnections && context.matched?.asksExchange !== true) return;
     const { socket } = context.connection;
     context.upstreamSocket = socketOf(connection);
     context.upstreamSpeaksHttp2 = connection.speaksHttp2 === true;
@@ -83,7 +83,7 @@ export class RequestStats {
 
   /** The last byte of the request has come in. */
   requestEnded(context: RequestContext, clock: Clock): void {
-    if (this.asksTimes) context.requestEndMs = clock.nowMs();
+    if (this.asksTimes || context.matched?.asksExchange === true) context.requestEndMs = clock.nowMs();
   }
 
   /** What is known of it so far; used over and over. */

@@ -1,7 +1,7 @@
 import type { LogFormat, LogObject, LogValue } from '@weft/policies/model/access-log';
 import { type LogPart, parseLogFormat } from '@weft/policies/model/log-format';
 import type { LogEntry } from './entry.ts';
-import { type LogRead, type OperatorPorts, readerOf } from './operators.ts';
+import { cutTo, type LogRead, type OperatorPorts, readerOf } from './operators.ts';
 
 /** Envoy's for a logger without a format. */
 const DEFAULT_TEXT =
@@ -19,14 +19,6 @@ export function compileFormat(format: LogFormat | undefined, ports: OperatorPort
     return (entry) => `${write(entry) ?? '{}'}\n`;
   }
   return compileText(format?.text ?? DEFAULT_TEXT, format?.omitEmptyValues ? '' : '-', ports);
-}
-
-function cut(read: LogRead, charsMax: number): LogRead {
-  if (charsMax === 0) return read;
-  return (entry) => {
-    const value = read(entry);
-    return typeof value === 'string' ? value.slice(0, charsMax) : value;
-  };
 }
 
 const partsOf = (text: string): readonly LogPart[] => {
@@ -56,7 +48,7 @@ function compileText(text: string, empty: string, ports: OperatorPorts): WriteLi
   for (const part of partsOf(text)) {
     if (typeof part === 'string') literals[literals.length - 1] += part;
     else {
-      const read = cut(readerOf(part, ports), part.charsMax);
+      const read = cutTo(readerOf(part, ports), part.charsMax);
       reads.push(part.field === 'LOCAL_REPLY_BODY' ? read : onOneLine(read));
       literals.push('');
     }
@@ -116,7 +108,7 @@ function compileValue(value: LogValue, omit: boolean, ports: OperatorPorts): Wri
   const [only] = parts;
   // A single operator keeps its type: numbers are numbers, and nothing is null.
   if (parts.length === 1 && only !== undefined && typeof only !== 'string') {
-    const read = cut(readerOf(only, ports), only.charsMax);
+    const read = cutTo(readerOf(only, ports), only.charsMax);
     return (entry) => {
       const result = read(entry);
       if (result === undefined) return omit ? undefined : 'null';
@@ -130,7 +122,7 @@ function compileValue(value: LogValue, omit: boolean, ports: OperatorPorts): Wri
 function compileJsonText(parts: readonly LogPart[], empty: string, ports: OperatorPorts): (entry: LogEntry) => string {
   const reads = parts.map((part): LogRead => {
     if (typeof part === 'string') return () => part;
-    return cut(readerOf(part, ports), part.charsMax);
+    return cutTo(readerOf(part, ports), part.charsMax);
   });
   return (entry) => {
     let text = '';

@@ -66,6 +66,12 @@ function timeReader({ field, format }: TimeOperator): LogRead {
   };
 }
 
+/** At most that many characters of it; 0: all. */
+export function cutTo(read: LogRead, charsMax: number): LogRead {
+  if (charsMax === 0) return read;
+  return (entry) => cut(read(entry), charsMax);
+}
+
 const cut = (value: string | number | undefined, charsMax: number): string | number | undefined =>
   charsMax > 0 && typeof value === 'string' ? value.slice(0, charsMax) : value;
 
