@@ -15,8 +15,8 @@ export const projectRoot = ((): string => {
 
 /** A program of the mesh: its source in the repository, its bundle in the package. */
 export function program(path: string): string {
-  const source = join(projectRoot, `${path}.ts`);
-  return existsSync(source) ? source : join(projectRoot, `${path}.js`);
+  const kind = ['.ts', '.cjs'].find((each) => existsSync(join(projectRoot, `${path}${each}`))) ?? '.js';
+  return join(projectRoot, `${path}${kind}`);
 }
 
 /** It takes the place of this process: one less to hold memory and pass signals on. */

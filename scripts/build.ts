@@ -22,13 +22,24 @@ const { version, license, description, optionalDependencies } = JSON.parse(
   readFileSync(join(root, 'package.json'), 'utf8'),
 ) as { version: string; license: string; description: string; optionalDependencies: Record<string, string> };
 
-/** Programs, by their path in the repository; the path in the package is the same with .js. */
-const programs = [
-  'cli/main.ts',
+/** What runs in the sidecar's image. Each is one CommonJS file, which can be compiled ahead. */
+const sidecarPrograms = [
+  'sidecar/launch.ts',
   'sidecar/main.ts',
   'sidecar/threads/data-thread.ts',
   'sidecar/bootstrap/read.ts',
   'sidecar/wire/codec.ts',
+  // Imported by the others when there is need of them: each has its own copies of what it shares with them.
+  'sidecar/admin/pages/config-dump.ts',
+  'sidecar/filters/jwt/jose.ts',
+  'sidecar/telemetry/opentelemetry.ts',
+  'sidecar/workload-api/in-sidecar.ts',
+] as const;
+
+/** Programs, by their path in the repository; the path in the package is the same with .cjs or .js. */
+const programs = [
+  'cli/main.ts',
+  ...sidecarPrograms,
   'sidecar/workload-api/main.ts',
   'control-plane/main.ts',
   'control-plane/ca/pkcs11/worker.ts',
@@ -44,7 +55,7 @@ const data = ['local/manifests', 'charts', 'sidecar/openssl.cnf', 'README.md', '
 
 /** The first program is the image's entry point. */
 const images: Readonly<Record<ShippedProgram, readonly [Program, ...Program[]]>> = {
-  sidecar: ['sidecar/main.ts', 'sidecar/threads/data-thread.ts', 'sidecar/bootstrap/read.ts', 'sidecar/wire/codec.ts'],
+  sidecar: sidecarPrograms,
   'control-plane': ['control-plane/main.ts', 'control-plane/ca/pkcs11/worker.ts'],
   injector: ['injector/main.ts', 'injector/redirect/main.ts'],
 };
@@ -53,30 +64,37 @@ const images: Readonly<Record<ShippedProgram, readonly [Program, ...Program[]]>>
 const imageData: Readonly<Record<string, readonly string[]>> = { sidecar: ['sidecar/openssl.cnf'] };
 
 /** Packages that must not be loaded at start: memory that every pod would pay. What is imported later may hold them. */
-const tooHeavy: Readonly<Partial<Record<Program, readonly string[]>>> = {
-  'sidecar/main.ts': [
-    'zod',
-    '@kubernetes/client-node',
-    '@opentelemetry',
-    '@grpc',
-    '@bufbuild/protobuf',
-    'yaml',
-    'opossum',
-  ],
-  'sidecar/threads/data-thread.ts': ['zod', '@opentelemetry', '@grpc', 'yaml', '@bufbuild/protobuf'],
-};
+const tooHeavy = ['zod', '@kubernetes/client-node', '@opentelemetry', '@grpc', '@bufbuild/protobuf', 'yaml', 'jose'];
+const light: ReadonlySet<Program> = new Set(['sidecar/launch.ts', 'sidecar/main.ts', 'sidecar/threads/data-thread.ts']);
 
 /** CommonJS inside an ES module bundle still calls `require` for Node's own modules. */
 const banner = `import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);`;
 
-/** Loaded by `require`, and let go again. */
-const letGo: ReadonlySet<string> = new Set<Program>(['sidecar/bootstrap/read.ts', 'sidecar/wire/codec.ts']);
+const commonJs: ReadonlySet<string> = new Set(sidecarPrograms);
 
-const bundleOf = (program: string): string => program.replace(/\.ts$/, letGo.has(program) ? '.cjs' : '.js');
+const compiledAhead: ReadonlySet<string> = new Set<Program>([
+  'sidecar/main.ts',
+  'sidecar/bootstrap/read.ts',
+  'sidecar/wire/codec.ts',
+]);
+
+const bundleOf = (program: string): string => program.replace(/\.ts$/, commonJs.has(program) ? '.cjs' : '.js');
+
+/** Another program's bundle, where it is imported when there is need of it. */
+const neighbours = (program: Program): Plugin => ({
+  name: 'neighbours',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.{1,2}\// }, ({ kind, path, resolveDir }) => {
+      const imported = relative(root, resolve(resolveDir, path));
+      if (kind !== 'dynamic-import' || !commonJs.has(imported)) return undefined;
+      return { path: `./${relative(dirname(program), bundleOf(imported))}`, external: true };
+    });
+  },
+});
 
 /**
- * A module that is bundled into another folder's program still finds its neighbours: its `import.meta.url` is where it
+ * A module that is bundled into another folder's program still finds its neighbours: its `import.meta` says where it
  * would lie in the package. The image table names the bundles, not the sources.
  */
 const places = (program: Program): Plugin => ({
@@ -84,13 +102,23 @@ const places = (program: Program): Plugin => ({
   setup({ onLoad }) {
     onLoad({ filter: /\.ts$/ }, ({ path }) => {
       const source = readFileSync(path, 'utf8');
-      if (path.includes('node_modules') || !source.includes('import.meta.url')) return undefined;
-      const place = relative(join(root, dirname(program)), bundleOf(path));
-      const contents = source.replaceAll('import.meta.url', `new URL('${place}', import.meta.url).href`);
+      if (path.includes('node_modules') || !source.includes('import.meta.')) return undefined;
+      const place = relative(join(root, dirname(program)), bundleOf(relative(root, path)));
+      const folder = commonJs.has(program) ? '__dirname' : 'import.meta.dirname';
+      const joined = (to: string): string => `process.getBuiltinModule('node:path').join(${folder}, '${to}')`;
+      const said: Readonly<Record<string, string>> = {
+        url: `new URL('${place}', import.meta.url).href`,
+        filename: joined(place),
+        dirname: joined(dirname(place)),
+      };
+      const contents = source.replaceAll(/import\.meta\.(\w+)/g, (all, name) => said[name] ?? all);
       return { contents, loader: 'ts' };
     });
     onLoad({ filter: /\/local\/images\/images\.json$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replaceAll(/(\{project\}\/[^"]+)\.ts"/g, '$1.js"'),
+      contents: readFileSync(path, 'utf8').replaceAll(
+        /(\{project\}\/)([^"]+\.ts)"/g,
+        (_, at, file) => `${at}${bundleOf(file)}"`,
+      ),
       loader: 'json',
     }));
   },
@@ -102,6 +130,16 @@ const noProtoFiles: Plugin = {
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^@grpc\/proto-loader$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
     onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {};', loader: 'js' }));
+  },
+};
+
+/** As ES modules they load grpc-js by a `require` of their own making, which no bundler sees. */
+const telemetryAsCommonJs: Plugin = {
+  name: 'telemetry-as-common-js',
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /^@opentelemetry\// }, ({ path, kind, resolveDir }) =>
+      kind === 'require-call' ? undefined : resolve(path, { kind: 'require-call', resolveDir }),
+    );
   },
 };
 
@@ -137,24 +175,11 @@ const builtins: Plugin = {
   },
 };
 
-/** Files that a program loads before its first line runs. */
-function loadedAtStart({ outputs }: Metafile, entry: string): readonly string[] {
-  const files = new Set([entry]);
-  for (const file of files) {
-    for (const { path, kind } of outputs[file]?.imports ?? []) {
-      if (kind === 'import-statement' && path in outputs) files.add(path);
-    }
-  }
-  return [...files];
-}
-
-function checkWeight(program: Program, metafile: Metafile): void {
-  const entry = relative(root, join(weft, bundleOf(program)));
-  const inputs = loadedAtStart(metafile, entry).flatMap((file) => Object.keys(metafile.outputs[file]?.inputs ?? {}));
-  for (const name of tooHeavy[program] ?? []) {
-    const found = inputs.find((input) => input.includes(`node_modules/${name}/`));
-    if (found !== undefined) throw new Error(`${program} loads ${found} at start; import it where it is needed`);
-  }
+function checkWeight(program: Program, { outputs }: Metafile): void {
+  if (!light.has(program)) return;
+  const inputs = Object.values(outputs).flatMap((output) => Object.keys(output.inputs));
+  const found = inputs.find((input) => tooHeavy.some((name) => input.includes(`node_modules/${name}/`)));
+  if (found !== undefined) throw new Error(`${program} loads ${found} at start; import it where it is needed`);
 }
 
 interface Bundle {
@@ -171,8 +196,8 @@ async function bundle(program: Program): Promise<Bundle> {
     outdir: weft,
     outbase: '.',
     bundle: true,
-    ...(letGo.has(program)
-      ? { format: 'cjs', outExtension: { '.js': '.cjs' } }
+    ...(commonJs.has(program)
+      ? { format: 'cjs', outExtension: { '.js': '.cjs' }, supported: { 'dynamic-import': false } }
       : {
           format: 'esm',
           // What is imported dynamically becomes a file of its own, beside its program.
@@ -188,7 +213,7 @@ async function bundle(program: Program): Promise<Bundle> {
     // A crash prints the line it is in.
     lineLimit: 200,
     legalComments: 'linked',
-    plugins: [builtins, noProtoFiles, places(program)],
+    plugins: [builtins, noProtoFiles, telemetryAsCommonJs, neighbours(program), places(program)],
     logLevel: 'warning',
   });
   checkWeight(program, metafile);
@@ -246,7 +271,7 @@ function packImage(name: ShippedProgram, parts: readonly [Program, ...Program[]]
   const node = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
   copyFileSync(node, join(context, 'node'), constants.COPYFILE_FICLONE);
   writeJson(join(context, 'weft', 'package.json'), { name: `weft-${name}`, version, type: 'module' });
-  for (const part of parts) if (letGo.has(part)) compileAhead(name, context, part);
+  for (const part of parts) if (compiledAhead.has(part)) compileAhead(name, context, part);
   const sources = parts.flatMap((part) => bundles.get(part)?.sources ?? []);
   const product = { name: `weft-${name}`, version, license };
   const runtime = `node_modules/node-linux-${process.arch}`;

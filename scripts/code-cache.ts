@@ -7,15 +7,30 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { encodeResource } from '@weft/policies/wire/resource';
 import { typeUrls } from '@weft/policies/wire/type-urls';
 import { codeCacheOf, runBundle } from '../sidecar/transient.ts';
 
+const sample = fileURLToPath(new URL('code-cache.bootstrap.json', import.meta.url));
+
+/** Runs what comes before `serving`: the ports of the sample are any that are free. */
+const served = new Promise<void>((resolve) => {
+  const write = process.stderr.write.bind(process.stderr);
+  process.stderr.write = (text: string | Uint8Array): boolean => {
+    if (!String(text).includes(' serving ')) return write(text);
+    resolve();
+    return true;
+  };
+});
+
+type Exports = ReturnType<typeof runBundle>['exports'];
+
 /** A first use of each, as a sidecar makes it when it starts. */
-const firstUses: Readonly<Record<string, (exports: ReturnType<typeof runBundle>['exports']) => void>> = {
+const firstUses: Readonly<Record<string, (exports: Exports) => void | Promise<void>>> = {
+  'main.cjs': () => served,
   'read.cjs': ({ readBootstrap }: typeof import('../sidecar/bootstrap/read.ts')) => {
-    const sample = readFileSync(new URL('code-cache.bootstrap.json', import.meta.url), 'utf8');
-    const read = readBootstrap(sample);
+    const read = readBootstrap(readFileSync(sample, 'utf8'));
     if (!read.ok) throw new Error(`the sample bootstrap is refused: ${JSON.stringify(read.error)}`);
   },
   'codec.cjs': ({ controlWire }: typeof import('../sidecar/wire/codec.ts')) => {
@@ -39,11 +54,14 @@ const firstUses: Readonly<Record<string, (exports: ReturnType<typeof runBundle>[
 const [path = '', check] = process.argv.slice(2);
 const firstUse = firstUses[basename(path)];
 if (firstUse === undefined) throw new Error(`${path}: nothing is known of how it is used first`);
+// What the sidecar's own program is told; the others do not ask.
+process.argv.splice(2, Infinity, '-c', sample);
+const { exports, script } = runBundle(path, check === '--check' ? readFileSync(codeCacheOf(path)) : undefined);
 if (check === '--check') {
-  const { script } = runBundle(path, readFileSync(codeCacheOf(path)));
   if (script.cachedDataRejected !== false) throw new Error(`V8 does not take ${codeCacheOf(path)}`);
 } else {
-  const { exports, script } = runBundle(path, undefined);
-  firstUse(exports);
+  await firstUse(exports);
   writeFileSync(codeCacheOf(path), script.createCachedData());
 }
+// The sidecar goes on serving.
+process.exit(0);

@@ -35,22 +35,26 @@ function readText(file: string): string {
   }
 }
 
-const { values } = parseArguments();
 const ports = { clock: turnClock, prng: systemPrng, log };
 
-// Each way loads what it needs: a static proxy pays for no gRPC, a mesh proxy for no YAML.
-if (values.config !== undefined) {
-  const concurrency = parseConcurrency(values.concurrency ?? process.env['WEFT_CONCURRENCY']);
+async function runStatic(file: string, checkOnly: boolean, threads: string | undefined): Promise<void> {
+  const concurrency = parseConcurrency(threads);
   if (!concurrency.ok) fail([`--concurrency ${concurrency.error}`]);
   const { runStaticSidecar } = await import('./static-sidecar.ts');
-  const settings = { checkOnly: values.check === true, concurrency: concurrency.value };
-  const started = await runStaticSidecar(readText(values.config), settings, ports);
-  if (!started.ok) fail(started.error.map((error) => `${values.config}: ${error}`));
-} else {
-  const concurrency = values.concurrency ?? process.env['WEFT_CONCURRENCY'];
-  const config = parseConfig({ ...process.env, WEFT_CONCURRENCY: concurrency });
+  const started = await runStaticSidecar(readText(file), { checkOnly, concurrency: concurrency.value }, ports);
+  if (!started.ok) fail(started.error.map((error) => `${file}: ${error}`));
+}
+
+async function runInMesh(threads: string | undefined): Promise<void> {
+  const config = parseConfig({ ...process.env, WEFT_CONCURRENCY: threads });
   if (!config.ok) fail(config.error);
   const { runMeshSidecar } = await import('./mesh-sidecar.ts');
   const started = await runMeshSidecar(config.value, ports);
   if (!started.ok) fail([started.error]);
 }
+
+const { values } = parseArguments();
+const threads = values.concurrency ?? process.env['WEFT_CONCURRENCY'];
+// Each way runs what it needs: a static proxy pays for no gRPC, a mesh proxy for no YAML. No `await` here: what ships is
+// CommonJS, for which alone V8 takes what was compiled ahead. What it throws ends the process.
+void (values.config === undefined ? runInMesh(threads) : runStatic(values.config, values.check === true, threads));

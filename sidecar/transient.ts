@@ -14,18 +14,25 @@ export function runBundle(path: string, cachedData: Buffer | undefined): { expor
   const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(path, 'utf8')}\n})`;
   const script = new Script(source, { filename: path, ...(cachedData === undefined ? {} : { cachedData }) });
   const module = { exports: {} };
-  script.runInThisContext()(module.exports, createRequire(path), module, path, dirname(path));
+  // Few bundles ask for another, and those later.
+  let require: NodeJS.Require | undefined;
+  const requireLate = (id: string): Exports => {
+    require ??= createRequire(path);
+    return require(id);
+  };
+  script.runInThisContext()(module.exports, requireLate, module, path, dirname(path));
   return { exports: module.exports, script };
 }
 
+/** Runs a bundle, compiled ahead where there is a code cache that this V8 takes. */
+export const runAhead = (path: string): Exports => runBundle(path, readCodeCache(path)).exports;
+
 /**
- * A module that is needed now and then, and is let go with what the caller holds of it: a bundle, compiled ahead where
- * there is a code cache that this V8 takes. Of a source, which is an ES module, all stays.
+ * A module that is needed now and then, and is let go with what the caller holds of it: a bundle, or a source, of which,
+ * as an ES module, all stays.
  */
-export function loadTransient(path: string): Exports {
-  if (path.endsWith('.ts')) return createRequire(import.meta.url)(path);
-  return runBundle(path, readCodeCache(path)).exports;
-}
+export const loadTransient = (path: string): Exports =>
+  path.endsWith('.ts') ? createRequire(path)(path) : runAhead(path);
 
 /** It only saves time: without it, or the right to read it, all is compiled anew. */
 function readCodeCache(bundle: string): Buffer | undefined {

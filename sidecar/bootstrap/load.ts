@@ -1,4 +1,4 @@
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { ok, type Result } from '@weft/policies/kit/result';
 import type { Cluster } from '@weft/policies/model/cluster';
 import type { Listener } from '@weft/policies/model/listener';
@@ -18,7 +18,7 @@ export interface Bootstrap {
 }
 
 /** The source, or its bundle. */
-const reader = fileURLToPath(new URL(`./read${import.meta.url.endsWith('.ts') ? '.ts' : '.cjs'}`, import.meta.url));
+const reader = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? 'read.ts' : 'read.cjs');
 
 /** An Envoy v3 bootstrap, YAML or JSON. */
 export function loadBootstrap(text: string): Result<Bootstrap, readonly WireError[]> {

@@ -99,7 +99,7 @@ function complaints(log: (line: string) => void): (message: string) => void {
 }
 
 async function load(options: TracingOptions): Promise<Exporter> {
-  const [{ NodeSDK }, api] = await Promise.all([import('@opentelemetry/sdk-node'), import('@opentelemetry/api')]);
+  const { NodeSDK, api } = await import('./opentelemetry.ts');
   const complain = complaints(options.log);
   const quiet = (): void => {};
   api.diag.setLogger(

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { DataThreadSetup, ToControl, ToData } from './protocol.ts';
 
@@ -17,7 +18,7 @@ export interface ThreadHandle {
 export type StartThread = (setup: DataThreadSetup, events: ThreadEvents) => ThreadHandle;
 
 /** The source, or its bundle beside this one. */
-const entry = new URL(`./data-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+const entry = join(import.meta.dirname, `data-thread${import.meta.filename.endsWith('.ts') ? '.ts' : '.cjs'}`);
 
 /** One line: what was thrown, and where. */
 function describe(error: unknown): string {

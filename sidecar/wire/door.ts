@@ -1,4 +1,4 @@
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { Clock } from '@weft/policies/kit/clock';
 import { loadTransient } from '../transient.ts';
 import type { ControlWire } from './codec.ts';
@@ -7,7 +7,7 @@ import type { ControlWire } from './codec.ts';
 const IDLE_MS = 30_000;
 
 /** The source, or its bundle. */
-const codec = fileURLToPath(new URL(`./codec${import.meta.url.endsWith('.ts') ? '.ts' : '.cjs'}`, import.meta.url));
+const codec = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? 'codec.ts' : 'codec.cjs');
 
 /**
  * Lends the codec of the control plane's messages. With the descriptors of Envoy's API it takes 4 MB, a quarter of what an

@@ -1,13 +1,39 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildPackage, finish, type Installed, installPackage, linkRuntime } from '../support/package.ts';
-import { bootstrap, cluster, httpListener, route } from '../support/pair-bootstrap.ts';
+import { bootstrap, cluster, httpListener, route, typed } from '../support/pair-bootstrap.ts';
 import { curl } from '../support/pair-curl.ts';
 import { type HttpOrigin, httpOrigin } from '../support/pair-origin.ts';
 import { freePort, Program } from '../support/pair-process.ts';
 import { testFolder } from '../support/pair-sidecar.ts';
+
+/** Takes what has no token, and no token that there is. */
+const tokens = {
+  name: 'envoy.filters.http.jwt_authn',
+  typed_config: typed('extensions.filters.http.jwt_authn.v3.JwtAuthentication', {
+    providers: {
+      one: {
+        issuer: 'https://issuer.example',
+        require_expiration: true,
+        payload_in_metadata: 'jwt',
+        from_headers: [{ name: 'authorization', value_prefix: 'Bearer ' }],
+        local_jwks: { inline_string: '{"keys":[{"kty":"RSA","kid":"one","e":"AQAB","n":"AQAB"}]}' },
+      },
+    },
+    rules: [
+      {
+        match: { prefix: '/' },
+        requires: { requires_any: { requirements: [{ provider_name: 'one' }, { allow_missing: {} }] } },
+      },
+    ],
+  }),
+};
 
 const folder = testFolder('package');
 const built = join(folder, 'dist');
@@ -39,6 +65,54 @@ async function bootstrapFile(name: string): Promise<Served> {
     }),
   );
   return { file, port };
+}
+
+interface Parts {
+  readonly port: number;
+  readonly adminPort: number;
+  readonly protocol: 'grpc' | 'http';
+  readonly collectorPort: number;
+}
+
+/** A bootstrap whose sidecar has to load what most have no need of. */
+function withParts({ port, adminPort, protocol, collectorPort }: Parts): string {
+  const listener = httpListener({
+    name: 'outbound',
+    at: { ip: '127.0.0.1', port },
+    direction: 'OUTBOUND',
+    filters: [tokens],
+    routes: [route('any', '/', 'origin')],
+  });
+  const tracing = {
+    otlp_endpoint: `http://127.0.0.1:${collectorPort}`,
+    otlp_protocol: protocol,
+    sampling_percent: 100,
+  };
+  return bootstrap({
+    id: 'parts',
+    adminPort,
+    listeners: [{ ...listener, metadata: { filter_metadata: { 'weft.dev': { settings: { tracing } } } } }],
+    clusters: [cluster({ name: 'origin', endpoints: [{ ip: '127.0.0.1', port: origin.port }] })],
+  });
+}
+
+/** Says which paths were asked for, by either protocol of OTLP; what it answers is of no interest. */
+async function spanCollector() {
+  const paths: string[] = [];
+  const servers = { http: createServer(), grpc: createHttp2Server() };
+  for (const server of Object.values(servers)) {
+    server.on('request', (request: { readonly url?: string }, response: { end(): void }) => {
+      paths.push(request.url ?? '');
+      response.end();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  }
+  return {
+    paths,
+    port: (protocol: 'grpc' | 'http'): number => (servers[protocol].address() as AddressInfo).port,
+    close: () => Promise.all(Object.values(servers).map((server) => server[Symbol.asyncDispose]())),
+  };
 }
 
 async function carriesRequest(program: Program, port: number): Promise<void> {
@@ -170,6 +244,43 @@ describe('the image contexts', { timeout: 120_000 }, () => {
     const { command, args, folder: here } = context('sidecar');
     await carriesRequest(new Program(command, [...args, '-c', file], { cwd: here, env: mayRead(file) }), port);
   });
+
+  for (const [protocol, threads] of [
+    ['grpc', 2],
+    ['http', 1],
+  ] as const) {
+    test(`sidecar: what is loaded when there is need of it; data threads: ${threads}, spans by ${protocol}`, async () => {
+      const collector = await spanCollector();
+      const [port, adminPort] = [await freePort(), await freePort()];
+      const file = join(folder, `parts-${protocol}.json`);
+      writeFileSync(file, withParts({ port, adminPort, protocol, collectorPort: collector.port(protocol) }));
+      const { command, args, folder: here } = context('sidecar');
+      const more = ['-c', file, '--concurrency', String(threads)];
+      const program = new Program(command, [...args, ...more], { cwd: here, env: mayRead(file) });
+      try {
+        await program.until('serving', () => program.stderr.includes(' serving '));
+        const { stdout: carried } = await curl(`http://127.0.0.1:${port}/without`);
+        assert.equal(carried, 'GET /without');
+        const token = [
+          '{"alg":"RS256","kid":"other"}',
+          '{"iss":"https://issuer.example","exp":4102444800}',
+          'signature',
+        ]
+          .map((part) => Buffer.from(part).toString('base64url'))
+          .join('.');
+        const { stdout: refused } = await curl('-H', `authorization: Bearer ${token}`, `http://127.0.0.1:${port}/`);
+        assert.match(refused, /names no key of https:\/\/issuer\.example/);
+        const { stdout: page } = await curl(`http://127.0.0.1:${adminPort}/config_dump`);
+        assert.match(page, /ListenersConfigDump/);
+        await program.until('spans are exported', () => collector.paths.length > 0);
+        const service = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+        assert.equal(collector.paths[0], protocol === 'grpc' ? service : '/v1/traces');
+      } finally {
+        await program.stop();
+        await collector.close();
+      }
+    });
+  }
 
   test("each is started with Node's permission model, and may start no process", () => {
     for (const name of ['control-plane', 'injector', 'sidecar']) {

@@ -51,13 +51,13 @@ const ALGORITHMS = [
 /** Keys of one id, or all of them where a token names none: each costs a verification. */
 const CANDIDATES_MAX = 8;
 
-type Jose = typeof import('jose');
+type Jose = typeof import('./jose.ts');
 
 let loading: Promise<Jose> | undefined;
 
 /** Only where a policy asks for it: it is not small. */
 export function loadJose(): Promise<Jose> {
-  loading ??= import('jose');
+  loading ??= import('./jose.ts');
   return loading;
 }
 
