@@ -97,11 +97,17 @@ function headerMatches({ paths, methods, headers }: Match): HeaderMatch[] {
   if (paths !== undefined) add(':path', `(${paths.map((one) => patternRegex(one, '[^?]*')).join('|')})(\\?.*)?`);
   for (const { name, values } of headers ?? []) {
     const lower = name.toLowerCase();
-    if (values === undefined) matches.push({ name: lower, value: { kind: 'present' }, invert: false });
-    else add(lower, values.map((one) => patternRegex(one, '.*')).join('|'));
+    // It is the authority by then, wherever it was said (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1).
+    const host = lower === 'host';
+    const named = host ? ':authority' : lower;
+    if (values === undefined) matches.push({ name: named, value: { kind: 'present' }, invert: false });
+    else add(named, values.map((one) => (host ? hostRegex(one) : patternRegex(one, '.*'))).join('|'));
   }
   return matches;
 }
+
+/** A host without a port also means the host with any port (RFC 9110 section 7.2). */
+const hostRegex = (text: string): string => `${patternRegex(text, '.*')}${/:[0-9]+$/.test(text) ? '' : '(:[0-9]+)?'}`;
 
 function patternRegex(text: string, any: string): string {
   const pattern = parsePattern(text);

@@ -2,7 +2,7 @@
 import type { HashKey } from '@weft/policies/model/balancer';
 import { Hash64, xxHash64 } from '../cluster/picker/hash/xxhash64.ts';
 import type { ResponseHead } from '../http/exchange.ts';
-import { pseudoField } from '../route/fields.ts';
+import { pseudoField, pseudoNameOf } from '../route/fields.ts';
 import { pathLength } from '../route/path.ts';
 import { rawQueryParameter } from '../route/query.ts';
 import type { RequestContext } from './context.ts';
@@ -54,8 +54,9 @@ function hashKey(key: HashKey, context: RequestContext): boolean {
 
 /** All lines of a field, in the order of their values, each hashed with the hash of the one before as the seed. */
 function hashFields(name: string, { head }: RequestContext): boolean {
-  if (name.startsWith(':')) {
-    const text = pseudoField(head, name);
+  const pseudo = pseudoNameOf(name);
+  if (pseudo !== undefined) {
+    const text = pseudoField(head, pseudo);
     if (text === undefined) return false;
     xxHash64(text, value);
     return true;

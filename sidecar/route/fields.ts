@@ -19,23 +19,29 @@ export function pseudoField(head: RequestHead, name: string): string | undefined
   }
 }
 
+/** Host is the authority by then, wherever it was said (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1), as in Envoy. */
+export const pseudoNameOf = (lowerName: string): string | undefined => {
+  if (lowerName === 'host') return ':authority';
+  return lowerName.startsWith(':') ? lowerName : undefined;
+};
+
 /** A compiled HeaderMatch. */
 export class HeaderMatcher {
   private readonly name: string;
-  private readonly isPseudo: boolean;
+  private readonly pseudo: string | undefined;
   private readonly value: StringMatcher | undefined;
   private readonly invert: boolean;
 
   constructor(match: HeaderMatch) {
     this.name = match.name;
-    this.isPseudo = match.name.startsWith(':');
+    this.pseudo = pseudoNameOf(match.name);
     this.value = match.value.kind === 'present' ? undefined : new StringMatcher(match.value);
     this.invert = match.invert;
   }
 
   test(head: RequestHead): boolean {
-    if (this.isPseudo) {
-      const value = pseudoField(head, this.name);
+    if (this.pseudo !== undefined) {
+      const value = pseudoField(head, this.pseudo);
       if (this.value === undefined) return (value !== undefined) !== this.invert;
       return value !== undefined && this.value.test(value) !== this.invert;
     }

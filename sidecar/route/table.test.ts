@@ -85,6 +85,13 @@ describe('Gateway API, HTTPHeaderMatch', () => {
     assert.equal(matches(header('a', { kind: 'present' }, true), '/', twice), false);
   });
 
+  test('Host is the authority, wherever it was said', () => {
+    assert.equal(matches(header('host', exact('shop.example')), '/'), true);
+    assert.equal(matches(header('host', exact('other.example')), '/'), false);
+    assert.equal(matches(header('host', exact('other.example'), true), '/'), true);
+    assert.equal(matches(header('host', { kind: 'present' }), '/'), true);
+  });
+
   test('method', () => {
     assert.equal(matches(header(':method', exact('POST')), '/', [], 'POST'), true);
     assert.equal(matches(header(':method', exact('POST')), '/', [], 'post'), false);

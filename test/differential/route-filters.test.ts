@@ -80,6 +80,13 @@ const routes: readonly JsonObject[] = [
     }),
   ),
   route(
+    '/hosted',
+    fault({
+      abort: { http_status: 503, percentage: all },
+      headers: [{ name: 'host', string_match: { exact: 'a.example' } }],
+    }),
+  ),
+  route(
     '/header',
     fault({
       delay: { header_delay: {}, percentage: all },
@@ -183,6 +190,8 @@ const requests: readonly (readonly string[])[] = [
   ['/matched'],
   ['/matched', '-H', 'X-Fault: yes'],
   ['/matched', '-X', 'PUT', '-H', 'X-Fault: yes'],
+  ['/hosted'],
+  ['/hosted', '-H', 'Host: a.example'],
   ['/header'],
   ['/header', '-H', 'x-envoy-fault-delay-request: 50'],
   ['/header', '-H', 'x-envoy-fault-abort-request: 429', '-H', 'x-envoy-fault-abort-request-percentage: 0'],

@@ -139,6 +139,13 @@ describe('limits by what a request is', () => {
     assert.deepEqual([status(), status(), status()], [200, 200, 429]);
   });
 
+  test('a bucket for each host, however it is written', () => {
+    const { send } = shop(ours({ key: { kind: 'header', name: 'host' } }));
+    const status = (authority: string) => send({ authority }).status;
+    assert.deepEqual([status('a.example'), status('A.example'), status('a.example')], [200, 200, 429]);
+    assert.equal(status('b.example'), 200);
+  });
+
   test('a bucket for each path, whatever the query', () => {
     const { get } = shop(ours({ key: { kind: 'path' } }));
     assert.deepEqual(

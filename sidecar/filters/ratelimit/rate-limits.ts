@@ -81,6 +81,8 @@ export function tightest(context: RequestContext, bucket: TokenBucket, nowMs: nu
 function keyOf(key: RateLimitKey, context: RequestContext): string {
   switch (key.kind) {
     case 'header':
+      // A host has no case (RFC 9110 section 4.2.3); another way to write it is no other bucket.
+      if (key.name === 'host') return context.head.authority.toLowerCase();
       return context.head.headers.combined(key.name) ?? '';
     case 'path':
       return context.path.slice(0, pathLength(context.path));
