@@ -13,6 +13,9 @@ export class KubeRefusal extends Error {
   }
 }
 
+/** Nothing came in time. */
+export class KubeSilence extends Error {}
+
 /** The cluster that a command looks at, by --kubeconfig, $KUBECONFIG, .weft/kubeconfig, ~/.kube/config, or in-cluster. */
 export class Kube {
   readonly config: KubeConfig;
@@ -74,10 +77,11 @@ export class Kube {
     headers: Readonly<Record<string, string>> = {},
   ): Promise<T | undefined> {
     const url = new URL(path, this.server);
+    const signal = AbortSignal.timeout(timeoutMs);
     const options: Parameters<typeof request>[1] = {
       method,
       timeout: timeoutMs,
-      signal: AbortSignal.timeout(timeoutMs),
+      signal,
       headers: {
         ...headers,
         ...(body === undefined
@@ -108,7 +112,10 @@ export class Kube {
           }
         });
       });
-      call.on('error', (error) => reject(new Error(`${url.host} cannot be reached: ${error.message}`)));
+      call.on('error', (error) => {
+        if (signal.aborted) reject(new KubeSilence(`${url.href} did not answer within ${timeoutMs} ms`));
+        else reject(new Error(`${url.host} cannot be reached: ${error.message}`));
+      });
       call.end(body === undefined ? undefined : JSON.stringify(body));
     });
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { OPERATOR_HEADER } from '@weft/policies/kit/operator';
-import { KubeRefusal } from './kube.ts';
+import { KubeRefusal, KubeSilence } from './kube.ts';
 import { askReplicas } from './replicas.ts';
 
 const pods = {
@@ -68,6 +68,21 @@ describe('asking the control plane as an operator', () => {
           error.message,
           /\n {2}kubectl create rolebinding weft-operator-jane-example-com -n weft-system --role=weft-operator --user='jane@example.com'\n/,
         );
+        return true;
+      });
+    });
+  }
+
+  for (const [what, error] of [
+    ['is silent', new KubeSilence('https://api/proxy did not answer within 5000 ms')],
+    ['cannot reach it', new KubeRefusal(503, 'https://api/proxy answered 503: error trying to reach service')],
+  ] as const) {
+    test(`where the proxy of the API server ${what}, a NetworkPolicy may be in the way, and what opens it is told`, async () => {
+      const api = kube(['weft-operator'], (one) => (one.includes('/proxy') ? error : undefined));
+      await assert.rejects(askReplicas(api, '/debug/sync'), (told: Error) => {
+        assert.match(told.message, /port 15014 of pod a /);
+        assert.match(told.message, /networkPolicy\.apiServerBlocks/);
+        assert.ok(told.message.endsWith(`(${error.message})`));
         return true;
       });
     });

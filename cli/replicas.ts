@@ -1,6 +1,6 @@
 /** Asking the replicas of the control plane what they tell operators alone, through the API server's proxy. */
 import { OPERATOR_ACCOUNT, OPERATOR_AUDIENCE, OPERATOR_HEADER } from '@weft/policies/kit/operator';
-import { type Kube, KubeRefusal } from './kube.ts';
+import { type Kube, KubeRefusal, KubeSilence } from './kube.ts';
 
 interface PodList {
   readonly items: readonly {
@@ -29,9 +29,12 @@ export async function askReplicas<T>(
   const headers = { [OPERATOR_HEADER]: token };
   return Promise.all(
     pods.map(({ metadata: { name } }) =>
-      allowed(
-        'get pods/proxy',
-        kube.get<T>(`/api/v1/namespaces/${SYSTEM}/pods/${name}:15014/proxy${path}`, timeoutMs, headers),
+      reached(
+        name,
+        allowed(
+          'get pods/proxy',
+          kube.get<T>(`/api/v1/namespaces/${SYSTEM}/pods/${name}:15014/proxy${path}`, timeoutMs, headers),
+        ),
       ),
     ),
   );
@@ -60,6 +63,27 @@ async function controlPlanePods(kube: Pick<Kube, 'get'>): Promise<PodList['items
   const running = (pods?.items ?? []).filter((pod) => pod.status?.phase === 'Running');
   if (running.length === 0) throw new Error(`no control plane runs in ${SYSTEM}; "weft check" says more`);
   return running;
+}
+
+/**
+ * The API server has just answered for itself, so that silence is what its proxy has met; so is a gateway's status. A
+ * NetworkPolicy that leaves it out mostly drops what it sends.
+ */
+async function reached<T>(pod: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    const isUnreached =
+      error instanceof KubeSilence || (error instanceof KubeRefusal && [502, 503, 504].includes(error.status));
+    if (!isUnreached) throw error;
+    throw new Error(
+      `the API server got no answer from port 15014 of pod ${pod} in the namespace ${SYSTEM}. Where a NetworkPolicy is in\n` +
+        'the way, let the addresses of the API server in: with networkPolicy.enabled the chart does that for those in\n' +
+        'networkPolicy.apiServerBlocks. Where they are shows\n' +
+        '  kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes\n' +
+        `(${error.message})`,
+    );
+  }
 }
 
 /** Who is not allowed is told what he lacks, and what gives it. */

@@ -100,4 +100,22 @@ describe('NetworkPolicies', () => {
       assert.ok(!lets(objects, component, { namespace: 'monitoring', port: 15014 }));
     }
   });
+
+  test('who leaves the addresses of the API server out is told at once what will not answer', async () => {
+    const helm = await findTool('helm');
+    const notes = (...more: readonly string[]): string =>
+      spawnSync(
+        helm,
+        ['install', 'weft', chart, '--namespace', 'weft-system', '--dry-run=client', ...more],
+        // No cluster is asked.
+        { encoding: 'utf8', timeout: timeoutMs, env: { ...process.env, KUBECONFIG: '/nonexistent' } },
+      ).stdout.split('\nNOTES:\n')[1] ?? '';
+    const enabled = ['--set', 'networkPolicy.enabled=true'];
+    assert.match(notes(...enabled), /apiServerBlocks is empty: `weft status` and `weft authz diff` will get no answer/);
+    const blocks = ['--set', 'networkPolicy.apiServerBlocks={192.0.2.0/28}'];
+    for (const given of [[], [...enabled, ...blocks]]) {
+      assert.match(notes(...given), /Weft .* is installed/);
+      assert.doesNotMatch(notes(...given), /apiServerBlocks/);
+    }
+  });
 });
