@@ -32,6 +32,8 @@ export interface Listener {
   readonly detectHttp: boolean;
   /** How long first bytes are waited for before the connection counts as opaque. */
   readonly detectTimeoutMs: number;
+  /** A connection whose first bytes do not come in that time (0: as long as it takes) is closed; absent: it counts as opaque. */
+  readonly closesUndetected?: true;
   /** What may wait to be sent to a client, beside what is being read; absent, or more: Weft's own bound. */
   readonly bufferBytesMax?: number;
   readonly filterChains: readonly FilterChain[];

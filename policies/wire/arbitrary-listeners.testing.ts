@@ -265,9 +265,10 @@ export const listener: fc.Arbitrary<Listener> = fc.record({
 
 export const traced = (listeners: fc.Arbitrary<Listener>): fc.Arbitrary<Listener> =>
   fc
-    .tuple(listeners, fc.boolean(), optional(fc.integer({ min: 1, max: 0xffff_ffff })))
-    .map(([all, restarts, bufferBytesMax]) => ({
+    .tuple(listeners, fc.boolean(), optional(fc.integer({ min: 1, max: 0xffff_ffff })), fc.boolean())
+    .map(([all, restarts, bufferBytesMax, closes]) => ({
       ...all,
+      ...(closes && (all.detectTls || all.detectHttp) ? { closesUndetected: true } : {}),
       ...(restarts ? { traceContext: 'restart' } : {}),
       ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
     }));

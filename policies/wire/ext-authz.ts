@@ -139,9 +139,9 @@ export function decodeExtAuthz(message: ExtAuthzMessage, name: string, at: At): 
   };
 }
 
-/** The field's zero means v2 in Envoy, which it takes no longer. */
+/** There is no other. */
 function checkVersion(message: ExtAuthzMessage, at: At): void {
-  if (message.transportApiVersion !== ApiVersion.V3) at.field('transport_api_version').fail('has to be V3', undefined);
+  if (message.transportApiVersion === ApiVersion.V2) at.field('transport_api_version').fail('has to be V3', undefined);
 }
 
 interface DecodedService {

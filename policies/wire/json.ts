@@ -8,6 +8,7 @@ import {
 } from '@bufbuild/protobuf';
 import { errorText } from '../kit/error-text.ts';
 import type { At } from './decoding.ts';
+import { withEnumNames } from './json-enums.ts';
 import { registry } from './registry.ts';
 import { supportedFields } from './supported-fields.ts';
 
@@ -23,10 +24,11 @@ type JsonRecord = { readonly [key: string]: JsonValue };
  */
 export function messageFromJson<Desc extends DescMessage>(
   desc: Desc,
-  json: JsonValue,
+  given: JsonValue,
   at: At,
 ): MessageShape<Desc> | undefined {
   const before = at.decoding.errors.length;
+  const json = withEnumNames(desc, given);
   checkMessage(desc, json, at);
   if (at.decoding.errors.length > before) return undefined;
   try {

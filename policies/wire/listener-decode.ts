@@ -79,7 +79,7 @@ export function decodeListener(message: ListenerMessage, at: At): Listener {
 function decodeListenerFilters(
   message: ListenerMessage,
   at: At,
-): Pick<Listener, 'useOriginalDst' | 'proxyProtocol' | 'detectTls' | 'detectHttp'> {
+): Pick<Listener, 'useOriginalDst' | 'proxyProtocol' | 'detectTls' | 'detectHttp' | 'closesUndetected'> {
   let useOriginalDst = false;
   let proxyProtocol = false;
   let detectTls = false;
@@ -97,13 +97,9 @@ function decodeListenerFilters(
     else if (isMessage(config, HttpInspectorSchema)) detectHttp = true;
     else if (config !== undefined) here.fail(`${config.$typeName} is not a listener filter`, undefined);
   }
-  if ((detectTls || detectHttp) && !message.continueOnListenerFiltersTimeout) {
-    at.field('continue_on_listener_filters_timeout').fail(
-      'has to be true: Weft takes a connection whose first bytes do not come as opaque, it does not close it',
-      undefined,
-    );
-  }
-  return { useOriginalDst, proxyProtocol, detectTls, detectHttp };
+  const closes = (detectTls || detectHttp) && !message.continueOnListenerFiltersTimeout;
+  const filters = { useOriginalDst, proxyProtocol, detectTls, detectHttp };
+  return closes ? { ...filters, closesUndetected: true } : filters;
 }
 
 function decodeSettings(reader: StructReader | undefined): WorkloadSettings | undefined {

@@ -35,7 +35,7 @@ export function encodeListener(listener: Listener): MessageInitShape<typeof List
     additionalAddresses: others.map((other) => ({ address: encodeSocketAddress(other) })),
     listenerFilters: encodeListenerFilters(listener),
     listenerFiltersTimeout: encodeDuration(listener.detectTimeoutMs),
-    continueOnListenerFiltersTimeout: true,
+    continueOnListenerFiltersTimeout: listener.closesUndetected !== true,
     ...encodeBufferLimit(listener),
     filterChains: listener.filterChains.map(encodeFilterChain),
     ...(listener.defaultFilterChain === undefined

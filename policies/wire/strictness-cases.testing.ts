@@ -70,14 +70,6 @@ export const strictnessCases: readonly StrictnessCase[] = [
   ],
   ['router not last', 'listener', listener(manager({ http_filters: [router, router] })), `${chain}.http_filters[0]`],
   [
-    'detection that closes connections',
-    'listener',
-    listener(manager(), {
-      listener_filters: [{ name: 't', typed_config: type('filters.listener.tls_inspector.v3.TlsInspector') }],
-    }),
-    'continue_on_listener_filters_timeout',
-  ],
-  [
     'UDP',
     'listener',
     listener(manager(), { address: { socket_address: { protocol: 1, address: '::', port_value: 1 } } }),

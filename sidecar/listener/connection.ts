@@ -100,7 +100,7 @@ export class ListenerConnection {
   private begin(bytes: Buffer | undefined): void {
     if (this.runtime.routesByDestination) {
       findPlan(this.context.deps, this.ends.destination, (plan) => this.onDestination(plan, bytes));
-    } else if (this.runtime.needsDetection) {
+    } else if (this.runtime.needsDetection || this.runtime.listener.closesUndetected === true) {
       this.listen(bytes, this.clientFirstMs(), 'chain', (words) => this.onDetected(words));
     } else this.onDetected({ detection: OPAQUE, bytes, speaker: 'client', early: undefined });
   }
@@ -256,6 +256,7 @@ export class ListenerConnection {
       this.handover.early = words.early;
       if (this.closed) this.handover.closeEarly();
       else if (words.speaker === 'idle') this.handover.refuse('SI', 'neither the client nor the server ever spoke');
+      else if (words.speaker === 'late') this.handover.refuse('SI', 'the client did not say in time what it is about');
       else done(words);
     });
   }

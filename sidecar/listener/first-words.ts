@@ -20,11 +20,13 @@ export interface FirstWordsOptions {
   readonly beginningMs: number;
   /** How long both may be silent; Infinity: as long as they like. */
   readonly idleMs: number;
+  /** Whoever has not said in `silenceMs` what it is about is given up. */
+  readonly closes: boolean;
   readonly onSilence: () => void;
 }
 
-/** `nobody`: the time-out came, or the server is gone. `idle`: both stayed silent for too long. */
-type Speaker = 'client' | 'server' | 'nobody' | 'idle';
+/** `nobody`: the time-out came, or the server is gone. `idle`: both stayed silent for too long. `late`: to be closed. */
+type Speaker = 'client' | 'server' | 'nobody' | 'idle' | 'late';
 
 export interface FirstWords {
   readonly detection: Detection;
@@ -78,21 +80,23 @@ class Listening implements Timed {
   }
 
   onDeadline(): void {
-    const { dial, idleMs, onSilence } = this.options;
+    const { dial, idleMs, closes, onSilence } = this.options;
     switch (this.state) {
       case 'grace':
         if (dial !== undefined) this.dial(dial);
         return;
       case 'silence':
         onSilence();
-        if (dial === undefined || this.early?.gone === true) this.finish(OPAQUE, 'nobody');
+        if (closes) this.finish(OPAQUE, 'late');
+        else if (dial === undefined || this.early?.gone === true) this.finish(OPAQUE, 'nobody');
         else this.enter('idle', idleMs);
         return;
       case 'held':
         this.finish(OPAQUE, this.early?.spoke === true ? 'server' : 'nobody');
         return;
       case 'beginning':
-        this.finish(leaning(this.bytes) === 'http' ? { kind: 'http1', version: 'http/1.1' } : OPAQUE, 'client');
+        if (closes) this.finish(OPAQUE, 'late');
+        else this.finish(leaning(this.bytes) === 'http' ? { kind: 'http1', version: 'http/1.1' } : OPAQUE, 'client');
         return;
       case 'idle':
         this.finish(OPAQUE, 'idle');
@@ -145,7 +149,11 @@ class Listening implements Timed {
       this.finish(OPAQUE, 'server');
       return;
     }
-    const { nowMs, beginningMs, silenceMs } = this.options;
+    const { nowMs, beginningMs, silenceMs, closes } = this.options;
+    if (closes) {
+      this.enter('beginning', silenceMs);
+      return;
+    }
     if (first) this.beganMs = nowMs() - this.startMs;
     this.enter('beginning', this.beganMs + (leans === 'unknown' ? Math.min(silenceMs, beginningMs) : beginningMs));
   }

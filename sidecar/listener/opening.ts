@@ -80,16 +80,22 @@ export function listenToBoth(
 ): void {
   const { deps, deadlines, serverFirst, handshakeTimeoutMs, destination } = opening;
   const { recorder, clock } = deps;
+  const { closesUndetected: closes = false, detectTimeoutMs } = opening.runtime.listener;
+  // Nobody is called for a client of which nothing is known.
+  const asked = closes
+    ? { ...options, dial: undefined, silenceMs: detectTimeoutMs || Number.POSITIVE_INFINITY }
+    : options;
   const rest: Omit<FirstWordsOptions, keyof typeof options> = {
     deadlines,
     nowMs: () => clock.nowMs(),
-    serverFirst: options.dial !== undefined && serverFirst.has(destination),
+    serverFirst: asked.dial !== undefined && serverFirst.has(destination),
     holdMs: () => holdMs(opening),
     beginningMs: handshakeTimeoutMs,
     idleMs: idleMsOf(options.opaque),
+    closes,
     onSilence: () => recorder.count('listener.detect_timeout'),
   };
-  awaitFirstWords(socket, { ...options, ...rest }, (words) => {
+  awaitFirstWords(socket, { ...asked, ...rest }, (words) => {
     if (words.speaker === 'server') {
       recorder.count('listener.detect_server_first');
       serverFirst.add(destination);

@@ -31,6 +31,7 @@ describe('silent clients', () => {
         ofPort('bytes', tls, plain(tcp('greeter'))),
         ofPort('http', tls, plain(http('greeter'))),
         ofPort('strict', tls),
+        { ...ofPort('closing', tls, plain(tcp('greeter'))), closesUndetected: true },
       ],
     });
   });
@@ -43,6 +44,26 @@ describe('silent clients', () => {
     const socket = connect(rig.port('bytes'), '127.0.0.1');
     const [greeting] = await once(socket, 'data');
     assert.equal(String(greeting), '220 ready\r\n');
+    socket.destroy();
+  });
+
+  for (const beginning of ['', '\x16\x03\x01']) {
+    test(`a listener that closes what does not tell in time what it is: ${beginning.length} bytes`, async () => {
+      const socket = connect(rig.port('closing'), '127.0.0.1');
+      socket.write(beginning, 'latin1');
+      const heard: Buffer[] = [];
+      socket.on('data', (bytes: Buffer) => heard.push(bytes)).on('error', () => undefined);
+      await once(socket, 'close');
+      assert.deepEqual(heard, []);
+      assert.equal(rig.recorder.records.at(-1)?.flag, 'SI');
+    });
+  }
+
+  test('a listener that closes takes who tells in time', async () => {
+    const socket = connect(rig.port('closing'), '127.0.0.1');
+    socket.write('hello there\r\n');
+    const [greeting] = await once(socket, 'data');
+    assert.match(String(greeting), /^220 ready/);
     socket.destroy();
   });
 

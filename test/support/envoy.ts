@@ -68,7 +68,7 @@ export async function startEnvoy(
   adminPort: number,
   more: readonly string[] = [],
 ): Promise<Program> {
-  const file = join(await mkdtemp(join(folder, 'envoy-')), 'bootstrap.json');
+  const file = join(await mkdtemp(join(folder, 'envoy-')), text.startsWith('{') ? 'bootstrap.json' : 'bootstrap.yaml');
   await writeFile(file, text);
   const program = new Program(await findEnvoy(), [
     '--config-path',
