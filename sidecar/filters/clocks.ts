@@ -6,8 +6,8 @@ import { awaitDeadline, beginCall, capDeadline, limitTime } from './deadline.ts'
 import type { GrpcCall } from './grpc/call.ts';
 import { stepMs } from './grpc/deadline.ts';
 import { callerOutOfTime } from './hop/filter.ts';
-import { callerTimedOut } from './timeout/errors.ts';
-import { TimeoutEntry, type TimeoutTarget } from './timeout/queue.ts';
+import { callerTimedOut, durationReached, requestIdle, streamIdle } from './timeout/errors.ts';
+import { TimeoutEntry, type TimeoutKind, type TimeoutTarget } from './timeout/queue.ts';
 
 /** The clocks of one request: its time as a whole, how long nothing may happen, and how long its stream may live. */
 export class StreamTimeouts {
@@ -91,8 +91,23 @@ export class StreamTimeouts {
     if (this.idleTimeoutMs > 0) this.chain.timeouts.arm(this.idle, this.idleTimeoutMs);
   }
 
-  /** Why the request timeout ends the request; undefined where it was a step towards a deadline that is further off. */
-  requestExpired(): ProxyError | undefined {
+  /** Why one of the clocks ends the request; undefined where it was a step towards a deadline that is further off. */
+  expired(kind: TimeoutKind, requestEnded: boolean, responded: boolean): ProxyError | undefined {
+    const { recorder } = this.chain.deps;
+    if (kind === 'duration') {
+      recorder.count('timeout.duration');
+      return durationReached(requestEnded);
+    }
+    if (kind === 'request') {
+      const error = this.requestExpired();
+      if (error !== undefined) recorder.count('timeout.request');
+      return error;
+    }
+    recorder.count('timeout.idle');
+    return requestEnded || responded ? streamIdle : requestIdle;
+  }
+
+  private requestExpired(): ProxyError | undefined {
     if (this.callerMs === Number.POSITIVE_INFINITY) return awaitDeadline(this.chain, this.call, this.request);
     const leftMs = this.callerMs - this.chain.deps.clock.nowMs();
     if (leftMs <= 0) return callerTimedOut;

@@ -1,8 +1,15 @@
 import { STATUS_CODES } from 'node:http';
-import { type HeaderMutation, noMutation } from '@weft/policies/model/route';
+import {
+  type DirectResponseAction,
+  type HeaderMutation,
+  noMutation,
+  type RedirectAction,
+  type RouteMatch,
+} from '@weft/policies/model/route';
 import type { ProxyError, ResponseFlag } from '../http/errors.ts';
 import { codeOfError, codeOfReply } from '../http/grpc-status.ts';
 import { Headers } from '../http/headers.ts';
+import { redirectLocation } from '../route/rewrite.ts';
 import type { RequestContext } from './context.ts';
 import { changeResponse } from './forward.ts';
 import { encodeGrpcMessage, statusDetails } from './grpc/details.ts';
@@ -26,6 +33,25 @@ function addGrpcStatus(headers: Headers, code: number, detail: string, flag: Res
 export function explain(context: RequestContext, error: ProxyError, refused: string): void {
   context.flag = refused === '' ? error.flag : 'URX';
   context.detail = refused === '' ? error.detail : `${refused}; last: ${error.detail}`;
+}
+
+interface OwnAnswer {
+  readonly status: number;
+  readonly body: string;
+  /** Undefined: it has none. */
+  readonly location: string | undefined;
+}
+
+/** What a route answers itself. */
+export function ownAnswer(
+  action: DirectResponseAction | RedirectAction,
+  match: RouteMatch['path'],
+  { head, connection }: RequestContext,
+): OwnAnswer {
+  const { status } = action;
+  return action.kind === 'direct'
+    ? { status, body: action.body, location: undefined }
+    : { status, body: '', location: redirectLocation(action, match, head, connection.destinationPort) };
 }
 
 /** A gRPC client that can read all that it got so far is told why there is no more; anybody else by a reset. */

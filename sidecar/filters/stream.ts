@@ -6,7 +6,6 @@ import type { ClusterRuntime } from '../cluster/runtime.ts';
 import type { ProxyError } from '../http/errors.ts';
 import type { Downstream, RequestReceiver, ResponseHead } from '../http/exchange.ts';
 import type { Headers } from '../http/headers.ts';
-import { redirectLocation } from '../route/rewrite.ts';
 import type { CompiledRoute, RouteTable } from '../route/table.ts';
 import type { Attempt } from './attempt.ts';
 import { Attempts } from './attempts.ts';
@@ -29,12 +28,11 @@ import { isRetriedAbove } from './hop/header.ts';
 import { tellHop } from './hop/tell.ts';
 import { startMirrors } from './mirror/set.ts';
 import { Passage, type PassageOwner } from './passage.ts';
-import { breakOff, explain, reply } from './reply.ts';
+import { breakOff, explain, ownAnswer, reply } from './reply.ts';
 import { addHashCookie, hashRequest } from './request-hash.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
 import { RequestBody } from './retry/body.ts';
 import { defaultRetryPolicy } from './retry/policy.ts';
-import { durationReached, requestIdle, streamIdle } from './timeout/errors.ts';
 import type { TimeoutKind, Timeouts, TimeoutTarget } from './timeout/queue.ts';
 import { asAsked } from './tunnels.ts';
 
@@ -105,8 +103,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     }
     if (verdict.kind === 'reset') {
       this.responded = true;
-      this.context.flag = verdict.error.flag;
-      this.context.detail = verdict.error.detail;
+      explain(this.context, verdict.error, '');
       this.stop(verdict.error);
       this.context.exchange.reset(verdict.error);
       return;
@@ -157,19 +154,12 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { context } = this;
     const { route } = found;
     context.matched = found;
-    switch (route.action.kind) {
-      case 'direct':
-        this.answer(route.action.status, route.action.body);
-        return;
-      case 'redirect': {
-        const port = context.connection.destinationPort;
-        const location = redirectLocation(route.action, route.match.path, context.head, port);
-        this.answer(route.action.status, '', location);
-        return;
-      }
-      case 'forward':
-        this.forward(found, route.action);
+    if (route.action.kind === 'forward') {
+      this.forward(found, route.action);
+      return;
     }
+    const { status, body, location } = ownAnswer(route.action, route.match.path, context);
+    this.answer(status, body, location);
   }
 
   onClusterOnly(name: string): void {
@@ -260,11 +250,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     context.upstreamMs = this.chain.deps.clock.nowMs() - context.startMs;
     if (!this.attempts.takes(attempt, head, end)) return;
     if (this.tunnel && !isTunnelAccepted(context.head.method, head.status)) this.tunnel = false;
-    const { refused } = this.attempts.retries;
-    if (refused !== '') {
-      context.flag = 'URX';
-      context.detail = refused;
-    }
+    this.attempts.retries.explain(context);
     context.mirrors?.onResponse(head, end);
     this.body.release();
     context.status = head.status;
@@ -339,8 +325,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onReset(error: ProxyError): void {
     if (this.over) return;
-    this.context.flag = error.flag;
-    this.context.detail = error.detail;
+    explain(this.context, error, '');
     if (!this.responded) this.context.status = error.status;
     this.stop(error);
   }
@@ -370,18 +355,8 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   onTimeout(kind: TimeoutKind): void {
     if (this.over) return;
-    if (kind === 'duration') {
-      this.chain.deps.recorder.count('timeout.duration');
-      this.fail(durationReached(this.body.ended));
-    } else if (kind === 'request') {
-      const error = this.clocks.requestExpired();
-      if (error === undefined) return;
-      this.chain.deps.recorder.count('timeout.request');
-      this.fail(error);
-    } else {
-      this.chain.deps.recorder.count('timeout.idle');
-      this.fail(this.body.ended || this.responded ? streamIdle : requestIdle);
-    }
+    const error = this.clocks.expired(kind, this.body.ended, this.responded);
+    if (error !== undefined) this.fail(error);
   }
 
   /** The one place where an error becomes what the client and the record see. */

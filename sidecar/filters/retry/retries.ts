@@ -5,6 +5,7 @@ import type { ClusterRuntime } from '../../cluster/runtime.ts';
 import type { ProxyError } from '../../http/errors.ts';
 import type { RequestHead, ResponseHead } from '../../http/exchange.ts';
 import type { Recorder } from '../../telemetry/record.ts';
+import type { RequestContext } from '../context.ts';
 import { backoffMs } from './backoff.ts';
 import type { RequestBody } from './body.ts';
 import { compiledRetry } from './compiled.ts';
@@ -164,6 +165,13 @@ export class Retries {
     this.made++;
     if (reason !== 'connect-failure' && reason !== 'refused') this.repeats++;
     return waitMs;
+  }
+
+  /** Says in the record what kept the retry from being made. */
+  explain(context: RequestContext): void {
+    if (this.refused === '') return;
+    context.flag = 'URX';
+    context.detail = this.refused;
   }
 
   private leave(event: string): -1 {
