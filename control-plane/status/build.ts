@@ -1,6 +1,6 @@
 /** The status objects of routes and policies, from what was judged and from how far it has come. */
 import { isDeepStrictEqual } from 'node:util';
-import type { RouteKind } from '@weft/policies/crds/kinds';
+import { isRouteKind, type RouteKind } from '@weft/policies/crds/kinds';
 import type { NotTaken } from '../kube/intake.ts';
 import { isServiceParent, type ParentRef } from '../translate/attachment.ts';
 import { authenticationPolicyStatus } from '../translate/authentication-status.ts';
@@ -10,10 +10,15 @@ import { faultPolicyStatus } from '../translate/fault-status.ts';
 import { overloadPolicyStatus } from '../translate/overload-status.ts';
 import { refusedByMesh } from '../translate/plaintext-callers.ts';
 import { type RouteVerdict, routeStatus } from '../translate/route-status.ts';
-import { authorizationPolicyStatus, type PolicyVerdict, trafficPolicyStatus } from '../translate/status.ts';
+import {
+  authorizationPolicyStatus,
+  type PolicyAncestorVerdict,
+  type PolicyVerdict,
+  trafficPolicyStatus,
+} from '../translate/status.ts';
 import type { TrustFacts } from '../translate/trust.ts';
-import type { ConditionVerdict } from '../translate/verdict.ts';
 import type { XdsHub } from '../xds/hub.ts';
+import { blamedOthers, type Suspect } from './blame.ts';
 import { conditionsFrom } from './conditions.ts';
 import {
   blindToHttp2,
@@ -23,6 +28,7 @@ import {
   progressOf,
   unreadVerdict,
 } from './progress.ts';
+import { type AnyVerdict, isAccepted, summaryOf } from './summary.ts';
 
 export const CONTROLLER = 'weft.dev/control-plane';
 
@@ -57,9 +63,6 @@ export interface StatusParts {
   /** Said of the Mesh. */
   readonly authority?: (() => AnyVerdict | undefined) | undefined;
 }
-
-const isAccepted = (conditions: readonly ConditionVerdict[]): boolean =>
-  conditions.some((one) => one.type === 'Accepted' && one.status === 'True');
 
 /** The status as it should be; undefined when it is so already, or when there is nothing to say. */
 export function statusFor(
@@ -228,7 +231,9 @@ function programmedFor(
     const blind = blindToHttp2(parts.hub, clients);
     if (blind > 0) return unreadVerdict(blind, parent.http2);
   }
-  const progress = progressOf(parts.hub, [parent.carriers], clients);
+  const progress = progressOf(parts.hub, [parent.carriers], clients, (subscriber) =>
+    blamedOthers(parts.context, subscriber, { kind: 'route', key: route }),
+  );
   return programmedVerdict({ ...parts, generation, accepted, progress });
 }
 
@@ -245,7 +250,10 @@ function policyStatusObject(
     const old = before.find(
       (entry) => isObject(entry) && isDeepStrictEqual(entry['ancestorRef'], ancestor.ancestorRef),
     );
-    const progress = progressOf(parts.hub, ancestor.carriers, ancestor.clientNamespace);
+    const suspect = suspectOf(kind, ancestor);
+    const progress = progressOf(parts.hub, ancestor.carriers, ancestor.clientNamespace, (subscriber) =>
+      suspect === undefined ? undefined : blamedOthers(parts.context, subscriber, suspect),
+    );
     const generation = verdict?.generation ?? 0;
     const accepted = isAccepted(ancestor.conditions);
     const known = isObject(old) ? old['conditions'] : undefined;
@@ -269,6 +277,12 @@ function policyStatusObject(
   return { observedGeneration: observed.generation, conditions, ancestors };
 }
 
+function suspectOf(kind: PolicyVerdict['kind'], { ancestorRef }: PolicyAncestorVerdict): Suspect | undefined {
+  if (kind !== 'TrafficPolicy' && kind !== 'FaultPolicy') return undefined;
+  const { kind: target, namespace, name } = ancestorRef;
+  return { kind: 'client-policy', route: isRouteKind(target) ? `${namespace ?? ''}/${name}` : undefined };
+}
+
 function policyVerdict(context: TranslateContext, kind: PolicyVerdict['kind'], key: string): PolicyVerdict | undefined {
   if (kind === 'TrafficPolicy') {
     const policy = context.state.trafficPolicies.get(key);
@@ -288,24 +302,6 @@ function policyVerdict(context: TranslateContext, kind: PolicyVerdict['kind'], k
   }
   const policy = context.state.authorizationPolicies.get(key);
   return policy && authorizationPolicyStatus(context, policy);
-}
-
-export interface AnyVerdict {
-  readonly type: string;
-  readonly status: 'True' | 'False' | 'Unknown';
-  readonly reason: string;
-  readonly message: string;
-}
-
-/** One verdict a type over all ancestors, for `kubectl get`: the worst one speaks. */
-function summaryOf(ancestors: readonly (readonly AnyVerdict[])[]): AnyVerdict[] {
-  const byType = new Map<string, AnyVerdict>();
-  for (const verdict of ancestors.flat()) {
-    const known = byType.get(verdict.type);
-    const worse = verdict.type === 'Conflicted' ? verdict.status === 'True' : verdict.status !== 'True';
-    if (known === undefined || (worse && known.status !== verdict.status)) byType.set(verdict.type, verdict);
-  }
-  return [...byType.values()].map(({ type, status, reason, message }) => ({ type, status, reason, message }));
 }
 
 const standsIn: Readonly<Record<NotTaken['holds'], string>> = {

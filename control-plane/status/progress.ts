@@ -7,12 +7,25 @@ export interface Progress {
   readonly total: number;
   /** The first refusal of what is current. */
   readonly refusal: { readonly sidecar: string; readonly message: string } | undefined;
+  /** The first refusal of what is current for something that others say, with which this had to stay behind. */
+  readonly heldBack:
+    | { readonly sidecar: string; readonly resource: string; readonly by: readonly string[] }
+    | undefined;
 }
 
+/** Who else a refusal is for; undefined: nobody else. */
+type OthersBlamed = (subscriber: Subscriber) => readonly string[] | undefined;
+
 /** Counts sidecars, not resources: one is live when it holds all of what it has asked for. */
-export function progressOf(hub: XdsHub, carriers: readonly Carriers[], clientNamespace: string | undefined): Progress {
+export function progressOf(
+  hub: XdsHub,
+  carriers: readonly Carriers[],
+  clientNamespace: string | undefined,
+  othersBlamed: OthersBlamed = () => undefined,
+): Progress {
   const sidecars = new Map<string, boolean>();
   let refusal: Progress['refusal'];
+  let heldBack: Progress['heldBack'];
   for (const subscriber of carriedBy(hub, carriers)) {
     const { stream, subscription } = subscriber;
     if (clientNamespace !== undefined && stream.client.namespace !== clientNamespace) continue;
@@ -20,12 +33,14 @@ export function progressOf(hub: XdsHub, carriers: readonly Carriers[], clientNam
     const holds = subscription.holds(entry);
     const { nack } = subscription;
     if (!holds && nack !== undefined && nack.version === entry?.version) {
-      refusal ??= { sidecar: stream.nodeId, message: nack.message };
+      const by = refusal === undefined ? othersBlamed(subscriber) : undefined;
+      if (by === undefined) refusal ??= { sidecar: stream.nodeId, message: nack.message };
+      else heldBack ??= { sidecar: stream.nodeId, resource: subscription.name, by };
     }
     sidecars.set(stream.nodeId, (sidecars.get(stream.nodeId) ?? true) && holds);
   }
   const live = [...sidecars.values()].filter(Boolean).length;
-  return { live, total: sidecars.size, refusal };
+  return { live, total: sidecars.size, refusal, heldBack };
 }
 
 function* carriedBy(hub: XdsHub, carriers: readonly Carriers[]): Generator<Subscriber> {
@@ -82,10 +97,14 @@ export interface Told {
 
 export function programmedVerdict(told: Told): ProgrammedVerdict {
   if (!told.accepted) return programmed('False', 'NotAccepted', 'what is not accepted is not sent to sidecars');
-  const { live, total, refusal } = told.progress;
+  const { live, total, refusal, heldBack } = told.progress;
   const counts = `generation ${told.generation} live on ${live} of ${total} sidecars connected to ${told.replica}`;
   if (refusal !== undefined) {
     return programmed('False', 'Rejected', `${counts}; ${refusal.sidecar} refused it: ${refusal.message}`);
+  }
+  if (heldBack !== undefined) {
+    const why = `${heldBack.sidecar} refused ${heldBack.resource}, which has it too, for what route ${heldBack.by.join(', ')} says`;
+    return programmed('False', 'Pending', `${counts}; ${why}`);
   }
   if (told.reconnecting)
     return programmed('Unknown', 'Reconnecting', `${counts}, to which others are still coming back`);

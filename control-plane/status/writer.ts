@@ -10,7 +10,8 @@ import type { NotTaken } from '../kube/intake.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import { apiVersionOf, objectPath, type ServedVersions } from '../kube/resources.ts';
 import type { MeshControl } from '../mesh.ts';
-import { type AnyVerdict, type Observed, type StatusKind, statusFor } from './build.ts';
+import { type Observed, type StatusKind, statusFor } from './build.ts';
+import type { AnyVerdict } from './summary.ts';
 
 const statusKinds: readonly StatusKind[] = [...weftKinds, ...routeKinds];
 

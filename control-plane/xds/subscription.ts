@@ -69,6 +69,14 @@ function mentions(text: string, name: string): boolean {
   return false;
 }
 
+/** What a refusal says of one resource: Weft's sidecars say one thing after the other, each with the name in front. */
+function partsAbout(refusal: string, name: string): string {
+  const parts = refusal.split('; ');
+  const own: string[] = [];
+  for (const part of parts) if (part.startsWith(`${name}: `)) own.push(part);
+  return own.length === 0 ? refusal : own.join('; ');
+}
+
 /**
  * An ACK, or a NACK that names what it refuses: what it does not name was applied. A NACK that names none of the
  * items refuses them all.
@@ -79,7 +87,7 @@ export function settle(items: readonly SentItem[], refusal: string | undefined):
   for (const item of items) {
     const { subscription, version, sequence } = item;
     if (refused.has(item) && refusal !== undefined) {
-      subscription.nack = { version, message: refusal.slice(0, messageCharsMax) };
+      subscription.nack = { version, message: partsAbout(refusal, subscription.name).slice(0, messageCharsMax) };
     } else {
       subscription.acked = { version, sequence };
       if (subscription.nack !== undefined && subscription.nack.version !== version) subscription.nack = undefined;
