@@ -15,6 +15,7 @@ import {
 } from '../http/exchange.ts';
 import { grpcStatusOf, httpStatusOfFailure, isServerFailure } from '../http/grpc-status.ts';
 import type { Headers } from '../http/headers.ts';
+import { believeNoRetry } from './no-retry.ts';
 import type { RequestStream } from './stream.ts';
 import { attemptDurationReached, attemptTimedOut } from './timeout/errors.ts';
 import { TimeoutEntry, type TimeoutKind, type TimeoutTarget } from './timeout/queue.ts';
@@ -133,6 +134,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
       return;
     }
     this.timeout.disarm();
+    believeNoRetry(head.headers, this.host.security);
     if (this.host.health !== undefined && head.headers.has(IMMEDIATE_FAIL_HEADER)) this.host.health.refuse();
     if (head.status >= 500) this.settle('failure', head.status);
     else if (this.stream.context.grpc) this.settleByStatus(head.headers, end);

@@ -27,6 +27,7 @@ import {
 import { isRetriedAbove } from './hop/header.ts';
 import { tellHop } from './hop/tell.ts';
 import { startMirrors } from './mirror/set.ts';
+import { hideNoRetry } from './no-retry.ts';
 import { Passage, type PassageOwner } from './passage.ts';
 import { breakOff, explain, ownAnswer, reply } from './reply.ts';
 import { addHashCookie, hashRequest } from './request-hash.ts';
@@ -249,6 +250,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { context } = this;
     context.upstreamMs = this.chain.deps.clock.nowMs() - context.startMs;
     if (!this.attempts.takes(attempt, head, end)) return;
+    hideNoRetry(head.headers, context);
     if (this.tunnel && !isTunnelAccepted(context.head.method, head.status)) this.tunnel = false;
     this.attempts.retries.explain(context);
     context.mirrors?.onResponse(head, end);

@@ -1,10 +1,11 @@
 import type { HeaderValue } from '@weft/policies/model/route';
 import type { RequestContext } from '../context.ts';
 import type { LocalReply } from '../filter.ts';
+import { NO_RETRY_FIELD } from '../no-retry.ts';
 import type { ShedReason } from './class-queue.ts';
 
 /** Tells a client's sidecar that to try again, here or elsewhere, would only add to the load. */
-const NO_RETRY: HeaderValue = { name: 'weft-no-retry', value: '1' };
+const NO_RETRY: HeaderValue = { name: NO_RETRY_FIELD, value: '1' };
 const TOO_MANY_REQUESTS = 429;
 
 const retryAfter: HeaderValue = { name: 'retry-after', value: '1' };

@@ -110,12 +110,6 @@ describe('when', () => {
     const long = { ...retryAfter, maxMs: 60_000 };
     assert.equal(shop({ retryAfter: long }, [asks('Retry-After', '20'), good]).send().status, 503);
   });
-
-  test('never, where the server forbids it', () => {
-    const { world, send } = shop({}, [asks('weft-no-retry', '1'), good]);
-    assert.equal(send().status, 503);
-    assert.equal(world.count('retry.forbidden'), 1);
-  });
 });
 
 test('retries over time are bounded however few are in flight', () => {

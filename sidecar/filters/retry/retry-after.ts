@@ -1,6 +1,7 @@
 import type { Prng } from '@weft/policies/kit/prng';
 import type { ResetHeader, RetryAfter } from '@weft/policies/model/retry';
 import type { Headers } from '../../http/headers.ts';
+import { NO_RETRY_FIELD } from '../no-retry.ts';
 
 /** Clients that were told the same time do not return at the same moment: as Envoy, up to half of the time later. */
 const SPREAD = 0.5;
@@ -66,8 +67,6 @@ export function forbidsRetry(headers: Headers): boolean {
   const pushback = headers.get('grpc-retry-pushback-ms');
   return pushback !== undefined && !DELAY_SECONDS.test(pushback);
 }
-
-const NO_RETRY_FIELD = 'weft-no-retry';
 
 /** gRFC A6: milliseconds to wait before the next attempt, in the place of the backoff; -1: nothing is said. */
 export function pushbackMs(headers: Headers): number {
