@@ -8,7 +8,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { constants, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { nodeFlags, PROGRAMS, type ShippedProgram } from '../local/images/node-flags.ts';
@@ -154,9 +154,9 @@ const onFirstUse: ReadonlySet<string> = new Set([
 ]);
 
 /** Reads a member when it is asked for, and the module with the first. */
-const lazyModule = (path: string): string => `let found;
-for (const name of ${JSON.stringify(Object.keys(process.getBuiltinModule(path) ?? {}))})
-  Object.defineProperty(exports, name, { enumerable: true, get: () => (found ??= process.getBuiltinModule('${path}'))[name] });`;
+const lazyModule = (names: readonly string[], load: string): string => `let found;
+for (const name of ${JSON.stringify(names)})
+  Object.defineProperty(exports, name, { enumerable: true, get: () => (found ??= ${load})[name] });`;
 
 /**
  * Node's own modules as CommonJS: as ES modules every getter of theirs is read at once, and that of `node:http` for
@@ -168,10 +168,42 @@ const builtins: Plugin = {
     onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin' }));
     onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
       contents: onFirstUse.has(path)
-        ? lazyModule(path)
+        ? lazyModule(Object.keys(process.getBuiltinModule(path) ?? {}), `process.getBuiltinModule('${path}')`)
         : `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
       loader: 'js',
     }));
+  },
+};
+
+/** Packages that are run when something of theirs is first asked for. */
+const packagesOnFirstUse: Readonly<Record<string, readonly string[]>> = { yaml: Object.keys(await import('yaml')) };
+
+const laterPackages: Plugin = {
+  name: 'later-packages',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^yaml$/ }, ({ path, namespace }) =>
+      namespace === 'on-first-use' ? undefined : { path, namespace: 'on-first-use' },
+    );
+    onLoad({ filter: /.*/, namespace: 'on-first-use' }, ({ path }) => ({
+      contents: lazyModule(packagesOnFirstUse[path] ?? [], `require('${path}')`),
+      loader: 'js',
+      resolveDir: root,
+    }));
+  },
+};
+
+/**
+ * The library's own descriptors of these are made when they are loaded, with all of those that describe descriptors. Of
+ * what the generator makes of the same files (`policies/wire/descriptors` compares the two) that costs nothing.
+ */
+const wellKnownTypes: Plugin = {
+  name: 'well-known-types',
+  setup({ onResolve }) {
+    const ours = join(root, 'policies', 'wire', 'gen', 'google', 'protobuf');
+    onResolve({ filter: /\/google\/protobuf\/\w+_pb\.js$/ }, ({ path, importer }) => {
+      const file = join(ours, basename(path).replace(/\.js$/, '.ts'));
+      return importer.includes('/@bufbuild/protobuf/') && existsSync(file) ? { path: file } : undefined;
+    });
   },
 };
 
@@ -213,7 +245,15 @@ async function bundle(program: Program): Promise<Bundle> {
     // A crash prints the line it is in.
     lineLimit: 200,
     legalComments: 'linked',
-    plugins: [builtins, noProtoFiles, telemetryAsCommonJs, neighbours(program), places(program)],
+    plugins: [
+      builtins,
+      laterPackages,
+      wellKnownTypes,
+      noProtoFiles,
+      telemetryAsCommonJs,
+      neighbours(program),
+      places(program),
+    ],
     logLevel: 'warning',
   });
   checkWeight(program, metafile);

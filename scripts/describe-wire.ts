@@ -5,6 +5,7 @@
 import { type DescEnum, type DescField, type DescFile, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { nestedTypes } from '@bufbuild/protobuf/reflect';
 import { Edition } from '@bufbuild/protobuf/wkt';
+import { camelCase } from '../policies/wire/descriptors/text.ts';
 
 const messagesOf = (file: DescFile): DescMessage[] => [...nestedTypes(file)].filter((type) => type.kind === 'message');
 const enumsOf = (file: DescFile): DescEnum[] => [...nestedTypes(file)].filter((type) => type.kind === 'enum');
@@ -28,7 +29,7 @@ function describeType(type: DescMessage | DescEnum, dots: string): string[] {
     check(type.open, type, 'is closed');
     const prefix = type.sharedPrefix === undefined ? '' : `/${type.sharedPrefix}`;
     return [
-      [`${dots}=${type.name}${prefix}`, ...type.values.map((value) => `${value.name},${value.number}`)].join(' '),
+      [`${dots}=${type.name}${prefix}`, ...type.values.map((value) => `${value.name} ${value.number}`)].join(' '),
     ];
   }
   check(type.nestedExtensions.length === 0, type, 'has extensions');
@@ -50,16 +51,18 @@ function describeField(field: DescField): string {
     field,
     'has a default',
   );
-  const how = howItStands(field);
-  return [field.name, field.number, typeOf(field), ...(how === '' ? [] : [how])].join(',');
+  check(field.jsonName === camelCase(field.name), field, 'has a name of its own in JSON');
+  return `${field.name} ${field.number}${typeOf(field)}${howItStands(field)}`;
 }
+
+const letter = (type: ScalarType): string => String.fromCharCode(0x60 + type);
 
 function typeOf(field: DescField): string {
   const { file } = field.parent;
-  const key = field.fieldKind === 'map' ? `${field.mapKey}>` : '';
-  if (field.message !== undefined) return `${key}m${reference(messagesOf(field.message.file), field.message, file)}`;
-  if (field.enum !== undefined) return `${key}e${reference(enumsOf(field.enum.file), field.enum, file)}`;
-  return `${key}${field.scalar}`;
+  const key = field.fieldKind === 'map' ? `<${letter(field.mapKey)}` : '';
+  if (field.message !== undefined) return `${key}M${reference(messagesOf(field.message.file), field.message, file)}`;
+  if (field.enum !== undefined) return `${key}E${reference(enumsOf(field.enum.file), field.enum, file)}`;
+  return `${key}${letter(field.scalar)}`;
 }
 
 function reference<T extends DescMessage | DescEnum>(types: readonly T[], type: T, file: DescFile): string {
@@ -73,7 +76,7 @@ function reference<T extends DescMessage | DescEnum>(types: readonly T[], type: 
 function howItStands(field: DescField): string {
   if (field.fieldKind === 'map') return '';
   if (field.fieldKind === 'list') return field.packed || !isPackable(field) ? '*' : '/';
-  if (field.oneof !== undefined) return String(field.parent.oneofs.indexOf(field.oneof));
+  if (field.oneof !== undefined) return `|${field.parent.oneofs.indexOf(field.oneof)}`;
   // A message always knows.
   return field.message === undefined && field.presence === 1 ? '?' : '';
 }

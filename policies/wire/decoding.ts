@@ -1,5 +1,5 @@
-import type { Message } from '@bufbuild/protobuf';
-import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
+import { create, type DescMessage, type Message, toBinary } from '@bufbuild/protobuf';
+import { type Any, AnySchema, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { registry } from './registry.ts';
 
 /** What is wrong in a resource, and where: `filter_chains[0].filters[1].typed_config.stat_prefix`. */
@@ -30,6 +30,14 @@ export class Decoding {
 
   fail(path: string, message: string): void {
     if (this.errors.length < WIRE_ERRORS_MAX) this.errors.push({ path, message });
+  }
+
+  /** A message that is to be unpacked in this run; its bytes are made if somebody asks for them. */
+  packed(desc: DescMessage, message: Message): Any {
+    const any = create(AnySchema, { typeUrl: `type.googleapis.com/${desc.typeName}` });
+    Object.defineProperty(any, 'value', { enumerable: true, get: () => toBinary(desc, message) });
+    this.unpacked.set(any, message);
+    return any;
   }
 
   /** The message inside; undefined when its type is none of the registry's or its bytes are malformed. */

@@ -1,58 +1,54 @@
 import {
+  create,
   type DescField,
   type DescMessage,
   fromJson,
   type JsonValue,
+  type Message,
   type MessageShape,
   ScalarType,
 } from '@bufbuild/protobuf';
+import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { errorText } from '../kit/error-text.ts';
 import type { At } from './decoding.ts';
 import { withEnumNames } from './json-enums.ts';
 import { registry } from './registry.ts';
+import { singleField } from './single-field.ts';
 import { supportedFields } from './supported-fields.ts';
 
-/** A bound on nesting, as decoding of bytes has one. */
-const PATH_CHARACTERS_MAX = 2_048;
+/** As deep as the library goes. */
+const DEPTH_MAX = 100;
 const ANY = 'google.protobuf.Any';
 
 type JsonRecord = { readonly [key: string]: JsonValue };
 
 /**
  * Reads a message from its JSON form (protobuf JSON mapping: names as in the `.proto` file or in camel case).
- * Every key that the message does not have and every value of a wrong type is an error with its path.
+ * Every key that the message does not have and every value of a wrong type is an error with its path. Only what is there
+ * is looked at: the library would make ready for all that might be.
  */
 export function messageFromJson<Desc extends DescMessage>(
   desc: Desc,
-  given: JsonValue,
+  json: JsonValue,
   at: At,
 ): MessageShape<Desc> | undefined {
   const before = at.decoding.errors.length;
-  const json = withEnumNames(desc, given);
-  checkMessage(desc, json, at);
-  if (at.decoding.errors.length > before) return undefined;
-  try {
-    return fromJson(desc, json, { registry });
-  } catch (error) {
-    return at.fail(reasonOf(error), undefined);
-  }
+  const message = create(desc);
+  readMessage(desc, message, json, at, 0);
+  return at.decoding.errors.length > before ? undefined : message;
 }
 
-function checkMessage(desc: DescMessage, json: JsonValue, at: At): void {
-  if (at.path.length > PATH_CHARACTERS_MAX) {
+function readMessage(desc: DescMessage, message: Message, json: JsonValue, at: At, depth: number): void {
+  if (depth === DEPTH_MAX) {
     at.fail('is nested too deeply', undefined);
-  } else if (desc.typeName === ANY) {
-    checkAny(json, at);
-  } else if (desc.typeName.startsWith('google.protobuf.')) {
-    probe(desc, json, at);
   } else if (!isRecord(json)) {
     at.fail(`has to be an object (${desc.name})`, undefined);
   } else {
-    checkRecord(desc, json, at);
+    readRecord(desc, message, json, at, depth);
   }
 }
 
-function checkRecord(desc: DescMessage, json: JsonRecord, at: At): void {
+function readRecord(desc: DescMessage, message: Message, json: JsonRecord, at: At, depth: number): void {
   const chosen = new Map<string, string>();
   const seen = new Set<string>();
   for (const [key, value] of Object.entries(json)) {
@@ -77,57 +73,81 @@ function checkRecord(desc: DescMessage, json: JsonRecord, at: At): void {
       if (other !== undefined) here.fail(`excludes "${other}", which is set as well`, undefined);
       chosen.set(field.oneof.name, field.name);
     }
-    checkField(desc, field, value, here);
+    readField(message, field, value, here, depth);
   }
 }
 
-function checkField(desc: DescMessage, field: DescField, value: JsonValue, at: At): void {
-  if (field.fieldKind === 'list') {
-    if (!Array.isArray(value)) {
-      at.fail('has to be a list', undefined);
-      return;
-    }
-    for (const [i, item] of value.entries()) {
-      if (field.message !== undefined) checkMessage(field.message, item, at.index(i));
-      else probe(desc, { [field.name]: [item] }, at.index(i));
-    }
-  } else if (field.fieldKind === 'map') {
-    if (!isRecord(value)) {
-      at.fail('has to be an object', undefined);
-      return;
-    }
-    for (const [key, item] of Object.entries(value)) {
-      if (field.message !== undefined) checkMessage(field.message, item, at.key(key));
-      else probe(desc, { [field.name]: { [key]: item } }, at.key(key));
-    }
-  } else if (field.fieldKind === 'message') {
-    checkMessage(field.message, value, at);
-  } else {
-    probe(desc, { [field.name]: value }, at);
-  }
+function readField(message: Message, field: DescField, value: JsonValue, at: At, depth: number): void {
+  if (field.fieldKind === 'list' && !Array.isArray(value)) at.fail('has to be a list', undefined);
+  else if (field.fieldKind === 'map' && !isRecord(value)) at.fail('has to be an object', undefined);
+  else if (field.message === undefined || hasFormOfItsOwn(field.message))
+    readValues(message, field, withEnumNames(field, value), at);
+  else set(message, field, readMessages(field, field.message, value, at, depth + 1));
 }
 
-function checkAny(json: JsonValue, at: At): void {
+/** Those of protobuf itself, which are no objects in JSON, refer to nothing but each other, and have no fields to choose from. */
+const hasFormOfItsOwn = ({ typeName }: DescMessage): boolean =>
+  typeName.startsWith('google.protobuf.') && typeName !== ANY;
+
+/** Messages of a field that is one, a list of them, or a map to them. */
+function readMessages(field: DescField, desc: DescMessage, value: JsonValue, at: At, depth: number): unknown {
+  const read = (json: JsonValue, here: At): Message => {
+    if (desc.typeName === ANY) return readAny(json, here, depth);
+    const message = create(desc);
+    readMessage(desc, message, json, here, depth);
+    return message;
+  };
+  if (field.fieldKind === 'list' && Array.isArray(value)) return value.map((item, i) => read(item, at.index(i)));
+  if (field.fieldKind !== 'map' || !isRecord(value)) return read(value, at);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, read(item, at.key(key))]));
+}
+
+function set(message: Message, field: DescField, value: unknown): void {
+  const { oneof, localName } = field;
+  Object.assign(
+    message,
+    oneof === undefined ? { [localName]: value } : { [oneof.localName]: { case: localName, value } },
+  );
+}
+
+function readAny(json: JsonValue, at: At, depth: number): Message {
   const type = isRecord(json) ? json['@type'] : undefined;
   if (!isRecord(json) || typeof type !== 'string') {
-    at.fail('has to be an object with "@type"', undefined);
-    return;
+    return at.fail('has to be an object with "@type"', create(AnySchema));
   }
   const desc = registry.getMessage(type.slice(type.lastIndexOf('/') + 1));
-  if (desc === undefined) {
-    at.fail(`extension "${type}" is not supported by Weft`, undefined);
-    return;
-  }
+  if (desc === undefined) return at.fail(`extension "${type}" is not supported by Weft`, create(AnySchema));
   const { '@type': _, ...fields } = json;
-  checkMessage(desc, fields, at);
+  const message = create(desc);
+  readMessage(desc, message, fields, at, depth);
+  return at.decoding.packed(desc, message);
 }
 
-/** Lets the library judge one value alone: its own errors do not say where they are. */
-function probe(desc: DescMessage, json: JsonValue, at: At): void {
+/** The library's own reading, of the one field; its errors do not say where in a list or a map they are. */
+function readValues(message: Message, field: DescField, value: JsonValue, at: At): void {
+  const failure = valuesFailure(field, value, message);
+  if (failure === undefined) return;
+  const before = at.decoding.errors.length;
+  const judge = (one: JsonValue, here: At): void => {
+    const reason = valuesFailure(field, one);
+    if (reason !== undefined) here.fail(reason, undefined);
+  };
+  if (field.fieldKind === 'list' && Array.isArray(value)) {
+    for (const [i, item] of value.entries()) judge([item], at.index(i));
+  } else if (field.fieldKind === 'map' && isRecord(value)) {
+    for (const [key, item] of Object.entries(value)) judge({ [key]: item }, at.key(key));
+  }
+  if (at.decoding.errors.length === before) at.fail(failure, undefined);
+}
+
+/** What the library has against it; when it has nothing, it is set. */
+function valuesFailure(field: DescField, value: JsonValue, message?: Message): string | undefined {
   try {
-    fromJson(desc, json, { registry });
+    const read = fromJson(singleField(field), { [field.name]: value }, { registry });
+    if (message !== undefined) Object.assign(message, read);
+    return undefined;
   } catch (error) {
-    at.fail(reasonOf(error), undefined);
+    return reasonOf(error);
   }
 }
 

@@ -119,7 +119,7 @@ describe('our descriptors say what the library makes of the same set', () => {
 
 describe('what is made when', () => {
   /** A field of a type that there is not is found out when the fields are made. */
-  const wrong = () => new WireFile('test/wrong test\nWrong/one bad,1,m7,0\nRight name,1,9 many,2,5,/', []);
+  const wrong = () => new WireFile('test/wrong test\nWrong/one bad 1M7|0\nRight name 1i many 2e/', []);
 
   test('a schema, and a registry of schemas, make no fields', () => {
     const file = wrong();
@@ -129,7 +129,7 @@ describe('what is made when', () => {
     assert.equal(isMessage({ $typeName: 'test.Wrong' }, schema), true);
     assert.equal(String(schema), 'message test.Wrong');
     for (const key of ['fields', 'field', 'members', 'oneofs'] as const) {
-      assert.throws(() => schema[key], /there is no 7/);
+      assert.throws(() => schema[key], /has nothing at 7/);
     }
   });
 

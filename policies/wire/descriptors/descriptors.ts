@@ -12,12 +12,12 @@ export function fileDesc(text: string, dependencies: DescFile[] = []): GenFile {
 
 /** `index` counts all of the file's messages, nested ones too, in their order. */
 export function messageDesc<Shape extends Message>(file: GenFile, index: number): GenMessage<Shape> {
-  const message: DescMessage = wireFile(file).message(String(index));
+  const message: DescMessage = wireFile(file).message(index);
   return message as GenMessage<Shape>;
 }
 
 export function enumDesc<Shape extends number>(file: GenFile, index: number): GenEnum<Shape> {
-  return wireFile(file).enum(String(index)) as GenEnum<Shape>;
+  return wireFile(file).enum(index) as GenEnum<Shape>;
 }
 
 function wireFile(file: GenFile): WireFile {

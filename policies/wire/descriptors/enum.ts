@@ -2,6 +2,7 @@ import type { DescEnum, DescEnumValue, DescFile, DescMessage } from '@bufbuild/p
 import { safeObjectProperty } from '@bufbuild/protobuf/reflect';
 import type { EnumDescriptorProto, EnumValueDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { notKept } from './not-kept.ts';
+import { Text } from './text.ts';
 
 class WireEnumValue implements DescEnumValue {
   readonly kind = 'enum_value';
@@ -48,7 +49,7 @@ export class WireEnum implements DescEnum {
   private readonly text: string;
   private made: Values | undefined = undefined;
 
-  /** `text` is the values, each as `name,number`. */
+  /** `text` is the values, each as a name and its number. */
   constructor(file: DescFile, parent: DescMessage | undefined, scope: string, head: string, text: string) {
     const [name = '', sharedPrefix] = head.split('/');
     this.file = file;
@@ -80,9 +81,9 @@ export class WireEnum implements DescEnum {
   private make(): Values {
     const values: DescEnumValue[] = [];
     const value: Record<number, DescEnumValue> = {};
-    for (const item of this.text.split(' ')) {
-      const comma = item.indexOf(',');
-      const made = new WireEnumValue(this, item.slice(0, comma), Number(item.slice(comma + 1)));
+    const text = new Text(this.text);
+    while (!text.ended) {
+      const made = new WireEnumValue(this, text.word(), Number(text.word()));
       values.push(made);
       // Of several names of a number the first one stands.
       value[made.number] ??= made;

@@ -1,12 +1,13 @@
 import type { DescEnum, DescField, DescMessage, DescOneof, ScalarType } from '@bufbuild/protobuf';
-import { protoCamelCase, safeObjectProperty } from '@bufbuild/protobuf/reflect';
+import { safeObjectProperty } from '@bufbuild/protobuf/reflect';
 import type { FieldDescriptorProto, OneofDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { notKept } from './not-kept.ts';
+import { camelCase, type Text } from './text.ts';
 
-/** Where a field finds the types that it names: `3` is of its own file, `3@2` of the second that its file imports. */
+/** Where a field finds the types that it names: of its own file from 0, of the second that its file imports from 2. */
 export interface Types {
-  message(reference: string): DescMessage;
-  enum(reference: string): DescEnum;
+  message(index: number, from: number): DescMessage;
+  enum(index: number, from: number): DescEnum;
 }
 
 type FieldKind = DescField['fieldKind'];
@@ -19,6 +20,18 @@ const IMPLICIT = 2;
 const STRING = 9;
 const BYTES = 12;
 
+/** What the text says, by its characters; a scalar type is as far in the alphabet as its number says. */
+const SCALARS = 0x60;
+const MESSAGE = 0x4d; // M
+const ENUM = 0x45; // E
+const MAP = 0x3c; // <
+const AT = 0x40; // @
+const LIST = 0x2a; // *
+const LIST_UNPACKED = 0x2f; // /
+const OPTIONAL = 0x3f; // ?
+const ONEOF = 0x7c; // |
+const SPACE = 0x20;
+
 /** proto3 has no defaults of its own. */
 const noDefault = (): undefined => undefined;
 
@@ -28,9 +41,9 @@ class WireField {
   readonly name: string;
   readonly number: number;
   readonly parent: DescMessage;
-  readonly oneof: WireOneof | undefined;
+  oneof: WireOneof | undefined = undefined;
   readonly jsonName: string;
-  readonly localName: string;
+  localName: string;
   readonly deprecated = false;
   readonly utf8Validation = true;
   readonly longAsString = false;
@@ -46,28 +59,29 @@ class WireField {
   delimitedEncoding: false | undefined = undefined;
   getDefaultValue: (() => undefined) | undefined = undefined;
 
-  constructor(parent: DescMessage, name: string, number: number, oneof: WireOneof | undefined) {
+  constructor(parent: DescMessage, name: string, number: number) {
     this.parent = parent;
     this.name = name;
     this.number = number;
-    this.oneof = oneof;
-    this.jsonName = protoCamelCase(name);
-    this.localName = oneof === undefined ? safeObjectProperty(this.jsonName) : this.jsonName;
+    this.jsonName = camelCase(name);
+    this.localName = safeObjectProperty(this.jsonName);
   }
 
   /** Of one value, or of each in a list or map. */
-  setType(types: Types, type: string): ElementKind {
-    const kind = type.charAt(0);
-    if (kind === 'm') {
-      this.message = types.message(type.slice(1));
+  readType(text: Text, types: Types): ElementKind {
+    const code = text.code();
+    if (code === MESSAGE || code === ENUM) {
+      const index = text.number();
+      const from = text.has(AT) ? text.number() : 0;
+      if (code === ENUM) {
+        this.enum = types.enum(index, from);
+        return 'enum';
+      }
+      this.message = types.message(index, from);
       this.delimitedEncoding = false;
       return 'message';
     }
-    if (kind === 'e') {
-      this.enum = types.enum(type.slice(1));
-      return 'enum';
-    }
-    this.scalar = Number(type);
+    this.scalar = code - SCALARS;
     return 'scalar';
   }
 
@@ -91,7 +105,7 @@ export class WireOneof implements DescOneof {
   constructor(parent: DescMessage, name: string) {
     this.parent = parent;
     this.name = name;
-    this.localName = safeObjectProperty(protoCamelCase(name));
+    this.localName = safeObjectProperty(camelCase(name));
   }
 
   get proto(): OneofDescriptorProto {
@@ -103,25 +117,40 @@ export class WireOneof implements DescOneof {
   }
 }
 
-/** Reads what `scripts/describe-wire.ts` has written of one field: `name,number,type` and, maybe, how it stands. */
-export function fieldOf(text: string, parent: DescMessage, types: Types, oneofs: readonly WireOneof[]): DescField {
-  const [name = '', number, type = '', how = ''] = text.split(',');
-  const oneof = how === '' ? undefined : oneofs[Number(how)];
-  const field = new WireField(parent, name, Number(number), oneof);
-  const keyEnd = type.indexOf('>');
-  if (keyEnd !== -1) {
+/** Reads a field as `scripts/describe-wire.ts` has written it. */
+export function readField(text: Text, parent: DescMessage, types: Types, oneofs: readonly WireOneof[]): DescField {
+  const field = new WireField(parent, text.word(), text.number());
+  if (text.has(MAP)) {
     field.fieldKind = 'map';
-    field.mapKey = Number(type.slice(0, keyEnd));
-    field.mapKind = field.setType(types, type.slice(keyEnd + 1));
+    field.mapKey = text.code() - SCALARS;
+    field.mapKind = field.readType(text, types);
     field.delimitedEncoding = false;
-  } else if (how === '*' || how === '/') {
-    field.fieldKind = 'list';
-    field.listKind = field.setType(types, type);
-    field.packed = how === '*' && field.message === undefined && field.scalar !== STRING && field.scalar !== BYTES;
   } else {
-    field.fieldKind = field.setType(types, type);
-    field.getDefaultValue = noDefault;
-    if (how !== '' || field.message !== undefined) field.presence = EXPLICIT;
+    setKind(field, field.readType(text, types), text, oneofs);
   }
+  text.has(SPACE);
   return field as DescField;
+}
+
+function setKind(field: WireField, kind: ElementKind, text: Text, oneofs: readonly WireOneof[]): void {
+  if (text.has(LIST)) {
+    field.fieldKind = 'list';
+    field.listKind = kind;
+    field.packed = kind !== 'message' && field.scalar !== STRING && field.scalar !== BYTES;
+  } else if (text.has(LIST_UNPACKED)) {
+    field.fieldKind = 'list';
+    field.listKind = kind;
+    field.packed = false;
+  } else {
+    field.fieldKind = kind;
+    field.getDefaultValue = noDefault;
+    if (text.has(ONEOF)) {
+      field.oneof = oneofs[text.number()];
+      // It is no property of the message, but of the oneof's object.
+      field.localName = field.jsonName;
+      field.presence = EXPLICIT;
+    } else if (text.has(OPTIONAL) || kind === 'message') {
+      field.presence = EXPLICIT;
+    }
+  }
 }

@@ -11,11 +11,13 @@ const EDITION_PROTO3: typeof Edition.EDITION_PROTO3 = 999;
  * A `.proto` file from its text, which `scripts/describe-wire.ts` writes: a line with the file's name and its package, then
  * one for each message and enum, in front of those that are nested in it, with a dot for each that it is nested in.
  *
- *     .Message/oneof/oneof field,number,type,how ...
- *     .=Enum/shared prefix value,number ...
+ *     .Message/oneof/oneof field 1i other 2M3@1* third 7<iM4 fourth 8e|0 ...
+ *     .=Enum/shared prefix value 0 ...
  *
- * A type is the number of a scalar's, `m` or `e` and a reference, or `key>type`, of a map. How it stands is `?` for what
- * knows whether it is set, `*` in a list, `/` in one that is not packed although it might be, or the number of its oneof.
+ * After a field's name come its number, its type, and how it stands. A scalar type is the letter that is as far in the
+ * alphabet as its number says; `M3@1` is the fourth message of the file that is imported first, `E3` the fourth enum of
+ * this one; `<` and two types are a map. `?` knows whether it is set, `*` is a list, `/` one that is not packed although it
+ * might be, `|0` is in the first oneof.
  */
 export class WireFile implements FileOfMessages {
   readonly kind = 'file';
@@ -75,16 +77,14 @@ export class WireFile implements FileOfMessages {
     return [];
   }
 
-  message(reference: string): DescMessage {
-    const [index, from] = split(reference);
+  message(index: number, from = 0): DescMessage {
     const file = this.imported(from);
-    return found(file instanceof WireFile ? file.allMessages[index] : file.messages[index], reference);
+    return found(file instanceof WireFile ? file.allMessages[index] : file.messages[index], index, file);
   }
 
-  enum(reference: string): DescEnum {
-    const [index, from] = split(reference);
+  enum(index: number, from = 0): DescEnum {
     const file = this.imported(from);
-    return found(file instanceof WireFile ? file.allEnums[index] : file.enums[index], reference);
+    return found(file instanceof WireFile ? file.allEnums[index] : file.enums[index], index, file);
   }
 
   /** The library asks for the file's full name and its package. */
@@ -116,17 +116,11 @@ export class WireFile implements FileOfMessages {
   }
 
   private imported(from: number): DescFile {
-    return from === 0 ? this : found(this.dependencies[from - 1], `import ${from}`);
+    return from === 0 ? this : found(this.dependencies[from - 1], from, this);
   }
 }
 
-/** `7` of the file itself, `7@2` of the second that it imports. */
-function split(reference: string): readonly [index: number, from: number] {
-  const at = reference.indexOf('@');
-  return at === -1 ? [Number(reference), 0] : [Number(reference.slice(0, at)), Number(reference.slice(at + 1))];
-}
-
-function found<T>(type: T | undefined, reference: string): T {
-  if (type === undefined) throw new Error(`there is no ${reference}`);
+function found<T>(type: T | undefined, index: number, file: DescFile): T {
+  if (type === undefined) throw new Error(`${file} has nothing at ${index}`);
   return type;
 }

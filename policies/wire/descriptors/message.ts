@@ -1,7 +1,8 @@
 import type { DescEnum, DescExtension, DescField, DescFile, DescMessage, DescOneof } from '@bufbuild/protobuf';
 import type { DescriptorProto } from '@bufbuild/protobuf/wkt';
-import { fieldOf, type Types, WireOneof } from './field.ts';
+import { readField, type Types, WireOneof } from './field.ts';
 import { notKept } from './not-kept.ts';
+import { Text } from './text.ts';
 
 /** A file as its messages see it. */
 export interface FileOfMessages extends DescFile, Types {
@@ -85,16 +86,15 @@ export class WireMessage implements DescMessage {
     const oneofs = this.oneofNames.map((name) => new WireOneof(this, name));
     const fields: DescField[] = [];
     const field: Record<string, DescField> = {};
-    const members = new Set<DescField | DescOneof>();
-    if (this.text !== '') {
-      for (const item of this.text.split(' ')) {
-        const made = fieldOf(item, this, this.file, oneofs);
-        fields.push(made);
-        field[made.localName] = made;
-        made.oneof?.fields.push(made);
-        members.add(made.oneof ?? made);
-      }
+    const members: (DescField | DescOneof)[] = [];
+    const text = new Text(this.text);
+    while (!text.ended) {
+      const made = readField(text, this, this.file, oneofs);
+      fields.push(made);
+      field[made.localName] = made;
+      if (made.oneof === undefined) members.push(made);
+      else if (made.oneof.fields.push(made) === 1) members.push(made.oneof);
     }
-    return { fields, field, oneofs, members: [...members] };
+    return { fields, field, oneofs, members };
   }
 }

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type DescMessage, equals, fromBinary, fromJson, type JsonValue, toBinary, toJson } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import type { ResourceKind, ResourceMap } from '../model/snapshot.ts';
+import { arbitraryResources } from './arbitrary-resources.testing.ts';
+import { Decoding } from './decoding.ts';
+import { BootstrapSchema } from './gen/envoy/config/bootstrap/v3/bootstrap_pb.ts';
+import { ClusterSchema } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
+import { ClusterLoadAssignmentSchema } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts';
+import { ListenerSchema } from './gen/envoy/config/listener/v3/listener_pb.ts';
+import { RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.ts';
+import { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
+import { messageFromJson } from './json.ts';
+import { registry } from './registry.ts';
+import { encodeResource } from './resource.ts';
+
+const schemas = {
+  listener: ListenerSchema,
+  route: RouteConfigurationSchema,
+  cluster: ClusterSchema,
+  endpoints: ClusterLoadAssignmentSchema,
+} satisfies Partial<Record<ResourceKind, DescMessage>>;
+
+type Shown = keyof typeof schemas;
+
+const shownKinds: readonly Shown[] = ['listener', 'route', 'cluster', 'endpoints'];
+
+function read(schema: DescMessage, json: JsonValue) {
+  const decoding = new Decoding(true);
+  const message = messageFromJson(schema, json, decoding.at(''));
+  return { message, errors: decoding.errors, decoding };
+}
+
+describe('a message is read from JSON as the library reads it', () => {
+  for (const kind of shownKinds) {
+    for (const useProtoFieldName of [true, false]) {
+      test(`${kind}, ${useProtoFieldName ? 'names of the .proto file' : 'names of JSON'}`, () => {
+        const schema: DescMessage = schemas[kind];
+        fc.assert(
+          fc.property<[ResourceMap[Shown]]>(arbitraryResources[kind], (value) => {
+            const { bytes } = encodeResource(kind, 'name', value);
+            const json = toJson(schema, fromBinary(schema, bytes), { registry, useProtoFieldName });
+            const { message, errors } = read(schema, json);
+            assert.deepEqual(errors, []);
+            assert.ok(message !== undefined);
+            const measure = fromJson(schema, json, { registry });
+            assert.deepEqual(toBinary(schema, message), toBinary(schema, measure));
+            assert.ok(equals(schema, message, measure, { registry }));
+          }),
+          { numRuns: 50 },
+        );
+      });
+    }
+  }
+});
+
+describe('what is packed', () => {
+  const json = {
+    name: 'a',
+    typedConfig: { '@type': `type.googleapis.com/${RouterSchema.typeName}`, suppressEnvoyHeaders: true },
+  };
+  const listener = { filterChains: [{ filters: [json] }] };
+
+  test('is unpacked as it was read, and has bytes for who asks', () => {
+    const decoding = new Decoding(true);
+    const message = messageFromJson(ListenerSchema, listener, decoding.at(''));
+    const config = message?.filterChains[0]?.filters[0]?.configType;
+    assert.ok(config?.case === 'typedConfig');
+    const any = config.value;
+    assert.deepEqual(decoding.unpack(any), fromJson(RouterSchema, { suppressEnvoyHeaders: true }));
+    assert.equal(decoding.unpack(any), decoding.unpack(any));
+    assert.deepEqual(new Decoding().unpack(any), decoding.unpack(any));
+  });
+
+  test('is refused by path', () => {
+    const wrong = { ...json, typedConfig: { ...json.typedConfig, suppressEnvoyHeaders: 'yes' } };
+    const { message, errors } = read(ListenerSchema, { filterChains: [{ filters: [wrong] }] });
+    assert.equal(message, undefined);
+    assert.deepEqual(
+      errors.map(({ path }) => path),
+      ['filter_chains[0].filters[0].typed_config.suppress_envoy_headers'],
+    );
+  });
+});
+
+test('each value that is wrong is named by its place', () => {
+  const cluster = {
+    name: 1,
+    connectTimeout: '2 seconds',
+    lbPolicy: 'NONE',
+    metadata: { filterMetadata: { a: 'b', c: {} } },
+    loadAssignment: { endpoints: [{ locality: [] }, 7] },
+  };
+  const json = { node: { clientFeatures: ['a', 2, 'c'] }, static_resources: { clusters: [cluster] } };
+  const { message, errors } = read(BootstrapSchema, json);
+  assert.equal(message, undefined);
+  const found = errors.map(
+    ({ path, message: text }) => `${path.replace('static_resources.clusters[0]', 'cluster')}: ${text}`,
+  );
+  assert.deepEqual(found.sort(), [
+    'cluster.connect_timeout: "2 seconds"',
+    'cluster.lb_policy: "NONE"',
+    'cluster.load_assignment.endpoints[0].locality: has to be an object (Locality)',
+    'cluster.load_assignment.endpoints[1]: has to be an object (LocalityLbEndpoints)',
+    'cluster.metadata.filter_metadata["a"]: cannot decode message google.protobuf.Struct from JSON "b"',
+    'cluster.name: expected string, got 1',
+    'node.client_features: Node.client_features is not supported by Weft',
+  ]);
+});
+
+test('an enum value is named in any case, as Envoy reads it', () => {
+  const named = { type: 'strict_dns', lbPolicy: 'Random' };
+  const { message, errors } = read(ClusterSchema, named);
+  assert.deepEqual(errors, []);
+  assert.deepEqual(message, fromJson(ClusterSchema, { type: 'STRICT_DNS', lbPolicy: 'RANDOM' }));
+});
+
+test('nesting has an end', () => {
+  let permission: JsonValue = { any: true };
+  for (let i = 0; i < 60; i++) permission = { and_rules: { rules: [permission] } };
+  const rbac = { '@type': 'type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC' };
+  const rules = { policies: { deep: { permissions: [permission], principals: [{ any: true }] } } };
+  const filters = [{ name: 'rbac', typed_config: { ...rbac, rules } }];
+  const { errors } = read(ListenerSchema, { filter_chains: [{ filters }] });
+  assert.equal(errors.length, 1);
+  assert.equal(errors[0]?.message, 'is nested too deeply');
+});
