@@ -15,7 +15,7 @@ const retry = {
   backoffMaxMs: 1,
   nonIdempotent: false,
 };
-const shed: Answer = { status: 503, headers: Headers.from(['Weft-No-Retry', '1', 'X-Kept', 'a']) };
+const shed = (): Answer => ({ status: 503, headers: Headers.from(['Weft-No-Retry', '1', 'X-Kept', 'a']) });
 
 /** A server that always sheds; how often it was asked, and what the client got of the hint. */
 function asked(server: 'sidecar' | 'other', client: 'sidecar' | 'other', direction: 'inbound' | 'outbound') {
@@ -23,7 +23,7 @@ function asked(server: 'sidecar' | 'other', client: 'sidecar' | 'other', directi
   world.source.cluster(testCluster('shop'));
   const mesh = server === 'sidecar' ? { mtls: true, spiffeId } : {};
   world.source.assignment('shop', [testEndpoint('10.0.0.1', 80, mesh)]);
-  const upstream = world.server('10.0.0.1', 80, () => shed);
+  const upstream = world.server('10.0.0.1', 80, shed);
   const config = routes('r', forwardTo('shop', { retry }));
   const dispatch = world.dispatch(testHcm({ kind: 'inline', config }), direction);
   const exchange = world.send(dispatch, {}, undefined, client === 'sidecar' ? meshConnection : {});
