@@ -122,6 +122,8 @@ export interface Endpoint {
   readonly address: SocketAddress;
   /** The same endpoint in the other address family. */
   readonly alternatives?: readonly SocketAddress[];
+  /** What it is called, for Host and for logs; absent: it has no name. */
+  readonly hostname?: string;
   readonly weight: number;
   /** 0 is preferred. */
   readonly priority: number;

@@ -3,7 +3,7 @@ import { type LogOperator, parseLogFormat } from './log-format.ts';
 
 /** Told by the connection of a request while it is there, the client's or that to the upstream. */
 const CONNECTION_FIELD =
-  /^(?:UPSTREAM_(?:LOCAL|TLS|PEER|SERVER_NAME|PROTOCOL|CONNECTION_ID)|DOWNSTREAM_(?:TLS_|PEER_(?!URI_SAN$|FINGERPRINT_256$)|LOCAL_(?!ADDRESS|PORT)|DIRECT_LOCAL_)|REQUESTED_(?:SERVER_NAME|HOST)$|REQUEST_TX_DURATION$|US_TX_)/;
+  /^(?:UPSTREAM_(?:LOCAL|TLS|PEER|SERVER_NAME|PROTOCOL|CONNECTION_ID|HOSTS_ATTEMPTED|HOST_NAMES_ATTEMPTED)|DOWNSTREAM_(?:TLS_|PEER_(?!URI_SAN$|FINGERPRINT_256$)|LOCAL_(?!ADDRESS|PORT)|DIRECT_LOCAL_)|REQUESTED_(?:SERVER_NAME|HOST)$|REQUEST_TX_DURATION$|US_TX_)/;
 
 function textsOf(value: LogValue): readonly string[] {
   if (typeof value === 'string') return [value];

@@ -97,6 +97,8 @@ export interface ForwardAction {
   readonly hostRewrite: string | undefined;
   /** Lower case; where the request has that field, its value is the host. */
   readonly hostRewriteHeader?: string;
+  /** The host is the name of the endpoint, where it has one. */
+  readonly hostRewriteAuto?: true;
   /** The host before it was rewritten goes to X-Forwarded-Host. */
   readonly appendForwardedHost?: true;
   /** Of the whole exchange, tunnels included; 0: none. Absent: that of the listener. */
@@ -105,6 +107,8 @@ export interface ForwardAction {
   readonly grpcTimeoutMsMax?: number;
   /** How much sooner than the client the proxy gives up; a call that has no more than that ends at once. */
   readonly grpcTimeoutOffsetMs?: number;
+  /** Of calls of gRPC, in the place of `timeoutMs`: the longest that a client may ask for; 0: as long as it likes. */
+  readonly grpcTimeoutInsteadMs?: number;
   readonly pathRewrite: PathRewrite | undefined;
   readonly mirrors?: readonly Mirror[];
   readonly mirrorDiff?: MirrorDiff;

@@ -70,6 +70,7 @@ const endpoint: fc.Arbitrary<Endpoint> = fc
       {
         alternatives: fc.array(socketAddress, { minLength: 1, maxLength: 2 }),
         node: name,
+        hostname: name,
         hints: fc.record({ zones: names, nodes: names }),
       },
       { requiredKeys: [] },

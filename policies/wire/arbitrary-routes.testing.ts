@@ -42,11 +42,12 @@ const forward: fc.Arbitrary<ForwardAction> = fc
     pathRewrite: optional(rewrite),
     more: fc.record(
       {
-        hostRewriteHeader: fc.constantFrom('x-host'),
+        hostFrom: fc.constantFrom({ hostRewriteHeader: 'x-host' }, { hostRewriteAuto: true as const }),
         appendForwardedHost: fc.constant(true as const),
         streamDurationMsMax: ms,
         grpcTimeout: fc.oneof(
           fc.record({ grpcTimeoutMsMax: ms }),
+          fc.record({ grpcTimeoutInsteadMs: ms }),
           fc.record({ grpcTimeoutMsMax: ms, grpcTimeoutOffsetMs: ms }),
         ),
         mirrors,
@@ -58,11 +59,12 @@ const forward: fc.Arbitrary<ForwardAction> = fc
     ),
   })
   // One of the two says the host.
-  .map(({ more: { grpcTimeout, ...more }, ...all }) => ({
+  .map(({ more: { grpcTimeout, hostFrom, ...more }, ...all }) => ({
     ...all,
     ...more,
     ...grpcTimeout,
-    hostRewrite: 'hostRewriteHeader' in more ? undefined : all.hostRewrite,
+    ...hostFrom,
+    hostRewrite: hostFrom === undefined ? all.hostRewrite : undefined,
   }));
 
 const plainRoute: fc.Arbitrary<Route> = fc.record({

@@ -149,8 +149,11 @@ function decodeHosts(assignment: ClusterLoadAssignment | undefined, at: At): { h
           undefined,
         );
       }
-      const host = endpoint.hostIdentifier.case === 'endpoint' ? endpoint.hostIdentifier.value.address : undefined;
-      return decodeHostAddress(host, place.field('endpoint').field('address'));
+      const host = endpoint.hostIdentifier.case === 'endpoint' ? endpoint.hostIdentifier.value : undefined;
+      if ((host?.hostname ?? '') !== '') {
+        place.field('endpoint').field('hostname').fail('is the name that is resolved for STRICT_DNS', undefined);
+      }
+      return decodeHostAddress(host?.address, place.field('endpoint').field('address'));
     });
   });
 }

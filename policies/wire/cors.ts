@@ -21,6 +21,12 @@ export const encodeCors = (cors: CorsPolicy): MessageInitShape<typeof CorsPolicy
 });
 
 export function decodeCors(message: CorsMessage, at: At): CorsPolicy {
+  if (message.shadowEnabled !== undefined && decodeRuntimeFraction(message.shadowEnabled, at).numerator > 0) {
+    at.field('shadow_enabled').fail(
+      'only 0 is supported by Weft: it counts nothing that it does not enforce',
+      undefined,
+    );
+  }
   const text = (name: 'allowMethods' | 'allowHeaders' | 'exposeHeaders' | 'maxAge', field: string): string =>
     decodeFieldValue(message[name], at.field(field));
   return {

@@ -11,6 +11,7 @@ import type {
 import type { ClusterLoadAssignment, ClusterLoadAssignmentSchema } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts';
 import {
   decodeSocketAddress,
+  decodeUriText,
   encodeMetadata,
   encodeSocketAddress,
   StructReader,
@@ -56,6 +57,7 @@ const encodeEndpoint = (endpoint: Endpoint): MessageInitShape<typeof LbEndpointS
     case: 'endpoint',
     value: {
       address: encodeSocketAddress(endpoint.address),
+      hostname: endpoint.hostname ?? '',
       additionalAddresses: (endpoint.alternatives ?? []).map((one) => ({ address: encodeSocketAddress(one) })),
     },
   },
@@ -108,6 +110,9 @@ function decodeEndpoint(endpoint: LbEndpoint, at: At): Omit<Endpoint, 'priority'
   const decoded = {
     address: decodeSocketAddress(host?.address, at.field('endpoint').field('address')),
     ...(alternatives.length === 0 ? {} : { alternatives }),
+    ...(host === undefined || host.hostname === ''
+      ? {}
+      : { hostname: decodeUriText(host.hostname, at.field('endpoint').field('hostname')) }),
     ...(node === '' ? {} : { node }),
     ...decodeHints(own.object('hints')),
     weight,

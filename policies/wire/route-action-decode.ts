@@ -34,10 +34,12 @@ export function decodeForward(action: RouteActionMessage, settings: RetrySetting
     ...decodeHedge(action, settings),
     hostRewrite:
       host.case === 'hostRewriteLiteral' ? decodeUriText(host.value, at.field('host_rewrite_literal')) : undefined,
+    ...(host.case === 'autoHostRewrite' && host.value.value ? { hostRewriteAuto: true } : {}),
     ...(rewriteHeader === undefined ? {} : { hostRewriteHeader: rewriteHeader }),
     ...(action.appendXForwardedHost ? { appendForwardedHost: true } : {}),
     pathRewrite: decodePathRewrite(action, at),
     ...decodeStreamDuration(action, at.field('max_stream_duration')),
+    ...decodeGrpcTimeout(action, at),
     ...(action.requestMirrorPolicies.length === 0
       ? {}
       : {
@@ -66,6 +68,17 @@ function decodeStreamDuration(
     ...(grpc === undefined ? {} : { grpcTimeoutMsMax: decodeDuration(grpc, 0, at.field('grpc_timeout_header_max')) }),
     ...(offset === undefined ? {} : { grpcTimeoutOffsetMs: decodeDuration(offset, 0, offsetAt) }),
   };
+}
+
+/** What Envoy had before `grpc_timeout_header_max`, which leaves the time of the route as it is. */
+function decodeGrpcTimeout(action: RouteActionMessage, at: At): Pick<ForwardAction, 'grpcTimeoutInsteadMs'> {
+  const { maxGrpcTimeout, maxStreamDuration } = action;
+  const here = at.field('max_grpc_timeout');
+  if (maxGrpcTimeout === undefined) return {};
+  if (maxStreamDuration?.grpcTimeoutHeaderMax !== undefined) {
+    here.fail('max_stream_duration.grpc_timeout_header_max is set as well', undefined);
+  }
+  return { grpcTimeoutInsteadMs: decodeDuration(maxGrpcTimeout, 0, here) };
 }
 
 const clusterName = (name: string): string => (name === INVALID_BACKEND ? '' : name);

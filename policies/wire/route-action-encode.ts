@@ -26,18 +26,27 @@ export function encodeForward(action: ForwardAction): ActionInit {
     ...(action.idleTimeoutMs === 0 ? {} : { idleTimeout: encodeDuration(action.idleTimeoutMs) }),
     ...(action.retry === undefined ? {} : { retryPolicy: encodeRetry(action.retry) }),
     ...encodeHedging(action),
-    ...(action.hostRewriteHeader === undefined
-      ? {}
-      : { hostRewriteSpecifier: { case: 'hostRewriteHeader', value: action.hostRewriteHeader } }),
+    ...encodeHostRewrite(action),
     appendXForwardedHost: action.appendForwardedHost ?? false,
     ...encodeStreamDuration(action),
-    requestMirrorPolicies: (action.mirrors ?? []).map(encodeMirror),
-    ...(action.hostRewrite === undefined
+    ...(action.grpcTimeoutInsteadMs === undefined
       ? {}
-      : { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: action.hostRewrite } }),
+      : { maxGrpcTimeout: encodeDuration(action.grpcTimeoutInsteadMs) }),
+    requestMirrorPolicies: (action.mirrors ?? []).map(encodeMirror),
     ...encodePathRewrite(action.pathRewrite),
     ...(action.hashKeys === undefined ? {} : { hashPolicy: action.hashKeys.map(encodeHashKey) }),
   };
+}
+
+function encodeHostRewrite(action: ForwardAction): Pick<ActionInit, 'hostRewriteSpecifier'> {
+  const { hostRewrite, hostRewriteHeader, hostRewriteAuto } = action;
+  if (hostRewrite !== undefined) return { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: hostRewrite } };
+  if (hostRewriteHeader !== undefined) {
+    return { hostRewriteSpecifier: { case: 'hostRewriteHeader', value: hostRewriteHeader } };
+  }
+  return hostRewriteAuto === undefined
+    ? {}
+    : { hostRewriteSpecifier: { case: 'autoHostRewrite', value: { value: true } } };
 }
 
 function encodeStreamDuration({
@@ -61,7 +70,7 @@ function encodeClusters(clusters: readonly WeightedCluster[]): NonNullable<Actio
     return { case: 'cluster', value: INVALID_BACKEND };
   }
   const plain = [only.requestHeaders, only.responseHeaders].every(
-    ({ set, add, remove }) => set.length + add.length + remove.length === 0,
+    ({ set, add, remove, options }) => set.length + add.length + remove.length === 0 && options === undefined,
   );
   if (clusters.length === 1 && only.weight === 1 && plain) {
     return { case: 'cluster', value: only.name === '' ? INVALID_BACKEND : only.name };

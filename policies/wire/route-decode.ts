@@ -1,3 +1,4 @@
+import type { HeaderMatch } from '../model/match.ts';
 import type { MirrorDiff } from '../model/mirror.ts';
 import type { DirectResponseAction, RedirectAction, Route, RouteConfiguration, RouteMatch } from '../model/route.ts';
 import type { RouteFilter } from '../model/route-filter.ts';
@@ -98,7 +99,10 @@ function decodeRouteMatch(match: RouteMatchMessage | undefined, at: At): RouteMa
   return {
     path: decodePath(match, at),
     caseSensitive: match.caseSensitive ?? true,
-    headers: match.headers.map((header, i) => decodeHeaderMatch(header, at.field('headers').index(i))),
+    headers: [
+      ...match.headers.map((header, i) => decodeHeaderMatch(header, at.field('headers').index(i))),
+      ...(match.grpc === undefined ? [] : [grpcContent]),
+    ],
     queryParameters: match.queryParameters.map((parameter, i) =>
       decodeQueryParameterMatch(parameter, at.field('query_parameters').index(i)),
     ),
@@ -107,6 +111,13 @@ function decodeRouteMatch(match: RouteMatchMessage | undefined, at: At): RouteMa
       : { share: decodeRuntimeFraction(match.runtimeFraction, at.field('runtime_fraction')) }),
   };
 }
+
+/** `grpc: {}`, as Envoy tells calls of gRPC from other requests. */
+const grpcContent: HeaderMatch = {
+  name: 'content-type',
+  invert: false,
+  value: { kind: 'regex', value: 'application/grpc(\\+.*)?' },
+};
 
 function decodePath({ pathSpecifier }: RouteMatchMessage, at: At): RouteMatch['path'] {
   switch (pathSpecifier.case) {

@@ -79,7 +79,7 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.common.mutation_rules.v3.HeaderMutation': 'remove',
   'envoy.extensions.filters.http.cors.v3.Cors': '',
   'envoy.extensions.filters.http.cors.v3.CorsPolicy':
-    'allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled forward_not_matching_preflights',
+    'allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled shadow_enabled forward_not_matching_preflights',
   'envoy.extensions.filters.http.fault.v3.HTTPFault': 'delay abort headers max_active_faults response_rate_limit',
   'envoy.extensions.filters.http.fault.v3.FaultAbort': 'http_status grpc_status header_abort percentage',
   'envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort': '',
@@ -165,12 +165,13 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.route.v3.Route':
     'name match route redirect direct_response metadata per_request_buffer_limit_bytes request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove typed_per_filter_config',
   'envoy.config.route.v3.RouteMatch':
-    'prefix path path_separated_prefix safe_regex connect_matcher case_sensitive headers query_parameters runtime_fraction',
+    'prefix path path_separated_prefix safe_regex connect_matcher case_sensitive headers query_parameters runtime_fraction grpc',
+  'envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions': '',
   'envoy.config.route.v3.RouteMatch.ConnectMatcher': '',
   'envoy.config.route.v3.HeaderMatcher': 'name present_match string_match invert_match',
   'envoy.config.route.v3.QueryParameterMatcher': 'name string_match present_match',
   'envoy.config.route.v3.RouteAction':
-    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration request_mirror_policies hedge_policy hash_policy',
+    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header auto_host_rewrite append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration max_grpc_timeout request_mirror_policies hedge_policy hash_policy',
   'envoy.config.route.v3.RouteAction.RequestMirrorPolicy': 'cluster runtime_fraction disable_shadow_host_suffix_append',
   'envoy.config.route.v3.RouteAction.HashPolicy': 'header cookie connection_properties query_parameter terminal',
   'envoy.config.route.v3.RouteAction.HashPolicy.Header': 'header_name',
@@ -255,7 +256,7 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.endpoint.v3.ClusterLoadAssignment': 'cluster_name endpoints',
   'envoy.config.endpoint.v3.LocalityLbEndpoints': 'locality lb_endpoints load_balancing_weight priority',
   'envoy.config.endpoint.v3.LbEndpoint': 'endpoint health_status metadata load_balancing_weight',
-  'envoy.config.endpoint.v3.Endpoint': 'address additional_addresses',
+  'envoy.config.endpoint.v3.Endpoint': 'address additional_addresses hostname',
   'envoy.config.endpoint.v3.Endpoint.AdditionalAddress': 'address',
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': '',
   'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext':

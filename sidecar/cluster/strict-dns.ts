@@ -76,7 +76,7 @@ export class StrictDns {
     const endpoints: Endpoint[] = [];
     for (const { host, port } of this.hosts) {
       for (const ip of chosenAddresses(this.answers.get(host) ?? [], this.rules)) {
-        endpoints.push(plainEndpoint({ ip, port }));
+        endpoints.push({ ...plainEndpoint({ ip, port }), hostname: host });
       }
     }
     this.cancelTimer = this.clock.after(this.refreshMs, () => this.start());

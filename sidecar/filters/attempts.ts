@@ -60,6 +60,7 @@ export class Attempts implements TimeoutTarget {
     }
     context.host = host;
     context.attempts++;
+    chain.stats.attempted(context, host);
     const attempt = new Attempt(this.stream, runtime, host, breaker, ticket, hedged);
     if (this.current !== undefined) {
       this.others ??= [];
@@ -82,6 +83,7 @@ export class Attempts implements TimeoutTarget {
     const { runtime } = this;
     if (this.stream.over || runtime === undefined) return;
     this.stream.context.attempts--;
+    this.stream.context.hostsAttempted?.pop();
     if (this.current === undefined) this.start(runtime, false, false);
   }
 

@@ -66,6 +66,12 @@ export class StreamTimeouts {
     limitTime(this.chain, this.call, this.request, timeoutMs);
   }
 
+  /** The time of a call of gRPC, of which the upstream is told; 0: it has as much as it likes. */
+  limitCall(maxMs: number): void {
+    if (this.call === undefined || maxMs === 0) return;
+    if (this.call.bound(this.chain.deps.clock.nowMs() + maxMs)) this.chain.timeouts.arm(this.request, stepMs(maxMs));
+  }
+
   /** What a route makes of the `grpc-timeout` of a client. */
   capDeadline(action: ForwardAction): void {
     capDeadline(this.chain, this.call, this.request, action);

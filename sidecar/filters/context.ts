@@ -92,6 +92,9 @@ export class RequestContext {
   /** Of the last attempt, if somebody logs something of it. */
   upstreamSocket: Duplex | undefined = undefined;
   upstreamSpeaksHttp2 = false;
+  /** Endpoints and connections of all attempts, if somebody logs them; undefined: none, or nobody asks. */
+  hostsAttempted: Host[] | undefined = undefined;
+  connectionsAttempted: number[] | undefined = undefined;
   /** When the last attempt was sent, if somebody logs it; 0: not known. */
   upstreamStartMs = 0;
   attempts = 0;

@@ -1,4 +1,5 @@
 import { type ForwardAction, type HeaderMutation, noMutation, type WeightedCluster } from '@weft/policies/model/route';
+import type { Host } from '../cluster/host.ts';
 import type { RequestHead, ResponseHead } from '../http/exchange.ts';
 import { isAuthority } from '../http/h1/chars.ts';
 import type { Headers } from '../http/headers.ts';
@@ -66,6 +67,13 @@ function appendForwardedHost({ headers, authority }: RequestHead): void {
   else if (before.slice(before.lastIndexOf(',') + 1).trim() !== authority) {
     headers.set('X-Forwarded-Host', `${before},${authority}`);
   }
+}
+
+/** An endpoint without a name leaves the host as it is. */
+export function nameEndpoint(head: RequestHead, { hostRewriteAuto, route }: CompiledRoute, { endpoint }: Host): void {
+  if (!hostRewriteAuto || endpoint.hostname === undefined) return;
+  if (route.action.kind === 'forward' && route.action.appendForwardedHost === true) appendForwardedHost(head);
+  head.authority = endpoint.hostname;
 }
 
 const ATTEMPT_COUNT = 'X-Envoy-Attempt-Count';

@@ -22,6 +22,7 @@ import {
   changeResponse,
   countAttempt,
   isTunnelAccepted,
+  nameEndpoint,
   rewriteRequest,
 } from './forward.ts';
 import { isRetriedAbove } from './hop/header.ts';
@@ -191,7 +192,9 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (action.hashKeys !== undefined) hashRequest(action.hashKeys, context);
     rewriteRequest(this.chain.headerFormats, context, found, action, cluster);
     if (action.mirrors !== undefined) this.mirror(action, action.mirrors);
-    if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
+    if (context.call !== undefined && action.grpcTimeoutInsteadMs !== undefined) {
+      this.clocks.limitCall(action.grpcTimeoutInsteadMs);
+    } else if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
     if (action.grpcTimeoutMsMax !== undefined) this.clocks.capDeadline(action);
     if (action.streamDurationMsMax !== undefined) this.clocks.limitDuration(action.streamDurationMsMax);
     if (action.idleTimeoutMs > 0) this.clocks.limitIdle(action.idleTimeoutMs);
@@ -235,7 +238,9 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
 
   /** What an upstream is told of the attempt. */
   describe(attempt: Attempt): void {
-    countAttempt(this.context.head, this.route, attempt.number);
+    const { route } = this;
+    countAttempt(this.context.head, route, attempt.number);
+    if (route !== undefined) nameEndpoint(this.context.head, route, attempt.host);
     if (this.chain.deps.calls !== undefined && this.chain.deps.direction === 'outbound') tellHop(this, attempt);
   }
 

@@ -52,6 +52,8 @@ export class CompiledRoute {
   readonly requestHeaders: readonly HeaderMutation[];
   readonly responseHeaders: readonly HeaderMutation[];
   readonly clusterHeadersLast: boolean;
+  /** The host is the name of the endpoint. */
+  readonly hostRewriteAuto: boolean;
   /** Some header of a response says when the request ended, or something of a connection: asked while it is there. */
   readonly asksExchange: boolean;
   /** Of the requests that match, 1 being all. */
@@ -70,6 +72,7 @@ export class CompiledRoute {
     this.requestHeaders = inOrder([route.requestHeaders, host?.requestHeaders, config?.requestHeaders], last);
     this.responseHeaders = inOrder([route.responseHeaders, host?.responseHeaders, config?.responseHeaders], last);
     this.clusterHeadersLast = last;
+    this.hostRewriteAuto = route.action.kind === 'forward' && route.action.hostRewriteAuto === true;
     this.asksExchange = [this.responseHeaders, ...clustersOf(route).map((one) => [one.responseHeaders])].some((all) =>
       all.some(({ options = [] }) => options.some(({ format }) => asksExchange(format))),
     );

@@ -59,7 +59,7 @@ const own = new Set<string>([
   'EMIT_TIME_LOCAL(%Y %z)',
   ...points.slice(1).map((point) => `COMMON_DURATION(DS_RX_BEG:${point}:ns)`),
   ...plainLogFields.filter((field) =>
-    /ADDRESS$|_PORT$|_ID$|DURATION$|_BYTES|^UPSTREAM_HOST$|HOSTNAME$|TLS_CIPHER$|REMOTE_ADDRESS_WITHOUT_PORT$/.test(
+    /ADDRESS$|_PORT$|_ID$|IDS_ATTEMPTED|DURATION$|_BYTES|^UPSTREAM_HOST$|HOSTNAME$|TLS_CIPHER$|REMOTE_ADDRESS_WITHOUT_PORT$/.test(
       field,
     ),
   ),

@@ -5,6 +5,7 @@ import type { Direction, HttpConnectionManager, WorkloadSettings } from '@weft/p
 import type { LocalReplies } from '@weft/policies/model/local-reply';
 import { asksConnections } from '@weft/policies/model/log-operators';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
+import type { Host } from '../../cluster/host.ts';
 import type { UpstreamConnection } from '../../http/exchange.ts';
 import type { CertificateSource } from '../../identity/source.ts';
 import { socketOf } from '../../net/upstream-sockets.ts';
@@ -31,6 +32,9 @@ interface StatsDeps {
 const repliesAskConnections = (replies: LocalReplies | undefined): boolean =>
   replies !== undefined &&
   [replies.body, ...replies.mappers.map(({ body }) => body)].some((body) => asksConnections(body?.format));
+
+/** Of one request, for logs. */
+const ATTEMPTS_MAX = 32;
 
 const labels = new WeakMap<object, string>();
 
@@ -70,6 +74,14 @@ export class RequestStats {
     this.counters = deps.recorder.countersOf?.(deps.hcm.statPrefix);
   }
 
+  /** An attempt is made at that endpoint. */
+  attempted(context: RequestContext, host: Host): void {
+    if (!this.asksConnections && context.matched?.asksExchange !== true) return;
+    context.hostsAttempted ??= [];
+    if (context.hostsAttempted.length < ATTEMPTS_MAX) context.hostsAttempted.push(host);
+    else this.deps.recorder.count('log.attempts_cut');
+  }
+
   /** An attempt is made on that connection. What is logged of either socket is read while both are open. */
   leased(context: RequestContext, connection: UpstreamConnection): void {
     if (!this.asksConnections && context.matched?.asksExchange !== true) return;
@@ -78,7 +90,11 @@ export class RequestStats {
     context.upstreamSpeaksHttp2 = connection.speaksHttp2 === true;
     context.upstreamStartMs = this.deps.clock.nowMs();
     if (socket !== undefined) socketFacts(socket);
-    if (context.upstreamSocket !== undefined) socketFacts(context.upstreamSocket);
+    if (context.upstreamSocket === undefined) return;
+    const { id } = socketFacts(context.upstreamSocket);
+    context.connectionsAttempted ??= [];
+    const ids = context.connectionsAttempted;
+    if (ids.length < ATTEMPTS_MAX && ids.at(-1) !== id) ids.push(id);
   }
 
   /** The last byte of the request has come in. */

@@ -14,9 +14,20 @@ export interface LoggedEnds {
   readonly upstreamSocket?: Duplex | undefined;
 }
 
+export interface LoggedHost {
+  /** `ip:port`. */
+  readonly label: string;
+  readonly endpoint: { readonly hostname?: string };
+}
+
 /** What only an HTTP exchange has; the request's own context, looked at when its line is written. */
 export interface LoggedExchange extends LoggedEnds {
   readonly upstreamSpeaksHttp2?: boolean;
+  /** That of the last attempt. */
+  readonly host?: LoggedHost | undefined;
+  /** Those of all attempts, in order, and the connections on which they were made; only where a format asks for them. */
+  readonly hostsAttempted?: readonly LoggedHost[] | undefined;
+  readonly connectionsAttempted?: readonly number[] | undefined;
   /** Of the clock of `startMs`; 0: nothing was sent, or nobody asked. */
   readonly upstreamStartMs?: number;
   /** As it went to the upstream. */

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { PlainLogField } from '@weft/policies/model/log-fields';
 import type { Headers } from '../../http/headers.ts';
 import { clientAddress, clientIp, portOf, withoutPort } from './addresses.ts';
-import type { LogEntry, LoggedExchange } from './entry.ts';
+import type { LogEntry, LoggedExchange, LoggedHost } from './entry.ts';
 import { detailsOf, grpcName, LONG_FLAGS, terminationDetails } from './names.ts';
 import { nonEmpty } from './request-fields.ts';
 import { type CertificateFacts, type SocketFacts, socketFacts } from './socket-facts.ts';
@@ -55,6 +55,19 @@ const zero = always(() => 0);
 const nothing = always(() => undefined);
 const empty = always(() => '');
 const upstreamHost = always(({ record }) => nonEmpty(record.upstream));
+const named = ({ label, endpoint }: LoggedHost): string => endpoint.hostname ?? label;
+const bare = (name: string): string => (/:\d+$/.test(name) ? (withoutPort(name) ?? name) : name);
+const hostName = ({ record, http }: LogEntry): string | undefined =>
+  http?.host === undefined ? nonEmpty(record.upstream) : named(http.host);
+const attempted =
+  (show: (host: LoggedHost) => string): Plain =>
+  () =>
+  ({ record, http }) =>
+    http === undefined
+      ? record.upstream === ''
+        ? undefined
+        : show({ label: record.upstream, endpoint: {} })
+      : http.hostsAttempted?.map(show).join(',');
 const cluster = always(({ record }) => nonEmpty(record.cluster));
 
 type Fact = (facts: SocketFacts) => string | number | undefined;
@@ -110,6 +123,18 @@ export const plainReaders: Readonly<Record<PlainLogField, Plain>> = {
     responseMs(entry) === undefined ? undefined : whole(entry.record.durationMs - entry.record.upstreamMs),
   ),
   UPSTREAM_HOST: upstreamHost,
+  UPSTREAM_HOST_NAME: always(hostName),
+  UPSTREAM_HOST_NAME_WITHOUT_PORT: always((entry) => {
+    const name = hostName(entry);
+    return name === undefined ? undefined : bare(name);
+  }),
+  UPSTREAM_HOSTS_ATTEMPTED: attempted(({ label }) => label),
+  UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT: attempted(({ label }) => bare(label)),
+  UPSTREAM_HOST_NAMES_ATTEMPTED: attempted(named),
+  UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT: attempted((host) => bare(named(host))),
+  UPSTREAM_CONNECTION_IDS_ATTEMPTED: always(({ http, ends }) =>
+    http === undefined ? factOf(ends?.upstreamSocket, ({ id }) => id) : http.connectionsAttempted?.join(','),
+  ),
   UPSTREAM_REMOTE_ADDRESS: upstreamHost,
   UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: always(({ record }) => withoutPort(record.upstream)),
   UPSTREAM_REMOTE_PORT: always(({ record }) => portOf(record.upstream)),

@@ -1,0 +1,140 @@
+/** Names of endpoints, and times of gRPC that routes set, from one bootstrap on Weft and on Envoy. */
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { after, before, describe, test } from 'node:test';
+import {
+  CLOSE,
+  exchange,
+  get,
+  type Subject,
+  Surface,
+  same,
+  stdoutLog,
+  told,
+} from '../integration/envoy-surface.fixture.ts';
+import { type At, cluster, type JsonObject, route } from '../support/pair-bootstrap.ts';
+import { waitFor } from '../support/wait.ts';
+
+const surface = new Surface('route-actions');
+
+after(() => surface.close());
+
+const endpoint = ({ port }: At, address: string, more: JsonObject = {}): JsonObject => ({
+  lb_endpoints: [{ endpoint: { address: { socket_address: { address, port_value: port } }, ...more } }],
+});
+const named = (name: string, type: string, endpoints: JsonObject): JsonObject => ({
+  name,
+  type,
+  connect_timeout: '1s',
+  dns_lookup_family: 'V4_ONLY',
+  load_assignment: { cluster_name: name, endpoints: [endpoints] },
+});
+const operators = [
+  'UPSTREAM_HOST_NAME',
+  'UPSTREAM_HOST_NAME_WITHOUT_PORT',
+  'UPSTREAM_HOST_NAMES_ATTEMPTED',
+  'UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT',
+  'UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT',
+  'UPSTREAM_REQUEST_ATTEMPT_COUNT',
+];
+
+describe('route actions', { timeout: 60_000 }, () => {
+  let both: readonly [Subject, Subject];
+
+  before(async () => {
+    const app = await surface.listen(
+      createServer(({ headers, url }, response) => {
+        if (url === '/slow' || url === '/slower') return;
+        const shown = [headers.host, headers['x-forwarded-host'], url, headers['grpc-timeout'] === undefined];
+        response.statusCode = url === '/bad' ? 503 : 200;
+        response.end(JSON.stringify(shown));
+      }),
+    );
+    const auto = { auto_host_rewrite: true };
+    const retried = { retry_policy: { retry_on: '5xx', num_retries: 2 } };
+    both = await surface.startBoth({
+      managers: {
+        plain: { access_log: [stdoutLog(`line %REQ(:PATH)% ${operators.map((one) => `%${one}%`).join(' ')}`)] },
+      },
+      routes: [
+        route('logical', '/logical', 'logical', { ...auto, append_x_forwarded_host: true }),
+        route('strict', '/strict', 'strict', auto),
+        route('called', '/called', 'called', auto),
+        route('nameless', '/nameless', 'nameless', auto),
+        route('bad', '/bad', 'called', retried),
+        { match: { prefix: '/grpc', grpc: {} }, direct_response: { status: 418 } },
+        route('slower', '/slower', 'nameless', { max_grpc_timeout: '10s', timeout: '0.1s' }),
+        route('slow', '/slow', 'nameless', { max_grpc_timeout: '0.4s', timeout: '0.1s' }),
+        route('told', '/told', 'nameless', { max_grpc_timeout: '5s' }),
+        route('rest', '/', 'nameless'),
+      ],
+      clusters: [
+        named('logical', 'LOGICAL_DNS', endpoint(app, 'localhost')),
+        named('strict', 'STRICT_DNS', endpoint(app, 'localhost')),
+        named('called', 'STATIC', endpoint(app, '127.0.0.1', { hostname: 'its.name' })),
+        cluster({ name: 'nameless', endpoints: [app] }),
+      ],
+    });
+  });
+
+  const ask = async ({ ports }: Subject, path: string, ...fields: readonly string[]): Promise<string> => {
+    const answer = await exchange(ports['plain'] ?? 0, get(path, ...fields, CLOSE));
+    const body = /\[.*\]/.exec(answer)?.[0] ?? '';
+    return `${told(answer.split('\r\n\r\n', 1)[0] ?? '', 'grpc-status')} ${body}`;
+  };
+  const lineOf = ({ program }: Subject, path: string): Promise<string> =>
+    waitFor(path, () => program.stdout.split('\n').find((line) => line.startsWith(`line ${path} `)));
+
+  for (const path of ['/logical', '/strict', '/called', '/nameless']) {
+    test(`the host is the name of the endpoint: ${path}`, async () => {
+      await same(both, (proxy) => ask(proxy, path));
+      await same(both, (proxy) => lineOf(proxy, path).then((line) => line.replaceAll(/:\d+/g, ':port')));
+    });
+  }
+
+  test('all endpoints that were tried', async () => {
+    await same(both, (proxy) => ask(proxy, '/bad'));
+    const [weft, envoy] = await Promise.all(both.map((proxy) => lineOf(proxy, '/bad')));
+    assert.equal(
+      weft,
+      `line /bad its.name its.name ${Array(3).fill('its.name').join(',')} ${Array(3).fill('its.name').join(',')} ${Array(3).fill('127.0.0.1').join(',')} 3`,
+    );
+    // Envoy forgets those of earlier attempts, against what it says of the operator.
+    assert.equal(envoy, 'line /bad its.name its.name its.name its.name 127.0.0.1 3');
+  });
+
+  for (const type of ['application/grpc', 'application/grpc+proto', 'application/grpc-web', 'text/plain']) {
+    test(`a route for gRPC: ${type}`, async () => {
+      await same(both, (proxy) => ask(proxy, '/grpc', `Content-Type: ${type}`));
+    });
+  }
+
+  const grpc = 'Content-Type: application/grpc';
+  for (const [what, path, minMs, maxMs, ...fields] of [
+    ['a call has the time of the route', '/slow', 390, 1_500, grpc],
+    ['a call has the time that it asks for', '/slower', 190, 1_500, grpc, 'grpc-timeout: 200m'],
+    ['but no more than that of the route', '/slow', 390, 1_500, grpc, 'grpc-timeout: 10S'],
+    ['other requests have their own', '/slow', 90, 390],
+  ] as const) {
+    test(what, async () => {
+      const codes = await Promise.all(
+        both.map(async (proxy) => {
+          const startMs = performance.now();
+          const answer = await ask(proxy, path, ...fields);
+          const tookMs = performance.now() - startMs;
+          assert.ok(tookMs > minMs && tookMs < maxMs, `${tookMs}`);
+          return answer;
+        }),
+      );
+      // Weft says DEADLINE_EXCEEDED, Envoy UNAVAILABLE, of which clients think that they may ask again.
+      const wanted = ['200 grpc-status: 4  ', '200 grpc-status: 14  '];
+      assert.deepEqual(codes, fields.length === 0 ? ['504  ', '504  '] : wanted);
+    });
+  }
+
+  test('the upstream is told what time there is', async () => {
+    for (const fields of [[grpc], [grpc, 'grpc-timeout: 1S'], []]) {
+      await same(both, (proxy) => ask(proxy, '/told', ...fields));
+    }
+  });
+});
