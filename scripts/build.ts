@@ -151,6 +151,7 @@ const onFirstUse: ReadonlySet<string> = new Set([
   'node:dns',
   'node:ffi',
   'node:worker_threads',
+  'node:v8',
 ]);
 
 /** Reads a member when it is asked for, and the module with the first. */

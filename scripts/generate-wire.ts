@@ -12,7 +12,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create, createFileRegistry, fromBinary, isFieldSet, toBinary } from '@bufbuild/protobuf';
 import { FieldOptionsSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { supportedFields } from '../policies/wire/supported-fields.ts';
+import { allSupportedFields } from '../policies/wire/supported-fields.ts';
 import { withOwnDescriptors } from './describe-wire.ts';
 import { pruneDescriptors } from './prune-descriptors.ts';
 
@@ -120,7 +120,7 @@ function reduced(image: Uint8Array): Uint8Array {
       for (const item of value.value) delete item.options;
     }
   }
-  pruneDescriptors(set, supportedFields, whole);
+  pruneDescriptors(set, allSupportedFields(), whole);
   return toBinary(FileDescriptorSetSchema, set);
 }
 

@@ -4,14 +4,14 @@ import { AnySchema } from '@bufbuild/protobuf/wkt';
 import type { At } from './decoding.ts';
 import { LoadBalancingPolicy_PolicySchema } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { registry } from './registry.ts';
-import { supportedFields } from './supported-fields.ts';
+import { supportedFieldsOf } from './supported-fields.ts';
 
 /**
  * Walks over everything that is set in a message, extensions included, and refuses what Weft does not act on:
  * a setting that is silently without effect is worse than one that is refused.
  */
 export function checkFields(message: ReflectMessage, at: At): void {
-  const supported = supportedFields.get(message.desc.typeName);
+  const supported = supportedFieldsOf(message.desc.typeName);
   at.skip('a field number', message.getUnknown()?.length ?? 0);
   for (const field of message.sortedFields) {
     if (!message.isSet(field)) continue;

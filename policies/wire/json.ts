@@ -14,7 +14,7 @@ import type { At } from './decoding.ts';
 import { withEnumNames } from './json-enums.ts';
 import { registry } from './registry.ts';
 import { singleField } from './single-field.ts';
-import { supportedFields } from './supported-fields.ts';
+import { supportedFieldsOf } from './supported-fields.ts';
 
 /** As deep as the library goes. */
 const DEPTH_MAX = 100;
@@ -61,7 +61,7 @@ function readRecord(desc: DescMessage, message: Message, json: JsonRecord, at: A
     if (seen.has(field.name)) here.fail('is given twice', undefined);
     seen.add(field.name);
     if (value === null) continue;
-    if (supportedFields.get(desc.typeName)?.has(field.name) === false) {
+    if (supportedFieldsOf(desc.typeName)?.has(field.name) === false) {
       // The default of a plain value, said aloud, changes nothing.
       const plain = field.fieldKind === 'scalar' && field.scalar !== ScalarType.BYTES;
       if (plain && (value === false || value === 0 || value === '')) continue;

@@ -301,6 +301,21 @@ const fields: Readonly<Record<string, string>> = {
   'weft.v1.PlaintextPorts': 'ports others',
 };
 
-export const supportedFields: ReadonlyMap<string, ReadonlySet<string>> = new Map(
-  Object.entries(fields).map(([message, names]) => [message, new Set(names.split(' ').filter((name) => name !== ''))]),
-);
+const setOf = (names: string): ReadonlySet<string> => new Set(names.split(' ').filter((name) => name !== ''));
+
+const sets = new Map<string, ReadonlySet<string>>();
+
+/** Undefined of a message that is not configuration. */
+export function supportedFieldsOf(message: string): ReadonlySet<string> | undefined {
+  let set = sets.get(message);
+  if (set === undefined) {
+    const names = fields[message];
+    if (names === undefined) return undefined;
+    set = setOf(names);
+    sets.set(message, set);
+  }
+  return set;
+}
+
+export const allSupportedFields = (): ReadonlyMap<string, ReadonlySet<string>> =>
+  new Map(Object.entries(fields).map(([message, names]) => [message, setOf(names)]));

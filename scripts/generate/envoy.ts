@@ -1,7 +1,7 @@
 import { type HeaderSide, parseHeaderFormat } from '../../policies/model/header-format.ts';
 import { plainLogFields, unanswered } from '../../policies/model/log-fields.ts';
 import { parseLogFormat } from '../../policies/model/log-format.ts';
-import { supportedFields } from '../../policies/wire/supported-fields.ts';
+import { allSupportedFields } from '../../policies/wire/supported-fields.ts';
 
 const NOTE = '<!-- Generated from policies/wire and policies/model by `npm run generate`; changes here are lost. -->';
 
@@ -56,7 +56,7 @@ function operatorRows(): string {
 }
 
 function messageRows(): string {
-  return [...supportedFields]
+  return [...allSupportedFields()]
     .filter(([message]) => !message.startsWith('weft.'))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([message, names]) => `| \`${message}\` | ${names.size === 0 ? 'no fields of its own' : list(names)} |`)

@@ -47,17 +47,20 @@ export class WireEnum implements DescEnum {
   readonly sharedPrefix: string | undefined;
   readonly deprecated = false;
   private readonly text: string;
+  private readonly headEnd: number;
   private made: Values | undefined = undefined;
 
-  /** `text` is the values, each as a name and its number. */
-  constructor(file: DescFile, parent: DescMessage | undefined, scope: string, head: string, text: string) {
-    const [name = '', sharedPrefix] = head.split('/');
+  /** `text` is its line. */
+  constructor(file: DescFile, parent: DescMessage | undefined, scope: string, text: string, nameStart: number) {
+    const headEnd = text.indexOf(' ');
+    const [name = '', sharedPrefix] = text.slice(nameStart, headEnd).split('/');
     this.file = file;
     this.parent = parent;
     this.name = name;
     this.typeName = scope + name;
     this.sharedPrefix = sharedPrefix;
     this.text = text;
+    this.headEnd = headEnd;
   }
 
   get values(): DescEnumValue[] {
@@ -81,7 +84,7 @@ export class WireEnum implements DescEnum {
   private make(): Values {
     const values: DescEnumValue[] = [];
     const value: Record<number, DescEnumValue> = {};
-    const text = new Text(this.text);
+    const text = new Text(this.text, this.headEnd + 1);
     while (!text.ended) {
       const made = new WireEnumValue(this, text.word(), Number(text.word()));
       values.push(made);

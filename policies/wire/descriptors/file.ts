@@ -45,13 +45,10 @@ export class WireFile implements FileOfMessages {
       while (line.charCodeAt(depth) === 0x2e) depth++;
       const parent = around[depth - 1];
       const scope = parent === undefined ? top : `${parent.typeName}.`;
-      const headEnd = line.indexOf(' ');
-      const heading = headEnd === -1 ? line : line.slice(0, headEnd);
-      const members = headEnd === -1 ? '' : line.slice(headEnd + 1);
       if (line.charAt(depth) === '=') {
-        enums.push(new WireEnum(this, parent, scope, heading.slice(depth + 1), members));
+        enums.push(new WireEnum(this, parent, scope, line, depth + 1));
       } else {
-        const message = new WireMessage(this, parent, scope, heading.slice(depth), members);
+        const message = new WireMessage(this, parent, scope, line, depth);
         around[depth] = message;
         messages.push(message);
       }

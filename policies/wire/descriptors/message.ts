@@ -18,6 +18,12 @@ interface Members {
   readonly members: (DescField | DescOneof)[];
 }
 
+/** Where the names of a message and of its oneofs end, after which its fields begin. */
+function headEnd(text: string): number {
+  const space = text.indexOf(' ');
+  return space === -1 ? text.length : space;
+}
+
 /** A message whose fields are made when they are first looked at, which the library does when it first reads or writes one. */
 export class WireMessage implements DescMessage {
   readonly kind = 'message';
@@ -26,19 +32,22 @@ export class WireMessage implements DescMessage {
   readonly file: FileOfMessages;
   readonly parent: DescMessage | undefined;
   readonly deprecated = false;
-  private readonly oneofNames: readonly string[];
   private readonly text: string;
+  private readonly nameEnd: number;
   private made: Members | undefined = undefined;
 
-  /** `head` is its name and those of its oneofs, `text` its fields. */
-  constructor(file: FileOfMessages, parent: DescMessage | undefined, scope: string, head: string, text: string) {
-    const [name = '', ...oneofNames] = head.split('/');
+  /** `text` is its line, of which it is the name alone that is read here. */
+  constructor(file: FileOfMessages, parent: DescMessage | undefined, scope: string, text: string, nameStart: number) {
+    const slash = text.indexOf('/');
+    const end = headEnd(text);
+    const nameEnd = slash === -1 || slash > end ? end : slash;
+    const name = text.slice(nameStart, nameEnd);
     this.file = file;
     this.parent = parent;
     this.name = name;
     this.typeName = scope + name;
-    this.oneofNames = oneofNames;
     this.text = text;
+    this.nameEnd = nameEnd;
   }
 
   get fields(): DescField[] {
@@ -83,11 +92,13 @@ export class WireMessage implements DescMessage {
   }
 
   private make(): Members {
-    const oneofs = this.oneofNames.map((name) => new WireOneof(this, name));
+    const end = headEnd(this.text);
+    const oneofNames = this.nameEnd === end ? [] : this.text.slice(this.nameEnd + 1, end).split('/');
+    const oneofs = oneofNames.map((name) => new WireOneof(this, name));
     const fields: DescField[] = [];
     const field: Record<string, DescField> = {};
     const members: (DescField | DescOneof)[] = [];
-    const text = new Text(this.text);
+    const text = new Text(this.text, end + 1);
     while (!text.ended) {
       const made = readField(text, this, this.file, oneofs);
       fields.push(made);

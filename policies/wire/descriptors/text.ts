@@ -1,10 +1,11 @@
 /** Reads the text of a message's fields or an enum's values from its begin to its end: most of what making them costs. */
 export class Text {
   private readonly text: string;
-  private at = 0;
+  private at: number;
 
-  constructor(text: string) {
+  constructor(text: string, at: number) {
     this.text = text;
+    this.at = at;
   }
 
   get ended(): boolean {
