@@ -182,7 +182,7 @@ function clientOf(pod: Pod, node: NodeOf): XdsClient {
   return {
     namespace: pod.metadata.namespace,
     podKey: objectKey(pod.metadata),
-    features: { http2: has('weft.http2'), locality: has('weft.locality') },
+    features: { http2: has('weft.http2'), locality: has('weft.locality'), connect: has('weft.connect') },
   };
 }
 

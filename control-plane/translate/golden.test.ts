@@ -35,6 +35,8 @@ const question = z.strictObject({
         http2: z.boolean().default(false),
         /** False: it cannot choose among endpoints by where they run. */
         locality: z.boolean().default(true),
+        /** False: of a version that knows no routes for tunnels. */
+        connect: z.boolean().default(true),
       }),
     )
     .default([]),
@@ -62,11 +64,11 @@ function run(text: string): unknown {
     isDrained: (key) => asked.drained.includes(key),
   };
   for (const object of objects.value) context.state.apply(object);
-  for (const { kind, name, namespace, pod, http2, locality } of asked.ask) {
-    const client = { namespace, podKey: `${namespace}/${pod}`, features: { http2, locality } };
+  for (const { kind, name, namespace, pod, http2, locality, connect } of asked.ask) {
+    const client = { namespace, podKey: `${namespace}/${pod}`, features: { http2, locality, connect } };
     survivesTheWire(name, translateResource(context, kind, name, client));
   }
-  const answers = asked.ask.map(({ kind, name, namespace, pod, http2, locality }) => ({
+  const answers = asked.ask.map(({ kind, name, namespace, pod, http2, locality, connect }) => ({
     ask: [kind, name, ...(kind === 'route' || kind === 'cluster' ? [`from ${namespace}`] : []), pod]
       .filter(Boolean)
       .join(' '),
@@ -74,7 +76,7 @@ function run(text: string): unknown {
       translateResource(context, kind, name, {
         namespace,
         podKey: `${namespace}/${pod}`,
-        features: { http2, locality },
+        features: { http2, locality, connect },
       })?.value,
     ),
   }));

@@ -58,7 +58,7 @@ const refusal: Route['action'] = {
 
 const plain = { requestHeaders: noMutation, responseHeaders: noMutation };
 
-const routesWith = (connect: Route['action']): RouteConfiguration => ({
+const routesWith = (connect: Route['action'] | undefined): RouteConfiguration => ({
   name: INBOUND,
   virtualHosts: [
     {
@@ -66,14 +66,18 @@ const routesWith = (connect: Route['action']): RouteConfiguration => ({
       domains: ['*'],
       routes: [
         { name: INBOUND, match: match('prefix', '/'), action: toCluster, ...plain },
-        { name: `${INBOUND}-tunnel`, match: match('connect', ''), action: connect, ...plain },
+        ...(connect === undefined
+          ? []
+          : [{ name: `${INBOUND}-tunnel`, match: match('connect', ''), action: connect, ...plain }]),
       ],
     },
   ],
 });
 
-const [passing, refusing] = [routesWith(toCluster), routesWith(refusal)];
+const [passing, refusing, unaware] = [routesWith(toCluster), routesWith(refusal), routesWith(undefined)];
 
-/** `mesh`: of the chain, whose clients are peers of the mesh. */
-export const inboundRoutes = (tunnels: Tunnels, mesh: boolean): RouteConfiguration =>
-  tunnels === 'all' || (tunnels === 'mesh' && mesh) ? passing : refusing;
+/** `tunnels` undefined: of a sidecar that knows no routes for them; `mesh`: the clients of the chain are peers of the mesh. */
+export function inboundRoutes(tunnels: Tunnels | undefined, mesh: boolean): RouteConfiguration {
+  if (tunnels === undefined) return unaware;
+  return tunnels === 'all' || (tunnels === 'mesh' && mesh) ? passing : refusing;
+}

@@ -34,6 +34,8 @@ export interface ClientFeatures {
   readonly http2: boolean;
   /** It chooses among endpoints by where they run; absent: the control plane does it for it. */
   readonly locality?: boolean;
+  /** It knows routes for CONNECT; without that it would refuse the whole listener. */
+  readonly connect?: boolean;
 }
 
 /** What a client that waits for its server to speak waits longer; only for ports that may be of such a protocol. */
@@ -119,7 +121,7 @@ export function translateInbound(context: TranslateContext, pod: Pod, features: 
     features,
     modes: takenModes(context, objectKey(pod.metadata), pod),
     jwt,
-    tunnels: tunnelsOf(context, pod, authorization, jwt.length > 0),
+    tunnels: features.connect === true ? tunnelsOf(context, pod, authorization, jwt.length > 0) : undefined,
     trustedHops: trustedHopsOf(context, pod),
   });
   const filterChains = portsOf(context, pod, chains.parts.modes).flatMap(({ port, protocol }) => {
@@ -159,7 +161,7 @@ interface ChainParts {
   readonly modes: TlsModes;
   /** What finds out who the end user is. */
   readonly jwt: readonly HttpFilter[];
-  readonly tunnels: Tunnels;
+  readonly tunnels: Tunnels | undefined;
   readonly trustedHops: number;
 }
 

@@ -47,7 +47,7 @@ export function scopeOf(context: TranslateContext, kind: ResourceKind, name: str
     case 'cluster':
       return context.state.seesItsOwn(client.namespace) ? client.namespace : '';
     case 'listener':
-      return `${client.podKey}${client.features.http2 ? '+h2' : ''}`;
+      return `${client.podKey}${client.features.http2 ? '+h2' : ''}${client.features.connect === true ? '+connect' : ''}`;
     default:
       return unreachable(kind);
   }

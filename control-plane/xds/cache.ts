@@ -6,7 +6,7 @@ import type { Change } from './change.ts';
 export interface XdsClient {
   readonly namespace: string;
   readonly podKey: string;
-  readonly features: { readonly http2: boolean; readonly locality?: boolean };
+  readonly features: { readonly http2: boolean; readonly locality?: boolean; readonly connect?: boolean };
   /** A process without a pod: told whom to believe, and nothing of who is where. */
   readonly trustAlone?: boolean;
 }

@@ -30,6 +30,14 @@ export function noRoute(detail: string): ProxyError {
   return { source: 'internal', flag: 'NR', status: 404, retry: 'no', detail };
 }
 
+/** Only CONNECT has no path, and only a route that says so is for it. */
+export const noMatch = (authority: string, method: string, path: string): ProxyError =>
+  noRoute(
+    path === ''
+      ? `no route is for ${method} to ${authority}: of an HTTPRoute a match with method ${method} is (connect_matcher)`
+      : `no route of ${authority} matches ${method} ${path}`,
+  );
+
 /** Gateway API, HTTPRouteRule.backendRefs: a backend that cannot be resolved answers 500. */
 export function noBackend(route: string): ProxyError {
   return {

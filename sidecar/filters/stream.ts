@@ -14,7 +14,7 @@ import { StreamTimeouts } from './clocks.ts';
 import { RequestContext } from './context.ts';
 import { peerIsPending, pickCluster } from './endpoint.ts';
 import { settlePath } from './entrance.ts';
-import { exchangeEnded, noBackend, noRoute } from './errors.ts';
+import { exchangeEnded, noBackend, noMatch } from './errors.ts';
 import type { Refusal } from './filter.ts';
 import {
   attemptsInReply,
@@ -143,7 +143,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { context } = this;
     const found = table.find(context.head, this.chain.deps.prng);
     if (found === undefined) {
-      this.fail(noRoute(`no route of ${context.authority} matches ${context.head.method} ${context.path}`));
+      this.fail(noMatch(context.authority, context.head.method, context.path));
       return;
     }
     context.route = found.route.name;

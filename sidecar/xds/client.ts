@@ -178,7 +178,7 @@ export class XdsClient {
   private node(): DeltaNode {
     return {
       id: this.options.nodeId,
-      clientFeatures: ['weft.address', 'weft.http1', 'weft.http2', 'weft.locality', 'weft.tcp'],
+      clientFeatures: ['weft.address', 'weft.connect', 'weft.http1', 'weft.http2', 'weft.locality', 'weft.tcp'],
     };
   }
 

@@ -29,7 +29,7 @@ const programs: ChildProcess[] = [];
 const at = (host: string, port: number, address: string): string[] => ['--resolve', `${host}:${port}:${address}`];
 const status = (...args: string[]): Promise<string> => net.curl('-o', '/dev/null', '-w', '%{http_code}', ...args);
 
-const client = { namespace: 'shop', podKey: 'shop/client', features: { http2: true, locality: true } };
+const client = { namespace: 'shop', podKey: 'shop/client', features: { http2: true, locality: true, connect: true } };
 
 /** The listener with nothing but what is for the outside, its routes inside of it, and all clusters that these name. */
 function bootstrap(objects: string): string {

@@ -89,7 +89,11 @@ class TranslatedSource implements SnapshotSource {
   }
 
   private translate(kind: ResourceKind, name: string): Lookup<ResourceMap[ResourceKind]> {
-    const client = { namespace: 'shop', podKey: 'shop/client', features: { http2: true, locality: true } };
+    const client = {
+      namespace: 'shop',
+      podKey: 'shop/client',
+      features: { http2: true, locality: true, connect: true },
+    };
     const made = translateResource(context, kind, name, client);
     if (made === undefined) return { state: 'absent' };
     const wire = encodeTranslated(made, name);

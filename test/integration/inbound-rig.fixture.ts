@@ -56,7 +56,7 @@ export async function inboundListener(
   app: string,
   addresses: readonly SocketAddress[],
 ): Promise<Listener> {
-  const pod = { pod: `${app}-a`, namespace: 'shop', features: ['weft.http2'] };
+  const pod = { pod: `${app}-a`, namespace: 'shop', features: ['weft.http2', 'weft.connect'] };
   const client = DeltaClient.open(harness, { token: app }, pod);
   client.subscribe('listener', ['inbound']);
   const resource = decoded((await client.next()).resources[0]?.resource);

@@ -135,7 +135,7 @@ export class RouteWorld {
     if (known !== undefined) return known;
     const pod = this.state.pods.get(podKey);
     assert.ok(pod !== undefined, `there is no pod ${podKey}`);
-    const features = { http2: true, locality: true };
+    const features = { http2: true, locality: true, connect: true };
     const listener = onLoopback(translateOutbound(this.context, pod, features));
     const client = { namespace: pod.metadata.namespace, podKey, features };
     const source = new TranslatedSource(this.context, client, listener);

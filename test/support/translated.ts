@@ -61,5 +61,5 @@ function untyped({ '@type': _, ...fields }: JsonObject): JsonObject {
 export const clientIn = (namespace: string, pod = ''): Client => ({
   namespace,
   podKey: `${namespace}/${pod}`,
-  features: { http2: true, locality: true },
+  features: { http2: true, locality: true, connect: true },
 });

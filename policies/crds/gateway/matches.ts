@@ -78,7 +78,10 @@ const routeMatch = z.strictObject({
   queryParams: mapOf(queryParamMatch, 'name', { max: 16 })
     .optional()
     .describe('Query parameters, all of which must match.'),
-  method: z.enum(httpMethods).optional().describe('Method of the request.'),
+  method: z
+    .enum(httpMethods)
+    .optional()
+    .describe('Method of the request. CONNECT has no path: a match for it says neither `path` nor `queryParams`.'),
 });
 
 export const routeMatches = listOf(routeMatch, { max: 64 })
