@@ -5,11 +5,12 @@ import { rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { startEnvoy } from '../support/envoy.ts';
-import { bootstrap, cluster, type Json, type JsonObject, typed } from '../support/pair-bootstrap.ts';
+import { bootstrap, cluster, type JsonObject } from '../support/pair-bootstrap.ts';
 import { sendRaw } from '../support/pair-origin.ts';
 import { freePort, type Program } from '../support/pair-process.ts';
 import { startSidecar, testFolder } from '../support/pair-sidecar.ts';
-import { clientIn, Translated } from '../support/translated.ts';
+import { Translated } from '../support/translated.ts';
+import { listenerWith, type Managed, managed, managedClient, overHttp2 } from './translated-managers.ts';
 
 const folder = testFolder('connect');
 const programs: Program[] = [];
@@ -60,30 +61,6 @@ const objects = (rules: readonly JsonObject[], policies: readonly JsonObject[]):
     ],
   });
 
-const isObject = (json: Json | undefined): json is JsonObject =>
-  typeof json === 'object' && json !== null && !Array.isArray(json);
-const listAt = (json: JsonObject | undefined, name: string): readonly JsonObject[] => {
-  const list = json?.[name];
-  return Array.isArray(list) ? list.filter(isObject) : [];
-};
-
-/** The connection manager of a chain, without the TLS around it. */
-function managerOf(made: Translated, listener: string, chain: string): JsonObject {
-  const found = listAt(made.resource('listener', listener, clientIn('shop', 'squid-1')), 'filter_chains').find(
-    ({ name }) => name === chain,
-  );
-  const manager = listAt(found, 'filters').at(-1)?.['typed_config'];
-  if (!isObject(manager)) throw new Error(`${listener} has no chain ${chain}`);
-  const { access_log: _, ...fields } = manager;
-  return fields;
-}
-
-function clientManager(made: Translated): JsonObject {
-  const { rds: _, ...fields } = managerOf(made, 'outbound', 'http');
-  const routes = made.resource('route', 'outbound/shop/squid/3128', clientIn('shop'));
-  return { ...fields, route_config: routes ?? {} };
-}
-
 const backendRefs = [{ name: 'squid', port: 3128 }];
 const allow = (rules: readonly JsonObject[]): JsonObject => ({
   apiVersion: 'weft.dev/v1alpha1',
@@ -99,30 +76,25 @@ const named = new Translated(
   objects([{ backendRefs }], [allow([{ to: [{ methods: ['CONNECT'], hosts: ['far.example:443'] }] }])]),
 );
 
-const managers: Readonly<Record<string, JsonObject>> = {
-  'of a peer of the mesh': managerOf(open, 'inbound', '3128/mesh-http'),
-  'of anybody else': managerOf(open, 'inbound', '3128/http'),
-  'where rules look into requests': managerOf(others, 'inbound', '3128/mesh-http'),
-  'where a rule names it': managerOf(named, 'inbound', '3128/http'),
-  'of a route for it': clientManager(open),
-  'of a route for another method': clientManager(others),
-  'of a route for everything': clientManager(named),
+const service = 'outbound/shop/squid/3128';
+const inbound = (made: Translated, chain: string): Managed => managed(made, 'inbound', chain, 'squid-1');
+const outbound = (made: Translated): Managed => managedClient(made, service, 'squid-1');
+
+const managers: Readonly<Record<string, Managed>> = {
+  'of a peer of the mesh': inbound(open, '3128/mesh-http'),
+  'of anybody else': inbound(open, '3128/http'),
+  'where rules look into requests': inbound(others, '3128/mesh-http'),
+  'where a rule names it': inbound(named, '3128/http'),
+  'of a route for it': outbound(open),
+  'of a route for another method': outbound(others),
+  'of a route for everything': outbound(named),
 };
 const ports = new Map<string, number>();
-const overHttp2 = 'over HTTP/2, of a route for it';
-
-const http2 = {
-  typed_extension_protocol_options: {
-    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': typed(
-      'extensions.upstreams.http.v3.HttpProtocolOptions',
-      { explicit_http_config: { http2_protocol_options: {} } },
-    ),
-  },
-};
+const hop = 'over HTTP/2, of a route for it';
 
 /** By way of the listener of the workload. */
-const throughHop = (): JsonObject =>
-  JSON.parse(JSON.stringify(clientManager(open)).replaceAll('"outbound/shop/', '"hop/'));
+const throughHop = (): Managed =>
+  JSON.parse(JSON.stringify(outbound(open)).replaceAll(`"${service}"`, '"hop/squid/3128"'));
 
 before(async () => {
   proxy.listen(0, '127.0.0.1');
@@ -130,23 +102,16 @@ before(async () => {
   const endpoints = [{ ip: '127.0.0.1', port: (proxy.address() as AddressInfo).port }];
   for (const side of sides) {
     const listeners: JsonObject[] = [];
-    for (const [name, manager] of Object.entries({ ...managers, [overHttp2]: throughHop() })) {
+    for (const [name, manager] of Object.entries({ ...managers, [hop]: throughHop() })) {
       const port = await freePort();
       ports.set(`${side} ${name}`, port);
-      listeners.push({
-        name,
-        traffic_direction: name.includes('route') ? 'OUTBOUND' : 'INBOUND',
-        address: { socket_address: { address: '127.0.0.1', port_value: port } },
-        filter_chains: [
-          { filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] },
-        ],
-      });
+      listeners.push(listenerWith(name, port, name.includes('route') ? 'OUTBOUND' : 'INBOUND', manager));
     }
     const adminPort = await freePort();
-    const inbound = [{ ip: '127.0.0.1', port: ports.get(`${side} of a peer of the mesh`) ?? 0 }];
+    const next = [{ ip: '127.0.0.1', port: ports.get(`${side} of a peer of the mesh`) ?? 0 }];
     const clusters = [
-      ...['inbound', 'outbound/shop/squid/3128'].map((name) => cluster({ name, endpoints })),
-      cluster({ name: 'hop/squid/3128', endpoints: inbound, fields: http2 }),
+      ...['inbound', service].map((name) => cluster({ name, endpoints })),
+      cluster({ name: 'hop/squid/3128', endpoints: next, fields: overHttp2 }),
     ];
     const text = bootstrap({ id: side, adminPort, listeners, clusters });
     programs.push(side === 'weft' ? await startSidecar(folder, text) : await startEnvoy(folder, text, adminPort));
@@ -180,7 +145,7 @@ const cases: readonly (readonly [name: string, target: string, answer: string])[
   ['where a rule names it', 'far.example:443', passed('far.example:443')],
   ['where a rule names it', 'else.example:443', '403'],
   ['of a route for it', 'far.example:443', passed('far.example:443')],
-  [overHttp2, 'far.example:443', passed('far.example:443')],
+  [hop, 'far.example:443', passed('far.example:443')],
   ['of a route for another method', 'far.example:443', '404'],
   ['of a route for everything', 'far.example:443', '404'],
 ];
