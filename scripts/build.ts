@@ -22,6 +22,14 @@ const { version, license, description, optionalDependencies } = JSON.parse(
   readFileSync(join(root, 'package.json'), 'utf8'),
 ) as { version: string; license: string; description: string; optionalDependencies: Record<string, string> };
 
+/** Imported by the sidecar when there is need of them: each has its own copies of what it shares with it. */
+const laterParts = [
+  'sidecar/admin/pages/config-dump.ts',
+  'sidecar/filters/jwt/jose.ts',
+  'sidecar/telemetry/opentelemetry.ts',
+  'sidecar/workload-api/answers.ts',
+] as const;
+
 /** What runs in the sidecar's image. Each is one CommonJS file, which can be compiled ahead. */
 const sidecarPrograms = [
   'sidecar/launch.ts',
@@ -29,11 +37,7 @@ const sidecarPrograms = [
   'sidecar/threads/data-thread.ts',
   'sidecar/bootstrap/read.ts',
   'sidecar/wire/codec.ts',
-  // Imported by the others when there is need of them: each has its own copies of what it shares with them.
-  'sidecar/admin/pages/config-dump.ts',
-  'sidecar/filters/jwt/jose.ts',
-  'sidecar/telemetry/opentelemetry.ts',
-  'sidecar/workload-api/in-sidecar.ts',
+  ...laterParts,
 ] as const;
 
 /** Programs, by their path in the repository; the path in the package is the same with .cjs or .js. */
@@ -208,6 +212,15 @@ const wellKnownTypes: Plugin = {
   },
 };
 
+/** A part that is loaded later has its own copies of modules: none of them may keep what the process has once. */
+function checkState(program: Program, { inputs }: Metafile): void {
+  if (!laterParts.some((part) => part === program)) return;
+  const ours = Object.keys(inputs).filter((file) => file.startsWith('sidecar/'));
+  const found = ours.find((file) => /^(export )?let /m.test(readFileSync(join(root, file), 'utf8')));
+  if (found !== undefined)
+    throw new Error(`${program} would have a state of its own of ${found}; hand it over instead`);
+}
+
 function checkWeight(program: Program, { outputs }: Metafile): void {
   if (!light.has(program)) return;
   const inputs = Object.values(outputs).flatMap((output) => Object.keys(output.inputs));
@@ -258,6 +271,7 @@ async function bundle(program: Program): Promise<Bundle> {
     logLevel: 'warning',
   });
   checkWeight(program, metafile);
+  checkState(program, metafile);
   return {
     files: Object.keys(metafile.outputs).map((file) => relative(weft, join(root, file))),
     sources: Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs)),

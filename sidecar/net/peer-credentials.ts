@@ -1,13 +1,11 @@
-import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { startTicksOf } from './process-start.ts';
 import { fileDescriptor, socketOption } from './socket-options.ts';
 
 /** unix(7): SO_PEERCRED answers with a struct ucred, of the moment at which the peer called connect(2). */
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 const UCRED_BYTES = 12;
-/** Field 22 of /proc/<pid>/stat, counted from behind the name, which may hold anything. */
-const START_TIME_AFTER_NAME = 19;
 
 /** Who is at the other end of a Unix socket, by the kernel's word. */
 export interface PeerCredentials {
@@ -25,21 +23,4 @@ export function peerCredentials(socket: Socket): PeerCredentials | undefined {
   if (answer === undefined) return undefined;
   const [pid, uid, gid] = [answer.readInt32LE(0), answer.readUInt32LE(4), answer.readUInt32LE(8)];
   return { pid, uid, gid, startTicks: startTicksOf(pid) };
-}
-
-/**
- * Whether the process that connected is still the one of that number. User and group belong to the connection and cannot
- * change; the number is given to others when its process has ended.
- */
-export const isSameProcess = ({ pid, startTicks }: PeerCredentials): boolean =>
-  startTicks === undefined || startTicksOf(pid) === startTicks;
-
-function startTicksOf(pid: number): string | undefined {
-  if (pid <= 0) return undefined;
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[START_TIME_AFTER_NAME];
-  } catch {
-    return undefined;
-  }
 }

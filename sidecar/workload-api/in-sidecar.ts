@@ -5,11 +5,8 @@ import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { ControlChannel } from '../control-channel.ts';
 import { followTrust } from '../identity/trust-follower.ts';
 import type { ProcessPorts } from '../mesh-sidecar.ts';
-import { jwtAuthority } from './authority.ts';
 import { UnixGrpcServer } from './grpc-server.ts';
 import { HandedOutIdentity } from './handed-out.ts';
-import { JwtSvids } from './jwt.ts';
-import { workloadApiHandlers } from './service.ts';
 
 export interface PodWorkloadApi extends ProcessPorts {
   readonly socket: string;
@@ -23,6 +20,7 @@ export interface PodWorkloadApi extends ProcessPorts {
 
 export async function serveWorkloadApi(options: PodWorkloadApi): Promise<Result<{ close(): void }, string>> {
   const { socket, spiffeId, channel, source, clock, prng, log, count } = options;
+  const { jwtAuthority, JwtSvids, workloadApiHandlers } = await import('./answers.ts');
   const handedOut = new HandedOutIdentity({ spiffeId, sign: (csr) => channel.sign(csr), clock, prng, log, count });
   followTrust(source, spiffeId, handedOut.manager);
   options.onConnected(() => handedOut.manager.retrySoon());

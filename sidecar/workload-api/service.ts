@@ -17,7 +17,8 @@ import {
 } from '@weft/policies/wire/gen/spiffe/workload/workload_pb';
 import { GrpcCode } from '../http/grpc-status.ts';
 import type { KeyMaterial } from '../identity/material.ts';
-import { isSameProcess, type PeerCredentials } from '../net/peer-credentials.ts';
+import type { PeerCredentials } from '../net/peer-credentials.ts';
+import { isSameProcess } from '../net/process-start.ts';
 import { bundlesOf, derOf, trustDomainOf } from './bundles.ts';
 import type { ServerCall } from './grpc-call.ts';
 import type { Handler } from './grpc-server.ts';

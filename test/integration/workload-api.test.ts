@@ -16,7 +16,8 @@ import {
   X509BundlesRequestSchema,
   X509BundlesResponseSchema,
 } from '@weft/policies/wire/gen/spiffe/workload/workload_pb';
-import { isSameProcess, type PeerCredentials, peerCredentials } from '@weft/sidecar/net/peer-credentials';
+import { type PeerCredentials, peerCredentials } from '@weft/sidecar/net/peer-credentials';
+import { isSameProcess } from '@weft/sidecar/net/process-start';
 import { waitFor } from '../support/wait.ts';
 import { agentRig, ask, ownUid, vm, x509 } from './workload-api.fixture.ts';
 
