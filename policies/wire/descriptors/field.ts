@@ -30,7 +30,6 @@ const LIST = 0x2a; // *
 const LIST_UNPACKED = 0x2f; // /
 const OPTIONAL = 0x3f; // ?
 const ONEOF = 0x7c; // |
-const SPACE = 0x20;
 
 /** proto3 has no defaults of its own. */
 const noDefault = (): undefined => undefined;
@@ -68,21 +67,20 @@ class WireField {
   }
 
   /** Of one value, or of each in a list or map. */
-  readType(text: Text, types: Types): ElementKind {
-    const code = text.code();
-    if (code === MESSAGE || code === ENUM) {
-      const index = text.number();
-      const from = text.has(AT) ? text.number() : 0;
-      if (code === ENUM) {
-        this.enum = types.enum(index, from);
-        return 'enum';
-      }
-      this.message = types.message(index, from);
-      this.delimitedEncoding = false;
-      return 'message';
+  setType(code: number, text: Text, types: Types): ElementKind {
+    if (code !== MESSAGE && code !== ENUM) {
+      this.scalar = code - SCALARS;
+      return 'scalar';
     }
-    this.scalar = code - SCALARS;
-    return 'scalar';
+    const index = text.number();
+    const from = text.has(AT) ? text.number() : 0;
+    if (code === ENUM) {
+      this.enum = types.enum(index, from);
+      return 'enum';
+    }
+    this.message = types.message(index, from);
+    this.delimitedEncoding = false;
+    return 'message';
   }
 
   get proto(): FieldDescriptorProto {
@@ -120,37 +118,41 @@ export class WireOneof implements DescOneof {
 /** Reads a field as `scripts/describe-wire.ts` has written it. */
 export function readField(text: Text, parent: DescMessage, types: Types, oneofs: readonly WireOneof[]): DescField {
   const field = new WireField(parent, text.word(), text.number());
-  if (text.has(MAP)) {
+  const code = text.code();
+  if (code === MAP) {
     field.fieldKind = 'map';
     field.mapKey = text.code() - SCALARS;
-    field.mapKind = field.readType(text, types);
+    field.mapKind = field.setType(text.code(), text, types);
     field.delimitedEncoding = false;
+    text.code();
   } else {
-    setKind(field, field.readType(text, types), text, oneofs);
+    setKind(field, field.setType(code, text, types), text, oneofs);
   }
-  text.has(SPACE);
   return field as DescField;
 }
 
+/** Reads on up to the next field. */
 function setKind(field: WireField, kind: ElementKind, text: Text, oneofs: readonly WireOneof[]): void {
-  if (text.has(LIST)) {
+  const how = text.code();
+  if (how === LIST || how === LIST_UNPACKED) {
     field.fieldKind = 'list';
     field.listKind = kind;
-    field.packed = kind !== 'message' && field.scalar !== STRING && field.scalar !== BYTES;
-  } else if (text.has(LIST_UNPACKED)) {
-    field.fieldKind = 'list';
-    field.listKind = kind;
-    field.packed = false;
-  } else {
-    field.fieldKind = kind;
-    field.getDefaultValue = noDefault;
-    if (text.has(ONEOF)) {
-      field.oneof = oneofs[text.number()];
-      // It is no property of the message, but of the oneof's object.
-      field.localName = field.jsonName;
-      field.presence = EXPLICIT;
-    } else if (text.has(OPTIONAL) || kind === 'message') {
-      field.presence = EXPLICIT;
-    }
+    field.packed = how === LIST && kind !== 'message' && field.scalar !== STRING && field.scalar !== BYTES;
+    text.code();
+    return;
+  }
+  field.fieldKind = kind;
+  field.getDefaultValue = noDefault;
+  if (how === ONEOF) {
+    field.oneof = oneofs[text.number()];
+    // It is no property of the message, but of the oneof's object.
+    field.localName = field.jsonName;
+    field.presence = EXPLICIT;
+    text.code();
+  } else if (how === OPTIONAL) {
+    field.presence = EXPLICIT;
+    text.code();
+  } else if (kind === 'message') {
+    field.presence = EXPLICIT;
   }
 }

@@ -51,7 +51,8 @@ export function camelCase(name: string): string {
   let camel = name.slice(0, at);
   while (at !== -1) {
     const next = name.indexOf('_', at + 1);
-    camel += name.charAt(at + 1).toUpperCase() + name.slice(at + 2, next === -1 ? name.length : next);
+    const part = next === -1 ? name.slice(at + 1) : name.slice(at + 1, next);
+    camel += part.charAt(0).toUpperCase() + part.slice(1);
     at = next;
   }
   return camel;
