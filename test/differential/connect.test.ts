@@ -4,13 +4,15 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { CertificateFolder } from '../support/certs.ts';
 import { startEnvoy } from '../support/envoy.ts';
-import { bootstrap, cluster, type JsonObject } from '../support/pair-bootstrap.ts';
+import { CLIENT_ID, SERVER_ID } from '../support/pair.ts';
+import { bootstrap, cluster, downstreamTls, type JsonObject, upstreamTls } from '../support/pair-bootstrap.ts';
 import { sendRaw } from '../support/pair-origin.ts';
 import { freePort, type Program } from '../support/pair-process.ts';
 import { startSidecar, testFolder } from '../support/pair-sidecar.ts';
 import { Translated } from '../support/translated.ts';
-import { listenerWith, type Managed, managed, managedClient, overHttp2 } from './translated-managers.ts';
+import { listenerWith, type Managed, managed, managedClient, overHttp2, withTls } from './translated-managers.ts';
 
 const folder = testFolder('connect');
 const programs: Program[] = [];
@@ -91,27 +93,44 @@ const managers: Readonly<Record<string, Managed>> = {
 };
 const ports = new Map<string, number>();
 const hop = 'over HTTP/2, of a route for it';
+/** As between sidecars, which Envoy is none of. */
+const meshHop = 'over mesh TLS, of a route for it';
 
 /** By way of the listener of the workload. */
-const throughHop = (): Managed =>
-  JSON.parse(JSON.stringify(outbound(open)).replaceAll(`"${service}"`, '"hop/squid/3128"'));
+const throughHop = (cluster: string): Managed =>
+  JSON.parse(JSON.stringify(outbound(open)).replaceAll(`"${service}"`, `"${cluster}"`));
 
 before(async () => {
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');
   const endpoints = [{ ip: '127.0.0.1', port: (proxy.address() as AddressInfo).port }];
+  const authority = await CertificateFolder.make(folder);
+  const client = await authority.issue('client', CLIENT_ID);
+  const server = await authority.issue('server', SERVER_ID);
   for (const side of sides) {
     const listeners: JsonObject[] = [];
-    for (const [name, manager] of Object.entries({ ...managers, [hop]: throughHop() })) {
+    for (const [name, manager] of Object.entries({
+      ...managers,
+      [hop]: throughHop('hop'),
+      [meshHop]: throughHop('mesh-hop'),
+    })) {
       const port = await freePort();
       ports.set(`${side} ${name}`, port);
       listeners.push(listenerWith(name, port, name.includes('route') ? 'OUTBOUND' : 'INBOUND', manager));
     }
-    const adminPort = await freePort();
+    const [adminPort, meshPort] = [await freePort(), await freePort()];
+    const mesh = listenerWith('mesh', meshPort, 'INBOUND', managers['of a peer of the mesh'] ?? outbound(open));
+    listeners.push(withTls(mesh, downstreamTls(server, 'weft-h2')));
     const next = [{ ip: '127.0.0.1', port: ports.get(`${side} of a peer of the mesh`) ?? 0 }];
     const clusters = [
       ...['inbound', service].map((name) => cluster({ name, endpoints })),
-      cluster({ name: 'hop/squid/3128', endpoints: next, fields: overHttp2 }),
+      cluster({ name: 'hop', endpoints: next, fields: overHttp2 }),
+      cluster({
+        name: 'mesh-hop',
+        endpoints: [{ ip: '127.0.0.1', port: meshPort }],
+        tls: upstreamTls(client, SERVER_ID, 'weft-h2'),
+        fields: overHttp2,
+      }),
     ];
     const text = bootstrap({ id: side, adminPort, listeners, clusters });
     programs.push(side === 'weft' ? await startSidecar(folder, text) : await startEnvoy(folder, text, adminPort));
@@ -146,6 +165,7 @@ const cases: readonly (readonly [name: string, target: string, answer: string])[
   ['where a rule names it', 'else.example:443', '403'],
   ['of a route for it', 'far.example:443', passed('far.example:443')],
   [hop, 'far.example:443', passed('far.example:443')],
+  [meshHop, 'far.example:443', passed('far.example:443')],
   ['of a route for another method', 'far.example:443', '404'],
   ['of a route for everything', 'far.example:443', '404'],
 ];
@@ -153,6 +173,7 @@ const cases: readonly (readonly [name: string, target: string, answer: string])[
 for (const side of sides) {
   describe(`CONNECT ${side}`, () => {
     for (const [name, target, answer] of cases) {
+      if (side === 'envoy' && name === meshHop) continue;
       test(`${name}, to ${target}: ${answer}`, async () => {
         assert.equal(await connectTo(side, name, target), answer);
       });

@@ -53,6 +53,12 @@ export const listenerWith = (
   ],
 });
 
+/** The same behind TLS. */
+export const withTls = (listener: JsonObject, tls: JsonObject): JsonObject => ({
+  ...listener,
+  filter_chains: listAt(listener, 'filter_chains').map((chain) => ({ ...chain, transport_socket: tls })),
+});
+
 /** Of a cluster whose endpoints are spoken to in HTTP/2. */
 export const overHttp2: JsonObject = {
   typed_extension_protocol_options: {
