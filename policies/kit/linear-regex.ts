@@ -27,15 +27,23 @@ function enableLinearEngine(): void {
  * passed is run by the usual engine, several times as fast, which hands over to the linear one before it spins.
  */
 export function compileLinearRegex(pattern: string): Result<RegExp, string> {
+  // Compiled alone first, so that no parenthesis of the pattern can close the group around it.
+  const alone = compileLinearPart(pattern);
+  return alone.ok ? compileChecked(`^(?:${pattern})$`, 's', pattern) : alone;
+}
+
+/** The same of a pattern that is looked for all over a string. */
+export function compileLinearPart(pattern: string): Result<RegExp, string> {
   if (pattern.length > REGEX_CHARACTERS_MAX) return err(`pattern is longer than ${REGEX_CHARACTERS_MAX} characters`);
   if (LOOKAROUND.test(pattern)) return err('pattern looks ahead or behind, which does not run in linear time');
+  return compileChecked(pattern, 'gs', pattern);
+}
+
+function compileChecked(source: string, flags: string, pattern: string): Result<RegExp, string> {
   enableLinearEngine();
   try {
-    // Compiled alone first, so that no parenthesis of the pattern can close the group around it.
-    new RegExp(pattern, 'l');
-    const anchored = `^(?:${pattern})$`;
-    new RegExp(anchored, 'ls');
-    return ok(new RegExp(anchored, 's'));
+    new RegExp(source, `l${flags.replace('g', '')}`);
+    return ok(new RegExp(source, flags));
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^.*\/[a-z]*: /, '') : String(error);
     return err(`pattern "${pattern}" is refused: ${reason}`);

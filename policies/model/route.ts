@@ -92,6 +92,8 @@ export interface ForwardAction {
   readonly timeoutMs: number;
   /** 0: that of the listener. */
   readonly idleTimeoutMs: number;
+  /** There is none, not that of the listener either. */
+  readonly idleTimeoutOff?: true;
   readonly retry: RetryPolicy | undefined;
   readonly hedge?: HedgePolicy;
   readonly hostRewrite: string | undefined;
@@ -110,6 +112,8 @@ export interface ForwardAction {
   /** Of calls of gRPC, in the place of `timeoutMs`: the longest that a client may ask for; 0: as long as it likes. */
   readonly grpcTimeoutInsteadMs?: number;
   readonly pathRewrite: PathRewrite | undefined;
+  /** In its place: what the pattern finds in the path, without its query, is replaced. */
+  readonly pathReplacement?: PathReplacement;
   readonly mirrors?: readonly Mirror[];
   readonly mirrorDiff?: MirrorDiff;
   /** For clusters that pick by hash; absent: at random. */
@@ -119,6 +123,12 @@ export interface ForwardAction {
 export type PathRewrite =
   | { readonly kind: 'prefix'; readonly value: string }
   | { readonly kind: 'full'; readonly value: string };
+
+/** As RE2 writes them: `\1` to `\9` stand for groups, `\0` for all that was found, `\\` for a backslash. */
+export interface PathReplacement {
+  readonly pattern: string;
+  readonly substitution: string;
+}
 
 export interface WeightedCluster {
   /** Empty: an invalid backend, answered 500. */

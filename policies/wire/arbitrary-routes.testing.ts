@@ -44,6 +44,11 @@ const forward: fc.Arbitrary<ForwardAction> = fc
       {
         hostFrom: fc.constantFrom({ hostRewriteHeader: 'x-host' }, { hostRewriteAuto: true as const }),
         appendForwardedHost: fc.constant(true as const),
+        idleTimeoutOff: fc.constant(true as const),
+        pathReplacement: fc.record({
+          pattern: fc.constantFrom('^/a/(.*)$', '/+'),
+          substitution: fc.constantFrom('/', '/b\\\\\\0'),
+        }),
         streamDurationMsMax: ms,
         grpcTimeout: fc.oneof(
           fc.record({ grpcTimeoutMsMax: ms }),
@@ -64,6 +69,8 @@ const forward: fc.Arbitrary<ForwardAction> = fc
     ...more,
     ...grpcTimeout,
     ...hostFrom,
+    idleTimeoutMs: 'idleTimeoutOff' in more ? 0 : all.idleTimeoutMs,
+    pathRewrite: 'pathReplacement' in more ? undefined : all.pathRewrite,
     hostRewrite: hostFrom === undefined ? all.hostRewrite : undefined,
   }));
 

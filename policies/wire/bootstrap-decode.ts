@@ -7,7 +7,7 @@ import type { Listener } from '../model/listener.ts';
 import { checkFields } from './check-fields.ts';
 import { decodeCluster } from './cluster-decode.ts';
 import { type At, Decoding, type WireError } from './decoding.ts';
-import { BootstrapSchema } from './gen/envoy/config/bootstrap/v3/bootstrap_pb.ts';
+import { type Admin, BootstrapSchema } from './gen/envoy/config/bootstrap/v3/bootstrap_pb.ts';
 import type { Address } from './gen/envoy/config/core/v3/address_pb.ts';
 import { messageFromJson } from './json.ts';
 import { decodeListener } from './listener-decode.ts';
@@ -35,7 +35,7 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
   const resources = at.field('static_resources');
   const config = {
     node: { id: node?.id ?? '', cluster: node?.cluster ?? '' },
-    admin: admin?.address === undefined ? undefined : decodeAdmin(admin.address, at.field('admin').field('address')),
+    admin: admin && decodeAdmin(admin, at.field('admin')),
     listeners: (staticResources?.listeners ?? []).map((listener, i) =>
       decodeListener(listener, resources.field('listeners').index(i)),
     ),
@@ -46,7 +46,14 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
   return decoding.errors.length > 0 ? err(decoding.errors) : ok(config);
 }
 
-function decodeAdmin(address: Address, at: At): AdminAddress {
+function decodeAdmin({ address, accessLogPath }: Admin, at: At): AdminAddress | undefined {
+  if (accessLogPath !== '' && accessLogPath !== '/dev/null') {
+    at.field('access_log_path').fail('Weft writes no log of its admin interface: leave it out', undefined);
+  }
+  return address && decodeAdminAddress(address, at.field('address'));
+}
+
+function decodeAdminAddress(address: Address, at: At): AdminAddress {
   if (address.address.case !== 'pipe') return decodeSocketAddress(address, at);
   const { path } = address.address.value;
   // An abstract socket is open to everybody on the host.

@@ -125,6 +125,17 @@ function decodeHttpOptions(message: ClusterMessage, at: At): HttpOptions {
   const here = place.key(HTTP_OPTIONS);
   const options = any === undefined ? undefined : at.decoding.unpack(any);
   const defaults = { ...defaultUpstreamConnections, tcpKeepAlive: decodeTcpKeepAlive(message, at) };
+  const older = message.http2ProtocolOptions;
+  if (older !== undefined) {
+    const olderAt = at.field('http2_protocol_options');
+    if (options !== undefined) olderAt.fail('typed_extension_protocol_options are set as well', undefined);
+    return {
+      idleTimeoutMs: IDLE_TIMEOUT_DEFAULT_MS,
+      requestsPerConnectionMax: 0,
+      protocol: 'http2',
+      ...unlessDefault({ ...defaults, ...http2Connections(older, defaults.concurrentStreamsMax, olderAt) }),
+    };
+  }
   if (!isMessage(options, HttpProtocolOptionsSchema)) {
     if (options !== undefined) here.fail(`${options.$typeName} is not ${HTTP_OPTIONS}`, undefined);
     return {
@@ -140,7 +151,6 @@ function decodeHttpOptions(message: ClusterMessage, at: At): HttpOptions {
   const { protocol, http1, http2, at: chosen } = upstreamProtocol(options, here);
   if (http1 !== undefined) checkUpstreamHttp1(http1, chosen.field('http_protocol_options'));
   const http2At = chosen.field('http2_protocol_options');
-  if (http2?.allowConnect) http2At.field('allow_connect').fail(unsupported, undefined);
   const duration = (name: 'maxConnectionDuration' | 'maxStreamDuration', field: string): number =>
     decodeDuration(common?.[name], 0, commonAt.field(field));
   return {
@@ -150,8 +160,7 @@ function decodeHttpOptions(message: ClusterMessage, at: At): HttpOptions {
     ...unlessDefault({
       durationMsMax: duration('maxConnectionDuration', 'max_connection_duration'),
       streamDurationMsMax: duration('maxStreamDuration', 'max_stream_duration'),
-      concurrentStreamsMax: decodeStreamsMax(http2, defaults.concurrentStreamsMax, http2At),
-      http2: { ...decodeHttp2Options(http2, http2At), connectProtocol: false },
+      ...http2Connections(http2, defaults.concurrentStreamsMax, http2At),
       tcpKeepAlive: defaults.tcpKeepAlive,
     }),
   };
@@ -162,6 +171,18 @@ interface UpstreamProtocol {
   readonly http1: Http1ProtocolOptions | undefined;
   readonly http2: Http2ProtocolOptions | undefined;
   readonly at: At;
+}
+
+function http2Connections(
+  http2: Http2ProtocolOptions | undefined,
+  streamsMax: number,
+  at: At,
+): Pick<UpstreamConnections, 'concurrentStreamsMax' | 'http2'> {
+  if (http2?.allowConnect) at.field('allow_connect').fail(unsupported, undefined);
+  return {
+    concurrentStreamsMax: decodeStreamsMax(http2, streamsMax, at),
+    http2: { ...decodeHttp2Options(http2, at), connectProtocol: false },
+  };
 }
 
 function upstreamProtocol({ upstreamProtocolOptions: upstream }: HttpProtocolOptions, at: At): UpstreamProtocol {

@@ -61,9 +61,33 @@ export function decodeHeaderMatch(matcher: HeaderMatcher, at: At): HeaderMatch {
     const value = decodeStringMatch(specifier.value, at.field('string_match'));
     return { name, value, invert: matcher.invertMatch };
   }
+  const older = decodeOlder(specifier, at);
+  if (older !== undefined) return { name, value: older, invert: matcher.invertMatch };
   // Nothing said means presence; presence of `false` means absence.
   const absent = specifier.case === 'presentMatch' && !specifier.value;
   return { name, value: { kind: 'present' }, invert: matcher.invertMatch !== absent };
+}
+
+const olderKinds = {
+  exactMatch: 'exact',
+  prefixMatch: 'prefix',
+  suffixMatch: 'suffix',
+  containsMatch: 'contains',
+} as const;
+
+/** What Envoy had before `string_match`, and still takes. */
+function decodeOlder(specifier: HeaderMatcher['headerMatchSpecifier'], at: At): StringMatch | undefined {
+  switch (specifier.case) {
+    case 'exactMatch':
+    case 'prefixMatch':
+    case 'suffixMatch':
+    case 'containsMatch':
+      return { kind: olderKinds[specifier.case], value: specifier.value, ignoreCase: false };
+    case 'safeRegexMatch':
+      return { kind: 'regex', value: decodeRegex(specifier.value, at.field('safe_regex_match')) };
+    default:
+      return undefined;
+  }
 }
 
 export const encodeQueryParameterMatch = (

@@ -1,9 +1,11 @@
-import { type ForwardAction, noMutation, type PathRewrite, type WeightedCluster } from '../model/route.ts';
+import { compileReplacement } from '../kit/linear-replace.ts';
+import { type ForwardAction, noMutation, type WeightedCluster } from '../model/route.ts';
 import type { At } from './decoding.ts';
 import {
   RouteAction_ClusterNotFoundResponseCode as ClusterNotFound,
   type RouteAction as RouteActionMessage,
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
+import type { RegexMatchAndSubstitute } from './gen/envoy/type/matcher/v3/regex_pb.ts';
 import { decodeHashKeys } from './hash-policy.ts';
 import { decodeHeaderMutations } from './header-mutation.ts';
 import { decodeMirror } from './mirror.ts';
@@ -20,9 +22,6 @@ export function decodeForward(action: RouteActionMessage, settings: RetrySetting
   }
   const idle = at.field('idle_timeout');
   const idleTimeoutMs = decodeDuration(action.idleTimeout, 0, idle);
-  if (action.idleTimeout !== undefined && idleTimeoutMs === 0) {
-    idle.fail('a route cannot switch off the idle timeout of its listener', undefined);
-  }
   const host = action.hostRewriteSpecifier;
   const rewriteHeader = host.case === 'hostRewriteHeader' ? host.value.toLowerCase() : undefined;
   return {
@@ -30,6 +29,7 @@ export function decodeForward(action: RouteActionMessage, settings: RetrySetting
     clusters: decodeClusters(action, at),
     timeoutMs: decodeDuration(action.timeout, TIMEOUT_DEFAULT_MS, at.field('timeout')),
     idleTimeoutMs,
+    ...(action.idleTimeout !== undefined && idleTimeoutMs === 0 ? { idleTimeoutOff: true } : {}),
     retry: action.retryPolicy && decodeRetry(action.retryPolicy, settings, at.field('retry_policy')),
     ...decodeHedge(action, settings),
     hostRewrite:
@@ -37,7 +37,7 @@ export function decodeForward(action: RouteActionMessage, settings: RetrySetting
     ...(host.case === 'autoHostRewrite' && host.value.value ? { hostRewriteAuto: true } : {}),
     ...(rewriteHeader === undefined ? {} : { hostRewriteHeader: rewriteHeader }),
     ...(action.appendXForwardedHost ? { appendForwardedHost: true } : {}),
-    pathRewrite: decodePathRewrite(action, at),
+    ...decodePathRewrite(action, at),
     ...decodeStreamDuration(action, at.field('max_stream_duration')),
     ...decodeGrpcTimeout(action, at),
     ...(action.requestMirrorPolicies.length === 0
@@ -107,20 +107,37 @@ function decodeClusters({ clusterSpecifier }: RouteActionMessage, at: At): reado
   }
 }
 
-function decodePathRewrite(action: RouteActionMessage, at: At): PathRewrite | undefined {
+type PathRewrites = Pick<ForwardAction, 'pathRewrite' | 'pathReplacement'>;
+
+function decodePathRewrite(action: RouteActionMessage, at: At): PathRewrites {
   const { prefixRewrite, regexRewrite } = action;
   if (prefixRewrite !== '' && regexRewrite !== undefined) {
     at.field('regex_rewrite').fail('prefix_rewrite is set as well', undefined);
   }
   if (prefixRewrite !== '') {
-    return { kind: 'prefix', value: decodeUriText(prefixRewrite, at.field('prefix_rewrite')) };
+    return { pathRewrite: { kind: 'prefix', value: decodeUriText(prefixRewrite, at.field('prefix_rewrite')) } };
   }
-  if (regexRewrite === undefined) return undefined;
-  const value = regexRewrite.substitution.replaceAll('\\\\', '');
-  if (regexRewrite.pattern?.regex !== WHOLE_PATH || value.includes('\\')) {
-    const what = `only the pattern "${WHOLE_PATH}" with a substitution without groups is supported by Weft`;
-    return at.field('regex_rewrite').fail(what, undefined);
+  if (regexRewrite === undefined) return { pathRewrite: undefined };
+  return decodeRegexRewrite(regexRewrite, at.field('regex_rewrite'));
+}
+
+/** A path is no longer than its head; what is put in place of every character of one is not to be a multiple of that. */
+const SUBSTITUTION_CHARACTERS_MAX = 256;
+
+function decodeRegexRewrite({ pattern, substitution }: RegexMatchAndSubstitute, at: At): PathRewrites {
+  const here = at.field('substitution');
+  const regex = pattern?.regex ?? '';
+  const whole = substitution.replaceAll('\\\\', '');
+  if (regex === WHOLE_PATH && !whole.includes('\\')) {
+    const value = substitution.replaceAll('\\\\', '\\');
+    return { pathRewrite: { kind: 'full', value: decodeUriText(value, here) } };
   }
-  const full = regexRewrite.substitution.replaceAll('\\\\', '\\');
-  return { kind: 'full', value: decodeUriText(full, at.field('regex_rewrite').field('substitution')) };
+  if (substitution.length > SUBSTITUTION_CHARACTERS_MAX) {
+    here.fail(`is longer than ${SUBSTITUTION_CHARACTERS_MAX} characters`, undefined);
+  }
+  if (regex === '') at.field('pattern').field('regex').fail('is required', undefined);
+  const replacer = compileReplacement(regex, substitution);
+  if (!replacer.ok) at.fail(replacer.error, undefined);
+  decodeUriText(substitution.replaceAll(/\\[\\0-9]/g, ''), here);
+  return { pathRewrite: undefined, pathReplacement: { pattern: regex, substitution } };
 }

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ForwardAction, PathRewrite, WeightedCluster } from '../model/route.ts';
+import type { ForwardAction, PathReplacement, PathRewrite, WeightedCluster } from '../model/route.ts';
 import {
   RouteAction_ClusterNotFoundResponseCode as ClusterNotFound,
   type RouteActionSchema,
@@ -23,7 +23,9 @@ export function encodeForward(action: ForwardAction): ActionInit {
     clusterSpecifier: encodeClusters(action.clusters),
     clusterNotFoundResponseCode: ClusterNotFound.INTERNAL_SERVER_ERROR,
     timeout: encodeDuration(action.timeoutMs),
-    ...(action.idleTimeoutMs === 0 ? {} : { idleTimeout: encodeDuration(action.idleTimeoutMs) }),
+    ...(action.idleTimeoutMs === 0 && action.idleTimeoutOff !== true
+      ? {}
+      : { idleTimeout: encodeDuration(action.idleTimeoutMs) }),
     ...(action.retry === undefined ? {} : { retryPolicy: encodeRetry(action.retry) }),
     ...encodeHedging(action),
     ...encodeHostRewrite(action),
@@ -34,6 +36,7 @@ export function encodeForward(action: ForwardAction): ActionInit {
       : { maxGrpcTimeout: encodeDuration(action.grpcTimeoutInsteadMs) }),
     requestMirrorPolicies: (action.mirrors ?? []).map(encodeMirror),
     ...encodePathRewrite(action.pathRewrite),
+    ...(action.pathReplacement === undefined ? {} : { regexRewrite: encodeReplacement(action.pathReplacement) }),
     ...(action.hashKeys === undefined ? {} : { hashPolicy: action.hashKeys.map(encodeHashKey) }),
   };
 }
@@ -86,6 +89,11 @@ function encodeClusters(clusters: readonly WeightedCluster[]): NonNullable<Actio
     },
   };
 }
+
+const encodeReplacement = ({ pattern, substitution }: PathReplacement) => ({
+  pattern: { regex: pattern },
+  substitution,
+});
 
 function encodePathRewrite(rewrite: PathRewrite | undefined): Pick<ActionInit, 'prefixRewrite' | 'regexRewrite'> {
   switch (rewrite?.kind) {

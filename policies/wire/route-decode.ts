@@ -10,6 +10,7 @@ import {
   type RedirectAction as RedirectMessage,
   type RouteMatch as RouteMatchMessage,
   type Route as RouteMessage,
+  type VirtualHost as VirtualHostMessage,
 } from './gen/envoy/config/route/v3/route_components_pb.ts';
 import type { RouteConfiguration as RouteConfigurationMessage } from './gen/envoy/config/route/v3/route_pb.ts';
 import { decodeHeaderMutations, decodeSharedMutations } from './header-mutation.ts';
@@ -38,7 +39,9 @@ export function decodeRouteConfiguration(message: RouteConfigurationMessage, at:
         seen.add(key);
       }
       const inherited = decodeRouteFilters(host.typedPerFilterConfig, common, undefined, here);
-      const routes = host.routes.map((route, r) => decodeRoute(route, inherited, here.field('routes').index(r)));
+      const routes = host.routes.map((route, r) =>
+        decodeRoute(withRetries(route, host.retryPolicy), inherited, here.field('routes').index(r)),
+      );
       const { includeRequestAttemptCount: inRequest, includeAttemptCountInResponse: inResponse } = host;
       return {
         name: host.name,
@@ -49,6 +52,13 @@ export function decodeRouteConfiguration(message: RouteConfigurationMessage, at:
       };
     }),
   };
+}
+
+/** A route without retries of its own has those of its virtual host. */
+function withRetries(route: RouteMessage, shared: VirtualHostMessage['retryPolicy']): RouteMessage {
+  const { action } = route;
+  if (shared === undefined || action.case !== 'route' || action.value.retryPolicy !== undefined) return route;
+  return { ...route, action: { case: 'route', value: { ...action.value, retryPolicy: shared } } };
 }
 
 function decodeRoute(route: RouteMessage, inherited: readonly RouteFilter[], at: At): Route {

@@ -161,14 +161,15 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.route.v3.RouteConfiguration':
     'name virtual_hosts typed_per_filter_config request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove most_specific_header_mutations_wins',
   'envoy.config.route.v3.VirtualHost':
-    'name domains routes include_request_attempt_count include_attempt_count_in_response typed_per_filter_config request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove',
+    'name domains routes include_request_attempt_count include_attempt_count_in_response retry_policy typed_per_filter_config request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove',
   'envoy.config.route.v3.Route':
     'name match route redirect direct_response metadata per_request_buffer_limit_bytes request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove typed_per_filter_config',
   'envoy.config.route.v3.RouteMatch':
     'prefix path path_separated_prefix safe_regex connect_matcher case_sensitive headers query_parameters runtime_fraction grpc',
   'envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions': '',
   'envoy.config.route.v3.RouteMatch.ConnectMatcher': '',
-  'envoy.config.route.v3.HeaderMatcher': 'name present_match string_match invert_match',
+  'envoy.config.route.v3.HeaderMatcher':
+    'name present_match string_match exact_match prefix_match suffix_match contains_match safe_regex_match invert_match',
   'envoy.config.route.v3.QueryParameterMatcher': 'name string_match present_match',
   'envoy.config.route.v3.RouteAction':
     'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header auto_host_rewrite append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration max_grpc_timeout request_mirror_policies hedge_policy hash_policy',
@@ -195,7 +196,7 @@ const fields: Readonly<Record<string, string>> = {
     'https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite response_code',
   'envoy.config.route.v3.DirectResponseAction': 'status body',
   'envoy.config.cluster.v3.Cluster':
-    'name type cluster_type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config upstream_connection_options health_checks load_balancing_policy ring_hash_lb_config maglev_lb_config least_request_lb_config round_robin_lb_config per_connection_buffer_limit_bytes',
+    'name type cluster_type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers typed_extension_protocol_options dns_refresh_rate dns_lookup_family metadata transport_socket transport_socket_matches outlier_detection common_lb_config upstream_connection_options health_checks load_balancing_policy ring_hash_lb_config maglev_lb_config least_request_lb_config round_robin_lb_config per_connection_buffer_limit_bytes http2_protocol_options',
   'envoy.config.cluster.v3.Cluster.CustomClusterType': 'name typed_config',
   'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': 'dns_cache_config allow_insecure_cluster_options',
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': 'dns_cache_config',
@@ -281,7 +282,7 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig.TrustDomain': 'name trust_bundle',
   'envoy.config.bootstrap.v3.Bootstrap': 'node static_resources admin',
   'envoy.config.bootstrap.v3.Bootstrap.StaticResources': 'listeners clusters',
-  'envoy.config.bootstrap.v3.Admin': 'address',
+  'envoy.config.bootstrap.v3.Admin': 'address access_log_path',
   'envoy.config.core.v3.Node': 'id cluster metadata',
   'weft.v1.ReservedHeaders': 'names prefixes',
   'weft.v1.RateLimits': 'limits',

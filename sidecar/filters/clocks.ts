@@ -77,11 +77,12 @@ export class StreamTimeouts {
     capDeadline(this.chain, this.call, this.request, action);
   }
 
-  /** In the place of that of the listener. */
+  /** In the place of that of the listener; 0: none. */
   limitIdle(timeoutMs: number): void {
     this.idleTimeoutMs = timeoutMs;
     this.context.exchange.idleTimeoutMs = timeoutMs;
-    this.touch();
+    if (timeoutMs === 0) this.idle.disarm();
+    else this.touch();
   }
 
   /** In the place of that of the listener; 0: none. */

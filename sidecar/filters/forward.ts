@@ -3,7 +3,7 @@ import type { Host } from '../cluster/host.ts';
 import type { RequestHead, ResponseHead } from '../http/exchange.ts';
 import { isAuthority } from '../http/h1/chars.ts';
 import type { Headers } from '../http/headers.ts';
-import { rewriteTarget } from '../route/rewrite.ts';
+import { replaceInTarget, rewriteTarget } from '../route/rewrite.ts';
 import type { CompiledRoute } from '../route/table.ts';
 import type { RequestContext } from './context.ts';
 import type { HeaderFormats } from './header-formats.ts';
@@ -20,6 +20,7 @@ export function rewriteRequest(
   const { head } = context;
   changeRequest(formats, context, found, cluster);
   if (action.pathRewrite !== undefined) head.path = rewriteTarget(head.path, action.pathRewrite, route.match.path);
+  else if (found.replacePath !== undefined) head.path = replaceInTarget(head.path, found.replacePath);
   const host = action.hostRewrite ?? hostFrom(head, action.hostRewriteHeader);
   if (host === undefined) return;
   if (action.appendForwardedHost === true) appendForwardedHost(head);

@@ -197,7 +197,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     } else if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
     if (action.grpcTimeoutMsMax !== undefined) this.clocks.capDeadline(action);
     if (action.streamDurationMsMax !== undefined) this.clocks.limitDuration(action.streamDurationMsMax);
-    if (action.idleTimeoutMs > 0) this.clocks.limitIdle(action.idleTimeoutMs);
+    if (action.idleTimeoutMs > 0 || action.idleTimeoutOff === true) this.clocks.limitIdle(action.idleTimeoutMs);
     this.chain.deps.clusters.acquire(cluster.name, this.deadlineMs, this, head.authority);
   }
 

@@ -1,3 +1,4 @@
+import type { Replace } from '@weft/policies/kit/linear-replace';
 import type { PathRewrite, RedirectAction, RouteMatch } from '@weft/policies/model/route';
 import type { RequestHead } from '../http/exchange.ts';
 import { hostOf } from './host.ts';
@@ -19,6 +20,14 @@ export function rewriteTarget(target: string, rewrite: PathRewrite, match: Route
   const replacement = rewrite.value.endsWith('/') ? rewrite.value.slice(0, -1) : rewrite.value;
   const path = replacement + target.slice(prefixChars, end);
   return (path.startsWith('/') ? path : `/${path}`) + query;
+}
+
+/** The path is searched without its query, and goes on being one. */
+export function replaceInTarget(target: string, replace: Replace): string {
+  const end = pathLength(target);
+  if (end === 0) return target;
+  const path = replace(target.slice(0, end));
+  return (path.startsWith('/') ? path : `/${path}`) + target.slice(end);
 }
 
 /** A path that brings a query of its own replaces that of the request (envoy.config.route.v3.RedirectAction, path_redirect). */

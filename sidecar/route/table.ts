@@ -1,4 +1,5 @@
 import { linearRegex } from '@weft/policies/kit/linear-regex';
+import { compileReplacement, type Replace } from '@weft/policies/kit/linear-replace';
 import type { Prng } from '@weft/policies/kit/prng';
 import { asksExchange } from '@weft/policies/model/log-operators';
 import type { QueryParameterMatch } from '@weft/policies/model/match';
@@ -33,6 +34,14 @@ function queryMatcher(match: QueryParameterMatch): QueryMatcher {
 const clustersOf = ({ action }: Route): readonly WeightedCluster[] =>
   action.kind === 'forward' ? action.clusters : [];
 
+function replacementOf({ action }: Route): Replace | undefined {
+  if (action.kind !== 'forward' || action.pathReplacement === undefined) return undefined;
+  const { pattern, substitution } = action.pathReplacement;
+  const made = compileReplacement(pattern, substitution);
+  if (!made.ok) throw new Error(`decoding let a pattern through: ${made.error}`);
+  return made.value;
+}
+
 /** Those that change something. */
 function inOrder(all: readonly (HeaderMutation | undefined)[], reversed: boolean): readonly HeaderMutation[] {
   const made = all.filter(
@@ -54,6 +63,8 @@ export class CompiledRoute {
   readonly clusterHeadersLast: boolean;
   /** The host is the name of the endpoint. */
   readonly hostRewriteAuto: boolean;
+  /** Undefined: the path is not searched for anything. */
+  readonly replacePath: Replace | undefined;
   /** Some header of a response says when the request ended, or something of a connection: asked while it is there. */
   readonly asksExchange: boolean;
   /** Of the requests that match, 1 being all. */
@@ -77,6 +88,7 @@ export class CompiledRoute {
       all.some(({ options = [] }) => options.some(({ format }) => asksExchange(format))),
     );
     this.share = share === undefined ? 1 : share.numerator / share.denominator;
+    this.replacePath = replacementOf(route);
     this.attemptCount = host?.attemptCount;
     this.clusters = route.action.kind === 'forward' ? new WeightedChoice(route.action.clusters) : undefined;
     this.kind = path.kind;

@@ -1,6 +1,7 @@
 /** Names of endpoints, and times of gRPC that routes set, from one bootstrap on Weft and on Envoy. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import { after, before, describe, test } from 'node:test';
 import {
   CLOSE,
@@ -44,44 +45,78 @@ describe('route actions', { timeout: 60_000 }, () => {
   before(async () => {
     const app = await surface.listen(
       createServer(({ headers, url }, response) => {
-        if (url === '/slow' || url === '/slower') return;
+        if (url?.startsWith('/late')) setTimeout(() => response.end('[late]'), 700);
+        if (url?.startsWith('/late') || url === '/slow' || url === '/slower') return;
         const shown = [headers.host, headers['x-forwarded-host'], url, headers['grpc-timeout'] === undefined];
-        response.statusCode = url === '/bad' ? 503 : 200;
+        response.statusCode = url === '/bad' || url === '/shared' ? 503 : 200;
         response.end(JSON.stringify(shown));
       }),
     );
+    const h2 = await surface.listen(
+      createHttp2Server(({ httpVersion }, response) => void response.end(`[${httpVersion}]`)),
+    );
     const auto = { auto_host_rewrite: true };
+    const rewritten = (path: string, regex: string, substitution: string): JsonObject =>
+      route(path, path, 'nameless', { regex_rewrite: { pattern: { regex }, substitution } });
     const retried = { retry_policy: { retry_on: '5xx', num_retries: 2 } };
     both = await surface.startBoth({
       managers: {
+        idle: { stream_idle_timeout: '0.3s' },
         plain: { access_log: [stdoutLog(`line %REQ(:PATH)% ${operators.map((one) => `%${one}%`).join(' ')}`)] },
       },
       routes: [
+        route('late', '/late/idle', 'nameless', { idle_timeout: '0s', timeout: '0s' }),
+        route('late', '/late', 'nameless'),
+        route('h2', '/h2', 'h2'),
         route('logical', '/logical', 'logical', { ...auto, append_x_forwarded_host: true }),
         route('strict', '/strict', 'strict', auto),
         route('called', '/called', 'called', auto),
         route('nameless', '/nameless', 'nameless', auto),
         route('bad', '/bad', 'called', retried),
         { match: { prefix: '/grpc', grpc: {} }, direct_response: { status: 418 } },
+        rewritten('/groups', '^/groups/([^/]+)(/.*)$', '\\2/of/\\1'),
+        rewritten('/every', '[aeiou]', '<\\0>'.replaceAll(/[<>]/g, '.')),
+        rewritten('/slashes', '/+', '/'),
+        ...['exact', 'prefix', 'suffix', 'contains'].map((kind) => ({
+          match: { prefix: '/older', headers: [{ name: 'x-older', [`${kind}_match`]: `${kind}y` }] },
+          direct_response: { status: 210, body: { inline_string: `[${kind}]` } },
+        })),
+        {
+          match: {
+            prefix: '/older',
+            headers: [{ name: 'x-older', safe_regex_match: { regex: 'r.*x' }, invert_match: true }],
+          },
+          direct_response: { status: 211 },
+        },
+        route('shared', '/shared', 'called'),
         route('slower', '/slower', 'nameless', { max_grpc_timeout: '10s', timeout: '0.1s' }),
         route('slow', '/slow', 'nameless', { max_grpc_timeout: '0.4s', timeout: '0.1s' }),
         route('told', '/told', 'nameless', { max_grpc_timeout: '5s' }),
         route('rest', '/', 'nameless'),
       ],
+      host: { retry_policy: { retry_on: '5xx', num_retries: 1 } },
       clusters: [
         named('logical', 'LOGICAL_DNS', endpoint(app, 'localhost')),
         named('strict', 'STRICT_DNS', endpoint(app, 'localhost')),
         named('called', 'STATIC', endpoint(app, '127.0.0.1', { hostname: 'its.name' })),
+        { ...named('h2', 'STATIC', endpoint(h2, '127.0.0.1')), http2_protocol_options: { max_concurrent_streams: 10 } },
         cluster({ name: 'nameless', endpoints: [app] }),
       ],
     });
   });
 
-  const ask = async ({ ports }: Subject, path: string, ...fields: readonly string[]): Promise<string> => {
-    const answer = await exchange(ports['plain'] ?? 0, get(path, ...fields, CLOSE));
+  const askOf = async (
+    name: string,
+    { ports }: Subject,
+    path: string,
+    ...fields: readonly string[]
+  ): Promise<string> => {
+    const answer = await exchange(ports[name] ?? 0, get(path, ...fields, CLOSE));
     const body = /\[.*\]/.exec(answer)?.[0] ?? '';
     return `${told(answer.split('\r\n\r\n', 1)[0] ?? '', 'grpc-status')} ${body}`;
   };
+  const ask = (proxy: Subject, path: string, ...fields: readonly string[]): Promise<string> =>
+    askOf('plain', proxy, path, ...fields);
   const lineOf = ({ program }: Subject, path: string): Promise<string> =>
     waitFor(path, () => program.stdout.split('\n').find((line) => line.startsWith(`line ${path} `)));
 
@@ -102,6 +137,29 @@ describe('route actions', { timeout: 60_000 }, () => {
     // Envoy forgets those of earlier attempts, against what it says of the operator.
     assert.equal(envoy, 'line /bad its.name its.name its.name its.name 127.0.0.1 3');
   });
+
+  test('a cluster that says that it speaks HTTP/2 as in older files', async () => {
+    await same(both, (proxy) => ask(proxy, '/h2'), '200  [2.0]');
+  });
+
+  test('a route without an idle timeout', async () => {
+    await same(both, (proxy) => askOf('idle', proxy, '/late/idle'), '200  [late]');
+    await same(both, (proxy) => askOf('idle', proxy, '/late'));
+  });
+
+  test('retries of the virtual host are those of a route without its own', async () => {
+    await same(both, (proxy) => ask(proxy, '/shared'));
+    for (const proxy of both) assert.match(await lineOf(proxy, '/shared'), / 2$/);
+  });
+
+  for (const path of ['/groups/a/b/c?d=/groups/e/', '/groups', '/every/aeb?a', '/slashes//a///b?c//d']) {
+    test(`a path that is searched: ${path}`, () => same(both, (proxy) => ask(proxy, path)));
+  }
+
+  for (const value of ['exacty', 'prefixyes', 'my suffixy', 'a containsy b', 'regex', 'other']) {
+    test(`a header matched as in older files: ${value}`, () =>
+      same(both, (proxy) => ask(proxy, '/older', `X-Older: ${value}`)));
+  }
 
   for (const type of ['application/grpc', 'application/grpc+proto', 'application/grpc-web', 'text/plain']) {
     test(`a route for gRPC: ${type}`, async () => {
