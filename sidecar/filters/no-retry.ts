@@ -12,6 +12,7 @@ export function believeNoRetry(headers: Fields, security: UpstreamSecurity): voi
 }
 
 /** It is for sidecars: the application before this one, and clients outside of the mesh, do not see it. */
-export function hideNoRetry(headers: Fields, { connection }: RequestContext): void {
-  if (connection.peer?.spiffeId === undefined) headers.remove(NO_RETRY_FIELD);
+export function hideNoRetry(headers: Fields, security: UpstreamSecurity, { connection }: RequestContext): void {
+  // Of others it is gone already.
+  if (security.kind === 'mesh' && connection.peer?.spiffeId === undefined) headers.remove(NO_RETRY_FIELD);
 }

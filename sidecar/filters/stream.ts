@@ -255,7 +255,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { context } = this;
     context.upstreamMs = this.chain.deps.clock.nowMs() - context.startMs;
     if (!this.attempts.takes(attempt, head, end)) return;
-    hideNoRetry(head.headers, context);
+    hideNoRetry(head.headers, attempt.host.security, context);
     if (this.tunnel && !isTunnelAccepted(context.head.method, head.status)) this.tunnel = false;
     this.attempts.retries.explain(context);
     context.mirrors?.onResponse(head, end);
