@@ -113,9 +113,8 @@ describe('NetworkPolicies', () => {
     const enabled = ['--set', 'networkPolicy.enabled=true'];
     assert.match(notes(...enabled), /apiServerBlocks is empty: `weft status` and `weft authz diff` will get no answer/);
     const blocks = ['--set', 'networkPolicy.apiServerBlocks={192.0.2.0/28}'];
-    for (const given of [[], [...enabled, ...blocks]]) {
-      assert.match(notes(...given), /Weft .* is installed/);
-      assert.doesNotMatch(notes(...given), /apiServerBlocks/);
-    }
+    const given = notes(...enabled, ...blocks);
+    assert.match(given, /Weft .* is installed/);
+    assert.doesNotMatch(given, /apiServerBlocks/);
   });
 });
