@@ -1,10 +1,8 @@
 import type { JsonValue } from '@bufbuild/protobuf';
-import { reflect } from '@bufbuild/protobuf/reflect';
 import { err, ok, type Result } from '../kit/result.ts';
 import type { SocketAddress } from '../model/address.ts';
 import type { Cluster } from '../model/cluster.ts';
 import type { Listener } from '../model/listener.ts';
-import { checkFields } from './check-fields.ts';
 import { decodeCluster } from './cluster-decode.ts';
 import { type At, Decoding, type WireError } from './decoding.ts';
 import { type Admin, BootstrapSchema } from './gen/envoy/config/bootstrap/v3/bootstrap_pb.ts';
@@ -30,7 +28,6 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
   const at = decoding.at('');
   const message = messageFromJson(BootstrapSchema, json, at);
   if (message === undefined) return err(decoding.errors);
-  checkFields(reflect(BootstrapSchema, message), at);
   const { node, admin, staticResources } = message;
   const resources = at.field('static_resources');
   const config = {

@@ -109,6 +109,21 @@ test('each value that is wrong is named by its place', () => {
   ]);
 });
 
+test('a default said aloud is taken where it changes nothing, if it is one of its type', () => {
+  const { message, errors } = read(ListenerSchema, { name: 'a', transparent: null, stat_prefix: '' });
+  assert.deepEqual(errors, []);
+  assert.deepEqual(message, fromJson(ListenerSchema, { name: 'a' }));
+  const address = { socket_address: { address: '::1', named_port: '' } };
+  const wrong = read(ListenerSchema, { stat_prefix: 0, address });
+  assert.deepEqual(
+    wrong.errors.map(({ path, message: text }) => `${path}: ${text}`),
+    [
+      'stat_prefix: expected string, got 0',
+      'address.socket_address.named_port: SocketAddress.named_port is not supported by Weft',
+    ],
+  );
+});
+
 test('an enum value is named in any case, as Envoy reads it', () => {
   const named = { type: 'strict_dns', lbPolicy: 'Random' };
   const { message, errors } = read(ClusterSchema, named);

@@ -8,7 +8,7 @@ import {
   type MessageShape,
   ScalarType,
 } from '@bufbuild/protobuf';
-import { AnySchema } from '@bufbuild/protobuf/wkt';
+import { AnySchema, type FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt';
 import { errorText } from '../kit/error-text.ts';
 import type { At } from './decoding.ts';
 import { withEnumNames } from './json-enums.ts';
@@ -18,14 +18,16 @@ import { supportedFieldsOf } from './supported-fields.ts';
 
 /** As deep as the library goes. */
 const DEPTH_MAX = 100;
+/** google.protobuf.FeatureSet.FieldPresence */
+const IMPLICIT: FeatureSet_FieldPresence = 2;
 const ANY = 'google.protobuf.Any';
 
 type JsonRecord = { readonly [key: string]: JsonValue };
 
 /**
  * Reads a message from its JSON form (protobuf JSON mapping: names as in the `.proto` file or in camel case).
- * Every key that the message does not have and every value of a wrong type is an error with its path. Only what is there
- * is looked at: the library would make ready for all that might be.
+ * Every key that the message does not have or Weft does not act on, and every value of a wrong type, is an error with its
+ * path. Only what is there is looked at: the library would make ready for all that might be.
  */
 export function messageFromJson<Desc extends DescMessage>(
   desc: Desc,
@@ -61,10 +63,7 @@ function readRecord(desc: DescMessage, message: Message, json: JsonRecord, at: A
     if (seen.has(field.name)) here.fail('is given twice', undefined);
     seen.add(field.name);
     if (value === null) continue;
-    if (supportedFieldsOf(desc.typeName)?.has(field.name) === false) {
-      // The default of a plain value, said aloud, changes nothing.
-      const plain = field.fieldKind === 'scalar' && field.scalar !== ScalarType.BYTES;
-      if (plain && (value === false || value === 0 || value === '')) continue;
+    if (supportedFieldsOf(desc.typeName)?.has(field.name) !== true && !isDefault(field, value)) {
       here.fail(`${desc.name}.${field.name} is not supported by Weft`, undefined);
       continue;
     }
@@ -77,12 +76,34 @@ function readRecord(desc: DescMessage, message: Message, json: JsonRecord, at: A
   }
 }
 
+/** The default of a plain value, said aloud, changes nothing. */
+function isDefault(field: DescField, value: JsonValue): boolean {
+  const plain = field.fieldKind === 'scalar' && field.scalar !== ScalarType.BYTES && field.presence === IMPLICIT;
+  return plain && (value === false || value === 0 || value === '');
+}
+
 function readField(message: Message, field: DescField, value: JsonValue, at: At, depth: number): void {
   if (field.fieldKind === 'list' && !Array.isArray(value)) at.fail('has to be a list', undefined);
   else if (field.fieldKind === 'map' && !isRecord(value)) at.fail('has to be an object', undefined);
+  else if (isPlain(field, value)) set(message, field, value);
   else if (field.message === undefined || hasFormOfItsOwn(field.message))
     readValues(message, field, withEnumNames(field, value), at);
   else set(message, field, readMessages(field, field.message, value, at, depth + 1));
+}
+
+/** The usual values, which are kept as they are. */
+function isPlain(field: DescField, value: JsonValue): boolean {
+  if (field.fieldKind !== 'scalar') return false;
+  switch (field.scalar) {
+    case ScalarType.STRING:
+      return typeof value === 'string' && value.isWellFormed();
+    case ScalarType.BOOL:
+      return typeof value === 'boolean';
+    case ScalarType.UINT32:
+      return typeof value === 'number' && value >>> 0 === value;
+    default:
+      return false;
+  }
 }
 
 /** Those of protobuf itself, which are no objects in JSON, refer to nothing but each other, and have no fields to choose from. */
