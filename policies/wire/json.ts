@@ -10,6 +10,7 @@ import {
 } from '@bufbuild/protobuf';
 import { AnySchema, type FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt';
 import { errorText } from '../kit/error-text.ts';
+import { adviceOnExtension, adviceOnField } from './advice.ts';
 import type { At } from './decoding.ts';
 import { withEnumNames } from './json-enums.ts';
 import { registry } from './registry.ts';
@@ -64,7 +65,8 @@ function readRecord(desc: DescMessage, message: Message, json: JsonRecord, at: A
     seen.add(field.name);
     if (value === null) continue;
     if (supportedFieldsOf(desc.typeName)?.has(field.name) !== true && !isDefault(field, value)) {
-      here.fail(`${desc.name}.${field.name} is not supported by Weft`, undefined);
+      const advice = adviceOnField(desc.name, field.name);
+      here.fail(`${desc.name}.${field.name} is not supported by Weft${advice}`, undefined);
       continue;
     }
     if (field.oneof !== undefined) {
@@ -137,7 +139,9 @@ function readAny(json: JsonValue, at: At, depth: number): Message {
     return at.fail('has to be an object with "@type"', create(AnySchema));
   }
   const desc = registry.getMessage(type.slice(type.lastIndexOf('/') + 1));
-  if (desc === undefined) return at.fail(`extension "${type}" is not supported by Weft`, create(AnySchema));
+  if (desc === undefined) {
+    return at.fail(`extension "${type}" is not supported by Weft${adviceOnExtension(type)}`, create(AnySchema));
+  }
   const { '@type': _, ...fields } = json;
   const message = create(desc);
   readMessage(desc, message, fields, at, depth);
