@@ -8,9 +8,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ResourceKind } from '@weft/policies/model/snapshot';
 import { encodeResource } from '@weft/policies/wire/resource';
 import { typeUrls } from '@weft/policies/wire/type-urls';
+import { readBootstrap } from '../sidecar/bootstrap/read.ts';
 import { codeCacheOf, runBundle } from '../sidecar/transient.ts';
+import type { ControlWire } from '../sidecar/wire/codec.ts';
 
 const sample = fileURLToPath(new URL('code-cache.bootstrap.json', import.meta.url));
 
@@ -23,6 +26,12 @@ const served = new Promise<void>((resolve) => {
     return true;
   };
 });
+
+function decode(wire: ControlWire, kind: ResourceKind, bytes: Uint8Array): void {
+  const upserts = [{ name: 'sample', version: '1', bytes }];
+  const { errors } = wire.decodeEffect(kind, typeUrls[kind], { upserts, removals: [] });
+  if (errors.length > 0) throw new Error(`the sample ${kind} is refused: ${errors.join(', ')}`);
+}
 
 type Exports = ReturnType<typeof runBundle>['exports'];
 
@@ -45,9 +54,11 @@ const firstUses: Readonly<Record<string, (exports: Exports) => void | Promise<vo
     controlWire.encodeRequest(request, { id: 'sample', clientFeatures: [] });
     const ports = [{ port: 80, protocol: 'http', routeConfiguration: 'r', cluster: 'c' }] as const;
     const { bytes } = encodeResource('address', '10.0.0.1', { kind: 'service', namespace: 'a', name: 'b', ports });
-    const upserts = [{ name: '10.0.0.1', version: '1', bytes }];
-    const { errors } = controlWire.decodeEffect('address', typeUrls.address, { upserts, removals: [] });
-    if (errors.length > 0) throw new Error(`the sample resource is refused: ${errors.join(', ')}`);
+    decode(controlWire, 'address', bytes);
+    const read = readBootstrap(readFileSync(sample, 'utf8'));
+    const [listener] = read.ok ? read.value.listeners : [];
+    if (listener === undefined) throw new Error('the sample bootstrap has no listener');
+    decode(controlWire, 'listener', encodeResource('listener', listener.name, listener).bytes);
   },
 };
 
