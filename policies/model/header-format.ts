@@ -2,8 +2,11 @@ import { err, type Result } from '../kit/result.ts';
 import { type LogPart, parseLogFormat } from './log-format.ts';
 import { fieldsOf } from './log-operators.ts';
 
-/** What a header is part of: which operators have a value is settled by when it is sent. */
-export type HeaderSide = 'request' | 'response';
+/**
+ * What a header is part of: which operators have a value is settled by when it is sent. A filter sees a request before
+ * the route has chosen a cluster.
+ */
+export type HeaderSide = 'request' | 'filtered-request' | 'response';
 
 /** What nobody can know before a message has ended, and what only a line of the log has. */
 const NEVER =
@@ -20,7 +23,10 @@ export function parseHeaderFormat(text: string, side: HeaderSide): Result<readon
     if (typeof part === 'string') continue;
     for (const field of fieldsOf(part)) {
       if (NEVER.test(field)) return err(`${field} is not known yet when headers are sent`);
-      if (side === 'request' && ANSWERED.test(field)) return err(`${field} is not known yet when a request is sent`);
+      if (side !== 'response' && ANSWERED.test(field)) return err(`${field} is not known yet when a request is sent`);
+      if (side === 'filtered-request' && field.startsWith('UPSTREAM_')) {
+        return err(`${field} is not known yet to a filter`);
+      }
     }
   }
   return parsed;

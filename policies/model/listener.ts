@@ -10,7 +10,7 @@ import type { JwtAuthentication } from './jwt.ts';
 import type { LocalReplies } from './local-reply.ts';
 import type { Admission, GradientSettings, LocalRateLimit, RateLimit } from './overload.ts';
 import type { ReservedHeaders } from './reserved-headers.ts';
-import type { RouteConfiguration } from './route.ts';
+import type { HeaderMutation, RouteConfiguration } from './route.ts';
 import type { SessionPersistence } from './session.ts';
 import type { DownstreamTls } from './tls.ts';
 
@@ -180,6 +180,13 @@ export type HttpFilter =
   | { readonly kind: 'extAuthz'; readonly name: string; readonly authz: ExtAuthz }
   /** Fields of these lower-case names are taken off requests. */
   | { readonly kind: 'headerRemoval'; readonly name: string; readonly headers: readonly string[] }
+  /** Step by step, when the route is known; of responses, before those of filters that stand in front of it. */
+  | {
+      readonly kind: 'headerMutation';
+      readonly name: string;
+      readonly request: readonly HeaderMutation[];
+      readonly response: readonly HeaderMutation[];
+    }
   | { readonly kind: 'reservedHeaders'; readonly name: string; readonly reserved: ReservedHeaders }
   /** Its policies are those of the routes. */
   | { readonly kind: 'cors'; readonly name: string }

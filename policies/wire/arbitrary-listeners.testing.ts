@@ -17,6 +17,7 @@ import {
   headerMatch,
   ms,
   mutation,
+  mutationStep,
   name,
   optional,
   percent,
@@ -143,6 +144,12 @@ export const http2Options: fc.Arbitrary<Http2Options> = fc.record({
 });
 export const dnsCache = fc.record({ name, hostsMax: streams, refreshMs: positiveMs, idleMs: positiveMs });
 const headerNames = fc.array(fc.constantFrom('x-user', 'x-auth-', 'x_id'), { maxLength: 2 });
+const headerMutation = fc.record({
+  kind: fc.constant('headerMutation' as const),
+  name,
+  request: fc.array(mutationStep, { maxLength: 2 }),
+  response: fc.array(mutationStep, { minLength: 1, maxLength: 2 }),
+});
 const manager: fc.Arbitrary<HttpConnectionManager> = fc.record(
   {
     kind: fc.constant('http' as const),
@@ -171,7 +178,13 @@ const manager: fc.Arbitrary<HttpConnectionManager> = fc.record(
         ),
         { maxLength: 2 },
       )
-      .map((filters) => [...filters, { kind: 'router' as const }]),
+      .chain((filters) =>
+        optional(headerMutation).map((last) => [
+          ...filters,
+          ...(last === undefined ? [] : [last]),
+          { kind: 'router' as const },
+        ]),
+      ),
     limits: fc.record({
       requestLineBytesMax: count,
       fieldLineBytesMax: count,

@@ -88,6 +88,18 @@ export const mutation: fc.Arbitrary<HeaderMutation> = fc.oneof(
   { arbitrary: fixedMutation, weight: 4 },
   evaluatedMutation,
 );
+/** Of a filter that makes one change after the other; a filter does not know the cluster. */
+export const mutationStep: fc.Arbitrary<HeaderMutation> = fc.oneof(
+  name.map((one) => ({ set: [], add: [], remove: [`x-${one.replaceAll('/', '')}`] })),
+  headerValue.map((one) => ({ set: [one], add: [], remove: [] })),
+  headerValue.map((one) => ({ set: [], add: [one], remove: [] })),
+  option(fc.constantFrom('%REQ(X-A)%', '%PROTOCOL%/%%')).map((one) => ({
+    set: [],
+    add: [],
+    remove: [],
+    options: [one],
+  })),
+);
 /** Of a virtual host or a route configuration, where none is none. */
 export const sharedMutations = fc.record(
   { requestHeaders: evaluatedMutation, responseHeaders: evaluatedMutation },

@@ -98,8 +98,20 @@ export function decodeMutation(
   side: HeaderSide,
   at: At,
 ): HeaderMutation {
-  const removed = remove.map((name) => name.toLowerCase());
   const all = options.flatMap((one, i) => decodeOption(one, side, at.index(i)) ?? []);
+  return mutationOf(
+    all,
+    remove.map((name) => name.toLowerCase()),
+    side,
+  );
+}
+
+/** One change of a filter that makes one after the other. */
+export function decodeStep(option: HeaderValueOption, side: HeaderSide, at: At): HeaderMutation {
+  return mutationOf([decodeOption(option, side, at) ?? []].flat(), [], side);
+}
+
+function mutationOf(all: readonly HeaderOption[], removed: readonly string[], side: HeaderSide): HeaderMutation {
   const fixed = all.map(({ name, format, action }) => ({ name, action, value: fixedValue(format, action, side) }));
   if (fixed.some(({ value }) => value === undefined)) return { set: [], add: [], remove: removed, options: all };
   const values = (wanted: HeaderOption['action']): readonly HeaderValue[] =>

@@ -107,6 +107,7 @@ function encodeHttpFilter(filter: HttpFilter): MessageInitShape<typeof HttpFilte
     case 'extAuthz':
       return { name: filter.name, configType: typedConfig(ExtAuthzSchema, encodeExtAuthz(filter.authz)) };
     case 'headerRemoval':
+    case 'headerMutation':
     case 'reservedHeaders':
       return encodeRequestHeadersFilter(filter);
     case 'cors':

@@ -51,16 +51,30 @@ export const strictnessCases: readonly StrictnessCase[] = [
     `${chain}.http_filters[0].typed_config`,
   ],
   [
-    'a header that is changed by a filter, not taken off',
+    'an operator that no filter knows',
     'listener',
-    headerMutation({ request_mutations: [{ append: 'CgA=' }] }),
-    `${chain}.http_filters[0].typed_config.mutations.request_mutations[0].append`,
+    headerMutation({ request_mutations: [{ append: { header: { key: 'a', value: '%UPSTREAM_CLUSTER%' } } }] }),
+    `${chain}.http_filters[0].typed_config.mutations.request_mutations[0].append.header.value`,
   ],
   [
-    'headers of responses changed by a filter',
+    'a filter that looks at requests behind one that adds to them',
     'listener',
-    headerMutation({ response_mutations: ['CgA='] }),
-    `${chain}.http_filters[0].typed_config.mutations.response_mutations`,
+    listener(
+      manager({
+        http_filters: [
+          {
+            name: 'm',
+            typed_config: {
+              ...type('filters.http.header_mutation.v3.HeaderMutation'),
+              mutations: { request_mutations: [{ append: { header: { key: 'a', value: 'b' } } }] },
+            },
+          },
+          { name: 'r', typed_config: type('filters.http.rbac.v3.RBAC') },
+          router,
+        ],
+      }),
+    ),
+    `${chain}.http_filters`,
   ],
   [
     'framing taken off requests',

@@ -73,10 +73,9 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.core.v3.GrpcService.EnvoyGrpc': 'cluster_name authority',
   'envoy.config.core.v3.HttpUri': 'uri cluster timeout',
   'envoy.type.matcher.v3.ListStringMatcher': 'patterns',
-  // Changes of requests and responses other than this are said by routes.
   'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation': 'mutations',
-  'envoy.extensions.filters.http.header_mutation.v3.Mutations': 'request_mutations',
-  'envoy.config.common.mutation_rules.v3.HeaderMutation': 'remove',
+  'envoy.extensions.filters.http.header_mutation.v3.Mutations': 'request_mutations response_mutations',
+  'envoy.config.common.mutation_rules.v3.HeaderMutation': 'remove append',
   'envoy.extensions.filters.http.cors.v3.Cors': '',
   'envoy.extensions.filters.http.cors.v3.CorsPolicy':
     'allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled shadow_enabled forward_not_matching_preflights',

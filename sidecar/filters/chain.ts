@@ -8,7 +8,7 @@ import {
   ORIGINAL_DESTINATION,
   type WorkloadSettings,
 } from '@weft/policies/model/listener';
-import type { RouteConfiguration } from '@weft/policies/model/route';
+import type { HeaderMutation, RouteConfiguration } from '@weft/policies/model/route';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { ClusterManager } from '../cluster/manager.ts';
 import type { Dispatch, Downstream } from '../http/exchange.ts';
@@ -23,6 +23,7 @@ import { ExtAuthzFilter } from './extauthz/filter.ts';
 import { FaultFilter } from './fault/filter.ts';
 import { FilterChain, type RequestFilter } from './filter.ts';
 import { HeaderFormats } from './header-formats.ts';
+import { HeaderMutationFilter } from './header-mutation/filter.ts';
 import { HeadersFilter } from './headers/filter.ts';
 import type { ActiveCalls } from './hop/calls.ts';
 import { HopFilter } from './hop/filter.ts';
@@ -134,6 +135,8 @@ function createFilter(filter: HttpFilter, deps: FilterDeps): RequestFilter | und
       return new ExtAuthzFilter(filter.authz, deps);
     case 'headerRemoval':
       return new HeaderRemovalFilter(filter.headers);
+    case 'headerMutation':
+      return filter.request.length === 0 ? undefined : new HeaderMutationFilter(filter.request, deps.headerFormats);
     case 'reservedHeaders':
       return new ReservedHeadersFilter(reservedNames(filter.reserved), deps.recorder);
     case 'cors':
@@ -152,11 +155,20 @@ function createFilter(filter: HttpFilter, deps: FilterDeps): RequestFilter | und
   }
 }
 
+/** The last filter is the first to see a response. */
+const responseMutations = ({ filters }: HttpConnectionManager): readonly HeaderMutation[] =>
+  filters.toReversed().flatMap((filter) => (filter.kind === 'headerMutation' ? filter.response : []));
+
 function createFormats({ hcm, filterChainName = '', clock, recorder }: DispatchDeps, stats: RequestStats) {
   const ports = { trustedHops: hcm.trustedHops, filterChainName, environment: process.env };
   const describe = (context: RequestContext) => stats.describe(context, clock.nowMs());
   return {
-    headerFormats: new HeaderFormats({ ports, describe, count: (event) => recorder.count(event) }),
+    headerFormats: new HeaderFormats({
+      ports,
+      describe,
+      count: (event) => recorder.count(event),
+      ofResponses: responseMutations(hcm),
+    }),
     localReplies: hcm.localReplies && new LocalReplies(hcm.localReplies, ports, describe),
   };
 }

@@ -23,6 +23,7 @@ function changed(headers: Headers, target: string, ...options: readonly HeaderOp
     ports: { trustedHops: 0, filterChainName: '', environment: { NAME: 'Zürich' } },
     describe: () => emptyRecord('outbound'),
     count: (event) => counted.push(event),
+    ofResponses: [],
   });
   const head = requestHead({ path: target });
   const context = new RequestContext(new TestDownstream(head, true, testConnection), 0, 0);

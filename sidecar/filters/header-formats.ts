@@ -52,6 +52,8 @@ export interface HeaderFormatsDeps {
   /** The record of a request as far as it is known. */
   readonly describe: (context: RequestContext) => RequestRecord;
   readonly count: (event: string) => void;
+  /** What filters make of responses, ours among them. */
+  readonly ofResponses: readonly HeaderMutation[];
 }
 
 /** Changes headers as routes want it; where values have command operators, by what is known of the request. */
@@ -66,6 +68,11 @@ export class HeaderFormats {
   apply(context: RequestContext, headers: Headers, mutation: HeaderMutation): void {
     applyMutation(headers, mutation);
     if (mutation.options !== undefined) this.evaluate(context, headers, mutation.options);
+  }
+
+  /** What filters change of a response, after the route has. */
+  applyFilters(context: RequestContext, headers: Headers): void {
+    for (const mutation of this.deps.ofResponses) this.apply(context, headers, mutation);
   }
 
   /** In Envoy's order: all values are made of the message as it is, then headers are overwritten, then appended. */

@@ -112,14 +112,14 @@ export function reply(
   if (context.grpc && status >= 400) {
     addGrpcFailure(context, status, context.flag, body.trimEnd(), headers);
     changeHeaders(formats, context, status, headers, mutation);
-    send(context, 200, headers, noBytes);
+    send(formats, context, 200, headers, noBytes);
     return;
   }
   if (location !== undefined) headers.append('Location', location);
   const bytes = Buffer.from(body);
   if (bytes.length > 0) headers.append('Content-Type', 'text/plain');
   changeHeaders(formats, context, status, headers, mutation);
-  send(context, status, headers, bytes);
+  send(formats, context, status, headers, bytes);
 }
 
 function addGrpcFailure(
@@ -134,9 +134,10 @@ function addGrpcFailure(
   addGrpcStatus(headers, context.grpcStatus, body, context.flag);
 }
 
-function send(context: RequestContext, status: number, headers: Headers, bytes: Buffer): void {
+function send(formats: HeaderFormats, context: RequestContext, status: number, headers: Headers, bytes: Buffer): void {
   const { exchange, head } = context;
   context.status = status;
+  formats.applyFilters(context, headers);
   const noBody = bytes.length === 0 || head.method === 'HEAD';
   const answer = { status, reason: STATUS_CODES[status] ?? '', headers, contentLength: bytes.length };
   context.ownReplies?.onResponse(context, answer);
@@ -166,10 +167,10 @@ function replyRewritten(
     // The code tells of the failure; where another status was chosen it tells of that.
     const flag = answer.status === status ? context.flag : '';
     addGrpcFailure(context, answer.status, flag, answer.body, headers);
-    send(context, 200, headers, noBytes);
+    send(formats, context, 200, headers, noBytes);
     return;
   }
   const bytes = mayHaveBody(answer.status) ? Buffer.from(answer.body) : noBytes;
   if (bytes.length > 0 && !headers.has('content-type')) headers.append('Content-Type', answer.contentType);
-  send(context, answer.status, headers, bytes);
+  send(formats, context, answer.status, headers, bytes);
 }

@@ -267,6 +267,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
       attemptsInResponse(head, this.route, context.attempts);
       addHashCookie(context, head);
     }
+    this.chain.headerFormats.applyFilters(context, head.headers);
     for (const filter of this.chain.filters.onResponse) filter.onResponse(context, head);
     context.call?.onHead(head, end);
     this.responded = true;

@@ -112,6 +112,7 @@ export const plainFormats = new HeaderFormats({
   ports: { trustedHops: 0, filterChainName: '', environment: {} },
   describe: () => emptyRecord('outbound'),
   count: () => {},
+  ofResponses: [],
 });
 
 const refused: ProxyError = {

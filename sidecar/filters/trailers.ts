@@ -23,7 +23,9 @@ export class TrailerRules {
     for (const filter of filters) {
       if (filter.kind === 'reservedHeaders') reserved.push(reservedNames(filter.reserved));
       else if (filter.kind === 'headerRemoval') for (const name of filter.headers) this.own.add(fieldSubject(name));
-      else if (filter.kind === 'jwt') {
+      else if (filter.kind === 'headerMutation') {
+        for (const { remove } of filter.request) for (const name of remove) this.own.add(fieldSubject(name));
+      } else if (filter.kind === 'jwt') {
         for (const { claimHeaders } of filter.jwt.providers) {
           for (const { header } of claimHeaders) this.own.add(fieldSubject(header));
         }

@@ -66,6 +66,10 @@ const changes = (level: string, more: readonly JsonObject[] = []): JsonObject =>
 
 const routes = (dead: string): readonly JsonObject[] => [
   {
+    ...route('plain', '/plain', 'app'),
+    response_headers_to_add: [add('x-taken-by-filter', '1'), add('x-filters', 'route')],
+  },
+  {
     ...route('all', '/all', 'app', { prefix_rewrite: '/new', host_rewrite_literal: 'other' }),
     request_headers_to_add: all('request'),
     response_headers_to_add: all('response'),
@@ -135,6 +139,28 @@ const routes = (dead: string): readonly JsonObject[] => [
   },
 ];
 
+/** Each step sees what those before have made. */
+const changing = (name: string): JsonObject => ({
+  name,
+  typed_config: typed('extensions.filters.http.header_mutation.v3.HeaderMutation', {
+    mutations: {
+      request_mutations: [
+        { append: add('x-step', `${name}:%REQ(X-A)%`, set) },
+        { append: add('x-after', '%REQ(X-STEP)%') },
+        { append: add('x-none', '%REQ(X-NOBODY)%') },
+        { append: add('x-there', 'new', { append_action: 'OVERWRITE_IF_EXISTS' }) },
+        { remove: 'x-filtered-out' },
+      ],
+      response_mutations: [
+        // Of a header that is there twice Envoy says the first value, Weft both.
+        { append: add('x-filters', `${name}:%RESP(X-FILTERS)%:%RESP(:STATUS)%`, set) },
+        { append: add('x-empty', '%REQ(X-NOBODY)%', { keep_empty_value: true }) },
+        { remove: 'x-taken-by-filter' },
+      ],
+    },
+  }),
+});
+
 interface Seen {
   readonly status: string;
   /** Of the request, as the application got it. */
@@ -185,7 +211,7 @@ describe('operators in headers', { timeout: 60_000 }, () => {
         },
       },
       routes: routes('dead'),
-      filters: [limit],
+      filters: [limit, changing('first'), changing('second')],
       host: changes('host'),
       routeConfiguration: changes('configuration'),
       clusters: [
@@ -223,6 +249,8 @@ describe('operators in headers', { timeout: 60_000 }, () => {
     ['every action', 'plain', '/actions', 'X-A: a', ...there],
     ['made of the request before any is changed', 'plain', '/order', 'X-A: a', 'X-B: b', 'X-C: c', 'X-D: d'],
     ['of every level', 'plain', '/levels', 'X-Level: client', 'X-Gone-host: 1', 'X-Gone-route: 1', 'X-Gone-cluster: 1'],
+    ['of filters', 'plain', '/plain', 'X-A: a', 'X-There: old', 'X-Filtered-Out: 1'],
+    ['of no route', 'plain', '/none'],
     ['of a response of our own', 'plain', '/own/a?b'],
     ['of a redirect', 'plain', '/moved/a?b'],
     ['of what no endpoint answers', 'plain', '/dead'],
