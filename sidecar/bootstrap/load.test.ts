@@ -154,7 +154,9 @@ describe('errors name their path', () => {
     let deep: unknown = { any: true };
     for (let i = 0; i < 300; i++) deep = { not_rule: deep };
     const nested = server.replace('{ any: true }', JSON.stringify(deep));
-    for (const text of ['{', 'a: 1\na: 2', bomb, nested, '', '[]', `# ${'x'.repeat(5_000_000)}`, '{}']) {
+    const endless = server.replace('{ any: true }', '&p { and_rules: { rules: [*p, *p] } }');
+    assert.ok(endless.includes('*p'));
+    for (const text of ['{', 'a: 1\na: 2', bomb, nested, endless, '', '[]', `# ${'x'.repeat(5_000_000)}`, '{}']) {
       assert.equal(loadBootstrap(text).ok, false, text.slice(0, 20));
     }
   });

@@ -40,10 +40,22 @@ function parseYaml(text: string): Result<JsonValue, readonly WireError[]> {
     const document = parseDocument(text, { schema: 'core', uniqueKeys: true });
     // The first line says what and where; the next ones quote the file, in which there may be keys.
     if (document.errors.length > 0) return err(document.errors.map(({ message }) => notYaml(message)));
-    return ok(document.toJS({ maxAliasCount: 100 }));
+    const value: JsonValue = document.toJS({ maxAliasCount: 100 });
+    if (!hasEnd(value)) return err([notYaml('an alias names what it is in')]);
+    return ok(value);
   } catch (error) {
     // It grows by aliases beyond reason, or is nested deeper than the stack is.
     return err([notYaml(errorText(error))]);
+  }
+}
+
+/** Two aliases of what they are in are a tree without end that doubles at each step. */
+function hasEnd(value: JsonValue): boolean {
+  try {
+    JSON.stringify(value);
+    return true;
+  } catch {
+    return false;
   }
 }
 
