@@ -26,7 +26,7 @@ import { decodeHttp2Options, decodeStreamsMax } from './http2-options.ts';
 import { decodeJwt } from './jwt.ts';
 import { decodeLocalReplies } from './local-reply.ts';
 import { decodeOverloadFilter } from './overload-filters.ts';
-import { checkMutationOrder, decodeRequestHeadersFilter } from './request-headers.ts';
+import { decodeRequestHeadersFilter, inMutationOrder } from './request-headers.ts';
 import { decodeRouteConfiguration } from './route-decode.ts';
 import { decodeSession } from './session.ts';
 import { decodeDuration, decodeUriText } from './values.ts';
@@ -136,8 +136,7 @@ function decodeHttpFilters(messages: readonly HttpFilterMessage[], at: At): read
     }
   }
   if (filters.at(-1)?.kind !== 'router') at.fail('the last filter has to be the router', undefined);
-  checkMutationOrder(filters, at);
-  return filters;
+  return inMutationOrder(filters, at);
 }
 
 /** Rules in the shadow decide nothing, and come first: their word is for filters that follow. */

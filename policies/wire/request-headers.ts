@@ -83,16 +83,21 @@ function decodeChanges(name: string, { mutations }: MutationFilter, at: At): Req
   return { kind: 'headerRemoval', name, headers: request.flatMap(({ remove }) => remove) };
 }
 
-/** Filters that look at requests before there is a route would not see what is changed when there is one. */
-export function checkMutationOrder(filters: readonly HttpFilter[], at: At): void {
+/**
+ * Filters that look at requests before there is a route would not see what is changed when there is one. What takes off
+ * what may have been added does so after it.
+ */
+export function inMutationOrder(filters: readonly HttpFilter[], at: At): readonly HttpFilter[] {
   const from = filters.findIndex((filter) => filter.kind === 'headerMutation' && filter.request.length > 0);
-  if (from === -1) return;
-  for (const [i, { kind }] of filters.entries()) {
-    if (i > from && !AFTER_MUTATION.has(kind)) {
-      at.fail('header_mutation that adds to requests has to stand behind all filters that look at them', undefined);
-      return;
+  if (from === -1) return filters;
+  return filters.map((filter, i) => {
+    if (i <= from || AFTER_MUTATION.has(filter.kind)) return filter;
+    if (filter.kind === 'headerRemoval') {
+      const request = filter.headers.map((header) => ({ ...noMutation, remove: [header] }));
+      return { kind: 'headerMutation', name: filter.name, request, response: [] };
     }
-  }
+    return at.fail('header_mutation that adds to requests has to stand behind all filters that look at them', filter);
+  });
 }
 
 const AFTER_MUTATION: ReadonlySet<HttpFilter['kind']> = new Set([

@@ -69,7 +69,7 @@ export const strictnessCases: readonly StrictnessCase[] = [
               mutations: { request_mutations: [{ append: { header: { key: 'a', value: 'b' } } }] },
             },
           },
-          { name: 'r', typed_config: type('filters.http.rbac.v3.RBAC') },
+          { name: 'r', typed_config: { ...type('filters.http.rbac.v3.RBAC'), rules: { policies: {} } } },
           router,
         ],
       }),

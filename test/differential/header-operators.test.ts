@@ -161,6 +161,14 @@ const changing = (name: string): JsonObject => ({
   }),
 });
 
+/** Takes off what others have added. */
+const removing: JsonObject = {
+  name: 'removing',
+  typed_config: typed('extensions.filters.http.header_mutation.v3.HeaderMutation', {
+    mutations: { request_mutations: [{ remove: 'x-after' }] },
+  }),
+};
+
 interface Seen {
   readonly status: string;
   /** Of the request, as the application got it. */
@@ -211,7 +219,7 @@ describe('operators in headers', { timeout: 60_000 }, () => {
         },
       },
       routes: routes('dead'),
-      filters: [limit, changing('first'), changing('second')],
+      filters: [limit, changing('first'), changing('second'), removing],
       host: changes('host'),
       routeConfiguration: changes('configuration'),
       clusters: [
