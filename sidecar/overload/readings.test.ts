@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import { collector, descriptorReader, heapReading, memoryReader } from './readings.ts';
 
 function mount(t: TestContext, files: Readonly<Record<string, string>>): string {
@@ -73,4 +74,9 @@ test('garbage is collected when asked for', () => {
   garbage = undefined;
   collector()();
   assert.ok(heapReading().used < before - 2_000_000);
+});
+
+test('collecting leaves no flag of V8 changed, with which it would take no code that was compiled ahead', () => {
+  collector()();
+  assert.equal(runInNewContext('typeof gc'), 'undefined');
 });

@@ -109,6 +109,8 @@ export function collector(): () => void {
     if (collect === undefined) {
       setFlagsFromString('--expose-gc');
       collect = runInNewContext('gc');
+      // V8 takes code that was compiled ahead with the same flags alone: Node's own modules, and our bundles.
+      setFlagsFromString('--no-expose-gc');
     }
     // Of all kinds this one alone gives pages back to the system.
     const options = { type: 'major', execution: 'sync', flavor: 'last-resort' };
