@@ -83,6 +83,9 @@ const compiledAhead: ReadonlySet<string> = new Set<Program>([
   'sidecar/wire/codec.ts',
 ]);
 
+/** Those of them that are loaded later too, when regular expressions may have changed V8's flags. */
+const loadedAgain: ReadonlySet<string> = new Set<Program>(['sidecar/wire/codec.ts']);
+
 const bundleOf = (program: string): string => program.replace(/\.ts$/, commonJs.has(program) ? '.cjs' : '.js');
 
 /** Another program's bundle, where it is imported when there is need of it. */
@@ -311,10 +314,12 @@ function compileAhead(name: ShippedProgram, context: string, part: Program): voi
   const flags = nodeFlags(name, { code: [], root: join(context, 'weft') });
   const free = flags.filter((flag) => flag !== '--permission' && !flag.startsWith('--allow-'));
   const script = join(root, 'scripts', 'code-cache.ts');
-  // V8 knows a text that it has compiled itself: whether the cache is taken shows in another process only.
-  for (const action of [[], ['--check']]) {
-    const args = [...free, script, join(context, 'weft', bundleOf(part)), ...action];
-    execFileSync(join(context, 'node'), args, { cwd: root, stdio: 'inherit' });
+  for (const flagsLater of loadedAgain.has(part) ? [[], ['--linear']] : [[]]) {
+    // V8 knows a text that it has compiled itself: whether the cache is taken shows in another process only.
+    for (const action of [[], ['--check']]) {
+      const args = [...free, script, join(context, 'weft', bundleOf(part)), ...flagsLater, ...action];
+      execFileSync(join(context, 'node'), args, { cwd: root, stdio: 'inherit' });
+    }
   }
 }
 

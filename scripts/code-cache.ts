@@ -4,10 +4,14 @@
  *
  *   node <flags> scripts/code-cache.ts <folder>/read.cjs            writes <folder>/read.cjs.cache
  *   node <flags> scripts/code-cache.ts <folder>/read.cjs --check    ends with 1 if V8 does not take it
+ *
+ * With --linear as well it is for a process that has had a regular expression to match: <folder>/read.cjs.linear.cache.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { enableLinearEngine } from '@weft/policies/kit/linear-regex';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import { encodeResource } from '@weft/policies/wire/resource';
 import { typeUrls } from '@weft/policies/wire/type-urls';
@@ -62,13 +66,18 @@ const firstUses: Readonly<Record<string, (exports: Exports) => void | Promise<vo
   },
 };
 
-const [path = '', check] = process.argv.slice(2);
+const { positionals, values } = parseArgs({
+  options: { check: { type: 'boolean' }, linear: { type: 'boolean' } },
+  allowPositionals: true,
+});
+const [path = ''] = positionals;
+if (values.linear === true) enableLinearEngine();
 const firstUse = firstUses[basename(path)];
 if (firstUse === undefined) throw new Error(`${path}: nothing is known of how it is used first`);
 // What the sidecar's own program is told; the others do not ask.
 process.argv.splice(2, Infinity, '-c', sample);
-const { exports, script } = runBundle(path, check === '--check' ? readFileSync(codeCacheOf(path)) : undefined);
-if (check === '--check') {
+const { exports, script } = runBundle(path, values.check === true ? readFileSync(codeCacheOf(path)) : undefined);
+if (values.check === true) {
   if (script.cachedDataRejected !== false) throw new Error(`V8 does not take ${codeCacheOf(path)}`);
 } else {
   await firstUse(exports);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -36,6 +37,20 @@ describe('modules that are let go', () => {
       writeFileSync(codeCacheOf(another), other);
       assert.equal(loadTransient(another).i, i);
     }
+  });
+
+  test('what was compiled ahead is looked for by the flags that V8 has by then', () => {
+    // Another process: of this one nobody knows whether a pattern was compiled before.
+    const source = `
+      const { codeCacheOf } = await import('${new URL('transient.ts', import.meta.url)}');
+      const { compileLinearRegex } = await import('@weft/policies/kit/linear-regex');
+      const { basename } = await import('node:path');
+      const before = codeCacheOf(process.argv[1]);
+      compileLinearRegex('a');
+      console.log(basename(before), basename(codeCacheOf(process.argv[1])));`;
+    const args = ['--experimental-ffi', '--disable-warning=ExperimentalWarning', '--input-type=module', '-e', source];
+    const said = execFileSync(process.execPath, [...args, bundle], { cwd: import.meta.dirname, encoding: 'utf8' });
+    assert.equal(said.trim(), 'bundle.cjs.cache bundle.cjs.linear.cache');
   });
 
   test('it runs without what was compiled where that cannot be read', () => {

@@ -2,9 +2,13 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
+import { linearEngineIsEnabled } from '@weft/policies/kit/linear-regex';
 
-/** What V8 has compiled of a bundle, beside it: `scripts/code-cache.ts` makes it for the images. */
-export const codeCacheOf = (bundle: string): string => `${bundle}.cache`;
+/**
+ * What V8 has compiled of a bundle, beside it: `scripts/code-cache.ts` makes it for the images. V8 takes it with the flags
+ * alone that it was made with, and the first regular expression of a configuration changes them.
+ */
+export const codeCacheOf = (bundle: string): string => `${bundle}${linearEngineIsEnabled() ? '.linear' : ''}.cache`;
 
 type Exports = ReturnType<NodeJS.Require>;
 

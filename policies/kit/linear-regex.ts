@@ -10,14 +10,28 @@ const BACKTRACKS_MAX = 10_000;
 /** RE2, which Envoy runs the same patterns with, knows no look-around of any kind; V8 would take look-behind. */
 const LOOKAROUND = /(?<!\\)(?:\\\\)*\(\?<?[=!]/;
 
+/** The flag of an expression for V8's linear engine. */
+const LINEAR = 'l';
+
 let linearEngine = false;
 
-function enableLinearEngine(): void {
+/** With these flags V8 takes no code that was compiled ahead without them. */
+export function enableLinearEngine(): void {
   if (linearEngine) return;
   linearEngine = true;
   setFlagsFromString('--enable-experimental-regexp-engine');
   setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
   setFlagsFromString(`--regexp-backtracks-before-fallback=${BACKTRACKS_MAX}`);
+}
+
+/** Whoever in the process enabled it: a bundle has its own copy of this module, but V8's flags are the process's. */
+export function linearEngineIsEnabled(): boolean {
+  try {
+    // As a literal it would be an error of syntax where the flag is unknown.
+    return new RegExp('', LINEAR).flags === LINEAR;
+  } catch {
+    return false;
+  }
 }
 
 /**
