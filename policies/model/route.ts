@@ -114,6 +114,8 @@ export interface ForwardAction {
   readonly pathRewrite: PathRewrite | undefined;
   /** In its place: what the pattern finds in the path, without its query, is replaced. */
   readonly pathReplacement?: PathReplacement;
+  /** In the place of what the connection manager says of these protocols, in lower case; absent: nothing else. */
+  readonly upgrades?: readonly { readonly protocol: string; readonly allowed: boolean }[];
   readonly mirrors?: readonly Mirror[];
   readonly mirrorDiff?: MirrorDiff;
   /** For clusters that pick by hash; absent: at random. */

@@ -31,7 +31,6 @@ export const advisedFields: Readonly<Record<string, string>> = {
   'Route.decorator': 'spans are named by their method: leave it out',
   'Router.start_child_span': 'every attempt has a span: leave it out',
   'RouteAction.cluster_header': 'name the cluster, one route for each value (match.headers)',
-  'RouteAction.upgrade_configs': 'say it in upgrade_configs of the connection manager',
   'RouteAction.rate_limits': RATE_LIMIT,
   'VirtualHost.rate_limits': RATE_LIMIT,
   'VirtualHost.require_tls': 'a listener of its own for plaintext, with a route that has https_redirect, says the same',

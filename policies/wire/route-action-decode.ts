@@ -47,6 +47,7 @@ export function decodeForward(action: RouteActionMessage, settings: RetrySetting
             decodeMirror(one, at.field('request_mirror_policies').index(i)),
           ),
         }),
+    ...decodeUpgrades(action, at.field('upgrade_configs')),
     ...(action.hashPolicy.length === 0 ? {} : { hashKeys: decodeHashKeys(action.hashPolicy, at.field('hash_policy')) }),
   };
 }
@@ -68,6 +69,19 @@ function decodeStreamDuration(
     ...(grpc === undefined ? {} : { grpcTimeoutMsMax: decodeDuration(grpc, 0, at.field('grpc_timeout_header_max')) }),
     ...(offset === undefined ? {} : { grpcTimeoutOffsetMs: decodeDuration(offset, 0, offsetAt) }),
   };
+}
+
+function decodeUpgrades({ upgradeConfigs }: RouteActionMessage, at: At): Pick<ForwardAction, 'upgrades'> {
+  if (upgradeConfigs.length === 0) return {};
+  // A connection manager looks at its own routes for them, and not at those that come later.
+  if (!at.decoding.strict) at.fail('is for the routes of a bootstrap', undefined);
+  const upgrades = upgradeConfigs.map(({ upgradeType, enabled }, i) => {
+    const here = at.index(i).field('upgrade_type');
+    if (upgradeType === '') here.fail('is required', undefined);
+    if (upgradeType.toLowerCase() === 'connect') here.fail('is said by the connection manager', undefined);
+    return { protocol: upgradeType.toLowerCase(), allowed: enabled ?? true };
+  });
+  return { upgrades };
 }
 
 /** What Envoy had before `grpc_timeout_header_max`, which leaves the time of the route as it is. */

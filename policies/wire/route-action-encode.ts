@@ -37,6 +37,10 @@ export function encodeForward(action: ForwardAction): ActionInit {
     requestMirrorPolicies: (action.mirrors ?? []).map(encodeMirror),
     ...encodePathRewrite(action.pathRewrite),
     ...(action.pathReplacement === undefined ? {} : { regexRewrite: encodeReplacement(action.pathReplacement) }),
+    upgradeConfigs: (action.upgrades ?? []).map(({ protocol, allowed }) => ({
+      upgradeType: protocol,
+      enabled: allowed,
+    })),
     ...(action.hashKeys === undefined ? {} : { hashPolicy: action.hashKeys.map(encodeHashKey) }),
   };
 }

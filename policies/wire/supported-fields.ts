@@ -171,7 +171,8 @@ const fields: Readonly<Record<string, string>> = {
     'name present_match string_match exact_match prefix_match suffix_match contains_match safe_regex_match invert_match',
   'envoy.config.route.v3.QueryParameterMatcher': 'name string_match present_match',
   'envoy.config.route.v3.RouteAction':
-    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header auto_host_rewrite append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration max_grpc_timeout request_mirror_policies hedge_policy hash_policy',
+    'cluster weighted_clusters cluster_not_found_response_code timeout idle_timeout retry_policy host_rewrite_literal host_rewrite_header auto_host_rewrite append_x_forwarded_host prefix_rewrite regex_rewrite max_stream_duration max_grpc_timeout request_mirror_policies hedge_policy hash_policy upgrade_configs',
+  'envoy.config.route.v3.RouteAction.UpgradeConfig': 'upgrade_type enabled',
   'envoy.config.route.v3.RouteAction.RequestMirrorPolicy': 'cluster runtime_fraction disable_shadow_host_suffix_append',
   'envoy.config.route.v3.RouteAction.HashPolicy': 'header cookie connection_properties query_parameter terminal',
   'envoy.config.route.v3.RouteAction.HashPolicy.Header': 'header_name',

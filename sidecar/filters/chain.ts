@@ -107,7 +107,7 @@ function routeOrigin(hcm: HttpConnectionManager): RouteOrigin {
  */
 function createFilters(deps: FilterDeps): RequestFilter[] {
   const filters: RequestFilter[] = [
-    new HeadersFilter(deps.direction, deps.hcm.trustedHops, deps.identity, deps.hcm.edge),
+    new HeadersFilter(deps.direction, deps.hcm.trustedHops, deps.identity, deps.hcm.edge, routesUpgrade(deps.hcm)),
     new TraceFilter(deps.settings?.tracing, deps.prng, {
       generatesId: deps.hcm.edge.requestId.generate,
       restarts: restartsTraces(deps.traceContext, deps.direction, deps.hcm),
@@ -154,6 +154,12 @@ function createFilter(filter: HttpFilter, deps: FilterDeps): RequestFilter | und
       return undefined;
   }
 }
+
+const routesUpgrade = ({ route }: HttpConnectionManager): boolean =>
+  route.kind === 'inline' &&
+  route.config.virtualHosts.some(({ routes }) =>
+    routes.some(({ action }) => action.kind === 'forward' && action.upgrades !== undefined),
+  );
 
 /** The last filter is the first to see a response. */
 const responseMutations = ({ filters }: HttpConnectionManager): readonly HeaderMutation[] =>

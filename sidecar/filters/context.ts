@@ -117,6 +117,8 @@ export class RequestContext {
   mirrors: MirrorSet | undefined = undefined;
   /** Whose state the response tells: of several rate limits the nearest. */
   rateLimit: TokenBucket | undefined = undefined;
+  /** The connection manager does not upgrade to what is asked for; its route may. */
+  upgradeRefused = false;
   /** Of the application's places, where they are limited. */
   ticket: Ticket | undefined = undefined;
   /** Policies that matched in the shadow, by the prefix of their filter; undefined: none has. */

@@ -48,3 +48,11 @@ export function noBackend(route: string): ProxyError {
     detail: `route ${route} has no valid backend`,
   };
 }
+
+export const upgradeRefused: ProxyError = {
+  source: 'downstream',
+  flag: 'UAEX',
+  status: 403,
+  retry: 'no',
+  detail: 'this listener does not upgrade to that protocol (upgrade_configs)',
+};

@@ -98,3 +98,12 @@ export function attemptsInReply(found: CompiledRoute | undefined, attempts: numb
 export function isTunnelAccepted(method: string, status: number): boolean {
   return status === 101 || (method === 'CONNECT' && status >= 200 && status < 300);
 }
+
+/** Whether a route is against the Upgrade that is asked for; what it does not speak of is for the connection manager to say. */
+export function refusesUpgrade({ head, upgradeRefused }: RequestContext, { action }: CompiledRoute['route']): boolean {
+  const { protocol } = head;
+  if (protocol === undefined || protocol === '') return false;
+  const lower = protocol.toLowerCase();
+  const own = action.kind === 'forward' ? action.upgrades?.find((one) => one.protocol === lower) : undefined;
+  return own === undefined ? upgradeRefused : !own.allowed;
+}

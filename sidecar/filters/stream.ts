@@ -14,7 +14,7 @@ import { StreamTimeouts } from './clocks.ts';
 import { RequestContext } from './context.ts';
 import { peerIsPending, pickCluster } from './endpoint.ts';
 import { settlePath } from './entrance.ts';
-import { exchangeEnded, noBackend, noMatch } from './errors.ts';
+import { exchangeEnded, noBackend, noMatch, upgradeRefused } from './errors.ts';
 import type { Refusal } from './filter.ts';
 import {
   attemptsInReply,
@@ -23,6 +23,7 @@ import {
   countAttempt,
   isTunnelAccepted,
   nameEndpoint,
+  refusesUpgrade,
   rewriteRequest,
 } from './forward.ts';
 import { isRetriedAbove } from './hop/header.ts';
@@ -156,6 +157,10 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     const { context } = this;
     const { route } = found;
     context.matched = found;
+    if (this.tunnel && refusesUpgrade(context, route)) {
+      this.fail(upgradeRefused);
+      return;
+    }
     if (route.action.kind === 'forward') {
       this.forward(found, route.action);
       return;

@@ -6,6 +6,7 @@ import type { Headers } from '../../http/headers.ts';
 import type { CertificateSource } from '../../identity/source.ts';
 import { canonicalIp } from '../../net/addresses.ts';
 import type { RequestContext } from '../context.ts';
+import { upgradeRefused } from '../errors.ts';
 import type { RequestFilter } from '../filter.ts';
 import { ClientCertHeader } from './client-cert.ts';
 import { isClaim, isClientCert, isForwarded } from './names.ts';
@@ -18,13 +19,6 @@ const underscoreRefused: ProxyError = {
   status: 400,
   retry: 'no',
   detail: 'a field name with an underscore, which this listener refuses (headers_with_underscores_action)',
-};
-const upgradeRefused: ProxyError = {
-  source: 'downstream',
-  flag: 'UAEX',
-  status: 403,
-  retry: 'no',
-  detail: 'this listener does not upgrade to that protocol (upgrade_configs)',
 };
 /** As Envoy says it: routes are for requests with a path. */
 const tunnelRefused: ProxyError = {
@@ -53,8 +47,17 @@ export class HeadersFilter implements RequestFilter {
   private readonly clientCert: ClientCertHeader;
   /** Something is added to responses. */
   private readonly answers: boolean;
+  private readonly routesUpgrade: boolean;
 
-  constructor(direction: Direction, trustedHops: number, identity: CertificateSource, edge: HttpEdge) {
+  /** `routesUpgrade`: some route says of an Upgrade something of its own. */
+  constructor(
+    direction: Direction,
+    trustedHops: number,
+    identity: CertificateSource,
+    edge: HttpEdge,
+    routesUpgrade = false,
+  ) {
+    this.routesUpgrade = routesUpgrade;
     this.outside = direction === 'inbound' || edge.useRemoteAddress;
     this.trustedHops = trustedHops;
     this.edge = edge;
@@ -73,7 +76,9 @@ export class HeadersFilter implements RequestFilter {
       if (edge.underscores === 'reject' && headers.length < before) return underscoreRefused;
     }
     if (head.protocol !== undefined && !this.upgradesTo(head.protocol)) {
-      return head.protocol === '' ? tunnelRefused : upgradeRefused;
+      if (head.protocol === '') return tunnelRefused;
+      if (!this.routesUpgrade) return upgradeRefused;
+      context.upgradeRefused = true;
     }
     if (edge.hostPort !== 'keep') this.stripPort(head, connection.destinationPort);
     const mesh = connection.peer?.spiffeId !== undefined;
