@@ -70,6 +70,17 @@ describe('deadlines', () => {
     close(endsAfterMs('300m', { grpcTimeoutMsMax: 500, grpcTimeoutOffsetMs: 400 }), 0);
   });
 
+  test('or says the time of calls in the place of its own', () => {
+    const { world, call, server } = shop({ timeoutMs: 100, grpcTimeoutInsteadMs: 500 });
+    server.handler = () => 'hang';
+    const exchange = call([]);
+    world.clock.advance(400);
+    assert.equal(exchange.ended, false);
+    assert.equal(server.requests[0]?.head.headers.get('grpc-timeout'), '500000u');
+    world.clock.advance(101);
+    assert.equal(exchange.response?.headers.get('grpc-status'), '4');
+  });
+
   test('the upstream is told what remains', () => {
     const { world, call, server } = shop();
     server.connectMs = 300;

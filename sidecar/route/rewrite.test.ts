@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { compileReplacement } from '@weft/policies/kit/linear-replace';
 import { SeededPrng } from '@weft/policies/kit/prng';
 import { noMutation } from '@weft/policies/model/route';
 import fc from 'fast-check';
@@ -7,7 +8,7 @@ import { requestHead } from '../filters/testing.ts';
 import { Headers } from '../http/headers.ts';
 import { applyMutation } from './mutation.ts';
 import { canonicalTarget, isAmbiguous, otherReadings } from './path.ts';
-import { redirectLocation, rewriteTarget } from './rewrite.ts';
+import { redirectLocation, replaceInTarget, rewriteTarget } from './rewrite.ts';
 import { WeightedChoice } from './weight.ts';
 
 describe('Gateway API, HTTPPathModifier', () => {
@@ -257,4 +258,14 @@ test('header mutation: set replaces all of a name, add keeps, remove goes first'
       }
     }),
   );
+});
+
+test('a path that is searched goes on being one, with its query', () => {
+  const made = compileReplacement('^/[a-z]+', '\\0x');
+  assert.ok(made.ok);
+  assert.equal(replaceInTarget('/a/b?/c', made.value), '/ax/b?/c');
+  const emptied = compileReplacement('/a', '');
+  assert.ok(emptied.ok);
+  assert.equal(replaceInTarget('/a?b', emptied.value), '/?b');
+  assert.equal(replaceInTarget('/ab', emptied.value), '/b');
 });
