@@ -131,6 +131,21 @@ test('an enum value is named in any case, as Envoy reads it', () => {
   assert.deepEqual(message, fromJson(ClusterSchema, { type: 'STRICT_DNS', lbPolicy: 'RANDOM' }));
 });
 
+test('half of a surrogate pair is refused wherever it stands, also in what is packed', () => {
+  const half = 'a\ud800';
+  const router = { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' };
+  const metadata = { filter_metadata: { a: { b: ['\u{1f600}', half], [half]: 1 } } };
+  for (const [json, path] of [
+    [{ name: half }, 'name'],
+    [{ metadata }, 'metadata.filter_metadata.a.b[1]'],
+    [{ filter_chains: [{ filters: [{ name: 'f', typed_config: { ...router, x: half } }] }] }, /typed_config\.x$/],
+  ] as const) {
+    const found = read(ListenerSchema, json).errors.find(({ message }) => message === 'holds half of a surrogate pair');
+    assert.ok(found !== undefined && (path instanceof RegExp ? path.test(found.path) : found.path === path), found?.path);
+  }
+  assert.equal(read(ListenerSchema, { metadata: { filter_metadata: { [half]: {} } } }).message, undefined);
+});
+
 test('nesting has an end', () => {
   let permission: JsonValue = { any: true };
   for (let i = 0; i < 60; i++) permission = { and_rules: { rules: [permission] } };

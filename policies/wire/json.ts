@@ -37,8 +37,23 @@ export function messageFromJson<Desc extends DescMessage>(
 ): MessageShape<Desc> | undefined {
   const before = at.decoding.errors.length;
   const message = create(desc);
+  checkText(json, at);
   readMessage(desc, message, json, at, 0);
   return at.decoding.errors.length > before ? undefined : message;
+}
+
+/** JSON can write half of a surrogate pair ("\\ud800"), of which UTF-8 has no form: as bytes it would be another text. */
+function checkText(json: JsonValue, at: At): void {
+  if (typeof json === 'string') {
+    if (!json.isWellFormed()) at.fail('holds half of a surrogate pair', undefined);
+  } else if (Array.isArray(json)) {
+    for (const [i, item] of json.entries()) checkText(item, at.index(i));
+  } else if (isRecord(json)) {
+    for (const [key, item] of Object.entries(json)) {
+      checkText(key, at);
+      checkText(item, at.field(key));
+    }
+  }
 }
 
 function readMessage(desc: DescMessage, message: Message, json: JsonValue, at: At, depth: number): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { WIRE_ERRORS_MAX } from '@weft/policies/wire/decoding';
 import { clientBootstrap } from '@weft/test/support/bootstrap/client.yaml';
 import { serverBootstrap } from '@weft/test/support/bootstrap/server.yaml';
 import { parse, stringify } from 'yaml';
@@ -206,6 +207,12 @@ test('an error in the text quotes nothing of it: there may be keys', () => {
   const text = JSON.stringify(loaded.error);
   assert.match(text, /not YAML: .*line 1/);
   assert.doesNotMatch(text, /THE-KEY/);
+});
+
+test('errors of a text end somewhere', () => {
+  const loaded = loadBootstrap('['.repeat(300));
+  assert.ok(!loaded.ok);
+  assert.equal(loaded.error.length, WIRE_ERRORS_MAX);
 });
 
 test('what was read is data alone, so that the code that read it can go', () => {

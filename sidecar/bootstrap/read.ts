@@ -2,7 +2,7 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { type BootstrapConfig, decodeBootstrap } from '@weft/policies/wire/bootstrap-decode';
-import type { WireError } from '@weft/policies/wire/decoding';
+import { WIRE_ERRORS_MAX, type WireError } from '@weft/policies/wire/decoding';
 import { parseDocument } from 'yaml';
 import { parseJsonObject } from './json.ts';
 import { checkReferences } from './references.ts';
@@ -39,7 +39,7 @@ function parseYaml(text: string): Result<JsonValue, readonly WireError[]> {
   try {
     const document = parseDocument(text, { schema: 'core', uniqueKeys: true });
     // The first line says what and where; the next ones quote the file, in which there may be keys.
-    if (document.errors.length > 0) return err(document.errors.map(({ message }) => notYaml(message)));
+    if (document.errors.length > 0) return err(document.errors.slice(0, WIRE_ERRORS_MAX).map(({ message }) => notYaml(message)));
     const value: JsonValue = document.toJS({ maxAliasCount: 100 });
     if (!hasEnd(value)) return err([notYaml('an alias names what it is in')]);
     return ok(value);
