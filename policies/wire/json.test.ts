@@ -135,13 +135,15 @@ test('half of a surrogate pair is refused wherever it stands, also in what is pa
   const half = 'a\ud800';
   const router = { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' };
   const metadata = { filter_metadata: { a: { b: ['\u{1f600}', half], [half]: 1 } } };
-  for (const [json, path] of [
+  const filters = [{ name: 'f', typed_config: { ...router, x: half } }];
+  const cases: readonly (readonly [JsonValue, string])[] = [
     [{ name: half }, 'name'],
     [{ metadata }, 'metadata.filter_metadata.a.b[1]'],
-    [{ filter_chains: [{ filters: [{ name: 'f', typed_config: { ...router, x: half } }] }] }, /typed_config\.x$/],
-  ] as const) {
+    [{ filter_chains: [{ filters }] }, 'filter_chains[0].filters[0].typed_config.x'],
+  ];
+  for (const [json, path] of cases) {
     const found = read(ListenerSchema, json).errors.find(({ message }) => message === 'holds half of a surrogate pair');
-    assert.ok(found !== undefined && (path instanceof RegExp ? path.test(found.path) : found.path === path), found?.path);
+    assert.equal(found?.path, path);
   }
   assert.equal(read(ListenerSchema, { metadata: { filter_metadata: { [half]: {} } } }).message, undefined);
 });

@@ -39,7 +39,8 @@ function parseYaml(text: string): Result<JsonValue, readonly WireError[]> {
   try {
     const document = parseDocument(text, { schema: 'core', uniqueKeys: true });
     // The first line says what and where; the next ones quote the file, in which there may be keys.
-    if (document.errors.length > 0) return err(document.errors.slice(0, WIRE_ERRORS_MAX).map(({ message }) => notYaml(message)));
+    if (document.errors.length > 0)
+      return err(document.errors.slice(0, WIRE_ERRORS_MAX).map(({ message }) => notYaml(message)));
     const value: JsonValue = document.toJS({ maxAliasCount: 100 });
     if (!hasEnd(value)) return err([notYaml('an alias names what it is in')]);
     return ok(value);
