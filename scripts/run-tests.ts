@@ -50,7 +50,7 @@ const tiers: Readonly<Record<string, Tier>> = {
   },
   long: {
     patterns: ['test/{conformance,differential,fuzz}/**/*.test.ts'],
-    budgetS: 1_800,
+    budgetS: 1_950,
     needsRoot: true,
     concurrency: 1,
     isolated: true,

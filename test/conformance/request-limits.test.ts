@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { TestRecorder } from '@weft/sidecar/http/h1/testing';
+import { podOf } from '../integration/inbound-rig.fixture.ts';
+import { TestAuthority, TestCertificates } from '../integration/listener-rig.fixture.ts';
 import { type Serving, serveOne } from '../support/one-listener.ts';
 import { clusterTo } from '../support/one-route.ts';
 import { answerOk, RawOrigin, sendRaw } from '../support/pair-origin.ts';
 import { freePort } from '../support/pair-process.ts';
 import { clientIn, Translated } from '../support/translated.ts';
-import { podOf } from './inbound-rig.fixture.ts';
-import { TestAuthority, TestCertificates } from './listener-rig.fixture.ts';
 
 let sidecar: Serving;
 let origin: RawOrigin;
