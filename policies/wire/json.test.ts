@@ -99,8 +99,8 @@ test('each value that is wrong is named by its place', () => {
     ({ path, message: text }) => `${path.replace('static_resources.clusters[0]', 'cluster')}: ${text}`,
   );
   assert.deepEqual(found.sort(), [
-    'cluster.connect_timeout: "2 seconds"',
-    'cluster.lb_policy: "NONE"',
+    'cluster.connect_timeout: has to be a duration in seconds, such as "1.5s", not "2 seconds"',
+    'cluster.lb_policy: has to be one of ROUND_ROBIN, LEAST_REQUEST, RING_HASH, RANDOM, MAGLEV, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG, not "NONE"',
     'cluster.load_assignment.endpoints[0].locality: has to be an object (Locality)',
     'cluster.load_assignment.endpoints[1]: has to be an object (LocalityLbEndpoints)',
     'cluster.metadata.filter_metadata["a"]: cannot decode message google.protobuf.Struct from JSON "b"',
@@ -129,6 +129,20 @@ test('an enum value is named in any case, as Envoy reads it', () => {
   const { message, errors } = read(ClusterSchema, named);
   assert.deepEqual(errors, []);
   assert.deepEqual(message, fromJson(ClusterSchema, { type: 'STRICT_DNS', lbPolicy: 'RANDOM' }));
+});
+
+test('durations and numbers are read whole or not at all', () => {
+  for (const text of ['1s500ms', '1s\n', '2 seconds', '1.s', '.5s', '1.0000000001s', '1S', '', '315576000001s']) {
+    const { errors } = read(ClusterSchema, { connect_timeout: text });
+    const message = `has to be a duration in seconds, such as "1.5s", not ${JSON.stringify(text)}`;
+    assert.deepEqual(errors, [{ path: 'connect_timeout', message }]);
+  }
+  for (const text of ['0x10', '1 ', '', '01', 'NaN', '1e']) {
+    const { errors } = read(ListenerSchema, { per_connection_buffer_limit_bytes: text });
+    assert.equal(errors[0]?.path, 'per_connection_buffer_limit_bytes', text);
+  }
+  for (const text of ['0s', '1s', '0.25s', '12.000000001s'])
+    assert.deepEqual(read(ClusterSchema, { connect_timeout: text }).errors, [], text);
 });
 
 test('half of a surrogate pair is refused wherever it stands, also in what is packed', () => {

@@ -13,6 +13,7 @@ import { errorText } from '../kit/error-text.ts';
 import { adviceOnExtension, adviceOnField } from './advice.ts';
 import type { At } from './decoding.ts';
 import { withEnumNames } from './json-enums.ts';
+import { formFailure } from './json-forms.ts';
 import { registry } from './registry.ts';
 import { singleField } from './single-field.ts';
 import { supportedFieldsOf } from './supported-fields.ts';
@@ -180,8 +181,10 @@ function readValues(message: Message, field: DescField, value: JsonValue, at: At
   if (at.decoding.errors.length === before) at.fail(failure, undefined);
 }
 
-/** What the library has against it; when it has nothing, it is set. */
+/** What there is against it, by its form or for the library; when there is nothing, it is set. */
 function valuesFailure(field: DescField, value: JsonValue, message?: Message): string | undefined {
+  const wrong = formFailure(field, value);
+  if (wrong !== undefined) return wrong;
   try {
     const read = fromJson(singleField(field), { [field.name]: value }, { registry });
     if (message !== undefined) Object.assign(message, read);
