@@ -8,6 +8,7 @@ const WRAPPED_NUMBER = /^google\.protobuf\.(?:U?Int(?:32|64)|Double|Float)Value$
 /** As in JSON itself; the library takes "0x1" as well. */
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity']);
+const SHOWN_MAX = 40;
 /** More help nobody. */
 const NAMES_MAX = 12;
 
@@ -31,12 +32,12 @@ function oneFailure({ message, enum: values, scalar }: DescField, value: JsonVal
   if (message?.typeName === 'google.protobuf.Duration') {
     const isOne = typeof value === 'string' && DURATION.test(value);
     if (isOne && Math.abs(Number.parseFloat(value)) <= DURATION_SECONDS_MAX) return undefined;
-    return `has to be a duration in seconds, such as "1.5s", not ${JSON.stringify(value)}`;
+    return `has to be a duration in seconds, such as "1.5s", not ${shown(value)}`;
   }
   if (values !== undefined) return enumFailure(values, value);
   if (typeof value !== 'string' || !isNumber({ message, scalar }) || NUMBER.test(value)) return undefined;
   const canBeNone = scalar === ScalarType.DOUBLE || scalar === ScalarType.FLOAT || message !== undefined;
-  return canBeNone && NO_NUMBERS.has(value) ? undefined : `has to be a number, not ${JSON.stringify(value)}`;
+  return canBeNone && NO_NUMBERS.has(value) ? undefined : `has to be a number, not ${shown(value)}`;
 }
 
 function isNumber({ message, scalar }: Pick<DescField, 'message' | 'scalar'>): boolean {
@@ -49,5 +50,12 @@ function enumFailure({ typeName, values }: DescEnum, value: JsonValue): string |
   if (values.some(({ name }) => name === value)) return undefined;
   const names = values.slice(0, NAMES_MAX).map(({ name }) => name);
   if (values.length > NAMES_MAX) names.push('...');
-  return `has to be one of ${names.join(', ')}, not ${JSON.stringify(value)}`;
+  return `has to be one of ${names.join(', ')}, not ${shown(value)}`;
+}
+
+/** As much as tells what is meant: what stands in a wrong place may be long, or a key. */
+function shown(value: JsonValue): string {
+  if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object';
+  if (typeof value !== 'string') return String(value);
+  return value.length > SHOWN_MAX ? 'a longer text' : JSON.stringify(value);
 }

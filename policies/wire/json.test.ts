@@ -137,6 +137,17 @@ test('durations and numbers are read whole or not at all', () => {
     const message = `has to be a duration in seconds, such as "1.5s", not ${JSON.stringify(text)}`;
     assert.deepEqual(errors, [{ path: 'connect_timeout', message }]);
   }
+  const others: readonly (readonly [JsonValue, string])[] = [
+    [Infinity, 'Infinity'],
+    [[{ a: 1 }], 'a list'],
+    [{ inline_string: 'a key' }, 'an object'],
+    ['k'.repeat(41), 'a longer text'],
+  ];
+  for (const [json, said] of others) {
+    const { errors } = read(ClusterSchema, { connect_timeout: json, lb_policy: json });
+    assert.equal(errors.length, 2);
+    for (const { message } of errors) assert.ok(message.endsWith(`, not ${said}`), message);
+  }
   for (const text of ['0x10', '1 ', '', '01', 'NaN', '1e']) {
     const { errors } = read(ListenerSchema, { per_connection_buffer_limit_bytes: text });
     assert.equal(errors[0]?.path, 'per_connection_buffer_limit_bytes', text);
