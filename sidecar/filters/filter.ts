@@ -17,6 +17,8 @@ export interface LocalReply {
   readonly flag: ResponseFlag | '';
   /** For the record. */
   readonly detail: string;
+  /** Sent as it is: neither the route nor the connection manager changes it. */
+  readonly complete?: true;
 }
 
 /** The client's stream is reset, or its connection closed: as if nobody had been there. */

@@ -11,6 +11,7 @@ import { codeOfError, codeOfReply } from '../http/grpc-status.ts';
 import { Headers } from '../http/headers.ts';
 import { redirectLocation } from '../route/rewrite.ts';
 import type { RequestContext } from './context.ts';
+import type { LocalReply as FilterReply } from './filter.ts';
 import { changeResponse } from './forward.ts';
 import { encodeGrpcMessage, statusDetails } from './grpc/details.ts';
 import type { HeaderFormats } from './header-formats.ts';
@@ -120,6 +121,20 @@ export function reply(
   if (bytes.length > 0) headers.append('Content-Type', 'text/plain');
   changeHeaders(formats, context, status, headers, mutation);
   send(formats, context, status, headers, bytes);
+}
+
+export function replyOfFilter(rules: ReplyRules, context: RequestContext, answer: FilterReply): void {
+  const { status, body, headers: mutation } = answer;
+  if (answer.complete !== true) {
+    reply(rules, context, status, body, undefined, mutation);
+    return;
+  }
+  context.localReply = true;
+  const headers = new Headers();
+  context.responseHeaders = headers;
+  context.status = status;
+  rules.headerFormats.apply(context, headers, mutation);
+  send(rules.headerFormats, context, status, headers, Buffer.from(body));
 }
 
 function addGrpcFailure(

@@ -1,5 +1,5 @@
 import type { Mirror } from '@weft/policies/model/mirror';
-import type { ForwardAction, HeaderMutation, HedgePolicy } from '@weft/policies/model/route';
+import type { ForwardAction, HedgePolicy } from '@weft/policies/model/route';
 import { overflow } from '../cluster/limits.ts';
 import type { ClusterWaiter } from '../cluster/manager.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
@@ -31,7 +31,7 @@ import { tellHop } from './hop/tell.ts';
 import { startMirrors } from './mirror/set.ts';
 import { hideNoRetry } from './no-retry.ts';
 import { Passage, type PassageOwner } from './passage.ts';
-import { breakOff, explain, ownAnswer, reply } from './reply.ts';
+import { breakOff, explain, ownAnswer, reply, replyOfFilter } from './reply.ts';
 import { addHashCookie, hashRequest } from './request-hash.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
 import { RequestBody } from './retry/body.ts';
@@ -113,7 +113,9 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     }
     this.context.flag = verdict.flag;
     this.context.detail = verdict.detail;
-    this.answer(verdict.status, verdict.body, undefined, verdict.headers);
+    this.responded = true;
+    this.stop(exchangeEnded);
+    replyOfFilter(this.chain, this.context, verdict);
   }
 
   /** What it carries asks no rule; when rules change it is asked for itself. */
@@ -387,10 +389,10 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     }
   }
 
-  private answer(status: number, text: string, location?: string, mutation?: HeaderMutation): void {
+  private answer(status: number, text: string, location?: string): void {
     this.responded = true;
     this.stop(exchangeEnded);
-    reply(this.chain, this.context, status, text, location, mutation);
+    reply(this.chain, this.context, status, text, location);
   }
 
   /** The response is complete; a tunnel may still send. */

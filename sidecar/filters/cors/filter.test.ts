@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { CorsPolicy } from '@weft/policies/model/cors';
 import { always } from '@weft/policies/model/fraction';
+import { noMutation } from '@weft/policies/model/route';
 import { CORS_FILTER } from '@weft/policies/model/route-filter';
 import { Headers } from '../../http/headers.ts';
 import { forwardTo, routes, testCluster, testEndpoint, testHcm, World } from '../testing.ts';
@@ -17,7 +18,7 @@ const policy: CorsPolicy = {
   enabled: always,
 };
 
-function shop(overrides: Partial<CorsPolicy> = {}) {
+function shop(overrides: Partial<CorsPolicy> = {}, changes: Partial<ReturnType<typeof forwardTo>> = {}) {
   const world = new World();
   world.source.cluster(testCluster('shop'));
   world.source.assignment('shop', [testEndpoint('10.0.0.1', 80)]);
@@ -25,7 +26,7 @@ function shop(overrides: Partial<CorsPolicy> = {}) {
   const filters = [{ kind: 'cors' as const, name: CORS_FILTER, cors: { ...policy, ...overrides } }];
   const dispatch = world.dispatch(
     testHcm(
-      { kind: 'inline', config: routes('r', { ...forwardTo('shop'), filters }) },
+      { kind: 'inline', config: routes('r', { ...forwardTo('shop'), ...changes, filters }) },
       { filters: [{ kind: 'cors', name: CORS_FILTER }, { kind: 'router' }] },
     ),
   );
@@ -60,6 +61,17 @@ describe('CORS', () => {
     const exchange = send('OPTIONS', 'Origin', 'https://evil.example', ...asked);
     assert.equal(exchange.status, 200);
     assert.equal(exchange.response?.headers.length, 0);
+    assert.equal(server.requests.length, 0);
+  });
+
+  test('what a route adds to responses is not added to a preflight, as in Envoy', () => {
+    const responseHeaders = { ...noMutation, add: [{ name: 'x-added', value: 'a' }] };
+    const { send, server } = shop({}, { responseHeaders });
+    for (const origin of ['https://shop.example', 'https://evil.example']) {
+      const exchange = send('OPTIONS', 'Origin', origin, ...asked);
+      assert.equal(exchange.status, 200);
+      assert.equal(exchange.response?.headers.has('x-added'), false, origin);
+    }
     assert.equal(server.requests.length, 0);
   });
 

@@ -108,7 +108,7 @@ function permissions(policy: CorsPolicy, origin: string, method: string, { heade
   return given;
 }
 
-/** Fetch section 4.8: any status of success will do. */
+/** Fetch section 4.8: any status of success will do. As for Envoy it is not one of the local replies that a route adds to. */
 const preflight = (set: readonly HeaderValue[]): LocalReply => ({
   kind: 'reply',
   status: 200,
@@ -116,4 +116,5 @@ const preflight = (set: readonly HeaderValue[]): LocalReply => ({
   headers: { ...noMutation, set },
   flag: '',
   detail: 'cors_response',
+  complete: true,
 });
