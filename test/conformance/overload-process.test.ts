@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { bootstrap, cluster, httpListener, type JsonObject, route, typed } from '../support/pair-bootstrap.ts';
-import { freePort, type Program } from '../support/pair-process.ts';
+import { freePort } from '../support/pair-process.ts';
 import { startSidecar, testFolder } from '../support/pair-sidecar.ts';
 
 // Slow enough that a busy machine does not matter much.
@@ -14,6 +14,7 @@ const SERVICE_MS = 50;
 const CAPACITY = (WORKERS * 1_000) / SERVICE_MS;
 const PATIENCE_MS = 1_200;
 const SECONDS = 4;
+const ROUNDS_MAX = 6;
 
 const own = (type: string, fields: JsonObject): JsonObject => ({
   '@type': `type.googleapis.com/weft.v1.${type}`,
@@ -47,13 +48,24 @@ const filters: readonly JsonObject[] = [
   },
 ];
 
+/** How late work was done: a machine that is taken away by others has not the capacity that is reckoned with. */
+const lateMs: number[] = [];
+const LATE_MS_MAX = SERVICE_MS / 5;
+
+function hadItsCapacity(): boolean {
+  const late = lateMs.splice(0).sort((one, other) => one - other);
+  return (late[Math.floor(late.length * 0.9)] ?? 0) <= LATE_MS_MAX;
+}
+
 /** As many at once as it has workers; all others wait, for as long as it takes. */
 function application() {
   let busy = 0;
   const waiting: (() => void)[] = [];
   const work = (done: () => void): void => {
     busy++;
+    const dueMs = performance.now() + SERVICE_MS;
     setTimeout(() => {
+      lateMs.push(performance.now() - dueMs);
       busy--;
       done();
       waiting.shift()?.();
@@ -113,57 +125,59 @@ function ask(port: number, name: string): Promise<boolean> {
   });
 }
 
-describe('a real sidecar at twice the capacity', { timeout: 90_000 }, () => {
-  const servers = [application(), application()];
-  const ports: number[] = [];
-  let program: Program;
-
-  before(async () => {
-    const listeners: JsonObject[] = [];
-    const clusters: JsonObject[] = [];
-    for (const [i, server] of servers.entries()) {
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      const at = { ip: '127.0.0.1', port: (server.address() as AddressInfo).port };
-      const port = await freePort();
-      ports.push(port);
-      clusters.push(cluster({ name: `app${i}`, endpoints: [at] }));
-      listeners.push(
-        httpListener({
-          name: `in${i}`,
-          at: { ip: '127.0.0.1', port },
-          direction: 'INBOUND',
-          routes: [route('all', '/', `app${i}`)],
-          filters: i === 0 ? filters : [],
-        }),
-      );
-    }
-    const adminPort = await freePort();
-    const folder = testFolder('overload');
-    program = await startSidecar(folder, bootstrap({ id: 'overload', adminPort, listeners, clusters }));
-    after(() => rmSync(folder, { recursive: true, force: true }));
+/** A sidecar of its own for each round: what it has learned of a machine that was taken away is of no use afterwards. */
+async function withSidecar<T>(httpFilters: readonly JsonObject[], run: (port: number) => Promise<T>): Promise<T> {
+  const server = application();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const at = { ip: '127.0.0.1', port: (server.address() as AddressInfo).port };
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const listener = httpListener({
+    name: 'in',
+    at: { ip: '127.0.0.1', port },
+    direction: 'INBOUND',
+    routes: [route('all', '/', 'app')],
+    filters: httpFilters,
   });
-
-  after(async () => {
-    agent.destroy();
+  const clusters = [cluster({ name: 'app', endpoints: [at] })];
+  const folder = testFolder('overload');
+  const program = await startSidecar(folder, bootstrap({ id: 'overload', adminPort, listeners: [listener], clusters }));
+  try {
+    return await run(port);
+  } finally {
     await program.stop();
-    for (const server of servers) {
-      server.closeAllConnections();
-      server.close();
-    }
-  });
+    server.closeAllConnections();
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Again, where the machine was taken away meanwhile. */
+async function undisturbed<T>(round: () => Promise<T>): Promise<T> {
+  for (let i = 1; ; i++) {
+    lateMs.length = 0;
+    const result = await round();
+    if (hadItsCapacity() || i === ROUNDS_MAX) return result;
+  }
+}
+
+describe('a real sidecar at twice the capacity', { timeout: 180_000 }, () => {
+  after(() => agent.destroy());
 
   test('keeps 90 % of its peak, and 99 % of what goes first', async () => {
-    const [port = 0] = ports;
     const counted = SECONDS - 1.5;
-    const peak = await load(port, CAPACITY, 0.25);
-    const twice = await load(port, 2 * CAPACITY, 0.25);
+    const { peak, twice } = await undisturbed(() =>
+      withSidecar(filters, async (port) => ({
+        peak: await load(port, CAPACITY, 0.25),
+        twice: await load(port, 2 * CAPACITY, 0.25),
+      })),
+    );
     const [atPeak, atTwice] = [peak, twice].map(({ high, low }) => (high.good + low.good) / counted);
     assert.ok(atPeak !== undefined && atTwice !== undefined && atTwice >= 0.9 * atPeak, `${atTwice} of ${atPeak}`);
     assert.ok(twice.high.good >= 0.99 * twice.high.sent, JSON.stringify(twice));
   });
 
   test('which without the filters is lost', async () => {
-    const { high, low } = await load(ports[1] ?? 0, 2 * CAPACITY, 0.25);
+    const { high, low } = await undisturbed(() => withSidecar([], (port) => load(port, 2 * CAPACITY, 0.25)));
     const sent = high.sent + low.sent;
     assert.ok(high.good + low.good < 0.3 * sent, `${high.good + low.good} of ${sent}`);
   });

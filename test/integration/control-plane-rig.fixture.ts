@@ -26,6 +26,8 @@ export function run(command: string, args: readonly string[], input: string): Pr
     child.on('close', (code) =>
       code === 0 ? resolve(output) : reject(new Error(`${command} ${args.join(' ')}: ${output}`)),
     );
+    // One that ends without having read is told of by its exit code.
+    child.stdin.on('error', () => {});
     child.stdin.end(input);
   });
 }
