@@ -13,12 +13,9 @@ const LOOKAROUND = /(?<!\\)(?:\\\\)*\(\?<?[=!]/;
 /** The flag of an expression for V8's linear engine. */
 const LINEAR = 'l';
 
-let linearEngine = false;
-
 /** With these flags V8 takes no code that was compiled ahead without them. */
 export function enableLinearEngine(): void {
-  if (linearEngine) return;
-  linearEngine = true;
+  if (linearEngineIsEnabled()) return;
   setFlagsFromString('--enable-experimental-regexp-engine');
   setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
   setFlagsFromString(`--regexp-backtracks-before-fallback=${BACKTRACKS_MAX}`);

@@ -102,32 +102,32 @@ export function decodeMutation(
   return mutationOf(
     all,
     remove.map((name) => name.toLowerCase()),
-    side,
   );
 }
 
 /** One change of a filter that makes one after the other. */
 export function decodeStep(option: HeaderValueOption, side: HeaderSide, at: At): HeaderMutation {
-  return mutationOf([decodeOption(option, side, at) ?? []].flat(), [], side);
+  const step = decodeOption(option, side, at);
+  return mutationOf(step === undefined ? [] : [step], []);
 }
 
-function mutationOf(all: readonly HeaderOption[], removed: readonly string[], side: HeaderSide): HeaderMutation {
-  const fixed = all.map(({ name, format, action }) => ({ name, action, value: fixedValue(format, action, side) }));
-  if (fixed.some(({ value }) => value === undefined)) return { set: [], add: [], remove: removed, options: all };
+interface DecodedOption {
+  readonly option: HeaderOption;
+  /** Undefined: it depends on the message. */
+  readonly value: string | undefined;
+}
+
+function mutationOf(all: readonly DecodedOption[], removed: readonly string[]): HeaderMutation {
+  if (all.some(({ value }) => value === undefined)) {
+    return { set: [], add: [], remove: removed, options: all.map(({ option }) => option) };
+  }
   const values = (wanted: HeaderOption['action']): readonly HeaderValue[] =>
-    fixed.flatMap(({ name, action, value = '' }) => (action === wanted ? [{ name, value }] : []));
+    all.flatMap(({ option: { name, action }, value = '' }) => (action === wanted ? [{ name, value }] : []));
   // As in Envoy, whatever is overwritten is so before anything is appended.
   return { set: values('set'), add: values('add'), remove: removed };
 }
 
-/** Undefined: it depends on the message. */
-function fixedValue(format: string, action: HeaderOption['action'], side: HeaderSide): string | undefined {
-  if (action === 'addIfAbsent' || action === 'setIfPresent') return undefined;
-  const parsed = parseHeaderFormat(format, side);
-  return parsed.ok ? literalOf(parsed.value) : '';
-}
-
-function decodeOption(message: HeaderValueOption, side: HeaderSide, at: At): HeaderOption | undefined {
+function decodeOption(message: HeaderValueOption, side: HeaderSide, at: At): DecodedOption | undefined {
   const { header, keepEmptyValue } = message;
   const here = at.field('header');
   if (header === undefined || header.key === '') return here.fail('name is required', undefined);
@@ -139,11 +139,12 @@ function decodeOption(message: HeaderValueOption, side: HeaderSide, at: At): Hea
   else {
     for (const part of parsed.value) if (typeof part === 'string') decodeFieldValue(part, here.field('value'));
   }
+  const name = decodeFieldName(header.key, here.field('key'));
+  const action = decodeAction(message, at);
+  const asksHeaders = action === 'addIfAbsent' || action === 'setIfPresent';
   return {
-    name: decodeFieldName(header.key, here.field('key')),
-    format: header.value,
-    action: decodeAction(message, at),
-    keepsEmpty: keepEmptyValue,
+    option: { name, format: header.value, action, keepsEmpty: keepEmptyValue },
+    value: asksHeaders ? undefined : parsed.ok ? literalOf(parsed.value) : '',
   };
 }
 

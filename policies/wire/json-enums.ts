@@ -1,4 +1,5 @@
-import type { DescEnum, DescField, JsonObject, JsonValue } from '@bufbuild/protobuf';
+import type { DescEnum, DescField, JsonValue } from '@bufbuild/protobuf';
+import { isRecord } from './json-record.ts';
 
 /**
  * Names of a field's enum values in any case, as Envoy reads a file (`type: strict_dns`), made those that are declared.
@@ -18,6 +19,3 @@ function enumValue({ values }: DescEnum, value: JsonValue): JsonValue {
   const upper = value.toUpperCase();
   return values.find(({ name }) => name.toUpperCase() === upper)?.name ?? value;
 }
-
-const isRecord = (json: JsonValue): json is JsonObject =>
-  typeof json === 'object' && json !== null && !Array.isArray(json);

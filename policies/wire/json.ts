@@ -14,6 +14,7 @@ import { adviceOnExtension, adviceOnField } from './advice.ts';
 import type { At } from './decoding.ts';
 import { withEnumNames } from './json-enums.ts';
 import { formFailure } from './json-forms.ts';
+import { isRecord } from './json-record.ts';
 import { registry } from './registry.ts';
 import { singleField } from './single-field.ts';
 import { supportedFieldsOf } from './supported-fields.ts';
@@ -195,6 +196,3 @@ function valuesFailure(field: DescField, value: JsonValue, message?: Message): s
 }
 
 const reasonOf = (error: unknown): string => errorText(error).replace(/^cannot decode .*? from JSON: /, '');
-
-const isRecord = (json: JsonValue): json is { [key: string]: JsonValue } =>
-  typeof json === 'object' && json !== null && !Array.isArray(json);

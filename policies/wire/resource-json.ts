@@ -15,6 +15,7 @@ import { ClusterSchema } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { ClusterLoadAssignmentSchema } from './gen/envoy/config/endpoint/v3/endpoint_pb.ts';
 import { ListenerSchema } from './gen/envoy/config/listener/v3/listener_pb.ts';
 import { RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.ts';
+import { isRecord } from './json-record.ts';
 import { encodeListener } from './listener-encode.ts';
 import { registry } from './registry.ts';
 import { encodeRouteConfiguration } from './route-encode.ts';
@@ -38,8 +39,6 @@ export const routeJson = (route: RouteConfiguration): JsonObject =>
 export const endpointsJson = (assignment: EndpointAssignment): JsonObject =>
   shown(ClusterLoadAssignmentSchema, encodeEndpoints(assignment), typeUrls.endpoints);
 
-const isRecord = (json: JsonValue): json is JsonObject =>
-  typeof json === 'object' && json !== null && !Array.isArray(json);
 const record = (json: JsonValue): JsonObject => (isRecord(json) ? json : {});
 
 function redact(json: JsonValue): JsonValue {
