@@ -15,6 +15,15 @@ const h2Streams = 16;
 
 export const warmUpSeconds = ({ options }: Context): number => (options.quick ? 1 : 2);
 
+/**
+ * Twice the runs of half the length: what else the machine does comes and goes within seconds, so that subjects that take
+ * turns often meet it alike.
+ */
+export const shortRuns = ({
+  options: { runs, seconds },
+}: Context): { readonly runs: number; readonly seconds: number } =>
+  seconds < 2 ? { runs, seconds } : { runs: runs * 2, seconds: Math.floor(seconds / 2) };
+
 async function saturated(subject: Subject, load: () => Promise<ClosedLoad>): Promise<Sample> {
   const [cpu, { requests, durationS }] = await cpuUsDuring(subject, load);
   return {

@@ -4,14 +4,15 @@ import { grpcMessage, grpcPath } from '../backend.ts';
 import type { Bench } from '../context.ts';
 import { Field, report } from '../field.ts';
 import { pair } from '../subjects/contestants.ts';
-import { atRate, saturatedGrpc, warmUpSeconds } from './load.ts';
+import { atRate, saturatedGrpc, shortRuns, warmUpSeconds } from './load.ts';
 
 const bench = 'mtls-grpc';
 
 export const mtlsGrpc: Bench = {
   what: 'unary gRPC calls through two sidecars: h2c, HTTP/2 over mutual TLS, h2c',
   async run(context) {
-    const { options, files, without, note } = context;
+    const { files, without, note } = context;
+    const { runs, seconds } = shortRuns(context);
     const { port: applicationPort } = await context.http2();
     const message = join(context.folder, 'message.grpc');
     writeFileSync(message, grpcMessage());
@@ -19,13 +20,14 @@ export const mtlsGrpc: Bench = {
     const field = await Field.start([pair(context.weft, shape), pair(context.envoy, shape)]);
     try {
       await field.warmUp((subject) => saturatedGrpc(context, subject, message, warmUpSeconds(context)));
-      const saturated = await field.measure(options.runs, (subject) => saturatedGrpc(context, subject, message));
+      const saturated = await field.measure(runs, (subject) => saturatedGrpc(context, subject, message, seconds));
       const both = { bench, subject: 'weft', peer: 'envoy', wire: 'h2', note };
       for (const metric of ['cpu_us_per_request', 'requests_per_second', 'rss_anon_mb']) {
         report(context.report, saturated, [{ ...both, metric, load: 'saturated' }]);
       }
-      const load = { path: grpcPath, protocol: 'grpc', seconds: options.seconds } as const;
-      const slow = await field.measure(options.runs, (subject) => atRate(context, subject, load));
+      const load = { path: grpcPath, protocol: 'grpc', seconds } as const;
+      await field.warmUp((subject) => atRate(context, subject, { ...load, seconds: 2 * warmUpSeconds(context) }));
+      const slow = await field.measure(runs, (subject) => atRate(context, subject, load));
       report(context.report, slow, [{ ...both, metric: 'cpu_us_per_request', load: '1000 rps' }]);
     } finally {
       await field.stop();

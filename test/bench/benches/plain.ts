@@ -3,7 +3,7 @@ import { Field, report, type Sample } from '../field.ts';
 import { single } from '../subjects/contestants.ts';
 import { bareRelay, floor, haproxySingle, nginxSingle } from '../subjects/references.ts';
 import type { Contestant, Subject, Wire } from '../subjects/subject.ts';
-import { saturatedHttp1, saturatedHttp2, warmUpSeconds } from './load.ts';
+import { saturatedHttp1, saturatedHttp2, shortRuns, warmUpSeconds } from './load.ts';
 
 const metrics = ['cpu_us_per_request', 'requests_per_second', 'rss_anon_mb'] as const;
 
@@ -15,12 +15,13 @@ interface Plain {
 }
 
 async function run(context: Context, applicationPort: number, { bench, wire, references, load }: Plain): Promise<void> {
-  const { options, without, note } = context;
+  const { without, note } = context;
+  const { runs, seconds } = shortRuns(context);
   const shape = { applicationPort, wire, features: { without } };
   const field = await Field.start([single(context.weft, shape), single(context.envoy, shape), ...references]);
   try {
     await field.warmUp((subject) => load(context, subject, warmUpSeconds(context)));
-    const samples = await field.measure(options.runs, (subject) => load(context, subject));
+    const samples = await field.measure(runs, (subject) => load(context, subject, seconds));
     for (const metric of metrics) {
       report(context.report, samples, [
         { bench, metric, subject: 'weft', peer: 'envoy', note },
