@@ -26,7 +26,7 @@ interface Tier {
 const tiers: Readonly<Record<string, Tier>> = {
   unit: {
     patterns: ['{policies,sidecar,control-plane,injector,local,cli,scripts}/**/*.test.ts'],
-    budgetS: 60,
+    budgetS: 75,
     needsRoot: false,
     concurrency: 2,
     isolated: false,
@@ -42,7 +42,7 @@ const tiers: Readonly<Record<string, Tier>> = {
   },
   e2e: {
     patterns: ['test/e2e/**/*.test.ts'],
-    budgetS: 240,
+    budgetS: 225,
     needsRoot: true,
     concurrency: 1,
     isolated: true,
