@@ -19,6 +19,8 @@ export interface ListenerStats {
   readonly name: string;
   readonly addresses: readonly SocketAddress[];
   readonly connections: number;
+  /** Connections since the start, also those that have ended. */
+  readonly accepted: number;
 }
 
 export interface ListenerManager {
@@ -106,6 +108,7 @@ class Slot {
   private binding: Promise<void> = Promise.resolve();
   private closed = false;
   private retired = false;
+  private accepted = 0;
   private readonly rechecks: RecheckQueue;
   private resolveReady: (result: Result<void, string>) => void = () => undefined;
   private onEmpty: () => void = () => undefined;
@@ -184,7 +187,12 @@ class Slot {
   }
 
   stats(): ListenerStats {
-    return { name: this.name, addresses: this.bound.map(({ address }) => address), connections: this.connections.size };
+    return {
+      name: this.name,
+      addresses: this.bound.map(({ address }) => address),
+      connections: this.connections.size,
+      accepted: this.accepted,
+    };
   }
 
   private async bind(addresses: readonly SocketAddress[], epoch: number): Promise<void> {
@@ -244,6 +252,7 @@ class Slot {
     }
     const connection = new ListenerConnection(this.context, this.runtime, socket);
     this.connections.add(connection);
+    this.accepted++;
     if (this.retired) connection.retire();
     connection.start();
   }

@@ -10,6 +10,7 @@ const MB = 1_000_000;
 describe('when memory is given back', () => {
   let clock: ManualClock;
   let connections: number;
+  let accepted: number;
   let held: number;
   let given: number;
   let events: string[];
@@ -17,10 +18,10 @@ describe('when memory is given back', () => {
 
   beforeEach(() => {
     clock = new ManualClock();
-    [connections, held, given, events] = [0, 20 * MB, 0, []];
+    [connections, accepted, held, given, events] = [0, 0, 20 * MB, 0, []];
     const listeners = () => [
-      { name: 'one', addresses: [], connections: 0 },
-      { name: 'two', addresses: [], connections },
+      { name: 'one', addresses: [], connections: 0, accepted: 0 },
+      { name: 'two', addresses: [], connections, accepted },
     ];
     const giveBack = (): void => {
       given++;
@@ -58,6 +59,18 @@ describe('when memory is given back', () => {
     assert.equal(given, 0);
     await pass(11);
     assert.equal(given, 1);
+  });
+
+  test('not while connections come and go between two looks', async () => {
+    await pass(1);
+    held = 30 * MB;
+    for (let i = 0; i < 20; i++) {
+      accepted++;
+      await pass(10);
+    }
+    assert.equal(given, 1);
+    await pass(36);
+    assert.equal(given, 2);
   });
 
   test('what can be had again is let go after the start, and left alone while it is in use', async () => {

@@ -43,6 +43,8 @@ class Trimmer {
   private readonly options: TrimOptions;
   private readonly memory: HeldMemory;
   private quietSinceMs = Number.NEGATIVE_INFINITY;
+  /** Connections until the last look: those that have come and gone between two are nowhere else to be seen. */
+  private accepted = 0;
   /** What was left when it was last given back. */
   private keptBytes = 0;
   private closed = false;
@@ -73,7 +75,10 @@ class Trimmer {
     const { clock, listeners, spare } = this.options;
     const stats = await listeners();
     if (this.closed) return;
-    if (spare?.loaded === true || stats.some(({ connections }) => connections > 0)) this.quietSinceMs = clock.nowMs();
+    const accepted = stats.reduce((sum, listener) => sum + listener.accepted, 0);
+    const connected = accepted !== this.accepted || stats.some(({ connections }) => connections > 0);
+    this.accepted = accepted;
+    if (connected || spare?.loaded === true) this.quietSinceMs = clock.nowMs();
     else if (clock.nowMs() - this.quietSinceMs >= QUIET_MS_MIN) this.trim();
     this.lookAfter(LOOK_EVERY_MS);
   }

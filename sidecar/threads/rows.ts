@@ -21,11 +21,17 @@ export function sumClusters(threads: readonly (readonly ClusterRow[])[]): readon
   return [...sums.values()];
 }
 
+const addListener = (sum: ListenerStats, row: ListenerStats): ListenerStats => ({
+  ...sum,
+  connections: sum.connections + row.connections,
+  accepted: sum.accepted + row.accepted,
+});
+
 export function sumListeners(threads: readonly (readonly ListenerStats[])[]): readonly ListenerStats[] {
   const sums = new Map<string, ListenerStats>();
   for (const row of threads.flat()) {
     const before = sums.get(row.name);
-    sums.set(row.name, before === undefined ? row : { ...before, connections: before.connections + row.connections });
+    sums.set(row.name, before === undefined ? row : addListener(before, row));
   }
   return [...sums.values()];
 }
