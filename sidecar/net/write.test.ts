@@ -223,6 +223,29 @@ test('so does one to a TLS socket that was made of an accepted one', async () =>
   server.close();
 });
 
+test('the end of a write is no affair of the stream, unless something was asked of that', async (context) => {
+  const pairs = new Pairs('TLS');
+  await pairs.listen();
+  const { here, there } = await pairs.make();
+  const state = Reflect.get(here, '_writableState');
+  const ended = context.mock.method(state, 'onwrite');
+  const writer = new SocketWriter(here);
+  // The first settles bits that only a stream which has never written has.
+  writer.text('first, ');
+  for (const text of ['second, ', 'third, ']) {
+    assert.ok(here.writableLength > 0);
+    while (here.writableLength > 0) await new Promise((resolve) => setImmediate(resolve));
+    writer.text(text);
+  }
+  assert.equal(ended.mock.callCount(), 0);
+  here.write('through the stream, ');
+  here.end('last');
+  assert.equal(String(await readAll(there)), 'first, second, third, through the stream, last');
+  assert.equal(here.writableLength, 0);
+  assert.ok(ended.mock.callCount() > 0);
+  pairs.close();
+});
+
 test('a stream that is no socket is written to as such', async () => {
   const stream = new PassThrough();
   const writer = new SocketWriter(stream);

@@ -67,18 +67,27 @@ function writesWithoutRequest(): boolean {
   return given === null;
 }
 
-/** Finds what it is about in a stream whose first write never ends. Undefined: this runtime keeps it elsewhere. */
+/** Finds what it is about in a stream whose first write ends when it is told to. Undefined: this runtime keeps it elsewhere. */
 function findFlags(): Flags | undefined {
-  const stuck = new Writable({ write: () => undefined });
+  let end = (): void => undefined;
+  const stuck = new Writable({
+    write: (_bytes, _encoding, done) => {
+      end = done;
+    },
+  });
   const state: unknown = Reflect.get(stuck, '_writableState');
   if (typeof state !== 'object' || state === null || !writesWithoutRequest()) return undefined;
   const symbol = Object.getOwnPropertySymbols(state).find(({ description }) => description === 'kState');
   if (symbol === undefined || !isWriteState(state, symbol)) return undefined;
   const before = state[symbol] ?? 0;
   stuck.write('x');
-  const underWay = (state[symbol] ?? 0) & ~before;
-  const known = state.length === 1 && state.writelen === 1 && state.pendingcb === 1 && underWay !== 0;
-  return known ? { symbol, underWay } : undefined;
+  const during = state[symbol] ?? 0;
+  const underWay = during & ~before;
+  const entered = state.length === 1 && state.writelen === 1 && state.pendingcb === 1 && underWay !== 0;
+  end();
+  // The very bits and numbers that the end of a write takes back, since ours are taken back by hand.
+  const takenBack = (during & ~(state[symbol] ?? 0)) === underWay && state.length === 0 && state.writelen === 0;
+  return entered && takenBack ? { symbol, underWay } : undefined;
 }
 
 let found: Flags | undefined;
@@ -101,6 +110,8 @@ class Way {
   /** What is written is encrypted into memory of its own before the call returns. */
   readonly copies: boolean;
   idle = 0;
+  /** The bits of the stream since a write of ours was entered there; nothing was asked of it as long as they stay. 0: it ends the write. */
+  entered = 0;
 
   constructor(handle: Handle, state: WriteState, { symbol, underWay }: Flags, copies: boolean) {
     this.handle = handle;
@@ -188,7 +199,8 @@ export class SocketWriter {
     return this.way;
   }
 
-  private later({ state, symbol, underWay }: Way, result: number | Request, content: Buffer | string): void {
+  private later(way: Way, result: number | Request, content: Buffer | string): void {
+    const { state, symbol, underWay } = way;
     state.length += content.length;
     state.writelen = content.length;
     state.pendingcb++;
@@ -196,21 +208,24 @@ export class SocketWriter {
     if (state.length >= state.highWaterMark) state.needDrain = true;
     // As within a write of the stream: what is known already is told after it.
     state.sync = true;
-    this.outcome(result, content);
+    way.entered = 0;
+    this.outcome(way, result, content);
     state.sync = false;
+    // Who waits for `drain` is told by the stream.
+    if (!state.needDrain) way.entered = state[symbol] ?? 0;
   }
 
-  private outcome(result: number | Request, content: Buffer | string): void {
+  private outcome({ state, copies }: Way, result: number | Request, content: Buffer | string): void {
     if (typeof result === 'number') {
       this.completed(result);
       return;
     }
     if (typeof result.error === 'string') {
-      this.way?.state.onwrite(failure(result.error));
+      state.onwrite(failure(result.error));
       return;
     }
     result.oncomplete = this.onComplete;
-    result.buffer = content;
+    if (!copies) result.buffer = content;
     const status = result.writeStatus;
     if (typeof status !== 'number') return;
     result.writeStatus = null;
@@ -218,9 +233,24 @@ export class SocketWriter {
   }
 
   private completed(status: number): void {
+    const way = this.way;
+    if (way === undefined || (status >= 0 && takenOut(way))) return;
     const failed = status < 0 && !this.socket.destroyed;
-    this.way?.state.onwrite(failed ? failure(getSystemErrorName(status)) : null);
+    way.state.onwrite(failed ? failure(getSystemErrorName(status)) : null);
   }
+}
+
+/**
+ * Takes a write that is complete out of the stream's state, where nobody has asked anything of the stream since it was
+ * entered: no more was written, nobody ends it or waits for `drain`. TLS completes all of its writes later.
+ */
+function takenOut({ state, symbol, underWay, entered }: Way): boolean {
+  if (state[symbol] !== entered || entered === 0 || state.length !== state.writelen) return false;
+  state.length = 0;
+  state.writelen = 0;
+  state.pendingcb--;
+  state[symbol] = entered & ~underWay;
+  return true;
 }
 
 /** As the runtime's own of a failed write. */
