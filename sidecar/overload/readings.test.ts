@@ -54,6 +54,20 @@ test('without a limit, or when the files are gone, nothing is read', (t) => {
   assert.deepEqual(read(), []);
 });
 
+test('a limit that is changed, set or lifted is noticed', (t) => {
+  const root = mount(t, { 'memory.max': 'max\n', 'memory.current': '400\n', 'memory.stat': 'inactive_file 0\n' });
+  const read = memoryReader(root, '0::/\n');
+  const change = (max: string): readonly number[] => {
+    writeFileSync(join(root, 'memory.max'), max);
+    for (let i = 1; i < 20; i++) read();
+    return read().map((reading) => reading.max);
+  };
+  assert.deepEqual(read(), []);
+  assert.deepEqual(change('1000\n'), [1_000]);
+  assert.deepEqual(change('2000\n'), [2_000]);
+  assert.deepEqual(change('max\n'), []);
+});
+
 test('descriptors and heap are those of this process', () => {
   const read = descriptorReader();
   const [before] = read();

@@ -58,22 +58,39 @@ function findGroups(mount: string, ofProcess: string): readonly Group[] {
   });
 }
 
-function readGroup({ max: maxFile, used: usedFile, stat, cache }: Group): Reading | undefined {
-  // Read each time: a pod may be resized in place.
-  const max = bytes(read(maxFile));
+function readGroup({ used: usedFile, stat, cache }: Group, max: number): Reading | undefined {
   const all = bytes(read(usedFile));
-  if (!(max < UNLIMITED_BYTES) || !Number.isFinite(all)) return undefined;
+  if (!Number.isFinite(all)) return undefined;
   const used = all < max * CACHE_MATTERS_FROM ? all : all - cacheBytes(read(stat), cache);
   return { what: 'memory', used, max };
 }
 
-/** Memory of the process's cgroups without file cache; nothing where no limit is set. */
+/** A file costs some 50 us of a thread that carries traffic: how much there may be is read less often than how much there is. */
+const READINGS_PER_LIMIT = 20;
+
+interface Limited {
+  readonly group: Group;
+  readonly max: number;
+}
+
+const limitOf = (group: Group): Limited => ({ group, max: bytes(read(group.max)) });
+const isLimited = ({ max }: Limited): boolean => max < UNLIMITED_BYTES;
+
+/**
+ * Memory of the process's cgroups without file cache; nothing where no limit is set. A limit that is changed, as of a pod
+ * that is resized in place, is noticed with one of the next 20 readings.
+ */
 export function memoryReader(
   mount = '/sys/fs/cgroup',
   ofProcess = read('/proc/self/cgroup') ?? '',
 ): () => readonly Reading[] {
   const groups = findGroups(mount, ofProcess);
-  return () => groups.map(readGroup).filter((reading) => reading !== undefined);
+  let limited: readonly Limited[] = [];
+  let readings = 0;
+  return () => {
+    if (readings++ % READINGS_PER_LIMIT === 0) limited = groups.map(limitOf).filter(isLimited);
+    return limited.map(({ group, max }) => readGroup(group, max)).filter((reading) => reading !== undefined);
+  };
 }
 
 /** Open files of the process. Since Linux 6.2 their number is the size of the folder; before, they are counted. */
