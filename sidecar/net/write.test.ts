@@ -233,8 +233,8 @@ test('the end of a write is no affair of the stream, unless something was asked 
   // The first settles bits that only a stream which has never written has.
   writer.text('first, ');
   for (const text of ['second, ', 'third, ']) {
-    assert.ok(here.writableLength > 0);
-    while (here.writableLength > 0) await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(writer.backlogBytes > 0);
+    while (writer.backlogBytes > 0) await new Promise((resolve) => setImmediate(resolve));
     writer.text(text);
   }
   assert.equal(ended.mock.callCount(), 0);
@@ -243,6 +243,25 @@ test('the end of a write is no affair of the stream, unless something was asked 
   assert.equal(String(await readAll(there)), 'first, second, third, through the stream, last');
   assert.equal(here.writableLength, 0);
   assert.ok(ended.mock.callCount() > 0);
+  pairs.close();
+});
+
+test('a write to a TLS socket that fails unheard is told to the next who writes', async () => {
+  const pairs = new Pairs('TLS');
+  await pairs.listen();
+  const { here } = await pairs.make();
+  const writer = new SocketWriter(here);
+  writer.text('unheard');
+  // As the runtime does when the other side is gone.
+  const unheard = Reflect.get(Reflect.get(writer, 'way'), 'unheard');
+  while (unheard.writeStatus === null) await new Promise((resolve) => setImmediate(resolve));
+  unheard.writeStatus = -32;
+  const failed = once(here, 'error');
+  writer.text('not any more');
+  assert.equal(here.destroyed, false);
+  const [error] = await failed;
+  assert.match(String(error), /EPIPE/);
+  assert.equal(here.destroyed, true);
   pairs.close();
 });
 

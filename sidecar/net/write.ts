@@ -112,6 +112,8 @@ class Way {
   idle = 0;
   /** The bits of the stream since a write of ours was entered there; nothing was asked of it as long as they stay. 0: it ends the write. */
   entered = 0;
+  /** Under way, and nobody is told of its end; who wants to know looks. */
+  unheard: Request | undefined = undefined;
 
   constructor(handle: Handle, state: WriteState, { symbol, underWay }: Flags, copies: boolean) {
     this.handle = handle;
@@ -125,7 +127,10 @@ class Way {
 /**
  * Writes to a socket past its stream while that has nothing to do: a write that leaves at once, as nearly all do, costs
  * neither its bookkeeping nor a copy. One that does not is entered in the stream as its own, so that what follows waits
- * for it, and `writableLength`, `end` and `drain` are what they always are. Where that cannot be, the stream writes.
+ * for it, and `end` and `drain` are what they always are. Where that cannot be, the stream writes.
+ *
+ * TLS says of every write that it completes later, though it nearly always has left. To be told costs a call from the
+ * runtime a write; so nobody is told, and the next who writes, ends or asks looks whether it is complete.
  */
 export class SocketWriter {
   private readonly socket: Duplex;
@@ -162,6 +167,13 @@ export class SocketWriter {
     if (result !== 0) this.later(way, result, text);
   }
 
+  /** What has been written and not left. */
+  get backlogBytes(): number {
+    const way = this.way;
+    if (way?.unheard !== undefined) this.lookAt(way, way.unheard);
+    return this.socket.writableLength;
+  }
+
   private send(way: Way, bytes: Buffer): boolean {
     const result = way.handle.writeBuffer(null, bytes);
     if (result === 0) return true;
@@ -172,6 +184,7 @@ export class SocketWriter {
   private find(): Way | undefined {
     const way = this.way;
     if (way === undefined) return this.look();
+    if (way.unheard !== undefined) this.hear(way, way.unheard);
     const bits = way.state[way.symbol] ?? 0;
     if (bits === way.idle) return way;
     return (bits & way.underWay) === 0 ? this.look() : undefined;
@@ -195,8 +208,34 @@ export class SocketWriter {
     const handle: unknown = Reflect.get(socket, '_handle');
     const state: unknown = Reflect.get(socket, '_writableState');
     if (!isHandle(handle) || !isWriteState(state, flags.symbol)) return undefined;
-    this.way = new Way(handle, state, flags, isTlsSocket(socket));
-    return this.way;
+    const way = new Way(handle, state, flags, isTlsSocket(socket));
+    if (way.copies) {
+      tellBefore(socket, () => {
+        if (way.unheard !== undefined) this.hear(way, way.unheard);
+      });
+    }
+    this.way = way;
+    return way;
+  }
+
+  /** From now on its end is told, unless it has ended. */
+  private hear(way: Way, request: Request): void {
+    if (this.lookAt(way, request)) return;
+    way.unheard = undefined;
+    request.oncomplete = this.onComplete;
+  }
+
+  private lookAt(way: Way, request: Request): boolean {
+    const status = request.writeStatus;
+    if (typeof status !== 'number') return false;
+    way.unheard = undefined;
+    request.writeStatus = null;
+    const { state } = way;
+    // Whoever writes just now is told after that, as within a write of the stream.
+    if (status < 0) state.sync = true;
+    this.completed(status);
+    if (status < 0) state.sync = false;
+    return true;
   }
 
   private later(way: Way, result: number | Request, content: Buffer | string): void {
@@ -215,21 +254,23 @@ export class SocketWriter {
     if (!state.needDrain) way.entered = state[symbol] ?? 0;
   }
 
-  private outcome({ state, copies }: Way, result: number | Request, content: Buffer | string): void {
+  private outcome(way: Way, result: number | Request, content: Buffer | string): void {
     if (typeof result === 'number') {
       this.completed(result);
       return;
     }
     if (typeof result.error === 'string') {
-      state.onwrite(failure(result.error));
+      way.state.onwrite(failure(result.error));
+      return;
+    }
+    if (this.lookAt(way, result)) return;
+    // What waits for `drain` cannot look.
+    if (way.copies && !way.state.needDrain) {
+      way.unheard = result;
       return;
     }
     result.oncomplete = this.onComplete;
-    if (!copies) result.buffer = content;
-    const status = result.writeStatus;
-    if (typeof status !== 'number') return;
-    result.writeStatus = null;
-    this.completed(status);
+    if (!way.copies) result.buffer = content;
   }
 
   private completed(status: number): void {
@@ -251,6 +292,17 @@ function takenOut({ state, symbol, underWay, entered }: Way): boolean {
   state.pendingcb--;
   state[symbol] = entered & ~underWay;
   return true;
+}
+
+/** Calls `tell` before anything that a stream queues behind a write: more to write, or its end, be it the runtime's own. */
+function tellBefore(socket: Socket, tell: () => void): void {
+  for (const name of ['write', 'end'] as const) {
+    const method = socket[name];
+    Reflect.set(socket, name, (...args: unknown[]): unknown => {
+      tell();
+      return Reflect.apply(method, socket, args);
+    });
+  }
 }
 
 /** As the runtime's own of a failed write. */

@@ -91,7 +91,7 @@ export class FrameOutput {
 
   /** All that has not left yet. */
   get backlogBytes(): number {
-    return this.socket.writableLength + this.pendingBytes;
+    return this.out.backlogBytes + this.pendingBytes;
   }
 
   /** Asks for a flush at the end of the turn, also when nothing is written. */
