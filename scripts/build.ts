@@ -75,6 +75,9 @@ const light: ReadonlySet<Program> = new Set(['sidecar/launch.ts', 'sidecar/main.
 const banner = `import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);`;
 
+/** The global is a getter, which the hot path is not to call for each buffer. */
+const commonJsBanner = `'use strict';const { Buffer } = require('node:buffer');`;
+
 const commonJs: ReadonlySet<string> = new Set(sidecarPrograms);
 
 const compiledAhead: ReadonlySet<string> = new Set<Program>([
@@ -246,7 +249,12 @@ async function bundle(program: Program): Promise<Bundle> {
     outbase: '.',
     bundle: true,
     ...(commonJs.has(program)
-      ? { format: 'cjs', outExtension: { '.js': '.cjs' }, supported: { 'dynamic-import': false } }
+      ? {
+          format: 'cjs',
+          outExtension: { '.js': '.cjs' },
+          supported: { 'dynamic-import': false },
+          banner: { js: commonJsBanner },
+        }
       : {
           format: 'esm',
           // What is imported dynamically becomes a file of its own, beside its program.

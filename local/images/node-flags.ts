@@ -38,9 +38,9 @@ const needs: Readonly<Record<ShippedProgram, Needs>> = {
       '/var/run/weft/workload-api/*',
     ],
     // Of V8's worker threads a sidecar gets one: each costs memory in every pod, and a sidecar has a fraction of a core.
-    // After 8 s without work, as V8 would have it, its collection to save memory clears the maps of objects that live as long
-    // as a request, and throws away the code that was compiled for them: docs/decisions/025-code-outlives-a-pause.md.
-    flags: ['--v8-pool-size=1', '--memory-reducer-delay-ms=60000'],
+    // V8's collection to save memory, 8 s after another unless there is much to do, clears the maps of objects that live as
+    // long as a request, and throws away the code that was compiled for them: docs/decisions/025-code-outlives-a-pause.md.
+    flags: ['--v8-pool-size=1', '--memory-reducer-delay-ms=600000'],
   },
   // Both only for a signing key on a token (PKCS#11).
   'control-plane': { ffi: true, worker: true, read: [MOUNTS, SERVICE_ACCOUNT, SYSTEM_TRUST] },

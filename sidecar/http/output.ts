@@ -31,10 +31,12 @@ export class Output {
 
   /** Octets as Latin-1. */
   text(text: string): void {
-    const last = this.parts.length - 1;
-    const tail = this.parts[last];
-    if (typeof tail === 'string') this.parts[last] = tail + text;
-    else this.parts.push(text);
+    const parts = this.parts;
+    const last = parts.length - 1;
+    // Not `parts[-1]`: that is a name, which the runtime makes a text of and looks up.
+    const tail = last < 0 ? undefined : parts[last];
+    if (typeof tail === 'string') parts[last] = tail + text;
+    else parts.push(text);
     this.added(text.length);
   }
 

@@ -18,7 +18,8 @@ export abstract class FieldCollector implements FieldSink {
   headers = new Headers();
   error: H2Error | undefined = undefined;
   protected regularSeen = false;
-  protected contentLength = '';
+  /** -1: none was declared. */
+  protected contentLength = -1;
   private readonly limits: HeadLimits;
   private bytes = 0;
   private count = 0;
@@ -31,7 +32,7 @@ export abstract class FieldCollector implements FieldSink {
     this.headers = new Headers();
     this.error = undefined;
     this.regularSeen = false;
-    this.contentLength = '';
+    this.contentLength = -1;
     this.bytes = 0;
     this.count = 0;
   }
@@ -87,14 +88,17 @@ export abstract class FieldCollector implements FieldSink {
         else this.fail('connection-field', 'te with more than trailers');
         return;
       case FieldKind.CONTENT_LENGTH:
-        // Repeated with one value is tolerated nowhere in HTTP/2; a length in a list neither.
-        if (this.contentLength !== '' || decimalOf(field.value, LENGTH_DIGITS_MAX) < 0)
-          this.fail('content-length', 'content-length is not one number');
-        else this.contentLength = field.value;
+        this.declareLength(decimalOf(field.value, LENGTH_DIGITS_MAX));
         return;
       default:
         this.append(field);
     }
+  }
+
+  /** Repeated with one value is tolerated nowhere in HTTP/2; a length in a list neither. */
+  private declareLength(contentLength: number): void {
+    if (this.contentLength !== -1 || contentLength < 0) this.fail('content-length', 'content-length is not one number');
+    else this.contentLength = contentLength;
   }
 
   protected append(field: Field): void {

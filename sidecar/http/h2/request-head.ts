@@ -144,8 +144,7 @@ export class RequestFields extends FieldCollector {
     this.error = this.targetError() ?? this.authorityError();
     if (this.lines !== undefined) this.error ??= this.lineError(this.lines);
     const tunnel = this.has(FieldKind.PROTOCOL) || this.method === 'CONNECT';
-    const declared = this.contentLength === '' ? -1 : Number(this.contentLength);
-    const contentLength = tunnel || (endStream && declared === -1) ? 0 : declared;
+    const contentLength = tunnel || (endStream && this.contentLength === -1) ? 0 : this.contentLength;
     if (endStream && contentLength > 0) this.fail('content-length', 'content-length without content');
     if (this.method === 'TRACE' && !endStream) this.error ??= h2ErrorOf('method', TRACE_SECTION, 'TRACE with content');
     if (this.error !== undefined) return undefined;
@@ -182,7 +181,7 @@ export class RequestFields extends FieldCollector {
       if (this.has(FieldKind.SCHEME) || this.has(FieldKind.PATH))
         return h2Error('connect', 'CONNECT with :scheme or :path');
       if (!PORT.test(this.authority)) return h2Error('connect', ':authority of CONNECT is not host:port');
-      return this.contentLength === '' ? undefined : h2Error('connect', 'CONNECT with content-length');
+      return this.contentLength === -1 ? undefined : h2Error('connect', 'CONNECT with content-length');
     }
     if (extended) {
       // Between sidecars the method of an HTTP/1 Upgrade is kept.

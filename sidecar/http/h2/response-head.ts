@@ -30,7 +30,7 @@ export class ResponseFields extends FieldCollector {
     // RFC 9113 section 8.6.
     else if (status === 101) this.fail('status', ':status 101, which HTTP/2 does not have');
     else if (status < 200 && endStream) this.fail('interim', 'an interim response that ends the stream');
-    const contentLength = this.contentLength === '' ? -1 : Number(this.contentLength);
+    const { contentLength } = this;
     const empty = bodyless || status === 304;
     if (endStream && contentLength > 0 && !empty) this.fail('content-length', 'content-length without content');
     if (this.error !== undefined) return undefined;
