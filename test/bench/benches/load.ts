@@ -1,7 +1,7 @@
 /** The loads that several benchmarks share, as samples. */
 import { bodyBytes, grpcPath, grpcResponseBytes } from '../backend.ts';
 import type { Context } from '../context.ts';
-import { cpuUsDuring, type Sample } from '../field.ts';
+import { cpuUsDuring, type Field, type Sample, type Samples } from '../field.ts';
 import { h2load } from '../load/h2load.ts';
 import type { RateOptions } from '../load/loadgen.ts';
 import { type ClosedLoad, wrk } from '../load/wrk.ts';
@@ -87,7 +87,7 @@ export const saturatedGrpc = (
   );
 
 /** CPU time a request at a rate that leaves the proxies idle most of the time. */
-export async function atRate(
+async function atRate(
   { loadgen }: Context,
   subject: Subject,
   options: Pick<RateOptions, 'path' | 'protocol' | 'seconds'>,
@@ -95,4 +95,15 @@ export async function atRate(
   const load = { ...options, port: subject.port, rate: slowRate, connections: slowConnections };
   const [cpu, { completed }] = await cpuUsDuring(subject, () => loadgen.rate(load));
   return { cpu_us_per_request: cpu / completed };
+}
+
+/** In turn, after each has had the same load: another client's requests are shaped differently, and its rate makes other paths hot. */
+export async function measureAtRate(
+  context: Context,
+  field: Field,
+  load: Pick<RateOptions, 'path' | 'protocol'>,
+): Promise<Samples> {
+  const { runs, seconds } = shortRuns(context);
+  await field.warmUp((subject) => atRate(context, subject, { ...load, seconds: 2 * warmUpSeconds(context) }));
+  return field.measure(runs, (subject) => atRate(context, subject, { ...load, seconds }));
 }

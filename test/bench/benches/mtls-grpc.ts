@@ -4,7 +4,7 @@ import { grpcMessage, grpcPath } from '../backend.ts';
 import type { Bench } from '../context.ts';
 import { Field, report } from '../field.ts';
 import { pair } from '../subjects/contestants.ts';
-import { atRate, saturatedGrpc, shortRuns, warmUpSeconds } from './load.ts';
+import { measureAtRate, saturatedGrpc, shortRuns, warmUpSeconds } from './load.ts';
 
 const bench = 'mtls-grpc';
 
@@ -25,9 +25,7 @@ export const mtlsGrpc: Bench = {
       for (const metric of ['cpu_us_per_request', 'requests_per_second', 'rss_anon_mb']) {
         report(context.report, saturated, [{ ...both, metric, load: 'saturated' }]);
       }
-      const load = { path: grpcPath, protocol: 'grpc', seconds } as const;
-      await field.warmUp((subject) => atRate(context, subject, { ...load, seconds: 2 * warmUpSeconds(context) }));
-      const slow = await field.measure(runs, (subject) => atRate(context, subject, load));
+      const slow = await measureAtRate(context, field, { path: grpcPath, protocol: 'grpc' });
       report(context.report, slow, [{ ...both, metric: 'cpu_us_per_request', load: '1000 rps' }]);
     } finally {
       await field.stop();

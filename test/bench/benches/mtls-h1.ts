@@ -6,7 +6,7 @@ import { kernelShare, printProfiles } from '../profile.ts';
 import { pair } from '../subjects/contestants.ts';
 import { haproxyPair } from '../subjects/references.ts';
 import type { Contestant, Subject, Wire } from '../subjects/subject.ts';
-import { atRate, saturatedHttp1, shortRuns, warmUpSeconds } from './load.ts';
+import { measureAtRate, saturatedHttp1, shortRuns, warmUpSeconds } from './load.ts';
 
 const bench = 'mtls-h1';
 
@@ -84,10 +84,7 @@ async function measureCpu(context: Context, all: readonly Contestant[]): Promise
         { ...reference, metric, load: 'saturated' },
       ]);
     }
-    const load = { path: '/', protocol: 'h1', seconds } as const;
-    // Another client: its requests are shaped differently, and its rate makes other paths hot.
-    await field.warmUp((subject) => atRate(context, subject, { ...load, seconds: 2 * warmUpSeconds(context) }));
-    const slow = await field.measure(runs, (subject) => atRate(context, subject, load));
+    const slow = await measureAtRate(context, field, { path: '/', protocol: 'h1' });
     const metric = 'cpu_us_per_request';
     report(context.report, slow, [
       ...comparisons(context, { metric, load: '1000 rps' }),
