@@ -16,6 +16,7 @@ import { hostPort } from './connection-record.ts';
 import { type PeerCertificate, peerOf, refusePeer, rememberResumed } from './peer.ts';
 import { type ResumableSession, SessionCache } from './session-cache.ts';
 import { type ActiveContext, TlsContexts } from './tls-contexts.ts';
+import { closeOnTlsError } from './tls-socket.ts';
 import { waitingAtMost } from './watermark.ts';
 
 interface DialDeps {
@@ -177,6 +178,7 @@ class Dialling {
       const { sessions } = this.dialer;
       socket.on('session', (session: Buffer) => sessions.keep(sessionKey, { session, peer: verified }));
     }
+    closeOnTlsError(socket);
     this.succeed(socket, socket.alpnProtocol || '', verified);
   }
 

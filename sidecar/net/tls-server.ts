@@ -10,6 +10,7 @@ import type { Deadlines, Timed } from './deadlines.ts';
 import { peerOf, refusePeer } from './peer.ts';
 import type { ByServerName } from './server-names.ts';
 import type { TlsContexts } from './tls-contexts.ts';
+import { closeOnTlsError } from './tls-socket.ts';
 import { waitingAtMost } from './watermark.ts';
 
 interface AcceptedTls {
@@ -114,7 +115,10 @@ export function acceptTls(
   socket.once('secure', () => {
     const peer = verifiedPeer(socket, tls, contexts.trustFor(tls.validation), options.nowUnixMs());
     if (!peer.ok) finish(peer);
-    else finish(ok({ socket, alpn: socket.alpnProtocol || '', peer: peer.value }));
+    else {
+      closeOnTlsError(socket);
+      finish(ok({ socket, alpn: socket.alpnProtocol || '', peer: peer.value }));
+    }
   });
   return { destroy: () => socket.destroy() };
 }

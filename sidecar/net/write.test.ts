@@ -265,6 +265,60 @@ test('a write to a TLS socket that fails unheard is told to the next who writes'
   pairs.close();
 });
 
+for (const how of ['has ended its side', 'is not read just now'] as const) {
+  test(`a peer that ${how} and is gone is seen by the write that fails`, async () => {
+    const server = createServer({ allowHalfOpen: true }, (accepted) => {
+      const options = { isServer: true, ...SHARED_KEY, pskCallback: () => psk };
+      const secure = new TLSSocket(accepted, options);
+      secure.once('secure', () => server.emit('secure', secure));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const raw = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const there = connectTls({ ...SHARED_KEY, socket: raw, checkServerIdentity: () => undefined });
+    there.on('error', () => undefined);
+    const [here]: [TLSSocket] = await once(server, 'secure').then(([socket]) => [socket]);
+    here.resume();
+    there.pause();
+    const writer = new SocketWriter(here);
+    // Looked at before its reads end.
+    writer.text('first');
+    while (writer.backlogBytes > 0) await new Promise((resolve) => setImmediate(resolve));
+    // Nobody there takes anything from here on, so that writes stay under way.
+    raw.pause();
+    const handle = Reflect.get(raw, '_handle');
+    if (how === 'has ended its side') {
+      const ended = once(here, 'end');
+      there.end();
+      await ended;
+    } else {
+      here.pause();
+    }
+    handle.readStop();
+    const failed = once(here, 'error');
+    do {
+      writer.give(Buffer.alloc(30_000));
+      for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve));
+    } while (writer.backlogBytes === 0);
+    raw.resetAndDestroy();
+    await failed;
+    assert.equal(here.destroyed, true);
+    server.close();
+  });
+}
+
+test('a write of nothing that is under way is waited for', async () => {
+  const pairs = new Pairs('TLS');
+  await pairs.listen();
+  const { here, there } = await pairs.make();
+  here.write('');
+  new SocketWriter(here).text('after nothing');
+  here.end();
+  assert.equal(String(await readAll(there)), 'after nothing');
+  pairs.close();
+});
+
 test('a stream that is no socket is written to as such', async () => {
   const stream = new PassThrough();
   const writer = new SocketWriter(stream);

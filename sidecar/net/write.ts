@@ -198,7 +198,11 @@ export class SocketWriter {
     // Of a write under way and of all that waits for it.
     if (socket.writableLength > 0 || socket.writableCorked > 0 || socket.writableNeedDrain) return undefined;
     const way = this.way ?? this.open(socket);
-    if (way !== undefined) way.idle = way.state[way.symbol] ?? 0;
+    if (way === undefined) return undefined;
+    const bits = way.state[way.symbol] ?? 0;
+    // A write of no length, by somebody else.
+    if ((bits & way.underWay) !== 0) return undefined;
+    way.idle = bits;
     return way;
   }
 
@@ -265,7 +269,7 @@ export class SocketWriter {
     }
     if (this.lookAt(way, result)) return;
     // What waits for `drain` cannot look.
-    if (way.copies && !way.state.needDrain) {
+    if (way.copies && !way.state.needDrain && isRead(this.socket)) {
       way.unheard = result;
       return;
     }
@@ -294,9 +298,16 @@ function takenOut({ state, symbol, underWay, entered }: Way): boolean {
   return true;
 }
 
-/** Calls `tell` before anything that a stream queues behind a write: more to write, or its end, be it the runtime's own. */
+/** Whether a peer that is gone would be seen without a write that fails. */
+const isRead = (socket: Duplex): boolean => !socket.readableEnded && socket.readableFlowing !== false;
+
+/**
+ * Calls `tell` before anything that a stream queues behind a write (more to write, or its end, be it the runtime's own), and
+ * when it is not read any more.
+ */
 function tellBefore(socket: Socket, tell: () => void): void {
-  for (const name of ['write', 'end'] as const) {
+  socket.once('end', tell);
+  for (const name of ['write', 'end', 'pause'] as const) {
     const method = socket[name];
     Reflect.set(socket, name, (...args: unknown[]): unknown => {
       tell();

@@ -73,7 +73,11 @@ interface Limited {
   readonly max: number;
 }
 
-const limitOf = (group: Group): Limited => ({ group, max: bytes(read(group.max)) });
+/** The limit as it was where it cannot be read just now. */
+const limitOf = ({ group, max }: Limited): Limited => {
+  const text = read(group.max);
+  return text === undefined ? { group, max } : { group, max: bytes(text) };
+};
 const isLimited = ({ max }: Limited): boolean => max < UNLIMITED_BYTES;
 
 /**
@@ -84,11 +88,17 @@ export function memoryReader(
   mount = '/sys/fs/cgroup',
   ofProcess = read('/proc/self/cgroup') ?? '',
 ): () => readonly Reading[] {
-  const groups = findGroups(mount, ofProcess);
+  let groups: readonly Limited[] = findGroups(mount, ofProcess).map((group) => ({
+    group,
+    max: Number.POSITIVE_INFINITY,
+  }));
   let limited: readonly Limited[] = [];
   let readings = 0;
   return () => {
-    if (readings++ % READINGS_PER_LIMIT === 0) limited = groups.map(limitOf).filter(isLimited);
+    if (readings++ % READINGS_PER_LIMIT === 0) {
+      groups = groups.map(limitOf);
+      limited = groups.filter(isLimited);
+    }
     return limited.map(({ group, max }) => readGroup(group, max)).filter((reading) => reading !== undefined);
   };
 }
