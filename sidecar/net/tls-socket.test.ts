@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { connect as connectTls, TLSSocket } from 'node:tls';
+import { listenSecure, SHARED_KEY } from './shared-key.testing.ts';
 import { closeOnTlsError, isTlsSocket } from './tls-socket.ts';
 
 test('a TLS socket is told from others, also when it is closed', () => {
@@ -18,22 +18,10 @@ test('a TLS socket is told from others, also when it is closed', () => {
 });
 
 test('after the handshake a record that cannot be read closes the connection, on both sides', async () => {
-  const psk = randomBytes(32);
-  const options = { ciphers: 'PSK-AES128-GCM-SHA256', maxVersion: 'TLSv1.2' } as const;
-  const server = createServer((accepted) => {
-    const ofServer = { isServer: true, ...options, pskCallback: () => psk };
-    const secure = new TLSSocket(accepted, ofServer);
-    secure.once('secure', () => server.emit('secure', secure));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const secure = once(server, 'secure');
+  const { port, taken, close } = await listenSecure();
   const raw = connect({ port, host: '127.0.0.1' });
-  const pskCallback = () => ({ psk, identity: 'test' });
-  const there = connectTls({ ...options, socket: raw, pskCallback, checkServerIdentity: () => undefined });
-  const [here] = await secure;
-  await once(there, 'secureConnect');
+  const there = connectTls({ ...SHARED_KEY, socket: raw, checkServerIdentity: () => undefined });
+  const [here] = await Promise.all([taken, once(there, 'secureConnect')]);
   const closed = [here, there].map((socket) => {
     closeOnTlsError(socket);
     socket.on('error', () => undefined).resume();
@@ -42,5 +30,5 @@ test('after the handshake a record that cannot be read closes the connection, on
   // Application data of 32 octets that nobody has encrypted.
   Reflect.get(raw, '_handle').writeBuffer(null, Buffer.from(`1703030020${'ab'.repeat(32)}`, 'hex'));
   assert.deepEqual(await Promise.all(closed), [true, true], 'with an error');
-  server.close();
+  close();
 });

@@ -4,18 +4,12 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import { connect as connectTls, createServer as createTlsServer, TLSSocket } from 'node:tls';
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import fc from 'fast-check';
+import { listenSecure, SHARED_KEY, SHARED_KEY_TAKEN } from './shared-key.testing.ts';
 import { SocketWriter } from './write.ts';
 
 const MEGABYTE = 1_048_576;
-/** TLS without certificates: both ends know a key. */
-const psk = randomBytes(32);
-const SHARED_KEY = {
-  ciphers: 'PSK-AES128-GCM-SHA256',
-  maxVersion: 'TLSv1.2' as const,
-  pskCallback: () => ({ psk, identity: 'test' }),
-};
 
 type Kind = 'plaintext' | 'TLS';
 
@@ -27,8 +21,7 @@ class Pairs {
   constructor(kind: Kind) {
     this.kind = kind;
     const options = { allowHalfOpen: true, noDelay: true };
-    this.server =
-      kind === 'TLS' ? createTlsServer({ ...SHARED_KEY, ...options, pskCallback: () => psk }) : createServer(options);
+    this.server = kind === 'TLS' ? createTlsServer({ ...SHARED_KEY_TAKEN, ...options }) : createServer(options);
     this.server.on(kind === 'TLS' ? 'secureConnection' : 'connection', (socket: Socket | TLSSocket) => {
       this.keep(socket);
       this.server.emit('taken', socket);
@@ -206,21 +199,14 @@ test('a small write to an idle socket leaves without its stream', async () => {
 });
 
 test('so does one to a TLS socket that was made of an accepted one', async () => {
-  const server = createServer((raw) => {
-    const options = { isServer: true, ...SHARED_KEY, pskCallback: () => psk };
-    const secure = new TLSSocket(raw, options);
-    secure.once('secure', () => server.emit('secure', secure));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { port, taken, close } = await listenSecure();
   const there = connectTls({ ...SHARED_KEY, port, host: '127.0.0.1', checkServerIdentity: () => undefined });
-  const [here] = await once(server, 'secure');
+  const here = await taken;
   here.write = () => assert.fail('the stream was asked');
   new SocketWriter(here).text('told');
   here.end();
   assert.equal(String(await readAll(there)), 'told');
-  server.close();
+  close();
 });
 
 test('the end of a write is no affair of the stream, unless something was asked of that', async (context) => {
@@ -267,18 +253,11 @@ test('a write to a TLS socket that fails unheard is told to the next who writes'
 
 for (const how of ['has ended its side', 'is not read just now'] as const) {
   test(`a peer that ${how} and is gone is seen by the write that fails`, async () => {
-    const server = createServer({ allowHalfOpen: true }, (accepted) => {
-      const options = { isServer: true, ...SHARED_KEY, pskCallback: () => psk };
-      const secure = new TLSSocket(accepted, options);
-      secure.once('secure', () => server.emit('secure', secure));
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    const { port, taken, close } = await listenSecure();
     const raw = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     const there = connectTls({ ...SHARED_KEY, socket: raw, checkServerIdentity: () => undefined });
     there.on('error', () => undefined);
-    const [here]: [TLSSocket] = await once(server, 'secure').then(([socket]) => [socket]);
+    const here = await taken;
     here.resume();
     there.pause();
     const writer = new SocketWriter(here);
@@ -304,7 +283,7 @@ for (const how of ['has ended its side', 'is not read just now'] as const) {
     raw.resetAndDestroy();
     await failed;
     assert.equal(here.destroyed, true);
-    server.close();
+    close();
   });
 }
 

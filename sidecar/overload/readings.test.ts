@@ -68,6 +68,14 @@ test('a limit that is changed, set or lifted is noticed', (t) => {
   assert.deepEqual(change('max\n'), []);
 });
 
+test('a limit that cannot be read for a while stays as it was', (t) => {
+  const root = mount(t, { 'memory.max': '1000\n', 'memory.current': '400\n', 'memory.stat': 'inactive_file 0\n' });
+  const read = memoryReader(root, '0::/\n');
+  assert.equal(read()[0]?.max, 1_000);
+  rmSync(join(root, 'memory.max'));
+  for (let i = 0; i < 40; i++) assert.equal(read()[0]?.max, 1_000);
+});
+
 test('descriptors and heap are those of this process', () => {
   const read = descriptorReader();
   const [before] = read();

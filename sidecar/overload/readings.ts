@@ -92,14 +92,10 @@ export function memoryReader(
     group,
     max: Number.POSITIVE_INFINITY,
   }));
-  let limited: readonly Limited[] = [];
   let readings = 0;
   return () => {
-    if (readings++ % READINGS_PER_LIMIT === 0) {
-      groups = groups.map(limitOf);
-      limited = groups.filter(isLimited);
-    }
-    return limited.map(({ group, max }) => readGroup(group, max)).filter((reading) => reading !== undefined);
+    if (readings++ % READINGS_PER_LIMIT === 0) groups = groups.map(limitOf);
+    return groups.filter(isLimited).flatMap(({ group, max }) => readGroup(group, max) ?? []);
   };
 }
 
