@@ -41,13 +41,19 @@ let cartCertificates: TestCertificates;
 let webCertificates: TestCertificates;
 const captured: Buffer[] = [];
 let tap: TcpServer;
+let heardLast: { readonly client: Socket; readonly server: Socket } | undefined;
 
 /** Between the two proxies: what goes over the wire. */
 async function startTap(port: number): Promise<TcpServer> {
   const server = createTcpServer((socket: Socket) => {
     const upstream = connect(port, '127.0.0.1');
-    socket.on('data', (chunk: Buffer) => captured.push(chunk));
-    upstream.on('data', (chunk: Buffer) => captured.push(chunk));
+    const pair = { client: socket, server: upstream };
+    const capture = (chunk: Buffer): void => {
+      captured.push(chunk);
+      heardLast = pair;
+    };
+    socket.on('data', capture);
+    upstream.on('data', capture);
     socket.on('error', () => upstream.destroy());
     upstream.on('error', () => socket.destroy());
     socket.pipe(upstream).pipe(socket);
@@ -195,6 +201,25 @@ describe('mesh TLS', () => {
       halves.close();
     }
   });
+
+  for (const end of ['client', 'server'] as const) {
+    test(`after the handshake a record that cannot be read ends the connection at once, at its ${end}`, async () => {
+      const url = `http://127.0.0.1:${outbound.port('cart')}/`;
+      assert.match(await curl(url), /200 OK/);
+      assert.ok(heardLast);
+      const { client, server } = heardLast;
+      // So that neither end hears of the other one's alert, or of its end.
+      client.unpipe(server).resume();
+      server.unpipe(client).resume();
+      const ended = once(heardLast[end], 'end');
+      // Application data of 32 octets that nobody has encrypted.
+      heardLast[end].write(Buffer.from(`1703030020${'ab'.repeat(32)}`, 'hex'));
+      await ended;
+      client.destroy();
+      server.destroy();
+      assert.match(await curl(url), /200 OK/);
+    });
+  }
 
   test('another identity than expected is refused, and both are named', async () => {
     const text = await curl(`http://127.0.0.1:${outbound.port('impostor')}/`);
