@@ -9,6 +9,9 @@ interface BootstrapFiles {
 /** Messages of Envoy's API whose `path` is a file that is written, by the end of their type's name. */
 const FILE_ACCESS_LOG = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
 
+/** Fields with config.core.v3.PathConfigSource, and with a ConfigSource that has a `path` itself. */
+const SOURCES = new Set(['path_config_source', 'pathConfigSource', 'eds_config', 'edsConfig']);
+
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
 
@@ -26,6 +29,7 @@ export function bootstrapFiles(text: string): BootstrapFiles {
     // config.core.v3.DataSource
     if (typeof filename === 'string') read.add(resolve(filename));
     if (typeof path === 'string' && String(value['@type']).endsWith(FILE_ACCESS_LOG)) write.add(resolve(path));
+    if (typeof path === 'string' && SOURCES.has(key)) read.add(resolve(path));
     // config.core.v3.Pipe of the admin interface, whose old socket is removed; an abstract one (@) is no file.
     if (typeof path === 'string' && key === 'pipe' && !path.startsWith('@')) write.add(resolve(path));
     for (const [name, item] of Object.entries(value)) walk(item, name);

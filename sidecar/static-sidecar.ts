@@ -3,6 +3,7 @@ import { err, ok, type Result } from '@weft/policies/kit/result';
 import { type AdminViews, exposedAdmin, startAdminServer } from './admin/admin-server.ts';
 import { certificateList } from './bootstrap/certificate-list.ts';
 import { checkCertificates } from './bootstrap/certificates.ts';
+import { checkEndpointFiles, EndpointFiles } from './bootstrap/endpoint-files.ts';
 import { type Bootstrap, loadBootstrap } from './bootstrap/load.ts';
 import { inlineRoutes, withoutTraffic } from './bootstrap/served.ts';
 import { startTelemetry } from './bootstrap/telemetry.ts';
@@ -34,7 +35,7 @@ export async function runStaticSidecar(
     return err(loaded.error.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)));
   }
   const bootstrap: Bootstrap = loaded.value;
-  const unusable = checkCertificates(bootstrap);
+  const unusable = [...checkCertificates(bootstrap), ...checkEndpointFiles(bootstrap.clusters)];
   if (unusable.length > 0) return err(unusable.map(({ path, message }) => `${path}: ${message}`));
   if (checkOnly) {
     log(`the bootstrap is good: ${bootstrap.listeners.length} listeners`);
@@ -49,7 +50,9 @@ export async function runStaticSidecar(
     log,
     onChange: (shed) => threads?.shed(shed),
   });
-  const made = await startBootstrapThreads(bootstrap, concurrency, { telemetry, overload, clock, prng, log });
+  const endpointFiles = new EndpointFiles(bootstrap.clusters, { clock, log, count: (event) => recorder.count(event) });
+  const ports = { telemetry, overload, endpointFiles, clock, prng, log };
+  const made = await startBootstrapThreads(bootstrap, concurrency, ports);
   if (!made.ok) return err([made.error]);
   threads = made.value;
   const state = { stopping: false, listening: false };
@@ -57,6 +60,7 @@ export async function runStaticSidecar(
   const stop = async (): Promise<void> => {
     if (state.stopping) return;
     state.stopping = true;
+    endpointFiles.close();
     await made.value.drain(DRAIN_MS_MAX);
     overload.close();
     await made.value.close();
@@ -71,7 +75,10 @@ export async function runStaticSidecar(
     const exposed = exposedAdmin(at);
     if (exposed !== undefined) log(`warning: ${exposed}`);
     try {
-      admin = await startAdminServer(at, adminViews(bootstrap, threads, state, { stop, concurrency }));
+      admin = await startAdminServer(
+        at,
+        adminViews({ bootstrap, endpointFiles, threads }, state, { stop, concurrency }),
+      );
     } catch (error) {
       const where = 'socketPath' in at ? at.socketPath : hostPort(at.host, at.port);
       return err([`admin: cannot listen on ${where}: ${(error as Error).message}`]);
@@ -88,9 +95,14 @@ export async function runStaticSidecar(
   return ok(undefined);
 }
 
+interface Parts {
+  readonly bootstrap: Bootstrap;
+  readonly endpointFiles: EndpointFiles;
+  readonly threads: DataThreads;
+}
+
 function adminViews(
-  bootstrap: Bootstrap,
-  threads: DataThreads,
+  { bootstrap, endpointFiles, threads }: Parts,
   state: { readonly stopping: boolean; readonly listening: boolean },
   { stop, concurrency }: { readonly stop: () => Promise<void>; readonly concurrency: number },
 ): AdminViews {
@@ -101,13 +113,13 @@ function adminViews(
       listeners: bootstrap.listeners,
       clusters: bootstrap.clusters,
       routes: inlineRoutes(bootstrap.listeners),
-      endpoints: [],
+      endpoints: endpointFiles.assignments(),
       static: true,
     }),
     metrics: () => threads.metrics(),
     counters: () => threads.counters(),
     certs: () => certificateList(bootstrap, Date.now()),
-    clusters: async () => withoutTraffic(bootstrap.clusters, await threads.clusters()),
+    clusters: async () => withoutTraffic(bootstrap.clusters, await threads.clusters(), endpointFiles.assignments()),
     listeners: () => threads.listeners(),
     notReady: () => (state.stopping ? 'draining' : state.listening ? undefined : 'listeners are not open yet'),
     drain: () => void threads.drain(DRAIN_MS_MAX),

@@ -12,7 +12,12 @@ import type { UpstreamConnections } from './upstream-connections.ts';
 export interface Cluster {
   readonly name: string;
   readonly discovery:
-    | { readonly kind: 'eds'; readonly serviceName: string }
+    | {
+        readonly kind: 'eds';
+        readonly serviceName: string;
+        /** Of a bootstrap: the file that they are read from. Absent: they come by xDS. */
+        readonly file?: string;
+      }
     | { readonly kind: 'static'; readonly assignment: EndpointAssignment }
     | {
         readonly kind: 'strict-dns';

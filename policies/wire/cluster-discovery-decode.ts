@@ -3,6 +3,7 @@ import { isMessage } from '@bufbuild/protobuf';
 import type { Cluster } from '../model/cluster.ts';
 import type { UpstreamTls } from '../model/tls.ts';
 import { HTTP_OPTIONS } from './cluster-encode.ts';
+import { decodeConfigSource } from './config-source.ts';
 import type { At } from './decoding.ts';
 import { decodeDnsCache } from './dns-cache.ts';
 import { decodeEndpoints } from './endpoints.ts';
@@ -84,10 +85,10 @@ export function decodeDiscovery(message: ClusterMessage, at: At): Cluster['disco
   }
   switch (type) {
     case Discovery.EDS: {
-      const source = message.edsClusterConfig?.edsConfig?.configSourceSpecifier.case;
-      if (source === undefined) at.field('eds_cluster_config').field('eds_config').fail('is required: ads', undefined);
-      const serviceName = message.edsClusterConfig?.serviceName ?? '';
-      return { kind: 'eds', serviceName: serviceName === '' ? message.name : serviceName };
+      const config = message.edsClusterConfig;
+      const file = decodeConfigSource(config?.edsConfig, at.field('eds_cluster_config').field('eds_config'));
+      const serviceName = config?.serviceName || message.name;
+      return { kind: 'eds', serviceName, ...(file === undefined ? {} : { file }) };
     }
     case Discovery.STATIC: {
       const { loadAssignment } = message;

@@ -4,6 +4,7 @@ import type { Cluster, ClusterLimits } from '../model/cluster.ts';
 import { IDENTITY_SECRET, MESH_ALPN, TRUST_SECRET } from '../model/tls.ts';
 import { defaultUpstreamConnections } from '../model/upstream-connections.ts';
 import { encodeBufferLimit } from './buffer-limit.ts';
+import { encodeConfigSource } from './config-source.ts';
 import { encodeDnsCache } from './dns-cache.ts';
 import { encodeEndpoints, MESH_TLS_MATCH } from './endpoints.ts';
 import { tcpFaultSetting } from './fault.ts';
@@ -21,7 +22,7 @@ import { encodeHttp1Options } from './http-connection-manager-encode.ts';
 import { encodeHttp2Options } from './http2-options.ts';
 import { encodeBalancing, encodeHashesSource } from './load-balancing-encode.ts';
 import { encodeLatencyOutliers, encodeOutlier } from './outlier.ts';
-import { adsSource, encodeRawBuffer, encodeUpstreamTls } from './tls-encode.ts';
+import { encodeRawBuffer, encodeUpstreamTls } from './tls-encode.ts';
 import { encodeDuration, encodeMetadata, WEFT_METADATA } from './values.ts';
 
 type ClusterInit = MessageInitShape<typeof ClusterSchema>;
@@ -62,7 +63,7 @@ function encodeDiscovery({
     case 'eds':
       return {
         clusterDiscoveryType: { case: 'type', value: Discovery.EDS },
-        edsClusterConfig: { edsConfig: adsSource(), serviceName: discovery.serviceName },
+        edsClusterConfig: { edsConfig: encodeConfigSource(discovery.file), serviceName: discovery.serviceName },
       };
     case 'static':
       return {

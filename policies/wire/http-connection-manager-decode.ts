@@ -2,6 +2,7 @@ import { isMessage } from '@bufbuild/protobuf';
 import { defaultHttpLimits, type HttpConnectionManager, type HttpFilter, type HttpLimits } from '../model/listener.ts';
 import { decodeAccessLog } from './access-log-decode.ts';
 import { decodeRbac } from './authorization.ts';
+import { decodeAds } from './config-source.ts';
 import type { At } from './decoding.ts';
 import { decodeDnsCache } from './dns-cache.ts';
 import { decodeEdge } from './edge.ts';
@@ -89,9 +90,7 @@ function decodeRouteSource({ routeSpecifier }: ManagerMessage, at: At): HttpConn
   if (routeSpecifier.case !== 'rds') return { kind: 'rds', name: '' };
   const { configSource, routeConfigName } = routeSpecifier.value;
   const here = at.field('rds');
-  if (configSource?.configSourceSpecifier.case === undefined) {
-    here.field('config_source').fail('is required: ads', undefined);
-  }
+  decodeAds(configSource, here.field('config_source'));
   if (routeConfigName === '') here.field('route_config_name').fail('is required', undefined);
   return { kind: 'rds', name: routeConfigName };
 }

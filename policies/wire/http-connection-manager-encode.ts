@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { HttpConnectionManager, HttpFilter } from '../model/listener.ts';
 import { encodeAccessLog } from './access-log-encode.ts';
 import { encodeRbac } from './authorization.ts';
+import { encodeConfigSource } from './config-source.ts';
 import { encodeDnsCache } from './dns-cache.ts';
 import { encodeEdge, encodeUnderscores } from './edge.ts';
 import { encodeExtAuthz } from './ext-authz.ts';
@@ -28,7 +29,6 @@ import { encodeOverloadFilter } from './overload-filters.ts';
 import { encodeRequestHeadersFilter } from './request-headers.ts';
 import { encodeRouteConfiguration } from './route-encode.ts';
 import { encodeSession } from './session.ts';
-import { adsSource } from './tls-encode.ts';
 import { typedConfig } from './typed-config.ts';
 import { encodeDuration } from './values.ts';
 
@@ -44,7 +44,7 @@ export function encodeHttpConnectionManager(manager: HttpConnectionManager): Man
     routeSpecifier:
       route.kind === 'inline'
         ? { case: 'routeConfig', value: encodeRouteConfiguration(route.config) }
-        : { case: 'rds', value: { configSource: adsSource(), routeConfigName: route.name } },
+        : { case: 'rds', value: { configSource: encodeConfigSource(), routeConfigName: route.name } },
     httpFilters: manager.filters.map(encodeHttpFilter),
     commonHttpProtocolOptions: {
       idleTimeout: encodeDuration(limits.idleTimeoutMs),

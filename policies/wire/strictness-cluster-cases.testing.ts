@@ -31,6 +31,12 @@ export const strictnessClusterCases: readonly StrictnessCase[] = [
     'transport_socket.typed_config.common_tls_context.tls_certificates',
   ],
   [
+    'a file of endpoints, named by a control plane',
+    'cluster',
+    { name: 'c', type: 'EDS', eds_cluster_config: { eds_config: { path_config_source: { path: '/e' } } } },
+    'eds_cluster_config.eds_config.path_config_source.path',
+  ],
+  [
     'outlier detection',
     'cluster',
     cluster({ outlier_detection: { max_ejection_percent: 101 } }),

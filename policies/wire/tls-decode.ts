@@ -9,6 +9,7 @@ import type {
   TlsParameters,
   UpstreamTls,
 } from '../model/tls.ts';
+import { refuseFile } from './config-source.ts';
 import type { At } from './decoding.ts';
 import type { DataSource, TransportSocket } from './gen/envoy/config/core/v3/base_pb.ts';
 import { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
@@ -20,6 +21,7 @@ import {
   type TlsParameters as TlsParametersMessage,
   TlsParameters_TlsProtocol as TlsProtocol,
 } from './gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts';
+import type { SdsSecretConfig } from './gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
 import {
   type CommonTlsContext,
   DownstreamTlsContextSchema,
@@ -90,11 +92,15 @@ function decodeCertificate(common: CommonTlsContext | undefined, at: At): Certif
   const [certificate] = inline;
   const [secret] = secrets;
   if (secret !== undefined) {
-    const here = at.field('tls_certificate_sds_secret_configs').index(0).field('name');
-    return { kind: 'secret', name: secret.name === '' ? here.fail('name is required', '') : secret.name };
+    return { kind: 'secret', name: decodeSecretName(secret, at.field('tls_certificate_sds_secret_configs').index(0)) };
   }
   if (certificate === undefined) return undefined;
   return decodeInline(certificate, at.field('tls_certificates').index(0));
+}
+
+function decodeSecretName({ name, sdsConfig }: SdsSecretConfig, at: At): string {
+  refuseFile(sdsConfig, at.field('sds_config'));
+  return name === '' ? at.field('name').fail('name is required', '') : name;
 }
 
 const decodeInline = (certificate: TlsCertificate, at: At): CertificateRef => ({
@@ -125,14 +131,15 @@ function decodeValidation(common: CommonTlsContext | undefined, at: At): PeerVal
       };
     }
     case 'validationContextSdsSecretConfig': {
-      const here = at.field('validation_context_sds_secret_config').field('name');
-      const name = context.value.name === '' ? here.fail('name is required', '') : context.value.name;
+      const name = decodeSecretName(context.value, at.field('validation_context_sds_secret_config'));
       return { trust: { kind: 'secret', name }, subjectAltNames: [] };
     }
     case 'combinedValidationContext': {
       const here = at.field('combined_validation_context');
-      const name = context.value.validationContextSdsSecretConfig?.name ?? '';
-      if (name === '') here.field('validation_context_sds_secret_config').fail('a secret is required', undefined);
+      const { validationContextSdsSecretConfig: secret } = context.value;
+      const secretAt = here.field('validation_context_sds_secret_config');
+      const name =
+        secret === undefined ? secretAt.fail('a secret is required', '') : decodeSecretName(secret, secretAt);
       const own = context.value.defaultValidationContext;
       const defaults = here.field('default_validation_context');
       if (own?.crl !== undefined) defaults.field('crl').fail('is not supported by Weft beside a secret', undefined);

@@ -9,8 +9,8 @@ import type {
   TlsParameters,
   UpstreamTls,
 } from '../model/tls.ts';
+import { encodeConfigSource } from './config-source.ts';
 import type { DataSourceSchema, TransportSocketSchema } from './gen/envoy/config/core/v3/base_pb.ts';
-import { ApiVersion, type ConfigSourceSchema } from './gen/envoy/config/core/v3/config_source_pb.ts';
 import { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
 import {
   SubjectAltNameMatcher_SanType as SanType,
@@ -26,12 +26,6 @@ import {
 
 type SocketInit = MessageInitShape<typeof TransportSocketSchema>;
 type CommonInit = MessageInitShape<typeof CommonTlsContextSchema>;
-
-/** Everything dynamic comes over the one ADS stream. */
-export const adsSource = (): MessageInitShape<typeof ConfigSourceSchema> => ({
-  configSourceSpecifier: { case: 'ads', value: {} },
-  resourceApiVersion: ApiVersion.V3,
-});
 
 export const encodeDownstreamTls = (tls: DownstreamTls): SocketInit => ({
   name: 'envoy.transport_sockets.tls',
@@ -128,7 +122,10 @@ function encodeValidation({
   };
 }
 
-const sdsSecret = (name: string): MessageInitShape<typeof SdsSecretConfigSchema> => ({ name, sdsConfig: adsSource() });
+const sdsSecret = (name: string): MessageInitShape<typeof SdsSecretConfigSchema> => ({
+  name,
+  sdsConfig: encodeConfigSource(),
+});
 
 const encodePem = (source: PemSource): MessageInitShape<typeof DataSourceSchema> => ({
   specifier:

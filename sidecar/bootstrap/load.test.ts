@@ -36,20 +36,19 @@ describe('the example pair', () => {
   test('client: mutual TLS to the server', () => {
     const loaded = loadBootstrap(client);
     assert.ok(loaded.ok, JSON.stringify(loaded));
-    const { listeners, snapshot, admin, node } = loaded.value;
+    const { listeners, clusters, admin, node } = loaded.value;
     assert.deepEqual(node, { id: 'client', cluster: 'weft' });
     assert.deepEqual(admin, { ip: '127.0.0.1', port: 3 });
     assert.deepEqual(listeners[0]?.addresses, [{ ip: '::1', port: 1 }]);
-    const cluster = snapshot.lookup('cluster', 'server');
-    assert.ok(cluster.state === 'found');
-    assert.deepEqual(cluster.value.tls?.alpn, ['weft-http/1.1']);
-    assert.deepEqual(cluster.value.tls?.validation, {
+    const [cluster] = clusters;
+    assert.equal(cluster?.name, 'server');
+    assert.deepEqual(cluster.tls?.alpn, ['weft-http/1.1']);
+    assert.deepEqual(cluster.tls?.validation, {
       trust: { kind: 'inline', ca: { kind: 'file', path: 'ca.pem' } },
       subjectAltNames: [{ type: 'uri', match: { kind: 'exact', value: 'spiffe://cluster.local/ns/shop/sa/server' } }],
     });
-    const endpoints = snapshot.current().get('endpoints', 'server');
-    assert.ok(endpoints.state === 'found');
-    assert.deepEqual(endpoints.value.endpoints[0]?.address, { ip: '127.0.0.1', port: 2 });
+    assert.ok(cluster.discovery.kind === 'static');
+    assert.deepEqual(cluster.discovery.assignment.endpoints[0]?.address, { ip: '127.0.0.1', port: 2 });
   });
 
   test('server: client certificate and authorization', () => {
@@ -62,19 +61,6 @@ describe('the example pair', () => {
       chain.terminal.filters.map((filter) => (filter.kind === 'rbac' ? filter.rbac.policies[0]?.name : filter.kind)),
       ['shop/allow-client/0', 'router'],
     );
-  });
-
-  test('what is not there is absent, never pending', () => {
-    const loaded = loadBootstrap(client);
-    assert.ok(loaded.ok);
-    const { snapshot } = loaded.value;
-    assert.deepEqual(snapshot.lookup('cluster', 'other'), { state: 'absent' });
-    const told: string[] = [];
-    assert.equal(
-      snapshot.wait('address', '10.0.0.1', 1_000, ({ state }) => told.push(state)),
-      true,
-    );
-    assert.deepEqual(told, ['absent']);
   });
 });
 
@@ -132,12 +118,40 @@ describe('errors name their path', () => {
     assert.deepEqual(pathsOf(text), [`${hcm}.a`, 'static_resources.clusters[0].type']);
   });
 
+  test('endpoints come from a file, one for the name of a service', () => {
+    const eds = (more: string, source: string): string =>
+      client.replace(
+        /\n {2}clusters:\n/,
+        `\n  clusters:\n    - { name: more, type: EDS, eds_cluster_config: { ${more} eds_config: { ${source} } } }\n`,
+      );
+    const at = 'static_resources.clusters[0].eds_cluster_config';
+    for (const source of [
+      'path_config_source: { path: /e }',
+      'path: /e',
+      'path_config_source: { path: /e, watched_directory: { path: / } }',
+    ]) {
+      const loaded = loadBootstrap(eds('', source));
+      assert.ok(loaded.ok, JSON.stringify(loaded));
+      assert.deepEqual(loaded.value.clusters[0]?.discovery, { kind: 'eds', serviceName: 'more', file: '/e' });
+    }
+    assert.deepEqual(pathsOf(eds('', 'ads: {}')), [`${at}.eds_config.ads`]);
+    assert.deepEqual(pathsOf(eds('', '')), [`${at}.eds_config`]);
+    assert.deepEqual(pathsOf(eds('', 'api_config_source: {}')), [`${at}.eds_config.api_config_source`]);
+    assert.deepEqual(pathsOf(eds('', 'path_config_source: {}')), [`${at}.eds_config.path_config_source.path`]);
+    const twice = eds('service_name: x,', 'path: /e').replace(
+      /( +)(- \{ name: more.*)\n/,
+      (line, indent, cluster) => `${line}${indent}${String(cluster).replace('more', 'again').replace('/e', '/f')}\n`,
+    );
+    assert.deepEqual(pathsOf(twice), ['static_resources.clusters[1].eds_cluster_config.service_name']);
+  });
+
   test('what needs a control plane', () => {
     const rds = client.replace(
       /route_config:[\s\S]*?http_filters:/,
       'rds: { route_config_name: r, config_source: { ads: {} } }\n                http_filters:',
     );
     assert.deepEqual(pathsOf(rds), [`${hcm}.rds`]);
+    assert.deepEqual(pathsOf(rds.replace('ads: {}', 'path: /r')), [`${hcm}.rds.config_source.path`]);
     const sds = server.replace(
       /tls_certificates:[\s\S]*?validation_context:/,
       'tls_certificate_sds_secret_configs: [{ name: weft.dev/identity }]\n                validation_context:',
@@ -145,6 +159,12 @@ describe('errors name their path', () => {
     assert.deepEqual(pathsOf(sds), [
       'static_resources.listeners[0].filter_chains[0].transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs[0]',
     ]);
+    assert.deepEqual(
+      pathsOf(sds.replace('identity }', 'identity, sds_config: { path_config_source: { path: /s } } }')),
+      [
+        'static_resources.listeners[0].filter_chains[0].transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs[0].sds_config.path_config_source',
+      ],
+    );
   });
 
   test('not YAML, too long, too deep, growing by aliases, empty', () => {
@@ -219,8 +239,7 @@ test('what was read is data alone, so that the code that read it can go', () => 
   for (const text of [client, server]) {
     const loaded = loadBootstrap(text);
     assert.ok(loaded.ok);
-    const { snapshot: _, ...config } = loaded.value;
-    assert.deepEqual(structuredClone(config), config);
+    assert.deepEqual(structuredClone(loaded.value), loaded.value);
   }
 });
 

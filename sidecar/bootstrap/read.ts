@@ -1,22 +1,21 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
+import type { EndpointAssignment } from '@weft/policies/model/cluster';
 import { type BootstrapConfig, decodeBootstrap } from '@weft/policies/wire/bootstrap-decode';
 import { WIRE_ERRORS_MAX, type WireError } from '@weft/policies/wire/decoding';
+import { decodeEndpointFile } from '@weft/policies/wire/endpoint-file';
 import { parseDocument } from 'yaml';
 import { parseJsonObject } from './json.ts';
 import { checkReferences } from './references.ts';
 
-const BOOTSTRAP_BYTES_MAX = 4_194_304;
+const TEXT_BYTES_MAX = 4_194_304;
 
 /**
  * What a text says, as data alone: nothing of it may refer to code in here, since its caller lets all of that go. It is
  * synchronous for the same reason. Whatever Weft does not act on is an error that names its path.
  */
 export function readBootstrap(text: string): Result<BootstrapConfig, readonly WireError[]> {
-  if (Buffer.byteLength(text) > BOOTSTRAP_BYTES_MAX) {
-    return err([{ path: '', message: `bootstrap is longer than ${BOOTSTRAP_BYTES_MAX} bytes` }]);
-  }
   const json = parse(text);
   if (!json.ok) return json;
   const decoded = decodeBootstrap(json.value);
@@ -29,8 +28,17 @@ export function readBootstrap(text: string): Result<BootstrapConfig, readonly Wi
   return errors.length > 0 ? err(errors) : ok(config);
 }
 
+/** What a file says of the endpoints of a service, on the same terms. */
+export function readEndpoints(text: string, serviceName: string): Result<EndpointAssignment, readonly WireError[]> {
+  const json = parse(text);
+  return json.ok ? decodeEndpointFile(json.value, serviceName) : json;
+}
+
 /** JSON is YAML, but takes a tenth of the time when read as JSON. What is wrong with a text is for the YAML parser to say. */
 function parse(text: string): Result<JsonValue, readonly WireError[]> {
+  if (Buffer.byteLength(text) > TEXT_BYTES_MAX) {
+    return err([{ path: '', message: `is longer than ${TEXT_BYTES_MAX} bytes` }]);
+  }
   const json = parseJsonObject(text);
   return json === undefined ? parseYaml(text) : ok(json);
 }

@@ -13,6 +13,7 @@ export function checkReferences({ listeners, clusters }: BootstrapConfig): reado
     ...duplicates(clusters, 'static_resources.clusters'),
     ...duplicates(listeners, 'static_resources.listeners'),
     ...clusters.flatMap((cluster, i) => clusterErrors(cluster, `static_resources.clusters[${i}]`)),
+    ...endpointFileErrors(clusters),
     ...listeners.flatMap((listener, i) => listenerErrors(listener, known, `static_resources.listeners[${i}]`)),
     ...accessLogErrors(listeners),
   ];
@@ -49,8 +50,10 @@ function duplicates(items: readonly { readonly name: string }[], path: string): 
 
 function clusterErrors(cluster: Cluster, path: string): WireError[] {
   const errors = secretErrors(cluster.tls, `${path}.transport_socket`);
-  if (cluster.discovery.kind === 'eds') {
-    errors.push({ path: `${path}.type`, message: 'EDS needs a control plane; a bootstrap has STATIC or STRICT_DNS' });
+  const { discovery } = cluster;
+  if (discovery.kind === 'eds' && discovery.file === undefined) {
+    const message = 'needs a control plane; in a bootstrap endpoints come from a file: path_config_source';
+    errors.push({ path: `${path}.eds_cluster_config.eds_config.ads`, message });
   }
   if (cluster.meshTls) {
     errors.push({
@@ -59,6 +62,20 @@ function clusterErrors(cluster: Cluster, path: string): WireError[] {
     });
   }
   return errors;
+}
+
+/** Endpoints go by the name of their service, as over xDS. */
+function endpointFileErrors(clusters: readonly Cluster[]): WireError[] {
+  const files = new Map<string, string>();
+  return clusters.flatMap(({ discovery }, i) => {
+    if (discovery.kind !== 'eds' || discovery.file === undefined) return [];
+    const { file, serviceName } = discovery;
+    const other = files.get(serviceName) ?? file;
+    files.set(serviceName, other);
+    if (other === file) return [];
+    const path = `static_resources.clusters[${i}].eds_cluster_config.service_name`;
+    return [{ path, message: `the endpoints of "${serviceName}" are in ${other} already; give this one another name` }];
+  });
 }
 
 function listenerErrors(listener: Listener, clusters: ReadonlySet<string>, path: string): WireError[] {

@@ -1,4 +1,4 @@
-import type { Cluster } from '@weft/policies/model/cluster';
+import type { Cluster, Endpoint, EndpointAssignment } from '@weft/policies/model/cluster';
 import type { Listener } from '@weft/policies/model/listener';
 import type { RouteConfiguration } from '@weft/policies/model/route';
 import { type ClusterRow, unchecked } from '../cluster/rows.ts';
@@ -14,14 +14,22 @@ export const inlineRoutes = (listeners: readonly Listener[]): readonly RouteConf
     );
 
 /** A cluster is made when the first request needs it; operators look for all of the file. */
-export function withoutTraffic(clusters: readonly Cluster[], rows: readonly ClusterRow[]): readonly ClusterRow[] {
+export function withoutTraffic(
+  clusters: readonly Cluster[],
+  rows: readonly ClusterRow[],
+  discovered: readonly EndpointAssignment[],
+): readonly ClusterRow[] {
   const byName = new Map(rows.map((row) => [row.cluster.name, row]));
-  return clusters.map((cluster) => byName.get(cluster.name) ?? unused(cluster));
+  const byService = new Map(discovered.map((assignment) => [assignment.clusterName, assignment]));
+  return clusters.map((cluster) => {
+    const { discovery } = cluster;
+    const assignment = discovery.kind === 'eds' ? byService.get(discovery.serviceName) : undefined;
+    const known = discovery.kind === 'static' ? discovery.assignment : assignment;
+    return byName.get(cluster.name) ?? unused(cluster, known?.endpoints ?? []);
+  });
 }
 
-function unused(cluster: Cluster): ClusterRow {
-  const { discovery } = cluster;
-  const endpoints = discovery.kind === 'static' ? discovery.assignment.endpoints : [];
+function unused(cluster: Cluster, endpoints: readonly Endpoint[]): ClusterRow {
   return {
     cluster,
     connections: 0,

@@ -6,11 +6,13 @@ import type { OverloadState } from '../overload/state.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DataThreads } from '../threads/data-threads.ts';
 import type { Change } from '../xds/table-source.ts';
+import type { EndpointFiles } from './endpoint-files.ts';
 import type { Bootstrap } from './load.ts';
 
 interface ThreadPorts {
   readonly telemetry: Telemetry;
   readonly overload: OverloadState;
+  readonly endpointFiles: EndpointFiles;
   readonly clock: Clock;
   readonly prng: Prng;
   readonly log: (line: string) => void;
@@ -36,15 +38,27 @@ export const startBootstrapThreads = (
   concurrency === 1 ? oneThread(bootstrap, ports) : manyThreads(bootstrap, concurrency, ports);
 
 async function oneThread(
-  { snapshot, listeners }: Bootstrap,
-  { telemetry, overload, clock, prng }: ThreadPorts,
+  bootstrap: Bootstrap,
+  { telemetry, overload, endpointFiles, clock, prng, log }: ThreadPorts,
 ): Promise<Result<DataThreads, string>> {
-  const [{ createDataPlane }, { localThread }] = await Promise.all([
+  const [{ createDataPlane }, { localThread }, { ReplicaSource }] = await Promise.all([
     import('../data-plane.ts'),
     import('../threads/local.ts'),
+    import('../threads/replica-source.ts'),
   ]);
+  const { listeners } = bootstrap;
+  // All of it is there from the start: nobody waits, and nothing is wanted.
+  const source = new ReplicaSource({
+    clock,
+    waitersMax: 0,
+    wantedMax: 0,
+    complete: true,
+    want: () => undefined,
+    count: (event) => telemetry.recorder.count(event),
+  });
+  source.apply([...changesOf(bootstrap), ...endpointFiles.changes()]);
   const dataPlane = createDataPlane({
-    source: snapshot,
+    source,
     listenerNames: listeners.map(({ name }) => name),
     certificates: noIdentity,
     recorder: telemetry.recorder,
@@ -53,6 +67,10 @@ async function oneThread(
     prng,
     ownIps: new Set(),
     overload,
+  });
+  endpointFiles.follow((changes) => {
+    const failure = source.apply(changes);
+    if (failure !== undefined) log(`endpoints: ${failure}`);
   });
   return ok(
     localThread(dataPlane, telemetry, {
@@ -68,7 +86,7 @@ async function oneThread(
 async function manyThreads(
   bootstrap: Bootstrap,
   concurrency: number,
-  { telemetry, clock, log }: ThreadPorts,
+  { telemetry, endpointFiles, clock, log }: ThreadPorts,
 ): Promise<Result<DataThreads, string>> {
   const [{ checkAddresses }, { processPool }] = await Promise.all([
     import('../threads/probe.ts'),
@@ -83,10 +101,17 @@ async function manyThreads(
     listenerNames: listeners.map(({ name }) => name),
     ownIps: [],
     bootstrap: { listeners, node },
-    everything: () => changes,
+    everything: () => [...changes, ...endpointFiles.changes()],
     want: () => undefined,
   };
-  return ok(await processPool(work, { telemetry, clock, log }));
+  const pool = await processPool(work, { telemetry, clock, log });
+  endpointFiles.follow((changes) => {
+    pool.publish(changes);
+    pool.whenApplied((failures) => {
+      if (failures.length > 0) log(`endpoints: ${failures.join('; ')}`);
+    });
+  });
+  return ok(pool);
 }
 
 const changesOf = ({ listeners, clusters }: Bootstrap): readonly Change[] => [

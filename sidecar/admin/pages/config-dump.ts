@@ -29,7 +29,12 @@ export function configDump(config: ServedConfig, resource: string): unknown {
     active_state: { listener: listenerJson(listener) },
   }));
   const parts: Readonly<Record<string, readonly object[]>> = config.static
-    ? { static_listeners: listeners, static_clusters: clusters, static_route_configs: routes }
+    ? {
+        static_listeners: listeners,
+        static_clusters: clusters,
+        static_route_configs: routes,
+        ...(endpoints.length === 0 ? {} : { dynamic_endpoint_configs: endpoints }),
+      }
     : {
         dynamic_listeners: dynamicListeners,
         dynamic_active_clusters: clusters,
@@ -45,7 +50,9 @@ export function configDump(config: ServedConfig, resource: string): unknown {
   return {
     configs: [
       dump('ClustersConfigDump', some('static_clusters', 'dynamic_active_clusters')),
-      ...(config.static ? [] : [dump('EndpointsConfigDump', some('dynamic_endpoint_configs'))]),
+      ...(parts['dynamic_endpoint_configs'] === undefined
+        ? []
+        : [dump('EndpointsConfigDump', some('dynamic_endpoint_configs'))]),
       dump('ListenersConfigDump', some('static_listeners', 'dynamic_listeners')),
       dump('RoutesConfigDump', some('static_route_configs', 'dynamic_route_configs')),
     ],
