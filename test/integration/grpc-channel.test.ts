@@ -8,6 +8,7 @@ import { systemClock } from '@weft/policies/kit/clock';
 import type { CallListener, ClientCall, GrpcStatus, Method } from '@weft/sidecar/grpc/call';
 import { type ChannelTls, GrpcChannel } from '@weft/sidecar/grpc/channel';
 import { CertificateFolder } from '../support/certs.ts';
+import { freePort } from '../support/pair-process.ts';
 import { testFolder } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -164,7 +165,8 @@ describe('the gRPC client of the sidecar', () => {
   });
 
   test('a server that is killed ends the calls, and the next call finds the one that took its place', async () => {
-    const first = await serve(credentials);
+    // Not one that the kernel gives to connections, as it has to be free again for the second.
+    const first = await serve(credentials, await freePort());
     const channel = channelTo(first.port, tls);
     const { listener } = ask(channel, methods.Chat, 'one', 0);
     await waitFor('the echo', () => listener.messages.length === 1 || undefined);

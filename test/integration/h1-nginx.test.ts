@@ -4,11 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { connect, createServer as createTcpServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { freePort } from '../support/pair-process.ts';
 import { waitFor } from '../support/wait.ts';
 import { chain, http, listener, plaintext, type Rig, startRig } from './listener-rig.fixture.ts';
 
@@ -20,15 +21,6 @@ const big = randomBytes(3_000_000);
 let nginx: ChildProcess;
 let origin: Server;
 let rig: Rig;
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return address !== null && typeof address === 'object' ? address.port : 0;
-}
 
 async function startNginx(port: number): Promise<ChildProcess> {
   writeFileSync(join(folder, 'index.html'), 'from nginx\n');
@@ -142,7 +134,9 @@ for (const host of ['127.0.0.1', '[::1]']) {
 
     test('uploads: known length with 100-continue, and chunked', async () => {
       const file = join(folder, 'big');
-      const sent = await curl('-i', '-H', 'Expect: 100-continue', '--data-binary', `@${file}`, url('origin', '/'));
+      // After a second curl would go on without being told.
+      const expecting = ['-H', 'Expect: 100-continue', '--expect100-timeout', '10'];
+      const sent = await curl('-i', ...expecting, '--data-binary', `@${file}`, url('origin', '/'));
       assert.match(sent, /^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK/);
       assert.match(sent, /X-Framing: 3000000/);
       assert.ok(sent.endsWith(big.toString('latin1').slice(-1_000_000)));

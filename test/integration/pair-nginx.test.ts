@@ -141,6 +141,9 @@ for (const host of ['127.0.0.1', '[::1]'] as const) {
         '/dev/null',
         '-H',
         'Expect: 100-continue',
+        // After a second it would go on without being told.
+        '--expect100-timeout',
+        '20',
         '-T',
         join(folder, 'www', '1m'),
         url(`/upload/${name}`),

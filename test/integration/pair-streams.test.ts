@@ -55,6 +55,8 @@ describe('opaque TCP', () => {
     origin = await RawOrigin.start(
       () => undefined,
       (socket) => void pour(socket, download).catch(() => socket.destroy()),
+      // Nobody else is to be there when it has gone.
+      await freePort(),
     );
     const wirePort = await freePort();
     port = await freePort();

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { LoopbackServers } from '../support/loopback-servers.ts';
+import { freePort } from '../support/pair-process.ts';
 import { waitFor } from '../support/wait.ts';
 import { chain, listener, plaintext, type Rig, startRig, tcp } from './listener-rig.fixture.ts';
 
@@ -36,8 +37,7 @@ before(async () => {
     socket.pause();
     slow = socket;
   });
-  const refused = await servers.serve(() => undefined);
-  servers.at(refused).close();
+  const refused = await freePort();
   rig = await startRig({
     clusters: { echo: target(echoAtEnd), source: target(source), stuck: target(stuck), refused: target(refused) },
     listeners: ['echo', 'source', 'stuck', 'refused'].map((name) =>

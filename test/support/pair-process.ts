@@ -9,6 +9,20 @@ const PORT_MAX = 32_000;
 
 let nextPort = PORT_MIN + ((process.pid * 97) % (PORT_MAX - PORT_MIN));
 
+/**
+ * Others that run side by side look for ports as well, and what is found here is bound later: a name in the abstract
+ * namespace of Unix sockets, which goes with this process, says that a port is spoken for.
+ */
+async function reserve(port: number): Promise<boolean> {
+  const server = createServer().unref();
+  const outcome = new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.once('listening', () => resolve(true));
+  });
+  server.listen(`\0weft-test-port-${port}`);
+  return outcome;
+}
+
 async function isFree(port: number, ip: string): Promise<boolean> {
   const server = createServer();
   const outcome = new Promise<boolean>((resolve) => {
@@ -22,13 +36,16 @@ async function isFree(port: number, ip: string): Promise<boolean> {
   return true;
 }
 
-/** A port that nothing listens on in either family; a file of a bootstrap needs it before the listener is there. */
+/**
+ * A port that nothing listens on in either family, and that no other process of tests is given while this one runs; a
+ * file of a bootstrap needs it before the listener is there.
+ */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 1_000; tries++) {
     nextPort = nextPort >= PORT_MAX ? PORT_MIN : nextPort + 1;
     // Others may ask while this one is tried.
     const port = nextPort;
-    if ((await isFree(port, '127.0.0.1')) && (await isFree(port, '::1'))) return port;
+    if ((await isFree(port, '127.0.0.1')) && (await isFree(port, '::1')) && (await reserve(port))) return port;
   }
   throw new Error(`no free port from ${PORT_MIN} to ${PORT_MAX}`);
 }
@@ -46,6 +63,8 @@ export class Program {
   stdout = '';
   stderr = '';
   private readonly name: string;
+  /** It has ended, and all that it wrote is there. */
+  private readonly closed: Promise<unknown>;
 
   constructor(command: string, args: readonly string[], options: ProgramOptions = {}) {
     this.name = command;
@@ -59,6 +78,7 @@ export class Program {
     this.child.once('error', (error) => {
       this.stderr += `${error.message}\n`;
     });
+    this.closed = new Promise((resolve) => this.child.once('close', resolve));
   }
 
   get pid(): number {
@@ -74,11 +94,14 @@ export class Program {
   /** Waits until `ready` says so, and fails at once when the process ends before. */
   async until(what: string, ready: () => boolean | Promise<boolean>): Promise<void> {
     await waitFor(`${this.name}: ${what}`, async () => ((await ready()) || this.ended ? true : undefined));
-    if (this.ended) throw new Error(`${this.name} ended: ${this.stderr}`);
+    if (!this.ended) return;
+    await this.closed;
+    throw new Error(`${this.name} ended: ${this.stderr}`);
   }
 
+  /** When its outputs have been read to their end too, which may come after that of the process. */
   async exitCode(): Promise<number | null> {
-    if (!this.ended) await once(this.child, 'exit');
+    await this.closed;
     return this.child.exitCode;
   }
 
