@@ -31,6 +31,8 @@ const CART = 'spiffe://cluster.local/ns/shop/sa/cart' as SpiffeId;
 const any = { kind: 'any' as const };
 const denyAll: Rbac = { action: 'deny', policies: [{ name: 'p', permissions: [any], principals: [any] }] };
 const DETECT_MS = 150;
+/** Where something has to happen before it is over, however busy the machine is. */
+const PATIENT_MS = 10_000;
 
 let rig: Rig;
 let client: Rig;
@@ -70,11 +72,13 @@ const tlsOf = (alpn: readonly string[]) => ({
   applicationProtocols: alpn,
 });
 
+const detectTimeoutMs = (name: string): number => (/^(greeter|absent)/.test(name) ? PATIENT_MS : DETECT_MS);
+
 function permissive(name: string, extra: Partial<FilterChain> = {}, rules: HttpConnectionManager['filters'] = []) {
   return listener(name, {
     detectTls: true,
     detectHttp: true,
-    detectTimeoutMs: DETECT_MS,
+    detectTimeoutMs: detectTimeoutMs(name),
     filterChains: [
       chain(tcp(name), { name: 'mesh', match: tlsOf([MESH_ALPN.tcp]), tls: meshTls([MESH_ALPN.tcp]) }),
       chain({ ...http(name), filters: rules }, { name: 'http', match: http1 }),
@@ -82,6 +86,8 @@ function permissive(name: string, extra: Partial<FilterChain> = {}, rules: HttpC
     defaultFilterChain: chain(tcp(name), { name: 'opaque', ...extra }),
   });
 }
+
+const ruled = () => permissive('ruled', {}, [{ kind: 'rbac', name: 'r', rbac: denyAll }, { kind: 'router' }]);
 
 before(async () => {
   const authority = await TestAuthority.make();
@@ -109,6 +115,7 @@ before(async () => {
       slow: target(slow),
       closer: target(closer),
       dead: target(1),
+      absent: target(1),
       ruled: target(ports.greeter),
       denied: target(ports.greeter),
       held: target(ports.greeter),
@@ -129,8 +136,10 @@ before(async () => {
       },
     },
     listeners: [
-      ...['greeter', 'greeter-2', 'web', 'mute', 'slow', 'closer', 'dead', 'held'].map((name) => permissive(name)),
-      permissive('ruled', {}, [{ kind: 'rbac', name: 'r', rbac: denyAll }, { kind: 'router' }]),
+      ...['greeter', 'greeter-2', 'web', 'mute', 'slow', 'closer', 'dead', 'absent', 'held'].map((name) =>
+        permissive(name),
+      ),
+      ruled(),
       permissive('denied', { networkRbac: [denyAll] }),
       permissive('idle', { terminal: tcp('idle', 400) }),
     ],
@@ -148,7 +157,7 @@ before(async () => {
       listener(name, {
         direction: 'outbound',
         detectHttp: true,
-        detectTimeoutMs: DETECT_MS,
+        detectTimeoutMs: detectTimeoutMs(name),
         filterChains: [chain(http(name), { name: 'http', match: http1 })],
         defaultFilterChain: chain(tcp(name), { name: 'opaque' }),
       }),
@@ -178,8 +187,8 @@ describe('servers that speak first', () => {
   test('are heard long before the detection time is over, and at once when they are known', async () => {
     const before = performance.now();
     const first = open(rig.port('greeter'));
-    await waitFor('the greeting', () => first.text.length === MYSQL_GREETING.length || undefined, 2_000, 2);
-    assert.ok(performance.now() - before < DETECT_MS, `${performance.now() - before} ms`);
+    await waitFor('the greeting', () => first.text.length === MYSQL_GREETING.length || undefined, undefined, 2);
+    assert.ok(performance.now() - before < PATIENT_MS, `${performance.now() - before} ms`);
     assert.equal(events('listener.detect_server_first'), 1);
     assert.equal(events('listener.detect_timeout'), 0);
     first.write('login');
@@ -189,8 +198,8 @@ describe('servers that speak first', () => {
     assert.deepEqual([record.bytesReceived, record.bytesSent, record.flag], [5, first.text.length, '']);
     const seen = accepted();
     const second = open(rig.port('greeter'));
-    await waitFor('the second connection upstream', () => accepted() === seen + 1 || undefined, 2_000, 1);
-    await waitFor('the second greeting', () => second.text !== '' || undefined, 2_000, 1);
+    await waitFor('the second connection upstream', () => accepted() === seen + 1 || undefined, undefined, 1);
+    await waitFor('the second greeting', () => second.text !== '' || undefined, undefined, 1);
     second.end();
     await ended(second);
   });
@@ -199,7 +208,7 @@ describe('servers that speak first', () => {
     for (let i = 0; i < 2; i++) {
       const seen = accepted();
       const socket = open(client.port('greeter-2'));
-      await waitFor('the greeting', () => socket.text.length === MYSQL_GREETING.length || undefined, 2_000, 2);
+      await waitFor('the greeting', () => socket.text.length === MYSQL_GREETING.length || undefined, undefined, 2);
       socket.write('x');
       await ended(socket);
       assert.ok(socket.text.endsWith('heard 1'));
@@ -211,7 +220,7 @@ describe('servers that speak first', () => {
   test('later than the detection time: both were silent, which is counted, and nothing is lost', async () => {
     const counted = events('listener.detect_timeout');
     const socket = open(rig.port('slow'));
-    await waitFor('the greeting', () => socket.text !== '' || undefined, 3_000, 5);
+    await waitFor('the greeting', () => socket.text !== '' || undefined, undefined, 5);
     assert.equal(events('listener.detect_timeout'), counted + 1);
     socket.end();
     await ended(socket);
@@ -222,20 +231,26 @@ describe('servers that speak first', () => {
     assert.ok(held !== undefined && held !== 'pending' && held.kind === 'workload');
     // The port is known to be one of a server that speaks first.
     const known = open(rig.port('held'));
-    await waitFor('the greeting', () => known.text !== '' || undefined, 2_000, 2);
+    await waitFor('the greeting', () => known.text !== '' || undefined, undefined, 2);
     known.destroy();
     rig.source.addresses.set('127.0.0.1', { ...held, mtls: true });
     try {
-      const seen = accepted();
       const hello = await meshHello(stranger);
-      const late = open(rig.port('held'));
-      await waitFor('the dial', () => accepted() > seen || undefined, 2_000, 1);
-      await later(100);
-      assert.equal(late.text, '', 'nothing before TLS');
-      late.write(hello);
-      await waitFor('an answer', () => late.text !== '' || undefined, 2_000, 2);
-      assert.equal(late.text.charCodeAt(0), 0x16, 'a handshake record: TLS was ended here');
-      late.destroy();
+      // One second is given: where the machine stood still for as long, nothing is learned.
+      const [before, answer] = await waitFor('TLS that comes in time', async () => {
+        const seen = accepted();
+        const beganMs = performance.now();
+        const late = open(rig.port('held'));
+        await waitFor('the dial', () => accepted() > seen || undefined, undefined, 1);
+        await later(100);
+        const heard = late.text;
+        late.write(hello);
+        await waitFor('an answer', () => late.text !== '' || undefined, undefined, 2);
+        late.destroy();
+        return performance.now() - beganMs < 1_000 ? ([heard, late.text] as const) : undefined;
+      });
+      assert.equal(before, '', 'nothing before TLS');
+      assert.equal(answer.charCodeAt(0), 0x16, 'a handshake record: TLS was ended here');
     } finally {
       rig.source.addresses.set('127.0.0.1', held);
     }
@@ -244,10 +259,15 @@ describe('servers that speak first', () => {
 
 describe('clients that speak first', () => {
   test('HTTP costs no second connection', async () => {
-    const seen = accepted();
-    const { stdout } = await run('curl', ['-s', '--max-time', '5', `http://127.0.0.1:${rig.port('web')}/`]);
-    assert.equal(stdout, 'ok\n');
-    assert.equal(accepted(), seen + 1);
+    // One that is stopped for 20 ms between connecting and speaking is taken for silent: then another one shows it.
+    const answers = new Set<string>();
+    await waitFor('a request that costs one', async () => {
+      const seen = accepted();
+      const { stdout } = await run('curl', ['-s', '--max-time', '10', `http://127.0.0.1:${rig.port('web')}/`]);
+      answers.add(stdout);
+      return accepted() === seen + 1 || undefined;
+    });
+    assert.deepEqual([...answers], ['ok\n']);
   });
 
   for (const afterMs of [60, 300]) {
@@ -268,7 +288,7 @@ describe('clients that speak first', () => {
       socket.write(hello.subarray(0, 7));
       await later(afterMs);
       socket.write(hello.subarray(7));
-      await waitFor('an answer', () => socket.text !== '' || undefined, 3_000, 2);
+      await waitFor('an answer', () => socket.text !== '' || undefined, undefined, 2);
       assert.equal(socket.text.charCodeAt(0), 0x16);
       socket.destroy();
     });
@@ -324,9 +344,9 @@ describe('nobody speaks', () => {
       }),
     );
     const socket = open(rig.port('mute'));
-    await waitFor('the spare connection', () => accepted() > seen || undefined, 2_000, 2);
+    await waitFor('the spare connection', () => accepted() > seen || undefined, undefined, 2);
     socket.destroy();
-    await waitFor('its end', () => closed || undefined, 2_000, 2);
+    await waitFor('its end', () => closed || undefined, undefined, 2);
   });
 
   test('a half-closed client still hears its server', async () => {
@@ -345,7 +365,7 @@ describe('nobody speaks', () => {
   });
 
   test('and HTTP that comes before that gets its answer about such a server', async () => {
-    const socket = open(rig.port('dead'));
+    const socket = open(rig.port('absent'));
     await later(60);
     socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
     await ended(socket);
@@ -364,9 +384,17 @@ describe('rules', () => {
     assert.equal(events('listener.opaque_refused'), 1);
     const record = rig.recorder.records.findLast((one) => one.flag === 'UAEX');
     assert.match(record?.detail ?? '', /not HTTP/);
-    const silent = open(rig.port('ruled'));
-    await ended(silent);
-    assert.equal(events('listener.opaque_refused'), 2);
+    const clusters = { ruled: { address: { ip: '127.0.0.1', port: mutePort }, security: plaintext } };
+    const hasty = await startRig({ clusters, listeners: [ruled()], handshakeTimeoutMs: 300 });
+    try {
+      await ended(open(hasty.port('ruled')));
+      assert.deepEqual(
+        hasty.recorder.events.filter((event) => event === 'listener.opaque_refused'),
+        ['listener.opaque_refused'],
+      );
+    } finally {
+      hasty.manager.close();
+    }
     assert.equal(accepted(), seen);
   });
 

@@ -41,6 +41,8 @@ const rig = await startRig({
       useOriginalDst: true,
       detectTls: true,
       detectHttp: true,
+      // A server that speaks first is heard before that, however busy the machine is.
+      detectTimeoutMs: 5_000,
       filterChains: [
         chain(http('http', 'rds'), {
           match: { ...anyTraffic, transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.0', 'http/1.1'] },

@@ -106,7 +106,11 @@ export interface RigOptions {
   readonly certificates?: CertificateSource;
   readonly addresses?: Readonly<Record<string, Address | 'pending'>>;
   readonly onDemandWaitMsMax?: number;
+  readonly handshakeTimeoutMs?: number;
 }
+
+/** Longer than a busy machine keeps anybody waiting. */
+const TIMEOUT_MS = 20_000;
 
 const noCertificates: CertificateSource = {
   get: () => undefined,
@@ -125,7 +129,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   const resolve = (cluster: string, destination: SocketAddress) => {
     const target = options.clusters[cluster];
     if (target === undefined) throw new Error(`the test has no cluster ${cluster}`);
-    return { endpoint: { address: target.address ?? destination }, security: target.security, timeoutMs: 2_000 };
+    return { endpoint: { address: target.address ?? destination }, security: target.security, timeoutMs: TIMEOUT_MS };
   };
 
   const createDispatch = (hcm: HttpConnectionManager): Dispatch => {
@@ -179,7 +183,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     recorder,
     clock: systemClock,
     onDemandWaitMsMax: options.onDemandWaitMsMax ?? 2_000,
-    handshakeTimeoutMs: 2_000,
+    handshakeTimeoutMs: options.handshakeTimeoutMs ?? TIMEOUT_MS,
   });
   const started = await manager.start();
   if (!started.ok) throw new Error(started.error);

@@ -32,6 +32,7 @@ describe('silent clients', () => {
         ofPort('http', tls, plain(http('greeter'))),
         ofPort('strict', tls),
         { ...ofPort('closing', tls, plain(tcp('greeter'))), closesUndetected: true },
+        { ...ofPort('patient', tls, plain(tcp('greeter'))), closesUndetected: true, detectTimeoutMs: 10_000 },
       ],
     });
   });
@@ -60,7 +61,7 @@ describe('silent clients', () => {
   }
 
   test('a listener that closes takes who tells in time', async () => {
-    const socket = connect(rig.port('closing'), '127.0.0.1');
+    const socket = connect(rig.port('patient'), '127.0.0.1');
     socket.write('hello there\r\n');
     const [greeting] = await once(socket, 'data');
     assert.match(String(greeting), /^220 ready/);

@@ -107,8 +107,8 @@ async function curl(name: string, ...args: string[]): Promise<string> {
 }
 
 /** What is answered to these bytes, in these pieces. */
-async function answerTo(listenerName: string, ...pieces: Buffer[]): Promise<string> {
-  const socket = connect(rig.port(listenerName), '127.0.0.1');
+async function answerTo(at: Rig, listenerName: string, ...pieces: Buffer[]): Promise<string> {
+  const socket = connect(at.port(listenerName), '127.0.0.1');
   let text = '';
   socket.on('error', () => undefined);
   socket.on('data', (bytes: Buffer) => {
@@ -169,10 +169,10 @@ describe('TLS by its server name', () => {
   test('what is no ClientHello goes where opaque bytes go', async () => {
     // The hello of SSL 2 (RFC 5246 appendix E.2), which no server has to take any more.
     const sslv2 = Buffer.from('802e010301001500000010000039000038000035000016000013000010dead', 'hex');
-    assert.match(await answerTo('sni', sslv2), /^raw got/);
-    assert.match(await answerTo('sni', Buffer.from([0x16, 3, 1, 0, 0])), /^raw got 5/);
-    assert.match(await answerTo('sni', Buffer.alloc(100, 0xff)), /^raw got 100/);
-    assert.match(await answerTo('sni', Buffer.from('160301000502000001ff', 'hex')), /^raw got 10/);
+    assert.match(await answerTo(rig, 'sni', sslv2), /^raw got/);
+    assert.match(await answerTo(rig, 'sni', Buffer.from([0x16, 3, 1, 0, 0])), /^raw got 5/);
+    assert.match(await answerTo(rig, 'sni', Buffer.alloc(100, 0xff)), /^raw got 100/);
+    assert.match(await answerTo(rig, 'sni', Buffer.from('160301000502000001ff', 'hex')), /^raw got 10/);
   });
 
   test('a name that nobody serves is refused where nothing else is', async () => {
@@ -201,7 +201,7 @@ describe('behind a proxy that says who its client is', () => {
       [Buffer.concat([v4, request])],
       [v4.subarray(0, 5), v4.subarray(5, 20), Buffer.concat([v4.subarray(20), request])],
     ]) {
-      assert.match(await answerTo('behind', ...pieces), /^HTTP\/1.1 200 [\s\S]*ok\n$/);
+      assert.match(await answerTo(rig, 'behind', ...pieces), /^HTTP\/1.1 200 [\s\S]*ok\n$/);
       const connection = rig.exchanges.at(-1)?.connection;
       assert.deepEqual(
         [connection?.remoteIp, connection?.remotePort, connection?.destinationIp, connection?.destinationPort],
@@ -214,8 +214,8 @@ describe('behind a proxy that says who its client is', () => {
     const failed = (): number => rig.recorder.events.filter((one) => one === 'listener.proxy_protocol_failed').length;
     const before = failed();
     const exchanges = rig.exchanges.length;
-    assert.equal(await answerTo('behind', request), '');
-    assert.equal(await answerTo('behind', Buffer.from('PROXY TCP4 a b 1 2\r\n'), request), '');
+    assert.equal(await answerTo(rig, 'behind', request), '');
+    assert.equal(await answerTo(rig, 'behind', Buffer.from('PROXY TCP4 a b 1 2\r\n'), request), '');
     assert.equal(failed(), before + 2);
     assert.equal(rig.exchanges.length, exchanges);
     assert.match(rig.recorder.records.at(-1)?.detail ?? '', /address/);
@@ -223,8 +223,17 @@ describe('behind a proxy that says who its client is', () => {
   });
 
   test('a header that does not come is waited for within a bound', async () => {
-    assert.equal(await answerTo('behind', v4.subarray(0, 10)), '');
-    assert.match(rig.recorder.records.at(-1)?.detail ?? '', /within 2000 ms/);
+    const hasty = await startRig({
+      clusters: {},
+      listeners: [listener('hasty', { proxyProtocol: true, filterChains: [chain(http('none'))] })],
+      handshakeTimeoutMs: 300,
+    });
+    try {
+      assert.equal(await answerTo(hasty, 'hasty', v4.subarray(0, 10)), '');
+      assert.match(hasty.recorder.records.at(-1)?.detail ?? '', /within 300 ms/);
+    } finally {
+      hasty.manager.close();
+    }
   });
 
   test('TLS behind it is still told by its name', async () => {
