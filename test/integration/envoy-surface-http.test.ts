@@ -76,7 +76,13 @@ describe('requests over HTTP/1', { timeout: 90_000 }, () => {
           common_http_protocol_options: { max_stream_duration: '0.3s' },
           access_log: [log],
         },
-        aging: { common_http_protocol_options: { max_connection_duration: '0.4s' }, drain_timeout: '0.4s' },
+        // Of which the beginning comes from this process.
+        begun: {
+          common_http_protocol_options: { max_stream_duration: '3s' },
+          access_log: [log],
+        },
+        // A client that asks ten times a second finds out before the time to drain is over.
+        aging: { common_http_protocol_options: { max_connection_duration: '0.4s' }, drain_timeout: '3s' },
         linger: { delayed_close_timeout: '0s' },
         tunnel: { upgrade_configs: [{ upgrade_type: 'CONNECT' }] },
       },
@@ -187,7 +193,7 @@ describe('requests over HTTP/1', { timeout: 90_000 }, () => {
     };
     for (const [name, path] of [
       ['short', '/slow'],
-      ['short', '/endless'],
+      ['begun', '/endless'],
       ['plain', '/slow-route'],
       ['plain', '/slow-attempt'],
     ] as const) {

@@ -9,6 +9,7 @@ import {
   EchoApplication,
   GrpcAuthorizer,
   grpcFilters,
+  grpcService,
 } from '../support/authorizer.ts';
 import { bootstrap } from '../support/pair-bootstrap.ts';
 import { curl, curlStatus } from '../support/pair-curl.ts';
@@ -22,6 +23,8 @@ const authorizer = new GrpcAuthorizer();
 let sidecar: Program;
 let url = '';
 let largeUrl = '';
+/** Where an authorizer has little time. */
+let hastyUrl = '';
 
 before(async () => {
   await Promise.all([app.start(), authorizer.start()]);
@@ -29,10 +32,13 @@ before(async () => {
   url = `http://127.0.0.1:${port}`;
   const clusters = authorizerClusters(app.port, authorizer.port, 1);
   largeUrl = `http://127.0.0.1:${await freePort()}`;
+  hastyUrl = `http://127.0.0.1:${await freePort()}`;
+  const patient = { grpc_service: grpcService('20s') };
   const body = { max_request_bytes: 300_000, allow_partial_message: true, pack_as_bytes: true };
   const listeners = [
-    authorizedListener('in', port, grpcFilters()),
-    authorizedListener('large', Number(new URL(largeUrl).port), grpcFilters({ with_request_body: body })),
+    authorizedListener('in', port, grpcFilters(patient)),
+    authorizedListener('large', Number(new URL(largeUrl).port), grpcFilters({ ...patient, with_request_body: body })),
+    authorizedListener('hasty', Number(new URL(hastyUrl).port), grpcFilters()),
   ];
   sidecar = await startSidecar(folder, bootstrap({ id: 'weft', adminPort: await freePort(), listeners, clusters }));
 });
@@ -83,7 +89,7 @@ test('bodies beyond a window are shown and go on whole, by HTTP/1.1 and HTTP/2',
 });
 
 test('one that is silent or gone fails closed, for those that it is to be asked about', async () => {
-  assert.equal(await curlStatus(`${url}/slow`), 403);
+  assert.equal(await curlStatus(`${hastyUrl}/slow`), 403);
   authorizer.stop();
   assert.equal(await curlStatus(`${url}/ok`), 403);
   assert.equal(await curlStatus(`${url}/public`), 200);

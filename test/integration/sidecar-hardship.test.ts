@@ -172,7 +172,8 @@ describe('peers that break off, stall or pour', () => {
       setTimeout(() => socket.resetAndDestroy(), 20);
     });
     t.after(() => origin.close());
-    const made = await single(origin.port, { timeout: '1s' });
+    const silent = route('silent', '/break/never-answered', 'application', { timeout: '1s' });
+    const made = await single(origin.port, {}, { routes: [silent, route('any', '/', 'application')] });
     const program = await started(t, made);
     assert.equal(await load(made.port, 200, 4), 0);
     const before = await descriptorsWithoutClients(program, made);

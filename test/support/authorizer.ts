@@ -214,12 +214,17 @@ const asks = (fields: JsonObject): JsonObject => ({
   }),
 });
 
-export const TIMEOUT = '0.3s';
+const TIMEOUT = '0.3s';
+
+export const grpcService = (timeout: string): JsonObject => ({
+  envoy_grpc: { cluster_name: 'grpc-authorizer' },
+  timeout,
+});
 
 export const grpcFilters = (fields: JsonObject = {}): readonly JsonObject[] => [
   shadowRules,
   asks({
-    grpc_service: { envoy_grpc: { cluster_name: 'grpc-authorizer' }, timeout: TIMEOUT },
+    grpc_service: grpcService(TIMEOUT),
     validate_mutations: true,
     ...fields,
   }),
