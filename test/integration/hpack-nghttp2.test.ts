@@ -159,13 +159,14 @@ const name = fc.oneof(
   fc.constantFrom('accept-encoding', 'authorization', 'date', 'traceparent', 'x-request-id', 'x-same', 'link', 'vary'),
   fc.stringMatching(/^x-[a-z]{1,12}$/),
 );
+const seed = Number(process.env['WEFT_SEED'] ?? Date.now() % 2 ** 31);
 const some = fc.sample(
   fc.record({
     fields: fc.uniqueArray(fc.tuple(name, value), { maxLength: 20, selector: ([name]) => name }),
     path: fc.constantFrom('/', '/a', '/b', '/a?b=1', '/a?b=2'),
     tableBytes: fc.option(fc.constantFrom(0, 40, 100, 1_000, 4_096, TABLE_BYTES_MAX), { nil: undefined, freq: 3 }),
   }),
-  { numRuns: HEADS, seed: Number(process.env['WEFT_SEED'] ?? Date.now() % 2 ** 31) },
+  { numRuns: HEADS, seed },
 );
 
 const flat = (fields: Fields): string[] => fields.flat();
@@ -175,7 +176,7 @@ after(() => {
   for (const close of closers) close();
 });
 
-test('an nghttp2 client: what it encodes is decoded', { timeout: 30_000 }, async () => {
+test(`an nghttp2 client: what it encodes is decoded, seed ${seed}`, { timeout: 30_000 }, async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const client = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -205,7 +206,9 @@ test('an nghttp2 client: what it encodes is decoded', { timeout: 30_000 }, async
   }
 });
 
-test('an nghttp2 server: it decodes what we encode, and we what it encodes', { timeout: 30_000 }, async () => {
+test(`an nghttp2 server: it decodes what we encode, and we what it encodes, seed ${seed}`, {
+  timeout: 30_000,
+}, async () => {
   const server = createHttp2Server().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const sessions: Promise<ServerHttp2Session[]> = once(server, 'session');

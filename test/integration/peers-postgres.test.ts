@@ -67,7 +67,7 @@ describe('PostgreSQL with TLS inside the mesh', () => {
   test('a client that dies ends its connection at the database', async () => {
     const name =
       "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()";
-    const sleeping = new Program('psql', psqlArguments(port, 'select 1; select pg_sleep(1)'));
+    const sleeping = new Program('psql', psqlArguments(port, 'select 1; select pg_sleep(60)'));
     await waitFor('the connection', async () => ((await psql(port, name)).stdout.trim() === '1' ? true : undefined));
     await sleeping.stop('SIGKILL');
     await waitFor('its end', async () => ((await psql(port, name)).stdout.trim() === '0' ? true : undefined));

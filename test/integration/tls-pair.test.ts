@@ -158,9 +158,11 @@ describe('mesh TLS', () => {
   });
 
   test('a stream that its server resets is reset for its client: half of it does not look like the whole', async () => {
+    let reset = (): void => assert.fail('nobody was asked');
     const halves = createTcpServer((socket) => {
       socket.on('error', () => undefined);
-      socket.once('data', () => socket.write('half of it', () => setTimeout(() => socket.resetAndDestroy(), 50)));
+      socket.once('data', () => socket.write('half of it'));
+      reset = () => void socket.resetAndDestroy();
     });
     halves.listen(0, '127.0.0.1');
     await once(halves, 'listening');
@@ -190,7 +192,10 @@ describe('mesh TLS', () => {
         ended = true;
       });
       socket.write('please');
-      const [error]: unknown[] = await once(socket, 'error');
+      const failed = once(socket, 'error');
+      await waitFor('the half', () => text === 'half of it' || undefined);
+      reset();
+      const [error]: unknown[] = await failed;
       assert.equal(error instanceof Error ? Reflect.get(error, 'code') : '', 'ECONNRESET');
       assert.deepEqual([text, ended], ['half of it', false]);
       const record = await waitFor('the record', () => client.recorder.records[0]);

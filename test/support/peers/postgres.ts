@@ -39,6 +39,8 @@ export async function startPostgres(folder: string, port: number): Promise<Progr
     port: String(port),
     unix_socket_directories: '',
     fsync: 'off',
+    // In the middle of a query too it looks whether its client is still there.
+    client_connection_check_interval: '100ms',
     ssl: 'on',
     ssl_cert_file: join(home, 'server.crt'),
     ssl_key_file: join(home, 'server.key'),
