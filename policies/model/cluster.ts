@@ -133,6 +133,9 @@ export interface Endpoint {
   /** 0 is preferred. */
   readonly priority: number;
   readonly zone: string;
+  /** The rest of Envoy's locality, for operators: zones alone count. Absent: not known. */
+  readonly region?: string;
+  readonly subZone?: string;
   /** Node that it runs on; absent: of no importance, or not known. */
   readonly node?: string;
   /** Absent: none. */

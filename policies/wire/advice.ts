@@ -37,8 +37,6 @@ export const advisedFields: Readonly<Record<string, string>> = {
   'VirtualHost.cors': 'say it in typed_per_filter_config["envoy.filters.http.cors"]',
   'RouteAction.cors': 'say it in typed_per_filter_config["envoy.filters.http.cors"] of the route',
   'RequestMirrorPolicy.cluster_header': 'name the cluster, one route for each value (match.headers)',
-  'Locality.region': 'zone alone tells endpoints apart: leave it out, or write both as one zone',
-  'Locality.sub_zone': 'zone alone tells endpoints apart: leave it out, or write both as one zone',
   'CommonLbConfig.locality_weighted_lb_config': 'load_balancing_weight of the endpoints says the same',
   'Endpoint.health_check_config': 'alt_port of the health check says the port of all endpoints',
   'Cluster.lb_subset_config': 'a cluster for each subset says the same',

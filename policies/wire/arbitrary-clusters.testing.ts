@@ -70,6 +70,8 @@ const endpoint: fc.Arbitrary<Endpoint> = fc
       {
         alternatives: fc.array(socketAddress, { minLength: 1, maxLength: 2 }),
         node: name,
+        region: name,
+        subZone: name,
         hostname: name,
         hints: fc.record({ zones: names, nodes: names }),
       },
@@ -77,12 +79,16 @@ const endpoint: fc.Arbitrary<Endpoint> = fc
     ),
   )
   .map(([always, sometimes]) => ({ ...always, ...sometimes }));
-/** On the wire endpoints stand in groups of one priority and zone, in order of first appearance. */
+/** On the wire endpoints stand in groups of one priority and locality, in order of first appearance. */
 export const endpoints: fc.Arbitrary<EndpointAssignment> = fc
   .record({ clusterName: name, endpoints: fc.array(endpoint, { maxLength: 6 }) })
   .map((assignment) => ({
     ...assignment,
-    endpoints: [...Map.groupBy(assignment.endpoints, ({ priority, zone }) => `${priority}/${zone}`).values()].flat(),
+    endpoints: [
+      ...Map.groupBy(assignment.endpoints, ({ priority, region, zone, subZone }) =>
+        JSON.stringify([priority, region, zone, subZone]),
+      ).values(),
+    ].flat(),
   }));
 
 const seconds = fc.integer({ min: 1, max: 32_767 }).map((n) => n * 1000);

@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { parseSpiffeId, type SpiffeId } from '../identity/spiffe-id.ts';
 import type { Endpoint, EndpointAssignment } from '../model/cluster.ts';
 import type { At } from './decoding.ts';
+import type { Locality } from './gen/envoy/config/core/v3/base_pb.ts';
 import { HealthStatus } from './gen/envoy/config/core/v3/health_check_pb.ts';
 import type {
   LbEndpoint,
@@ -29,11 +30,11 @@ const health = {
   draining: HealthStatus.DRAINING,
 } as const;
 
-/** Grouped by priority and zone in order of first appearance: gRPC takes a locality only once. */
+/** Grouped by priority and locality in order of first appearance: gRPC takes a locality only once. */
 export function encodeEndpoints(assignment: EndpointAssignment): MessageInitShape<typeof ClusterLoadAssignmentSchema> {
   const groups = new Map<string, Endpoint[]>();
   for (const endpoint of assignment.endpoints) {
-    const key = `${endpoint.priority}/${endpoint.zone}`;
+    const key = JSON.stringify([endpoint.priority, endpoint.region, endpoint.zone, endpoint.subZone]);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [endpoint]);
     else group.push(endpoint);
@@ -42,7 +43,7 @@ export function encodeEndpoints(assignment: EndpointAssignment): MessageInitShap
 }
 
 const encodeGroup = (group: readonly Endpoint[]): MessageInitShape<typeof LocalityLbEndpointsSchema> => ({
-  locality: { zone: group[0]?.zone ?? '' },
+  locality: { region: group[0]?.region ?? '', zone: group[0]?.zone ?? '', subZone: group[0]?.subZone ?? '' },
   priority: group[0]?.priority ?? 0,
   // gRPC passes over a locality without a weight.
   loadBalancingWeight: Math.max(
@@ -87,11 +88,17 @@ export function decodeEndpoints(message: ClusterLoadAssignment, at: At): Endpoin
       return group.lbEndpoints.map((endpoint, i) => ({
         ...decodeEndpoint(endpoint, here.field('lb_endpoints').index(i)),
         priority: group.priority,
-        zone: group.locality?.zone ?? '',
+        ...decodeLocality(group.locality),
       }));
     }),
   };
 }
+
+const decodeLocality = (locality: Locality | undefined): Pick<Endpoint, 'zone' | 'region' | 'subZone'> => ({
+  zone: locality?.zone ?? '',
+  ...(locality === undefined || locality.region === '' ? {} : { region: locality.region }),
+  ...(locality === undefined || locality.subZone === '' ? {} : { subZone: locality.subZone }),
+});
 
 function decodeEndpoint(endpoint: LbEndpoint, at: At): Omit<Endpoint, 'priority' | 'zone'> {
   const host = endpoint.hostIdentifier.case === 'endpoint' ? endpoint.hostIdentifier.value : undefined;

@@ -38,7 +38,7 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.core.v3.KeepaliveSettings': 'interval timeout',
   'envoy.config.core.v3.TcpKeepalive': 'keepalive_probes keepalive_time keepalive_interval',
   'envoy.config.cluster.v3.UpstreamConnectionOptions': 'tcp_keepalive',
-  'envoy.config.core.v3.Locality': 'zone',
+  'envoy.config.core.v3.Locality': 'region zone sub_zone',
   'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig': '',
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager':
     'codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options http2_protocol_options max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout server_header_transformation use_remote_address xff_num_trusted_hops access_log normalize_path skip_xff_append generate_request_id preserve_external_request_id always_set_request_id_in_response server_name via forward_client_cert_details set_current_client_cert_details strip_matching_host_port strip_any_host_port upgrade_configs drain_timeout delayed_close_timeout merge_slashes path_with_escaped_slashes_action local_reply_config',

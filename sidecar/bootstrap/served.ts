@@ -36,12 +36,10 @@ function unused(cluster: Cluster, endpoints: readonly Endpoint[]): ClusterRow {
     pending: 0,
     requests: 0,
     retries: 0,
-    hosts: endpoints.map(({ address, weight, priority, zone, health }) => ({
-      address: hostPort(address.ip, address.port),
-      weight,
-      priority,
-      zone,
-      health,
+    hosts: endpoints.map((endpoint) => ({
+      address: hostPort(endpoint.address.ip, endpoint.address.port),
+      weight: endpoint.weight,
+      endpoint,
       ejected: false,
       checks: unchecked,
       successRate: -1,

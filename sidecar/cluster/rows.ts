@@ -1,4 +1,4 @@
-import type { Cluster } from '@weft/policies/model/cluster';
+import type { Cluster, Endpoint } from '@weft/policies/model/cluster';
 import type { NamedCounters } from '../telemetry/exchange-counters.ts';
 import type { Host } from './host.ts';
 import type { ClusterRuntime } from './runtime.ts';
@@ -7,9 +7,7 @@ import type { ClusterRuntime } from './runtime.ts';
 export interface HostRow {
   readonly address: string;
   readonly weight: number;
-  readonly priority: number;
-  readonly zone: string;
-  readonly health: 'healthy' | 'unhealthy' | 'draining';
+  readonly endpoint: Endpoint;
   /** Left out by outlier detection, in one thread at least. */
   readonly ejected: boolean;
   /** What active health checks say, in one thread at least. */
@@ -54,9 +52,7 @@ function hostRow(host: Host): HostRow {
   return {
     address: host.label,
     weight: host.weight,
-    priority: host.endpoint.priority,
-    zone: host.endpoint.zone,
-    health: host.endpoint.health,
+    endpoint: host.endpoint,
     ejected: host.outlier?.ejected ?? false,
     checks: checksOf(host),
     successRate: host.outlier?.successRate ?? -1,
@@ -73,7 +69,8 @@ function hostRow(host: Host): HostRow {
   };
 }
 
-const isWell = ({ health, ejected, checks }: HostRow): boolean => health === 'healthy' && !ejected && !checks.failed;
+const isWell = ({ endpoint: { health }, ejected, checks }: HostRow): boolean =>
+  health === 'healthy' && !ejected && !checks.failed;
 
 export function clusterRow(runtime: ClusterRuntime): ClusterRow {
   const { cluster, limits, endpoints, outliers, healthChecks } = runtime;

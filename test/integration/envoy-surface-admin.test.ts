@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { cluster, httpListener, type JsonObject, route } from '../support/pair-bootstrap.ts';
 import { freePort } from '../support/pair-process.ts';
-import { adminPost, startSidecar } from '../support/pair-sidecar.ts';
+import { adminPage, adminPost, startSidecar } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
-import { exchange, get, Surface, same } from './envoy-surface.fixture.ts';
+import { exchange, get, type Subject, Surface, same } from './envoy-surface.fixture.ts';
 
 const surface = new Surface('surface-admin');
 
@@ -64,6 +64,51 @@ describe('admin', { timeout: 60_000 }, () => {
     const program = await startSidecar(surface.folder, await withAdmin(admin));
     surface.programs.push(program);
     assert.equal(program.stderr.match(/warning: admin listens on 0\.0\.0\.0:\d+/g)?.length, 1);
+  });
+
+  test('where endpoints are, and what they are called, is shown', async () => {
+    const socket_address = { address: '127.0.0.1', port_value: await freePort() };
+    const endpoints = [
+      {
+        locality: { region: 'eu', zone: 'eu-1', sub_zone: 'rack-7' },
+        lb_endpoints: [{ endpoint: { hostname: 'app.test', address: { socket_address } } }],
+      },
+    ];
+    const at = { ip: '127.0.0.1', port: await freePort() };
+    const both = await surface.startBoth({
+      managers: { l: {} },
+      routes: [route('r', '/', 'app')],
+      clusters: [
+        cluster({ name: 'app', endpoints: [], fields: { load_assignment: { cluster_name: 'app', endpoints } } }),
+        cluster({ name: 'nowhere', endpoints: [at] }),
+      ],
+    });
+    const shown = async ({ adminPort }: Subject) => {
+      const { text } = await adminPage(adminPort, '/clusters');
+      const { cluster_statuses } = JSON.parse((await adminPage(adminPort, '/clusters?format=json')).text);
+      const lines = text.split('\n').filter((line) => /::(hostname|region|zone|sub_zone)::/.test(line));
+      return [
+        lines.map((line) => line.replace(/:\d+::/, '::')).toSorted(),
+        cluster_statuses
+          .map(({ name, host_statuses: [host] }: { name: string; host_statuses: Record<string, unknown>[] }) =>
+            JSON.stringify([name, host?.['hostname'], host?.['locality']]),
+          )
+          .toSorted(),
+      ];
+    };
+    await same(both, shown, [
+      [
+        'app::127.0.0.1::hostname::app.test',
+        'app::127.0.0.1::region::eu',
+        'app::127.0.0.1::sub_zone::rack-7',
+        'app::127.0.0.1::zone::eu-1',
+        'nowhere::127.0.0.1::hostname::',
+        'nowhere::127.0.0.1::region::',
+        'nowhere::127.0.0.1::sub_zone::',
+        'nowhere::127.0.0.1::zone::',
+      ],
+      ['["app","app.test",{"region":"eu","zone":"eu-1","sub_zone":"rack-7"}]', '["nowhere",null,{}]'],
+    ]);
   });
 
   test('listeners that are drained accept nothing, and answer who is connected', async () => {

@@ -1,7 +1,8 @@
+import type { Endpoint } from '@weft/policies/model/cluster';
 import type { ClusterRow, HostRow } from '../../cluster/rows.ts';
 
 /** Envoy's flags; several are joined by slashes. */
-function healthFlags({ ejected, health, checks }: HostRow): string {
+function healthFlags({ ejected, endpoint: { health }, checks }: HostRow): string {
   const flags: string[] = [];
   if (checks.failed) flags.push('/failed_active_hc');
   if (ejected) flags.push('/failed_outlier_check');
@@ -29,14 +30,14 @@ export function clustersText(rows: readonly ClusterRow[]): string {
       const at = `${name}::${host.address}`;
       for (const stat of Object.keys(host.stats).sort()) lines.push(`${at}::${stat}::${host.stats[stat]}`);
       lines.push(
-        `${at}::hostname::`,
+        `${at}::hostname::${host.endpoint.hostname ?? ''}`,
         `${at}::health_flags::${healthFlags(host)}`,
         `${at}::weight::${host.weight}`,
-        `${at}::region::`,
-        `${at}::zone::${host.zone}`,
-        `${at}::sub_zone::`,
+        `${at}::region::${host.endpoint.region ?? ''}`,
+        `${at}::zone::${host.endpoint.zone}`,
+        `${at}::sub_zone::${host.endpoint.subZone ?? ''}`,
         `${at}::canary::false`,
-        `${at}::priority::${host.priority}`,
+        `${at}::priority::${host.endpoint.priority}`,
         `${at}::success_rate::${host.successRate}`,
         `${at}::local_origin_success_rate::${host.localSuccessRate}`,
       );
@@ -58,6 +59,12 @@ function addressJson(address: string): unknown {
   };
 }
 
+const localityJson = ({ region = '', zone, subZone = '' }: Endpoint): unknown => ({
+  ...(region === '' ? {} : { region }),
+  ...(zone === '' ? {} : { zone }),
+  ...(subZone === '' ? {} : { sub_zone: subZone }),
+});
+
 const hostJson = (host: HostRow): unknown => ({
   address: addressJson(host.address),
   // Whole numbers of 64 bits are text in JSON (protobuf), and nothing is said of zero.
@@ -72,13 +79,14 @@ const hostJson = (host: HostRow): unknown => ({
     ...(host.checks.pending ? { pending_active_hc: true } : {}),
     ...(host.checks.excluded ? { excluded_via_immediate_hc_fail: true } : {}),
     ...(host.checks.timedOut ? { active_hc_timeout: true } : {}),
-    eds_health_status: statuses[host.health],
+    eds_health_status: statuses[host.endpoint.health],
   },
   ...(host.successRate < 0 ? {} : { success_rate: { value: host.successRate } }),
   ...(host.localSuccessRate < 0 ? {} : { local_origin_success_rate: { value: host.localSuccessRate } }),
   weight: host.weight,
-  ...(host.priority === 0 ? {} : { priority: host.priority }),
-  locality: host.zone === '' ? {} : { zone: host.zone },
+  ...(host.endpoint.hostname === undefined ? {} : { hostname: host.endpoint.hostname }),
+  ...(host.endpoint.priority === 0 ? {} : { priority: host.endpoint.priority }),
+  locality: localityJson(host.endpoint),
 });
 
 export const clustersJson = (rows: readonly ClusterRow[]): unknown => ({
