@@ -165,11 +165,15 @@ describe('pods run by the node agent', () => {
     );
     await until('old text', async () => ((await mesh.logs('live')).includes('old') ? true : undefined));
     await mesh.apply(config('new'));
-    await until('new text', async () => ((await mesh.logs('live')).includes('new') ? true : undefined), 5_000);
+    await until('new text', async () => ((await mesh.logs('live')).includes('new') ? true : undefined));
   });
 
   test('init containers first, sidecar before the application and after it, preStop before SIGTERM', async () => {
     const say = (name: string): string => `echo "$(date +%s%N) ${name}" >> /order/log`;
+    const said = (name: string, periodSeconds: number): object => ({
+      exec: { command: ['grep', '-q', name, '/order/log'] },
+      periodSeconds,
+    });
     const mount = [{ name: 'order', mountPath: '/order' }];
     await mesh.apply(
       pod('order', {
@@ -183,9 +187,9 @@ describe('pods run by the node agent', () => {
             command: [
               'sh',
               '-c',
-              `${say('side-start')}; trap 'cat /order/log; echo side-end; exit 0' TERM; while :; do sleep 0.05; done`,
+              `trap 'cat /order/log; echo side-end; exit 0' TERM; ${say('side-start')}; while :; do sleep 0.05; done`,
             ],
-            startupProbe: { exec: { command: ['sh', '-c', 'test -s /order/log'] }, periodSeconds: 1 },
+            startupProbe: said('side-start', 1),
             volumeMounts: mount,
           },
           { name: 'second', image: 'busybox', command: ['sh', '-c', say('second')], volumeMounts: mount },
@@ -197,8 +201,9 @@ describe('pods run by the node agent', () => {
             command: [
               'sh',
               '-c',
-              `${say('app-start')}; trap '${say('app-term')}; exit 0' TERM; while :; do sleep 0.05; done`,
+              `trap '${say('app-term')}; exit 0' TERM; ${say('app-start')}; while :; do sleep 0.05; done`,
             ],
+            readinessProbe: said('app-start', 1),
             lifecycle: { preStop: { exec: { command: ['sh', '-c', say('prestop')] } } },
             volumeMounts: mount,
           },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -23,6 +23,10 @@ test('a mesh keeps its slot; with another one its Services, its API and its pods
       (await kubectl('get', 'deployment', 'web', '-o', 'jsonpath={.status.readyReplicas}')) === '1' ? true : undefined,
     );
   const ips = (name: string): Promise<string> => kubectl('get', 'service', name, '-o', 'jsonpath={.spec.clusterIPs}');
+  const file = join(directory, 't-slots', 'slot');
+  // Other files' meshes begin with the lowest: nobody takes this one while the mesh is down.
+  mkdirSync(join(directory, 't-slots'));
+  writeFileSync(file, `${SLOT_COUNT - 4}\n`);
   try {
     const first = await up();
     try {
@@ -43,7 +47,6 @@ test('a mesh keeps its slot; with another one its Services, its API and its pods
       }
     })();
     // As if another mesh had taken the slot meanwhile.
-    const file = join(directory, 't-slots', 'slot');
     assert.equal(readFileSync(file, 'utf8').trim(), String(first.names.slot));
     writeFileSync(file, `${(first.names.slot + SLOT_COUNT / 2) % SLOT_COUNT}\n`);
     const third = await up();

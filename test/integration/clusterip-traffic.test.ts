@@ -8,7 +8,7 @@ import { startTestMesh, type TestMesh, until } from '../support/local-mesh.ts';
 /** One request on a connection of its own; the status, or the error's code. */
 function get(host: string, port: number): Promise<string> {
   return new Promise((resolve) => {
-    const call = request({ host, port, agent: false, timeout: 3_000 }, (response) => {
+    const call = request({ host, port, agent: false, timeout: 10_000 }, (response) => {
       response.resume();
       response.on('end', () => resolve(String(response.statusCode)));
       response.on('error', (error) => resolve(error.message));
@@ -35,14 +35,15 @@ describe('cluster IPs and rollouts', () => {
           template: {
             metadata: { labels: { app: 'web' } },
             spec: {
-              terminationGracePeriodSeconds: 5,
+              terminationGracePeriodSeconds: 6,
               containers: [
                 {
                   name: 'nginx',
                   image: 'nginx',
                   ports: [{ name: 'http', containerPort: 80 }],
                   readinessProbe: { httpGet: { port: 'http' }, periodSeconds: 1 },
-                  lifecycle: { preStop: { sleep: { seconds: 1 } } },
+                  // Whoever keeps the rules of the node may be stopped for a while by a busy machine.
+                  lifecycle: { preStop: { sleep: { seconds: 2 } } },
                 },
               ],
             },
@@ -75,8 +76,24 @@ describe('cluster IPs and rollouts', () => {
     assert.ok(service.ok);
     vips = service.value.spec.clusterIPs ?? [];
     assert.equal(vips.length, 2);
+    // The Deployment is available before the slices of its Service say so, and those before the rules of the node.
+    await until('both endpoints in both families', async () =>
+      (await slices()).length === 2 && (await slices()).every(({ endpoints }) => endpoints?.length === 2)
+        ? true
+        : undefined,
+    );
+    for (const vip of vips)
+      await until(`${vip} answers`, async () => ((await get(vip, 8080)) === '200' ? true : undefined));
   });
   after(() => mesh.close());
+
+  const slices = async (): Promise<readonly EndpointSlice[]> => {
+    const list = await mesh.client.get<{ items: EndpointSlice[] }>(
+      `${paths.discovery('endpointslices', 'default')}?labelSelector=kubernetes.io%2Fservice-name%3Dweb`,
+    );
+    assert.ok(list.ok);
+    return list.value.items;
+  };
 
   const webPods = async (): Promise<readonly Pod[]> => {
     const list = await mesh.client.get<{ items: Pod[] }>(`${paths.core('pods', 'default')}?labelSelector=app%3Dweb`);
@@ -106,12 +123,9 @@ describe('cluster IPs and rollouts', () => {
   });
 
   test('slices of both families name ready pods, with node and target', async () => {
-    const list = await mesh.client.get<{ items: EndpointSlice[] }>(
-      `${paths.discovery('endpointslices', 'default')}?labelSelector=kubernetes.io%2Fservice-name%3Dweb`,
-    );
-    assert.ok(list.ok);
-    assert.deepEqual(list.value.items.map((slice) => slice.addressType).sort(), ['IPv4', 'IPv6']);
-    for (const slice of list.value.items) {
+    const found = await slices();
+    assert.deepEqual(found.map((slice) => slice.addressType).sort(), ['IPv4', 'IPv6']);
+    for (const slice of found) {
       assert.equal(slice.endpoints?.length, 2);
       for (const endpoint of slice.endpoints ?? []) {
         assert.deepEqual(endpoint.conditions, { ready: true, serving: true, terminating: false });

@@ -38,17 +38,17 @@ export class EgressNamespace {
 
   /** Standard output, or the exit code: 35 is a broken TLS handshake, 52 and 56 a connection that was closed. */
   async curl(...args: string[]): Promise<string> {
-    const command = ['netns', 'exec', this.name, 'curl', '-s', '--max-time', '5', ...args];
+    const command = ['netns', 'exec', this.name, 'curl', '-s', '--max-time', '10', ...args];
     const { stdout } = await run('ip', command).catch((error: { stdout?: string; code?: number }) => ({
       stdout: `${error.stdout ?? ''}exit ${error.code}`,
     }));
     return stdout;
   }
 
-  /** Bytes as they are, to an address; what comes back in time. */
+  /** Bytes as they are, to an address; what comes back until the connection is closed. */
   raw(address: string, port: number, text: string): string {
     // Who is refused at once has its write answered by a reset; that is an answer, and no reason for a shell to die.
-    const script = `trap '' PIPE; exec 3<>/dev/tcp/${address}/${port} && printf '%b' '${text}' >&3 && timeout 2 cat <&3 || true`;
+    const script = `trap '' PIPE; exec 3<>/dev/tcp/${address}/${port} && printf '%b' '${text}' >&3 && timeout 10 cat <&3 || true`;
     return this.inside('bash', '-c', script);
   }
 }
