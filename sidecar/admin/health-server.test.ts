@@ -111,6 +111,8 @@ test('one machine keeps the kubelet out neither by connections nor by slow answe
   );
   assert.deepEqual(new Set(refused), new Set(['HTTP/1.1 503']));
   assert.equal(counted.get('health.busy'), 36);
+  // What is refused is told at once, and the others have to reach the application first.
+  while (waiting.length < 64) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(waiting.length, 64);
   const more = Array.from({ length: 60 }, () => hold('127.0.0.2', ''));
   await Promise.all(more.slice(28).map((socket) => once(socket, 'close')));

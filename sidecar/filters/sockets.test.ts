@@ -22,7 +22,7 @@ function listen(server: Server | ReturnType<typeof createTcpServer>, host: strin
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 3_000;
+  const deadlineMs = performance.now() + 20_000;
   while (!condition()) {
     assert.ok(performance.now() < deadlineMs, 'state not reached in time');
     await new Promise((resolve) => setTimeout(resolve, 2));
@@ -64,7 +64,7 @@ for (const host of ['127.0.0.1', '::1']) {
       resolveHost: (_host, done) => done({ error: 'none' }),
     });
     const dispatch = createDispatch({
-      hcm: testHcm({ kind: 'inline', config: routes('r', forwardTo('app', { timeoutMs: 5_000 })) }),
+      hcm: testHcm({ kind: 'inline', config: routes('r', forwardTo('app', { timeoutMs: 20_000 })) }),
       direction: 'outbound',
       settings: undefined,
       source,
