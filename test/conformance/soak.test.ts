@@ -5,11 +5,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
+import { freePort } from '../support/pair-process.ts';
 import { adminPage } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 import { request } from './http2-corpus/case.ts';
@@ -75,14 +75,6 @@ class Frail {
     this.stopped = true;
     await this.kill();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 /** Octets between the proxy and the frail application: its accept() is that of the rig. */

@@ -5,12 +5,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { goProgram } from './go-program.ts';
 import { readSpans, type StoredSpan } from './otlp-json.ts';
+import { freePort } from './pair-process.ts';
 
 export type { StoredSpan } from './otlp-json.ts';
 
@@ -38,19 +38,6 @@ const source = join(dirname(fileURLToPath(import.meta.url)), 'collector');
 
 /** The collector's program, built when the cache has none of these sources. */
 export const collector = (): Promise<string> => goProgram('collector', source);
-
-/** The collector cannot say which port it was given, so the choice is made before. */
-async function freePort(host: string): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, host, resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error(`no free port on ${host}`);
-  return address.port;
-}
 
 function configuration(http: string, grpc: string, path: string): string {
   // JSON is YAML, and the collector takes a whole document after `yaml:`.
@@ -95,8 +82,9 @@ async function ended(child: ChildProcess): Promise<void> {
 export async function startTraceStore(listen: TraceStoreListen): Promise<TraceStore> {
   const program = await collector();
   const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
-  const http = `${host}:${listen.port === 0 ? await freePort(listen.host) : listen.port}`;
-  const grpc = `${host}:${listen.grpcPort ?? (await freePort(listen.host))}`;
+  // The collector cannot say which port it was given, so the choice is made before.
+  const http = `${host}:${listen.port === 0 ? await freePort() : listen.port}`;
+  const grpc = `${host}:${listen.grpcPort ?? (await freePort())}`;
   const folder = await mkdtemp(join(tmpdir(), 'weft-traces-'));
   const file = join(folder, 'traces.json');
   const child = spawn(program, [`--config=yaml:${configuration(http, grpc, file)}`], {
