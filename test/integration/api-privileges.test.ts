@@ -91,9 +91,11 @@ describe('rights of node agent and controllers', () => {
     });
     const lease = await mesh.kubectl(['get', 'lease', '-n', 'kube-node-lease', mesh.mesh.names.nodeName, '-o', 'name']);
     assert.equal(lease.code, 0, lease.stderr);
-    const events = await mesh.kubectl(['get', 'events', '-o', 'jsonpath={.items[*].reason}']);
-    assert.match(events.stdout, /Started/);
-    assert.match(events.stdout, /ScalingReplicaSet/);
+    // Nobody waits for events to be written.
+    await until('the events', async () => {
+      const events = await mesh.kubectl(['get', 'events', '-o', 'jsonpath={.items[*].reason}']);
+      return /Started/.test(events.stdout) && /ScalingReplicaSet/.test(events.stdout) ? true : undefined;
+    });
   });
 
   test('nothing of that was refused', () => {

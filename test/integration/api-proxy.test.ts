@@ -69,6 +69,17 @@ describe('proxy to pods and Services', () => {
       },
     );
     await mesh.podReady('echo');
+    await until('the endpoint of the Service', async () => {
+      const slices = await mesh.kubectl([
+        'get',
+        'endpointslices',
+        '-l',
+        'kubernetes.io/service-name=echo',
+        '-o',
+        'json',
+      ]);
+      return /"ready": ?true/.test(slices.stdout) ? true : undefined;
+    });
   });
   after(() => mesh.close());
 

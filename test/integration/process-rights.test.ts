@@ -1,6 +1,6 @@
 /** Node's permission model, as `weft sidecar` sets it up: what a proxy that carries traffic can still not do. */
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -37,10 +37,12 @@ interface Running {
 /** A proxy with files of its own for TLS, started as a user does. */
 async function start(concurrency: number): Promise<Running> {
   const [port, tlsPort] = [await freePort(), await freePort()];
-  const authority = await CertificateFolder.make(folder);
+  // The tests run at once, and files of the other one must not take the place of these.
+  const own = mkdtempSync(join(folder, 'proxy-'));
+  const authority = await CertificateFolder.make(own);
   const files = await authority.issue('server', 'spiffe://cluster.local/ns/shop/sa/server');
   const routes = [route('any', '/', 'origin')];
-  const file = join(folder, `bootstrap-${concurrency}.yaml`);
+  const file = join(own, 'bootstrap.yaml');
   const listeners = [
     httpListener({ name: 'plain', at: { ip: '127.0.0.1', port }, direction: 'OUTBOUND', routes }),
     httpListener({
@@ -68,7 +70,7 @@ async function start(concurrency: number): Promise<Running> {
 
 /** What came of each attempt inside the proxy. */
 async function attempts({ program }: Running): Promise<Readonly<Record<string, string>>> {
-  const said = (): string | undefined => /^rights: (.*)$/m.exec(program.stderr)?.[1];
+  const said = (): string | undefined => /^rights: (.*)\n/m.exec(program.stderr)?.[1];
   process.kill(program.pid, 'SIGUSR2');
   await program.until('its attempts', () => said() !== undefined);
   return JSON.parse(said() ?? '{}');

@@ -13,7 +13,8 @@ import { connect, createServer, isIPv4, type Socket } from 'node:net';
 const SOL_IP = 0;
 const SOL_IPV6 = 41;
 const SO_ORIGINAL_DST = 80;
-const DIAL_TIMEOUT_MS = 3000;
+/** Nobody is expected to time out, and a SYN that was lost is sent again after 1 s, 3 s and 7 s. */
+const DIAL_TIMEOUT_MS = 10_000;
 
 const { functions: libc } = dlopen(null, {
   getsockopt: { arguments: ['int32', 'int32', 'int32', 'buffer', 'buffer'], return: 'int32' },
