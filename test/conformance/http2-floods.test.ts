@@ -64,6 +64,8 @@ interface Flood {
   /** Before the pieces. */
   readonly first?: Buffer;
   readonly piece: (i: number) => Buffer;
+  /** All of it is one block, with no room for other frames. */
+  readonly isOneBlock?: true;
 }
 
 const open = (id: number, path = '/hang'): Buffer => headers(id, request({ ':path': path }));
@@ -76,6 +78,11 @@ const PIECES = 100_000;
 const CPU_MS_MAX = 2_000;
 /** Pieces that are on their way when the end is noticed. */
 const AT_ONCE = 100;
+/**
+ * Half of what the proxy reads and drops after its GOAWAY: if more was on its way, because the proxy was held up, the
+ * connection is reset, and who has not read the GOAWAY by then loses it.
+ */
+const UNREAD_BYTES_MAX = 524_288;
 
 const floods: readonly Flood[] = [
   { name: 'rapid reset (CVE-2023-44487)', piece: (i) => both(open(idOf(i)), reset(idOf(i))) },
@@ -126,6 +133,7 @@ const floods: readonly Flood[] = [
   {
     name: 'CONTINUATION (CVE-2024-27316)',
     first: frame(TYPE.HEADERS, 0, 1, BLOCK),
+    isOneBlock: true,
     piece: () => frame(TYPE.CONTINUATION, 0, 1, literal('x-a', 'b')),
   },
 ];
@@ -134,15 +142,29 @@ async function flood({
   way = 'http2',
   first,
   piece,
+  isOneBlock,
 }: Flood): Promise<{ readonly client: RawHttp2; readonly sent: number }> {
   const client = new RawHttp2(rig.connect(way, 'http1'), { side: 'client', keeps: false });
   await client.until(() => client.framesRead > 0);
   if (first !== undefined) client.send(first);
+  const isOver = (): boolean => client.ended || client.goawayCode !== undefined;
   let sent = 0;
-  while (sent < PIECES && !client.ended && client.goawayCode === undefined) {
+  let unread = 0;
+  for (let pings = 1; sent < PIECES && !isOver(); ) {
+    if (unread > UNREAD_BYTES_MAX) {
+      if (isOneBlock) break;
+      const ping = pings++;
+      client.send(frame(TYPE.PING, 0, 0, both(uint32(0), uint32(ping))));
+      await client.until(() => client.lastPong === ping || isOver(), 20_000);
+      unread = 0;
+      continue;
+    }
     const parts: Buffer[] = [];
     for (let i = 0; i < AT_ONCE && sent < PIECES; i++, sent++) parts.push(piece(sent));
-    if (!client.send(...parts)) await Promise.race([once(client.stream, 'drain'), client.until(() => false, 2_000)]);
+    unread += parts.reduce((sum, { length }) => sum + length, 0);
+    // A connection that is reset meanwhile has ended, too; why is judged by what was read of it.
+    const drained = (): Promise<unknown> => once(client.stream, 'drain').catch(() => undefined);
+    if (!client.send(...parts)) await Promise.race([drained(), client.until(isOver, 2_000)]);
     else await new Promise((resolve) => setImmediate(resolve));
   }
   return { client, sent };

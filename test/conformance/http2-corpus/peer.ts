@@ -63,6 +63,8 @@ export class RawHttp2 {
   framesRead = 0;
   settingsAcked = 0;
   pingsAnswered = 0;
+  /** The end of what the last answered PING said. */
+  lastPong = 0;
   /** WINDOW_UPDATE came. */
   onCredit: ((id: number, bytes: number) => void) | undefined = undefined;
   private readonly options: PeerOptions;
@@ -167,8 +169,10 @@ export class RawHttp2 {
         else if (polite) this.send(SETTINGS_ACK);
         return;
       case TYPE.PING:
-        if ((flags & FLAG.ACK) !== 0) this.pingsAnswered++;
-        else if (polite) this.send(frame(TYPE.PING, FLAG.ACK, 0, payload));
+        if ((flags & FLAG.ACK) !== 0) {
+          this.pingsAnswered++;
+          this.lastPong = payload.readUInt32BE(4);
+        } else if (polite) this.send(frame(TYPE.PING, FLAG.ACK, 0, payload));
         return;
       case TYPE.WINDOW_UPDATE:
         this.onCredit?.(id, payload.readUInt32BE(0));
