@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { startEnvoy } from '../support/envoy.ts';
 import { bootstrap, cluster, httpListener, type JsonObject } from '../support/pair-bootstrap.ts';
 import { freePort, type Program } from '../support/pair-process.ts';
@@ -94,13 +95,16 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
+/** Tenths of a second decide: a machine with other work may hold somebody up for as long, but not every time. */
+const TRIES_MAX = 3;
+
 const folder = testFolder('hedging');
 const attempts = new Map<string, number>();
 const origin: Server = createServer((incoming, outgoing) => {
   const url = incoming.url ?? '';
   const attempt = (attempts.get(url) ?? 0) + 1;
   attempts.set(url, attempt);
-  const { replies } = scenarios[Number(url.slice(url.lastIndexOf('/') + 1))] ?? assert.fail(url);
+  const { replies } = scenarios[Number(/(\d+)\?/.exec(url)?.[1])] ?? assert.fail(url);
   const reply = replies[Math.min(attempt, replies.length) - 1];
   if (reply === undefined) return;
   setTimeout(() => {
@@ -159,11 +163,19 @@ describe('hedging, the same in Weft and in Envoy', () => {
 
   for (const [i, { name, expected, msMin = 0, msMax }] of scenarios.entries()) {
     for (const side of ['envoy', 'weft'] as const) {
-      test(`${name} (${side})`, async () => {
-        const path = `/${side}/${i}`;
-        const { status, of, ms } = await ask(ports[side] ?? 0, path);
-        assert.deepEqual({ status, of, attempts: attempts.get(path) }, expected);
-        assert.ok(ms >= msMin && ms <= msMax, `${ms} ms`);
+      test(`${name} (${side})`, async (t) => {
+        for (let tries = 1; ; tries++) {
+          const path = `/${side}/${i}?${tries}`;
+          const { status, of, ms } = await ask(ports[side] ?? 0, path);
+          const seen = { status, of, attempts: attempts.get(path) };
+          const isInTime = ms >= msMin && ms <= msMax;
+          if (tries === TRIES_MAX || (isInTime && isDeepStrictEqual(seen, expected))) {
+            assert.deepEqual(seen, expected);
+            assert.ok(isInTime, `${ms} ms`);
+            return;
+          }
+          t.diagnostic(`tried again after ${JSON.stringify(seen)} in ${ms} ms`);
+        }
       });
     }
   }
