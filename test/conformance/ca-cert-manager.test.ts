@@ -173,8 +173,11 @@ describe('an authority whose certificate cert-manager issues', () => {
     await eventually('an end of what is left behind', async () => ((await listed()).length === 3 ? true : undefined));
     assert.ok(lines.some((line) => /it was denied \(policy\.cert-manager\.io: no authorities here\)/.test(line)));
     assert.match(await (await fetch(`${base}/metrics`)).text(), /ca_problem\{reason="NoAuthority"\} 1/);
-    const events = await rig.admin.get('/api/v1/namespaces/weft-system/events');
-    assert.match(JSON.stringify(events), /"reason":"NoAuthority","message":"[^"]*no authorities here/);
+    // Nobody waits for events to be written.
+    await eventually('an event that says why', async () => {
+      const events = JSON.stringify(await rig.admin.get('/api/v1/namespaces/weft-system/events'));
+      return /"reason":"NoAuthority","message":"[^"]*no authorities here/.test(events) ? true : undefined;
+    });
     await issue(second);
     running = await starting;
     assert.equal((await fetch(`${base}/readyz`)).status, 200);

@@ -83,7 +83,7 @@ describe('weft ca', () => {
     assert.equal(await roles(), 'signing retiring');
     assert.match(await weft('drop-anchor', '--anchor', old, '--force'), /is dropped/);
     assert.equal(await roles(), 'signing');
-    assert.ok(server.stdout.includes('"trust anchor dropped"'));
+    await server.until('says so', () => server.stdout.includes('"trust anchor dropped"'));
   });
 
   test('a broken key in the folder: the last good one goes on, and that is said', async () => {

@@ -305,8 +305,10 @@ ${more}`;
       client.ack('route', response);
       if (response.removedResources.includes(cartPort)) break;
     }
-    const late = await signFor(replica.server, { token: webToken }, { namespace: 'shop', serviceAccount: 'web' });
-    assert.ok(!late.ok, 'the pod of the token is gone');
+    const late = await eventually('a refusal, as the pod of the token is gone', async () => {
+      const signed = await signFor(replica.server, { token: webToken }, { namespace: 'shop', serviceAccount: 'web' });
+      return signed.ok ? undefined : signed;
+    });
     assert.match(
       `${late.code} ${late.details}`,
       /PERMISSION_DENIED there is no pod shop\/web-a|UNAUTHENTICATED token refused/,

@@ -12,7 +12,8 @@ import { startSidecar, testFolder } from '../support/pair-sidecar.ts';
 
 /** With the strict ones. */
 const CASES = 146;
-const SECONDS_PER_CASE = 2;
+/** For an answer that is due: more than a busy machine may hold one up. */
+const SECONDS_PER_CASE = 5;
 /** Cases about windows need a body of some octets. */
 const BODY = 'hello '.repeat(20);
 

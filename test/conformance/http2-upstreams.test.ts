@@ -218,7 +218,7 @@ describe('applications in HTTP/2 that misbehave', () => {
     for (let i = 0; sent < LENGTH; i++) {
       // With the window of the last turn nothing may be left to send, and then nothing to return credit for.
       if (credit === 0) connections[0]?.send(settings([SETTING.INITIAL_WINDOW_SIZE, 100_000]));
-      await client.until(() => credit > 0, 3_000);
+      await client.until(() => credit > 0, 10_000);
       const bytes = Math.min(credit, 10_000, LENGTH - sent);
       assert.ok(bytes > 0, `no credit after ${sent}`);
       client.send(data(1, Buffer.alloc(bytes, i), sent + bytes === LENGTH));

@@ -64,9 +64,9 @@ function calls(client: () => JsClient): void {
   });
 
   test('a deadline reaches the server; one that passes ends the call at both ends', async () => {
-    const { header } = await client().unary(Buffer.alloc(0), {}, 5_000);
+    const { header } = await client().unary(Buffer.alloc(0), {}, 30_000);
     const left = Number(header.get('x-left-ms')[0]);
-    assert.ok(left <= 5_000 && left > 3_000, `${left} ms`);
+    assert.ok(left <= 30_000 && left > 20_000, `${left} ms`);
     const cancelled = async (): Promise<number> =>
       Number((await client().unary(Buffer.alloc(0), { 'x-stats': '1' })).value);
     const before = await cancelled();

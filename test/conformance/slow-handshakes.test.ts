@@ -57,7 +57,8 @@ describe('handshakes that never end', () => {
     const startedMs = performance.now();
     const signed = await signFor(harness, { token: 'web-token' }, account);
     assert.ok(signed.ok, 'somebody with a token is served');
-    assert.ok(performance.now() - startedMs < 3_000, `${performance.now() - startedMs} ms`);
+    const tookMs = performance.now() - startedMs;
+    assert.ok(tookMs < serverTls.handshakeTimeout / 2, `${tookMs} ms: long before the others are closed`);
     await waitFor(
       'all of them to be closed',
       () => (sockets.every((socket) => socket.closed || socket.readableEnded) ? true : undefined),

@@ -218,11 +218,14 @@ describe('trust of the mesh in an Envoy', { timeout: 60_000 }, () => {
     await answers('own');
     assert.equal(await said('own'), 'hello URI:spiffe://cluster.local/ns/shop/sa/web');
     assert.deepEqual([await said('partner'), await said('impostor')], ['', '']);
-    const [one] = syncReport(harness.mesh.hub).sidecars;
-    assert.deepEqual(
-      one?.types.map(({ kind, subscribed, acked }) => [kind, subscribed, acked]),
-      [['secret', 1, 1]],
-    );
+    await waitFor('the acknowledgement', () => {
+      const [one] = syncReport(harness.mesh.hub).sidecars;
+      assert.deepEqual(
+        one?.types.map(({ kind, subscribed, acked }) => [kind, subscribed, acked]),
+        [['secret', 1, 1]],
+      );
+      return true;
+    });
   });
 
   test('a federated trust domain vouches for itself, and not for us', async () => {

@@ -19,7 +19,7 @@ const TIME_MS = 240_000;
 const SETS = 40;
 const REQUESTS_PER_SET = 100;
 const DENIED_SHARE = { min: 0.2, max: 0.9 };
-const LOG_MS = 4_000;
+const LOG_MS = 20_000;
 
 const seed = Number(process.env['WEFT_SEED'] ?? SEED);
 const folder = testFolder('authorization');

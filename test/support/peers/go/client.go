@@ -273,15 +273,15 @@ func (c *client) unknownMethod() error {
 
 // deadline reaches the server, not longer than it was given.
 func (c *client) deadline() error {
-	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
 	defer stop()
 	var header metadata.MD
 	if _, err := c.echo(ctx, nil, grpc.Header(&header)); err != nil {
 		return err
 	}
 	left, err := strconv.Atoi(first(header, "x-left-ms"))
-	if err != nil || left > 5000 || left < 3000 {
-		return fmt.Errorf("of 5 s the server was left with %q ms", first(header, "x-left-ms"))
+	if err != nil || left > 30000 || left < 20000 {
+		return fmt.Errorf("of 30 s the server was left with %q ms", first(header, "x-left-ms"))
 	}
 	return nil
 }
