@@ -116,8 +116,10 @@ export function attackTests(context: () => { readonly mesh: TestMesh; readonly s
         );
       }
       await shop.servedWithoutFailure(20);
-      const log = await mesh.kubectl('logs', '-n', 'shop', cart.metadata.name, '-c', 'weft-proxy');
-      assert.match(log, /"path":"\/forged","status":403,"flags":"UAEX"/);
+      await waitFor('the denial in the log', async () => {
+        const log = await mesh.kubectl('logs', '-n', 'shop', cart.metadata.name, '-c', 'weft-proxy');
+        return /"path":"\/forged","status":403,"flags":"UAEX"/.test(log) ? true : undefined;
+      });
       assert.match(
         await shop.metrics(cart),
         /^weft_requests_total\{direction="inbound"[^}]*response_code="403"[^}]*\} [1-9]/m,

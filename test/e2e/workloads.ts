@@ -76,16 +76,19 @@ metadata: { name: others, labels: { weft.dev/inject: enabled } }
         assert.match(answer, /^HTTP\/1\.1 200/, `${caller} to ${callee} with ${family}`);
         assert.match(answer, says);
       }
-      const metrics = await (
-        await fetch(`http://${byName(callee).status.podIP}:15020/metrics`, { signal: AbortSignal.timeout(5_000) })
-      ).text();
       const principal = `spiffe://cluster.local/ns/others/sa/${caller}`;
-      const seen = [...metrics.matchAll(/^weft_requests_total\{(direction="inbound"[^}]*)\} (\d+)$/gm)]
-        .filter(
-          ([, labels = '']) => labels.includes(`source_principal="${principal}"`) && labels.includes('mtls="true"'),
-        )
-        .reduce((sum, [, , count]) => sum + Number(count), 0);
-      assert.equal(seen, 2, metrics);
+      await waitFor(`both requests of ${caller} in the metrics of ${callee}`, async () => {
+        const metrics = await (
+          await fetch(`http://${byName(callee).status.podIP}:15020/metrics`, { signal: AbortSignal.timeout(5_000) })
+        ).text();
+        const seen = [...metrics.matchAll(/^weft_requests_total\{(direction="inbound"[^}]*)\} (\d+)$/gm)]
+          .filter(
+            ([, labels = '']) => labels.includes(`source_principal="${principal}"`) && labels.includes('mtls="true"'),
+          )
+          .reduce((sum, [, , count]) => sum + Number(count), 0);
+        assert.equal(seen, 2, metrics);
+        return true;
+      });
     }
     await mesh.kubectl('delete', 'namespace', 'others', '--timeout=60s');
   });

@@ -99,7 +99,7 @@ export class Shop {
 
   async stats(): Promise<LoadStats> {
     const [load] = await this.pods('load');
-    const response = await fetch(`http://${load?.status.podIP}:8080/stats`, { signal: AbortSignal.timeout(2_000) });
+    const response = await fetch(`http://${load?.status.podIP}:8080/stats`, { signal: AbortSignal.timeout(10_000) });
     return (await response.json()) as LoadStats;
   }
 
