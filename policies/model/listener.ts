@@ -50,12 +50,16 @@ export interface Listener {
 /** Per-workload settings that no message of Envoy's carries. */
 export interface WorkloadSettings {
   readonly tracing: TracingSettings | undefined;
-  /** `errors`: status 5xx, reset, or refused by a policy. */
-  readonly accessLog: 'none' | 'errors' | 'all';
+  /** Lines in Weft's own form; `errors`: status 5xx, reset, or refused by a policy. `listener`: its loggers, in their forms. */
+  readonly accessLog: 'listener' | 'none' | 'errors' | 'all';
   /** Names for labels of metrics and spans, `<namespace>/<name>`. */
   readonly workloadName: string;
   readonly serviceName: string;
 }
+
+/** Lines in Weft's own form, of the whole process, take the place of what the listener's loggers would write. */
+export const logsInOwnForm = ({ settings }: Pick<Listener, 'settings'>): boolean =>
+  settings !== undefined && settings.accessLog !== 'listener';
 
 export interface TracingSettings {
   /** OTLP endpoint, for example `http://otel.observability.svc:4318`. */

@@ -269,7 +269,7 @@ export const listener: fc.Arbitrary<Listener> = fc.record({
           samplingPercent: percent,
         }),
       ),
-      accessLog: fc.constantFrom('none' as const, 'errors' as const, 'all' as const),
+      accessLog: fc.constantFrom('listener' as const, 'none' as const, 'errors' as const, 'all' as const),
       workloadName: text,
       serviceName: text,
     }),

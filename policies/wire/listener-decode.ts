@@ -106,7 +106,7 @@ function decodeSettings(reader: StructReader | undefined): WorkloadSettings | un
   if (reader === undefined) return undefined;
   const settings = {
     tracing: decodeTracing(reader.object('tracing')),
-    accessLog: reader.choice('access_log', ['none', 'errors', 'all']),
+    accessLog: reader.choice('access_log', ['listener', 'none', 'errors', 'all']),
     workloadName: reader.string('workload_name'),
     serviceName: reader.string('service_name'),
   };

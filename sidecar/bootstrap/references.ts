@@ -1,6 +1,6 @@
 import type { AccessLog } from '@weft/policies/model/access-log';
 import type { Cluster } from '@weft/policies/model/cluster';
-import type { FilterChain, Listener } from '@weft/policies/model/listener';
+import { type FilterChain, type Listener, logsInOwnForm } from '@weft/policies/model/listener';
 import type { RouteConfiguration } from '@weft/policies/model/route';
 import type { DownstreamTls, UpstreamTls } from '@weft/policies/model/tls';
 import type { BootstrapConfig } from '@weft/policies/wire/bootstrap-decode';
@@ -24,7 +24,7 @@ function accessLogErrors(listeners: readonly Listener[]): WireError[] {
   const errors: WireError[] = [];
   let first: AccessLog | undefined;
   for (const [path, chain] of listeners.flatMap((listener, i) =>
-    listener.settings === undefined ? [] : chainsOf(listener, `static_resources.listeners[${i}]`),
+    logsInOwnForm(listener) ? chainsOf(listener, `static_resources.listeners[${i}]`) : [],
   )) {
     const at = `${path}.filters[${chain.networkRbac.length}].typed_config.access_log`;
     for (const [i, log] of chain.terminal.accessLogs.entries()) {

@@ -6,7 +6,7 @@ export type { AccessLogOutput } from './log/line-buffer.ts';
 
 /** Weft's own form: one JSON object a line, for the whole process. */
 export class AccessLog {
-  mode: WorkloadSettings['accessLog'] = 'none';
+  mode: Exclude<WorkloadSettings['accessLog'], 'listener'> = 'none';
   private readonly lines: LineBuffer;
 
   constructor(output: AccessLogOutput, count: (event: string) => void) {

@@ -43,7 +43,8 @@ export function createTelemetry(
     logSinks,
     gauge: (name, help, read) => metrics.gauge(name, help, read),
     configure(settings, attributes) {
-      accessLog.mode = settings?.accessLog ?? 'none';
+      const mode = settings?.accessLog ?? 'none';
+      accessLog.mode = mode === 'listener' ? 'none' : mode;
       recorder.decisions.keepsFlows = settings !== undefined;
       const wanted = settings?.tracing;
       const key = wanted === undefined ? '' : `${wanted.otlpProtocol} ${wanted.otlpEndpoint}`;

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { emptyRecord, type RequestRecord } from '@weft/sidecar/telemetry/record';
 import { SpanRing } from '@weft/sidecar/telemetry/span-ring';
 import { Tracing } from '@weft/sidecar/telemetry/tracing';
+import { bootstrap, cluster, httpListener, route } from '../support/pair-bootstrap.ts';
+import { curlStatus } from '../support/pair-curl.ts';
+import { answerOk, RawOrigin } from '../support/pair-origin.ts';
+import { freePort } from '../support/pair-process.ts';
+import { startSidecar, testFolder } from '../support/pair-sidecar.ts';
 import { type StoredSpan, startTraceStore, type TraceStore } from '../support/trace-store.ts';
 import { traceTree } from '../support/trace-tree.ts';
 import { waitFor } from '../support/wait.ts';
+import { stdoutLog } from './envoy-surface.fixture.ts';
 
 const START_UNIX_MS = 1_790_000_000_123.5;
 
@@ -147,6 +154,37 @@ describe('spans by OTLP at a real collector', { timeout: 600_000 }, () => {
     assert.equal(span?.status, 'error');
     assert.equal(span?.attributes['rpc.response.status_code'], 'UNAVAILABLE');
     assert.equal(span?.attributes['error.type'], 'UNAVAILABLE');
+  });
+
+  test('a proxy from a bootstrap: spans of its node, and the log that its listener says', async (t) => {
+    const folder = testFolder('traced');
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const origin = await RawOrigin.start(answerOk);
+    t.after(() => origin.close());
+    const [port, adminPort] = [await freePort(), await freePort()];
+    const listener = httpListener({
+      name: 'outbound',
+      at: { ip: '127.0.0.1', port },
+      direction: 'OUTBOUND',
+      routes: [route('any', '/', 'origin')],
+      manager: { access_log: [stdoutLog('%REQ(:PATH)% %RESPONSE_CODE% %TRACE_ID%')] },
+    });
+    const tracing = { otlp_endpoint: store.grpcEndpoint, otlp_protocol: 'grpc', sampling_percent: 100 };
+    const text = bootstrap({
+      id: 'edge-1',
+      adminPort,
+      listeners: [{ ...listener, metadata: { filter_metadata: { 'weft.dev': { settings: { tracing } } } } }],
+      clusters: [cluster({ name: 'origin', endpoints: [{ ip: '127.0.0.1', port: origin.port }] })],
+    });
+    const program = await startSidecar(folder, text);
+    t.after(() => program.stop());
+    const traceId = 'daf7651916cd43dd8448eb211c80319c';
+    const parent = `traceparent: 00-${traceId}-b7ad6b7169203331-01`;
+    assert.equal(await curlStatus('-H', parent, `http://127.0.0.1:${port}/traced`), 200);
+    const line = await waitFor('the line', () => (program.stdout.endsWith('\n') ? program.stdout : undefined));
+    assert.equal(line, `/traced 200 ${traceId}\n`);
+    const [span] = await stored(traceId, 1);
+    assert.deepEqual([span?.service, span?.kind], ['edge-1', 'client']);
   });
 
   test('a running exporter sends by itself, without being closed', async () => {

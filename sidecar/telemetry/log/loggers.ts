@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { AccessLog } from '@weft/policies/model/access-log';
-import type { Direction, FilterChain, Listener } from '@weft/policies/model/listener';
+import { type Direction, type FilterChain, type Listener, logsInOwnForm } from '@weft/policies/model/listener';
 import { asksConnections } from '@weft/policies/model/log-operators';
 import { emptyRecord, type Recorder, type RequestRecord, type TcpEnds, type TcpProgress } from '../record.ts';
 import type { LogEntry, LoggedEnds, LoggedExchange } from './entry.ts';
@@ -75,8 +75,8 @@ export class Loggers {
 }
 
 /**
- * The loggers of a filter chain's last filter; undefined: there are none. In the mesh, lines in Weft's own form take
- * their place (`WorkloadSettings.accessLog`).
+ * The loggers of a filter chain's last filter; undefined: there are none, or lines in Weft's own form take their place, as
+ * in the mesh.
  */
 export function loggersOf(
   terminal: FilterChain['terminal'],
@@ -84,7 +84,7 @@ export function loggersOf(
   sinks: LogSinks | undefined,
   filterChainName = '',
 ): Loggers | undefined {
-  if (sinks === undefined || listener.settings !== undefined || terminal.accessLogs.length === 0) return undefined;
+  if (sinks === undefined || logsInOwnForm(listener) || terminal.accessLogs.length === 0) return undefined;
   const trustedHops = terminal.kind === 'http' ? terminal.trustedHops : 0;
   return new Loggers(terminal.accessLogs, sinks, { trustedHops, filterChainName, environment: process.env });
 }
