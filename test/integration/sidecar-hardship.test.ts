@@ -218,8 +218,8 @@ describe('peers that break off, stall or pour', () => {
     assert.ok(costMb < 120, `${costMb} MB for 3,000 connections`);
   });
 
-  test('100 MB to a client that reads slowly, and to a server that does, pass through bounded memory', async (t) => {
-    const total = 100_000_000;
+  test('200 MB to a client that reads slowly, and to a server that does, pass through bounded memory', async (t) => {
+    const total = 200_000_000;
     const chunk = Buffer.alloc(100_000, 0x61);
     let received = 0;
     const origin = await httpOrigin((request, response) => {
@@ -277,7 +277,8 @@ describe('peers that break off, stall or pour', () => {
     stalled.resume();
     await waitFor('the download', () => bytes > total || undefined, 60_000);
     stalled.destroy();
-    assert.ok(peakMb < 160, `${peakMb} MB`);
+    // A sidecar that has just started has up to 150 MB of garbage; either body alone would be more than the rest.
+    assert.ok(peakMb < 220, `${peakMb} MB`);
   });
 });
 
