@@ -55,7 +55,7 @@ const firstUses: Readonly<Record<string, (exports: Exports) => void | Promise<vo
       nonce: '',
       refusal: '',
     };
-    controlWire.encodeRequest(request, { id: 'sample', clientFeatures: [] });
+    controlWire.encodeRequest(request, { id: 'sample', cluster: '', clientFeatures: [] });
     const ports = [{ port: 80, protocol: 'http', routeConfiguration: 'r', cluster: 'c' }] as const;
     const { bytes } = encodeResource('address', '10.0.0.1', { kind: 'service', namespace: 'a', name: 'b', ports });
     decode(controlWire, 'address', bytes);

@@ -5,6 +5,7 @@ import { methodPaths } from '@weft/policies/wire/method-paths';
 import { decodeReported, encodeReport } from './authorization/messages.ts';
 import type { Method } from './grpc/call.ts';
 import { GrpcChannel } from './grpc/channel.ts';
+import { direct } from './grpc/direct.ts';
 import type { SignedChain } from './identity/manager.ts';
 import { decodeLeaseResponse, encodeLeaseRequest, type QuotaLease, type QuotaUse } from './quota/messages.ts';
 import type { ControlWire } from './wire/codec.ts';
@@ -144,7 +145,8 @@ export class ControlChannel {
     const colon = target.lastIndexOf(':');
     const host = target.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
     const tls = { trustPem, serverName: serverName ?? host, ...(client === undefined ? {} : { client }) };
-    this.channel = new GrpcChannel({ host, port: Number(target.slice(colon + 1)), tls, clock });
+    const via = direct({ host, port: Number(target.slice(colon + 1)), tls });
+    this.channel = new GrpcChannel({ via, clock });
     return this.channel;
   }
 }

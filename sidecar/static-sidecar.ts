@@ -1,9 +1,11 @@
 import type { Server } from 'node:http';
+import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { type AdminViews, exposedAdmin, startAdminServer } from './admin/admin-server.ts';
 import { certificateList } from './bootstrap/certificate-list.ts';
 import { checkCertificates } from './bootstrap/certificates.ts';
-import { checkEndpointFiles, EndpointFiles } from './bootstrap/endpoint-files.ts';
+import { discoverEndpoints, type EndpointDiscovery } from './bootstrap/endpoint-discovery.ts';
+import { checkEndpointFiles } from './bootstrap/endpoint-files.ts';
 import { type Bootstrap, loadBootstrap } from './bootstrap/load.ts';
 import { inlineRoutes, withoutTraffic } from './bootstrap/served.ts';
 import { startTelemetry } from './bootstrap/telemetry.ts';
@@ -50,59 +52,71 @@ export async function runStaticSidecar(
     log,
     onChange: (shed) => threads?.shed(shed),
   });
-  const endpointFiles = new EndpointFiles(bootstrap.clusters, { clock, log, count: (event) => recorder.count(event) });
-  const ports = { telemetry, overload, endpointFiles, clock, prng, log };
+  const endpoints = await discoverEndpoints(bootstrap, { recorder, clock, prng, log });
+  const ports = { telemetry, overload, endpoints, clock, prng, log };
   const made = await startBootstrapThreads(bootstrap, concurrency, ports);
   if (!made.ok) return err([made.error]);
-  threads = made.value;
+  const { threads: running, replicas } = made.value;
+  threads = running;
   const state = { stopping: false, listening: false };
   let admin: Server | undefined;
   const stop = async (): Promise<void> => {
     if (state.stopping) return;
     state.stopping = true;
-    endpointFiles.close();
-    await made.value.drain(DRAIN_MS_MAX);
+    endpoints.close();
+    await running.drain(DRAIN_MS_MAX);
     overload.close();
-    await made.value.close();
+    await running.close();
     admin?.close();
     admin?.closeAllConnections();
     await telemetry.close();
     process.exit(0);
   };
-  if (bootstrap.admin !== undefined) {
-    const at =
-      'socketPath' in bootstrap.admin ? bootstrap.admin : { host: bootstrap.admin.ip, port: bootstrap.admin.port };
-    const exposed = exposedAdmin(at);
-    if (exposed !== undefined) log(`warning: ${exposed}`);
-    try {
-      admin = await startAdminServer(
-        at,
-        adminViews({ bootstrap, endpointFiles, threads }, state, { stop, concurrency }),
-      );
-    } catch (error) {
-      const where = 'socketPath' in at ? at.socketPath : hostPort(at.host, at.port);
-      return err([`admin: cannot listen on ${where}: ${(error as Error).message}`]);
-    }
-  }
-  const started = await threads.start();
+  const opened = await openAdmin(
+    bootstrap,
+    adminViews({ bootstrap, endpoints, threads: running }, state, { stop, concurrency }),
+    log,
+  );
+  if (!opened.ok) return err([opened.error]);
+  admin = opened.value;
+  await endpoints.follow(replicas);
+  const started = await running.start();
   if (!started.ok) return err([started.error]);
   dropStartRights(concurrency);
   state.listening = true;
   overload.start();
-  trimWhenIdle({ clock, listeners: () => made.value.listeners(), count: (event) => recorder.count(event) });
+  trimWhenIdle({ clock, listeners: () => running.listeners(), count: (event) => recorder.count(event) });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
   log(`serving ${bootstrap.listeners.map((listener) => listener.name).join(', ')}`);
   return ok(undefined);
 }
 
+/** Undefined: the bootstrap says none. */
+async function openAdmin(
+  { admin }: Bootstrap,
+  views: AdminViews,
+  log: (line: string) => void,
+): Promise<Result<Server | undefined, string>> {
+  if (admin === undefined) return ok(undefined);
+  const at = 'socketPath' in admin ? admin : { host: admin.ip, port: admin.port };
+  const exposed = exposedAdmin(at);
+  if (exposed !== undefined) log(`warning: ${exposed}`);
+  try {
+    return ok(await startAdminServer(at, views));
+  } catch (error) {
+    const where = 'socketPath' in at ? at.socketPath : hostPort(at.host, at.port);
+    return err(`admin: cannot listen on ${where}: ${errorText(error)}`);
+  }
+}
+
 interface Parts {
   readonly bootstrap: Bootstrap;
-  readonly endpointFiles: EndpointFiles;
+  readonly endpoints: EndpointDiscovery;
   readonly threads: DataThreads;
 }
 
 function adminViews(
-  { bootstrap, endpointFiles, threads }: Parts,
+  { bootstrap, endpoints, threads }: Parts,
   state: { readonly stopping: boolean; readonly listening: boolean },
   { stop, concurrency }: { readonly stop: () => Promise<void>; readonly concurrency: number },
 ): AdminViews {
@@ -113,13 +127,13 @@ function adminViews(
       listeners: bootstrap.listeners,
       clusters: bootstrap.clusters,
       routes: inlineRoutes(bootstrap.listeners),
-      endpoints: endpointFiles.assignments(),
+      endpoints: endpoints.assignments(),
       static: true,
     }),
     metrics: () => threads.metrics(),
     counters: () => threads.counters(),
     certs: () => certificateList(bootstrap, Date.now()),
-    clusters: async () => withoutTraffic(bootstrap.clusters, await threads.clusters(), endpointFiles.assignments()),
+    clusters: async () => withoutTraffic(bootstrap.clusters, await threads.clusters(), endpoints.assignments()),
     listeners: () => threads.listeners(),
     notReady: () => (state.stopping ? 'draining' : state.listening ? undefined : 'listeners are not open yet'),
     drain: () => void threads.drain(DRAIN_MS_MAX),

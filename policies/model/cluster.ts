@@ -5,6 +5,7 @@ import type { DnsCache } from './dns-cache.ts';
 import type { TcpFault } from './fault.ts';
 import type { HealthCheck } from './health-check.ts';
 import type { EndpointHints, Locality } from './locality.ts';
+import type { ManagementServer } from './management-server.ts';
 import type { OutlierDetection } from './outlier.ts';
 import type { UpstreamTls } from './tls.ts';
 import type { UpstreamConnections } from './upstream-connections.ts';
@@ -15,8 +16,8 @@ export interface Cluster {
     | {
         readonly kind: 'eds';
         readonly serviceName: string;
-        /** Of a bootstrap: the file that they are read from. Absent: they come by xDS. */
-        readonly file?: string;
+        /** Of a bootstrap: a file that they are read from, or whom to ask. Absent: all comes from one control plane. */
+        readonly source?: EndpointSource;
       }
     | { readonly kind: 'static'; readonly assignment: EndpointAssignment }
     | {
@@ -117,6 +118,10 @@ export const defaultClusterLimits: ClusterLimits = {
   retriesMax: 3,
   retryBudget: { percent: 20, concurrencyMin: 3, rate: { intervalMs: 10_000, perSecondMin: 10 } },
 };
+
+export type EndpointSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'server'; readonly server: ManagementServer };
 
 export interface EndpointAssignment {
   readonly clusterName: string;

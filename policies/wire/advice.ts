@@ -11,11 +11,14 @@ const METRICS = 'metrics are at /stats and /stats/prometheus of the admin interf
 const TRACING =
   'say in metadata.filter_metadata["weft.dev"].settings.tracing of the listener where OTLP goes: otlp_endpoint, otlp_protocol (grpc or http), sampling_percent';
 
+const DYNAMIC =
+  'a file has its listeners and clusters in static_resources; a sidecar of the mesh has its configuration of the control plane, without a file';
+
 /** By message and field. */
 export const advisedFields: Readonly<Record<string, string>> = {
   'Bootstrap.layered_runtime': RUNTIME,
-  'Bootstrap.dynamic_resources':
-    'a file has static_resources alone; a sidecar of the mesh has its configuration of the control plane, without a file',
+  'DynamicResources.lds_config': DYNAMIC,
+  'DynamicResources.cds_config': DYNAMIC,
   'Bootstrap.overload_manager': 'Weft guards memory and file descriptors by itself, at 90 % of what it may have',
   'Bootstrap.cluster_manager': 'the place of the proxy and reports of load are settings of the mesh',
   'Bootstrap.tracing': TRACING,

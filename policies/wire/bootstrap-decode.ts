@@ -3,7 +3,9 @@ import { err, ok, type Result } from '../kit/result.ts';
 import type { SocketAddress } from '../model/address.ts';
 import type { Cluster } from '../model/cluster.ts';
 import type { Listener } from '../model/listener.ts';
+import type { ManagementServer } from '../model/management-server.ts';
 import { decodeCluster } from './cluster-decode.ts';
+import { decodeServer } from './config-source.ts';
 import { type At, Decoding, type WireError } from './decoding.ts';
 import { type Admin, BootstrapSchema } from './gen/envoy/config/bootstrap/v3/bootstrap_pb.ts';
 import type { Address } from './gen/envoy/config/core/v3/address_pb.ts';
@@ -28,7 +30,9 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
   const at = decoding.at('');
   const message = messageFromJson(BootstrapSchema, json, at);
   if (message === undefined) return err(decoding.errors);
-  const { node, admin, staticResources } = message;
+  const { node, admin, staticResources, dynamicResources } = message;
+  const adsAt = at.field('dynamic_resources').field('ads_config');
+  const ads = dynamicResources?.adsConfig && decodeServer(dynamicResources.adsConfig, adsAt);
   const resources = at.field('static_resources');
   const config = {
     node: { id: node?.id ?? '', cluster: node?.cluster ?? '' },
@@ -37,10 +41,17 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
       decodeListener(listener, resources.field('listeners').index(i)),
     ),
     clusters: (staticResources?.clusters ?? []).map((cluster, i) =>
-      decodeCluster(cluster, resources.field('clusters').index(i)),
+      withAds(decodeCluster(cluster, resources.field('clusters').index(i)), ads),
     ),
   };
   return decoding.errors.length > 0 ? err(decoding.errors) : ok(config);
+}
+
+/** The one stream is the one that the bootstrap says. */
+function withAds(cluster: Cluster, ads: Omit<ManagementServer, 'aggregated'> | undefined): Cluster {
+  const { discovery } = cluster;
+  if (ads === undefined || discovery.kind !== 'eds' || discovery.source !== undefined) return cluster;
+  return { ...cluster, discovery: { ...discovery, source: { kind: 'server', server: { ...ads, aggregated: true } } } };
 }
 
 function decodeAdmin({ address, accessLogPath }: Admin, at: At): AdminAddress | undefined {

@@ -3,7 +3,7 @@ import { isMessage } from '@bufbuild/protobuf';
 import type { Cluster } from '../model/cluster.ts';
 import type { UpstreamTls } from '../model/tls.ts';
 import { HTTP_OPTIONS } from './cluster-encode.ts';
-import { decodeConfigSource } from './config-source.ts';
+import { decodeEndpointSource } from './config-source.ts';
 import type { At } from './decoding.ts';
 import { decodeDnsCache } from './dns-cache.ts';
 import { decodeEndpoints } from './endpoints.ts';
@@ -86,9 +86,9 @@ export function decodeDiscovery(message: ClusterMessage, at: At): Cluster['disco
   switch (type) {
     case Discovery.EDS: {
       const config = message.edsClusterConfig;
-      const file = decodeConfigSource(config?.edsConfig, at.field('eds_cluster_config').field('eds_config'));
+      const source = decodeEndpointSource(config?.edsConfig, at.field('eds_cluster_config').field('eds_config'));
       const serviceName = config?.serviceName || message.name;
-      return { kind: 'eds', serviceName, ...(file === undefined ? {} : { file }) };
+      return { kind: 'eds', serviceName, ...(source === undefined ? {} : { source }) };
     }
     case Discovery.STATIC: {
       const { loadAssignment } = message;

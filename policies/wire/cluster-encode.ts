@@ -63,7 +63,7 @@ function encodeDiscovery({
     case 'eds':
       return {
         clusterDiscoveryType: { case: 'type', value: Discovery.EDS },
-        edsClusterConfig: { edsConfig: encodeConfigSource(discovery.file), serviceName: discovery.serviceName },
+        edsClusterConfig: { edsConfig: encodeConfigSource(discovery.source), serviceName: discovery.serviceName },
       };
     case 'static':
       return {

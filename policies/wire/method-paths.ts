@@ -2,6 +2,8 @@
 export const methodPaths = {
   streamAggregatedResources: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
   deltaAggregatedResources: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+  streamEndpoints: '/envoy.service.endpoint.v3.EndpointDiscoveryService/StreamEndpoints',
+  deltaEndpoints: '/envoy.service.endpoint.v3.EndpointDiscoveryService/DeltaEndpoints',
   sign: '/weft.ca.v1.Certificates/Sign',
   identify: '/weft.ca.v1.Certificates/Identify',
   signJwt: '/weft.ca.v1.Certificates/SignJwt',

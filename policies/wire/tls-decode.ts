@@ -9,7 +9,7 @@ import type {
   TlsParameters,
   UpstreamTls,
 } from '../model/tls.ts';
-import { refuseFile } from './config-source.ts';
+import { refuseOthers } from './config-source.ts';
 import type { At } from './decoding.ts';
 import type { DataSource, TransportSocket } from './gen/envoy/config/core/v3/base_pb.ts';
 import { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
@@ -99,7 +99,7 @@ function decodeCertificate(common: CommonTlsContext | undefined, at: At): Certif
 }
 
 function decodeSecretName({ name, sdsConfig }: SdsSecretConfig, at: At): string {
-  refuseFile(sdsConfig, at.field('sds_config'));
+  refuseOthers(sdsConfig, at.field('sds_config'));
   return name === '' ? at.field('name').fail('name is required', '') : name;
 }
 

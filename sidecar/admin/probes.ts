@@ -5,6 +5,7 @@ import { systemClock } from '@weft/policies/kit/clock';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { Method } from '../grpc/call.ts';
 import { GrpcChannel } from '../grpc/channel.ts';
+import { direct } from '../grpc/direct.ts';
 import { GrpcCode } from '../http/grpc-status.ts';
 
 /** A probe as the pod's author wrote it, ports resolved to numbers; from WEFT_PROBES. */
@@ -110,7 +111,7 @@ const healthCheck: Method<string, number> = {
 const SERVING = 1;
 
 async function grpcProbe(podIp: string, port: number, service: string, timeoutMs: number): Promise<ProbeOutcome> {
-  const channel = new GrpcChannel({ host: podIp, port, tls: undefined, clock: systemClock });
+  const channel = new GrpcChannel({ via: direct({ host: podIp, port, tls: undefined }), clock: systemClock });
   return new Promise((resolve) => {
     let serving = 0;
     const call = channel.call(

@@ -12,7 +12,9 @@ function testFolder(t: TestContext): string {
   return folder;
 }
 
-const eds = (serviceName: string, file: string) => ({ discovery: { kind: 'eds', serviceName, file } as const });
+const eds = (serviceName: string, file: string) => ({
+  discovery: { kind: 'eds', serviceName, source: { kind: 'file', path: file } } as const,
+});
 
 const yaml = (...services: readonly (readonly [name: string, port: number])[]): string =>
   `resources:\n${services
@@ -34,11 +36,14 @@ function followed(...clusters: readonly ReturnType<typeof eds>[]) {
     log: (line) => lines.push(line),
     count: (event) => counted.push(event),
   });
-  files.follow((changes) => {
-    for (const change of changes) {
-      assert.ok(change.kind === 'endpoints' && change.entry !== undefined && 'value' in change.entry);
-      told.push(`${change.name} ${change.entry.value.endpoints.map(({ address }) => address.port)}`);
-    }
+  void files.follow({
+    publish(changes) {
+      for (const change of changes) {
+        assert.ok(change.kind === 'endpoints' && change.entry !== undefined && 'value' in change.entry);
+        told.push(`${change.name} ${change.entry.value.endpoints.map(({ address }) => address.port)}`);
+      }
+    },
+    whenApplied: (done) => done([]),
   });
   return { files, clock, lines, told, counted };
 }

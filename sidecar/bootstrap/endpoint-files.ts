@@ -5,7 +5,9 @@ import { err, type Result } from '@weft/policies/kit/result';
 import type { Cluster, EndpointAssignment } from '@weft/policies/model/cluster';
 import type { WireError } from '@weft/policies/wire/decoding';
 import { stampOf } from '../net/tls-files.ts';
+import type { Replicas } from '../xds/client.ts';
 import type { Change } from '../xds/table-source.ts';
+import type { EndpointDiscovery } from './endpoint-discovery.ts';
 import { loadEndpoints } from './load.ts';
 
 /** A change is seen after one of these, and taken when the file has stood still for another. */
@@ -30,18 +32,20 @@ interface EndpointFile {
  * The endpoints of clusters whose bootstrap names a file for them. What a file says is taken as a whole or refused, and
  * then the last good ones hold; a file that is gone says nothing.
  */
-export class EndpointFiles {
+export class EndpointFiles implements EndpointDiscovery {
   private readonly ports: Ports;
   private readonly files = new Map<string, EndpointFile>();
   private readonly known = new Map<string, EndpointAssignment>();
-  private publish: (changes: readonly Change[]) => void = () => undefined;
+  private replicas: Replicas | undefined;
   private cancel: Cancel | undefined;
 
   /** Reads all of them. */
   constructor(clusters: readonly Pick<Cluster, 'discovery'>[], ports: Ports) {
     this.ports = ports;
     for (const { discovery } of clusters) {
-      if (discovery.kind === 'eds' && discovery.file !== undefined) this.add(discovery.file, discovery.serviceName);
+      if (discovery.kind === 'eds' && discovery.source?.kind === 'file') {
+        this.add(discovery.source.path, discovery.serviceName);
+      }
     }
     for (const file of this.files.values()) this.read(file);
   }
@@ -55,9 +59,9 @@ export class EndpointFiles {
     return [...this.known].map(([name, value]) => changeOf(name, value));
   }
 
-  /** Tells of what changes from now on. */
-  follow(publish: (changes: readonly Change[]) => void): void {
-    this.publish = publish;
+  /** They were all read before. */
+  async follow(replicas: Replicas): Promise<void> {
+    this.replicas = replicas;
     if (this.files.size > 0) this.lookLater();
   }
 
@@ -84,7 +88,11 @@ export class EndpointFiles {
     file.changing = stamp === file.stamp ? undefined : stamp;
     if (!still || file.changing === undefined) return;
     const changes = this.read(file);
-    if (changes.length > 0) this.publish(changes);
+    if (changes.length === 0 || this.replicas === undefined) return;
+    this.replicas.publish(changes);
+    this.replicas.whenApplied((failures) => {
+      if (failures.length > 0) this.ports.log(`endpoints of ${file.path}: ${failures.join('; ')}`);
+    });
   }
 
   private read(file: EndpointFile): readonly Change[] {
@@ -124,10 +132,11 @@ function textOf(path: string): Result<string, readonly WireError[]> {
 /** A file that is not there is an error in the bootstrap, as for Envoy; what is in it is not, since it changes later. */
 export function checkEndpointFiles(clusters: readonly Pick<Cluster, 'discovery'>[]): readonly WireError[] {
   return clusters.flatMap(({ discovery }, i) => {
-    if (discovery.kind !== 'eds' || discovery.file === undefined) return [];
-    const found = statSync(discovery.file, { throwIfNoEntry: false });
+    if (discovery.kind !== 'eds' || discovery.source?.kind !== 'file') return [];
+    const { path: file } = discovery.source;
+    const found = statSync(file, { throwIfNoEntry: false });
     if (found?.isFile() === true) return [];
     const path = `static_resources.clusters[${i}].eds_cluster_config.eds_config`;
-    return [{ path, message: `${discovery.file} is ${found === undefined ? 'not there' : 'no file'}` }];
+    return [{ path, message: `${file} is ${found === undefined ? 'not there' : 'no file'}` }];
   });
 }

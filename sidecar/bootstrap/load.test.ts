@@ -132,17 +132,47 @@ describe('errors name their path', () => {
     ]) {
       const loaded = loadBootstrap(eds('', source));
       assert.ok(loaded.ok, JSON.stringify(loaded));
-      assert.deepEqual(loaded.value.clusters[0]?.discovery, { kind: 'eds', serviceName: 'more', file: '/e' });
+      assert.deepEqual(loaded.value.clusters[0]?.discovery, {
+        kind: 'eds',
+        serviceName: 'more',
+        source: { kind: 'file', path: '/e' },
+      });
     }
     assert.deepEqual(pathsOf(eds('', 'ads: {}')), [`${at}.eds_config.ads`]);
     assert.deepEqual(pathsOf(eds('', '')), [`${at}.eds_config`]);
-    assert.deepEqual(pathsOf(eds('', 'api_config_source: {}')), [`${at}.eds_config.api_config_source`]);
+    assert.deepEqual(pathsOf(eds('', 'api_config_source: {}')), [`${at}.eds_config.api_config_source.api_type`]);
     assert.deepEqual(pathsOf(eds('', 'path_config_source: {}')), [`${at}.eds_config.path_config_source.path`]);
     const twice = eds('service_name: x,', 'path: /e').replace(
       /( +)(- \{ name: more.*)\n/,
       (line, indent, cluster) => `${line}${indent}${String(cluster).replace('more', 'again').replace('/e', '/f')}\n`,
     );
     assert.deepEqual(pathsOf(twice), ['static_resources.clusters[1].eds_cluster_config.service_name']);
+  });
+
+  test('endpoints come from a server that is a cluster of the file and speaks HTTP/2', () => {
+    const server = (name: string, more = ''): string =>
+      `{ api_type: GRPC, transport_api_version: V3, grpc_services: [{ envoy_grpc: { cluster_name: ${name} } }]${more} }`;
+    const eds = (source: string, ads = ''): string =>
+      `${ads}${client.replace(
+        /\n {2}clusters:\n/,
+        `\n  clusters:\n    - { name: more, type: EDS, eds_cluster_config: { eds_config: { ${source} } } }\n    - { name: xds, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED }\n`,
+      )}`;
+    const here = 'static_resources.clusters[0].eds_cluster_config.eds_config.api_config_source';
+    const service = 'grpc_services[0].envoy_grpc.cluster_name';
+    assert.deepEqual(pathsOf(eds(`api_config_source: ${server('none')}`)), [`${here}.${service}`]);
+    assert.deepEqual(pathsOf(eds(`api_config_source: ${server('xds')}`)), [`${here}.${service}`]);
+    assert.deepEqual(pathsOf(eds(`api_config_source: ${server('server')}`)), [`${here}.${service}`], 'HTTP/1');
+    const ads = `dynamic_resources: { ads_config: ${server('none')} }\n`;
+    assert.deepEqual(pathsOf(eds('ads: {}', ads)), [`dynamic_resources.ads_config.${service}`]);
+    assert.deepEqual(pathsOf(eds(`api_config_source: ${server('server').replace('GRPC', 'REST')}`)), [
+      `${here}.api_type`,
+    ]);
+    assert.deepEqual(pathsOf(eds(`api_config_source: ${server('server').replace('V3', 'V2')}`)), [
+      `${here}.transport_api_version`,
+    ]);
+    assert.deepEqual(pathsOf(eds('ads: {}', 'dynamic_resources: { cds_config: { ads: {} } }\n')), [
+      'dynamic_resources.cds_config',
+    ]);
   });
 
   test('what needs a control plane', () => {

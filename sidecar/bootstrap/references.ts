@@ -1,6 +1,7 @@
 import type { AccessLog } from '@weft/policies/model/access-log';
 import type { Cluster } from '@weft/policies/model/cluster';
 import { type FilterChain, type Listener, logsInOwnForm } from '@weft/policies/model/listener';
+import type { ManagementServer } from '@weft/policies/model/management-server';
 import type { RouteConfiguration } from '@weft/policies/model/route';
 import type { DownstreamTls, UpstreamTls } from '@weft/policies/model/tls';
 import type { BootstrapConfig } from '@weft/policies/wire/bootstrap-decode';
@@ -13,7 +14,7 @@ export function checkReferences({ listeners, clusters }: BootstrapConfig): reado
     ...duplicates(clusters, 'static_resources.clusters'),
     ...duplicates(listeners, 'static_resources.listeners'),
     ...clusters.flatMap((cluster, i) => clusterErrors(cluster, `static_resources.clusters[${i}]`)),
-    ...endpointFileErrors(clusters),
+    ...endpointErrors(clusters),
     ...listeners.flatMap((listener, i) => listenerErrors(listener, known, `static_resources.listeners[${i}]`)),
     ...accessLogErrors(listeners),
   ];
@@ -51,8 +52,8 @@ function duplicates(items: readonly { readonly name: string }[], path: string): 
 function clusterErrors(cluster: Cluster, path: string): WireError[] {
   const errors = secretErrors(cluster.tls, `${path}.transport_socket`);
   const { discovery } = cluster;
-  if (discovery.kind === 'eds' && discovery.file === undefined) {
-    const message = 'needs a control plane; in a bootstrap endpoints come from a file: path_config_source';
+  if (discovery.kind === 'eds' && discovery.source === undefined) {
+    const message = 'needs dynamic_resources.ads_config; or name a file: path_config_source';
     errors.push({ path: `${path}.eds_cluster_config.eds_config.ads`, message });
   }
   if (cluster.meshTls) {
@@ -65,17 +66,37 @@ function clusterErrors(cluster: Cluster, path: string): WireError[] {
 }
 
 /** Endpoints go by the name of their service, as over xDS. */
-function endpointFileErrors(clusters: readonly Cluster[]): WireError[] {
-  const files = new Map<string, string>();
+function endpointErrors(clusters: readonly Cluster[]): WireError[] {
+  const sources = new Map<string, string>();
   return clusters.flatMap(({ discovery }, i) => {
-    if (discovery.kind !== 'eds' || discovery.file === undefined) return [];
-    const { file, serviceName } = discovery;
-    const other = files.get(serviceName) ?? file;
-    files.set(serviceName, other);
-    if (other === file) return [];
-    const path = `static_resources.clusters[${i}].eds_cluster_config.service_name`;
-    return [{ path, message: `the endpoints of "${serviceName}" are in ${other} already; give this one another name` }];
+    if (discovery.kind !== 'eds' || discovery.source === undefined) return [];
+    const { source, serviceName } = discovery;
+    const path = `static_resources.clusters[${i}].eds_cluster_config`;
+    const errors = source.kind === 'server' ? serverErrors(source.server, clusters, path) : [];
+    const key = JSON.stringify(source);
+    const other = sources.get(serviceName) ?? key;
+    sources.set(serviceName, other);
+    if (other === key) return errors;
+    const message = `the endpoints of "${serviceName}" come from elsewhere already; give this one another name`;
+    return [...errors, { path: `${path}.service_name`, message }];
   });
+}
+
+/** It is asked before any endpoints are known by asking. */
+function serverErrors(
+  { cluster: name, aggregated }: ManagementServer,
+  clusters: readonly Cluster[],
+  at: string,
+): WireError[] {
+  const source = aggregated ? 'dynamic_resources.ads_config' : `${at}.eds_config.api_config_source`;
+  const path = `${source}.grpc_services[0].envoy_grpc.cluster_name`;
+  const server = clusters.find((cluster) => cluster.name === name);
+  if (server === undefined) return missing([name], new Set(), path);
+  if (server.discovery.kind !== 'static' && server.discovery.kind !== 'strict-dns') {
+    return [{ path, message: `cluster "${name}" has to be STATIC or STRICT_DNS` }];
+  }
+  if (server.protocol === 'http2') return [];
+  return [{ path, message: `cluster "${name}" has to speak HTTP/2: explicit_http_config.http2_protocol_options` }];
 }
 
 function listenerErrors(listener: Listener, clusters: ReadonlySet<string>, path: string): WireError[] {

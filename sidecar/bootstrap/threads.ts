@@ -1,25 +1,29 @@
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import { ok, type Result } from '@weft/policies/kit/result';
-import type { CertificateSource } from '../identity/source.ts';
 import type { OverloadState } from '../overload/state.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DataThreads } from '../threads/data-threads.ts';
+import type { Replicas } from '../xds/client.ts';
 import type { Change } from '../xds/table-source.ts';
-import type { EndpointFiles } from './endpoint-files.ts';
+import type { EndpointDiscovery } from './endpoint-discovery.ts';
 import type { Bootstrap } from './load.ts';
+import { noIdentity } from './no-identity.ts';
 
 interface ThreadPorts {
   readonly telemetry: Telemetry;
   readonly overload: OverloadState;
-  readonly endpointFiles: EndpointFiles;
+  readonly endpoints: EndpointDiscovery;
   readonly clock: Clock;
   readonly prng: Prng;
   readonly log: (line: string) => void;
 }
 
-/** A bootstrap brings its certificates inline; there is no identity of the mesh. */
-const noIdentity: CertificateSource = { get: () => undefined, own: () => undefined, onChange: () => () => {} };
+interface BootstrapThreads {
+  readonly threads: DataThreads;
+  /** Where changes of endpoints are applied. */
+  readonly replicas: Replicas;
+}
 
 /** The first request of who waited for the proxy comes at once, and must not wait in turn. */
 const WARM_UP_AFTER_MS = 50;
@@ -34,13 +38,13 @@ export const startBootstrapThreads = (
   bootstrap: Bootstrap,
   concurrency: number,
   ports: ThreadPorts,
-): Promise<Result<DataThreads, string>> =>
+): Promise<Result<BootstrapThreads, string>> =>
   concurrency === 1 ? oneThread(bootstrap, ports) : manyThreads(bootstrap, concurrency, ports);
 
 async function oneThread(
   bootstrap: Bootstrap,
-  { telemetry, overload, endpointFiles, clock, prng, log }: ThreadPorts,
-): Promise<Result<DataThreads, string>> {
+  { telemetry, overload, endpoints, clock, prng }: ThreadPorts,
+): Promise<Result<BootstrapThreads, string>> {
   const [{ createDataPlane }, { localThread }, { ReplicaSource }] = await Promise.all([
     import('../data-plane.ts'),
     import('../threads/local.ts'),
@@ -56,7 +60,7 @@ async function oneThread(
     want: () => undefined,
     count: (event) => telemetry.recorder.count(event),
   });
-  source.apply([...changesOf(bootstrap), ...endpointFiles.changes()]);
+  source.apply([...changesOf(bootstrap), ...endpoints.changes()]);
   const dataPlane = createDataPlane({
     source,
     listenerNames: listeners.map(({ name }) => name),
@@ -68,26 +72,21 @@ async function oneThread(
     ownIps: new Set(),
     overload,
   });
-  endpointFiles.follow((changes) => {
-    const failure = source.apply(changes);
-    if (failure !== undefined) log(`endpoints: ${failure}`);
+  const threads = localThread(dataPlane, telemetry, {
+    after: (isQuiet) => {
+      clock.afterUnref(WARM_UP_AFTER_MS, () => {
+        if (isQuiet()) void warmUpWhile(isQuiet, { clock, prng });
+      });
+    },
   });
-  return ok(
-    localThread(dataPlane, telemetry, {
-      after: (isQuiet) => {
-        clock.afterUnref(WARM_UP_AFTER_MS, () => {
-          if (isQuiet()) void warmUpWhile(isQuiet, { clock, prng });
-        });
-      },
-    }),
-  );
+  return ok({ threads, replicas: localReplica((changes) => source.apply(changes)) });
 }
 
 async function manyThreads(
   bootstrap: Bootstrap,
   concurrency: number,
-  { telemetry, endpointFiles, clock, log }: ThreadPorts,
-): Promise<Result<DataThreads, string>> {
+  { telemetry, endpoints, clock, log }: ThreadPorts,
+): Promise<Result<BootstrapThreads, string>> {
   const [{ checkAddresses }, { processPool }] = await Promise.all([
     import('../threads/probe.ts'),
     import('../threads/process-pool.ts'),
@@ -101,17 +100,27 @@ async function manyThreads(
     listenerNames: listeners.map(({ name }) => name),
     ownIps: [],
     bootstrap: { listeners, node },
-    everything: () => [...changes, ...endpointFiles.changes()],
+    everything: () => [...changes, ...endpoints.changes()],
     want: () => undefined,
   };
   const pool = await processPool(work, { telemetry, clock, log });
-  endpointFiles.follow((changes) => {
-    pool.publish(changes);
-    pool.whenApplied((failures) => {
-      if (failures.length > 0) log(`endpoints: ${failures.join('; ')}`);
-    });
-  });
-  return ok(pool);
+  return ok({ threads: pool, replicas: pool });
+}
+
+/** This thread, as the one that applies what is published. */
+function localReplica(apply: (changes: readonly Change[]) => string | undefined): Replicas {
+  let failures: string[] = [];
+  return {
+    publish(changes) {
+      const failure = apply(changes);
+      if (failure !== undefined) failures.push(failure);
+    },
+    whenApplied(done) {
+      const settled = failures;
+      failures = [];
+      done(settled);
+    },
+  };
 }
 
 const changesOf = ({ listeners, clusters }: Bootstrap): readonly Change[] => [

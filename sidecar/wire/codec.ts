@@ -4,12 +4,17 @@
  */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
+import { ClusterLoadAssignmentSchema } from '@weft/policies/wire/gen/envoy/config/endpoint/v3/endpoint_pb';
 import {
   DeltaDiscoveryRequestSchema,
   DeltaDiscoveryResponseSchema,
+  DiscoveryRequestSchema,
+  DiscoveryResponseSchema,
+  ResourceSchema,
 } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
 import { SignRequestSchema, SignResponseSchema } from '@weft/policies/wire/gen/weft/ca/v1/certificates_pb';
 import { decodeResource } from '@weft/policies/wire/resource';
+import { typeUrls } from '@weft/policies/wire/type-urls';
 import type { SignedChain } from '../identity/manager.ts';
 import type {
   Decoded,
@@ -18,6 +23,8 @@ import type {
   DeltaRequest,
   DeltaResponse,
   ReceivedResource,
+  StateRequest,
+  StateResponse,
   XdsWire,
 } from '../xds/messages.ts';
 import type { Change } from '../xds/table-source.ts';
@@ -32,6 +39,8 @@ export interface ControlWire extends XdsWire {
 /** google.rpc.Code.INVALID_ARGUMENT, what Envoy puts into a NACK. */
 const INVALID_ARGUMENT = 3;
 const NACK_MESSAGE_LENGTH_MAX = 4_000;
+/** In which a response may put a resource, to say its name beside it. */
+const RESOURCE_WRAPPER = '/envoy.service.discovery.v3.Resource';
 
 const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
@@ -42,14 +51,61 @@ function encodeRequest(request: DeltaRequest, node: DeltaNode | undefined): Buff
     resourceNamesUnsubscribe: [...request.unsubscribe],
     initialResourceVersions: request.heldVersions,
     responseNonce: request.nonce,
-    ...(node === undefined
-      ? {}
-      : { node: { id: node.id, userAgentName: 'weft', clientFeatures: [...node.clientFeatures] } }),
-    ...(request.refusal === ''
-      ? {}
-      : { errorDetail: { code: INVALID_ARGUMENT, message: request.refusal.slice(0, NACK_MESSAGE_LENGTH_MAX) } }),
+    ...encodeNode(node),
+    ...encodeRefusal(request.refusal),
   });
   return buffer(toBinary(DeltaDiscoveryRequestSchema, message));
+}
+
+const encodeNode = (node: DeltaNode | undefined) =>
+  node === undefined
+    ? {}
+    : {
+        node: {
+          id: node.id,
+          cluster: node.cluster,
+          userAgentName: 'weft',
+          clientFeatures: [...node.clientFeatures],
+        },
+      };
+
+const encodeRefusal = (refusal: string) =>
+  refusal === '' ? {} : { errorDetail: { code: INVALID_ARGUMENT, message: refusal.slice(0, NACK_MESSAGE_LENGTH_MAX) } };
+
+function encodeStateRequest(request: StateRequest, node: DeltaNode | undefined): Buffer {
+  const message = create(DiscoveryRequestSchema, {
+    typeUrl: request.typeUrl,
+    versionInfo: request.version,
+    resourceNames: [...request.names],
+    responseNonce: request.nonce,
+    ...encodeNode(node),
+    ...encodeRefusal(request.refusal),
+  });
+  return buffer(toBinary(DiscoveryRequestSchema, message));
+}
+
+function decodeStateResponse(bytes: Buffer): StateResponse {
+  const { typeUrl, nonce, versionInfo, resources } = fromBinary(DiscoveryResponseSchema, bytes);
+  return {
+    typeUrl,
+    nonce,
+    version: versionInfo,
+    resources: resources.map(({ typeUrl: type, value }) => {
+      const wrapped = type.endsWith(RESOURCE_WRAPPER) ? fromBinary(ResourceSchema, value) : undefined;
+      const resource = wrapped === undefined ? value : (wrapped.resource?.value ?? new Uint8Array());
+      return { name: wrapped?.name || nameOf(typeUrl, resource), version: versionInfo, bytes: resource };
+    }),
+  };
+}
+
+/** Incremental xDS says it beside the resource; here it is in it. Empty where it cannot be read. */
+function nameOf(typeUrl: string, bytes: Uint8Array): string {
+  if (typeUrl !== typeUrls.endpoints) return '';
+  try {
+    return fromBinary(ClusterLoadAssignmentSchema, bytes).clusterName;
+  } catch {
+    return '';
+  }
 }
 
 function decodeResponse(bytes: Buffer): DeltaResponse {
@@ -88,6 +144,8 @@ function decodeEffect(kind: ResourceKind, typeUrl: string, effect: DeltaEffect):
 export const controlWire: ControlWire = {
   encodeRequest,
   decodeResponse,
+  encodeStateRequest,
+  decodeStateResponse,
   decodeEffect,
   encodeHeld,
   decodeHeld,

@@ -40,7 +40,7 @@ describe('the codec of the control plane', () => {
         nonce: 'n',
         refusal: 'x',
       },
-      { id: 'me', clientFeatures: ['f'] },
+      { id: 'me', cluster: 'c', clientFeatures: ['f'] },
     );
     assert.ok(request.length > 0);
     const resource = { name: '10.0.0.1', version: '1', bytes: address.bytes };

@@ -19,6 +19,8 @@ export interface AdsListener {
   /** The control plane has let the stream in; it says nothing to whom it has nothing new to tell. */
   onAccepted(): void;
   onMessage(response: DeltaResponse): void;
+  /** A response that nobody can apply; the stream has refused it. */
+  onUnreadable(typeUrl: string, reason: string): void;
   /** The stream is gone; why, for people. */
   onLost(reason: string): void;
 }
@@ -29,6 +31,8 @@ interface XdsClientOptions {
   /** Found anew for each use: it may have been let go meanwhile. */
   readonly wire: () => XdsWire;
   readonly nodeId: string;
+  /** Which proxies it is one of; left out: of no matter. */
+  readonly nodeCluster?: string;
   readonly clock: Clock;
   readonly prng: Prng;
   readonly store: SnapshotStore;
@@ -178,6 +182,7 @@ export class XdsClient {
   private node(): DeltaNode {
     return {
       id: this.options.nodeId,
+      cluster: this.options.nodeCluster ?? '',
       clientFeatures: ['weft.address', 'weft.connect', 'weft.http1', 'weft.http2', 'weft.locality', 'weft.tcp'],
     };
   }
@@ -206,6 +211,7 @@ export class XdsClient {
       const stream = this.options.open({
         onAccepted: () => this.accepted(),
         onMessage: (response) => this.receive(response),
+        onUnreadable: (typeUrl, reason) => this.refused(typeUrl, [reason]),
         onLost: lost,
       });
       if (!ended) this.stream = stream;
@@ -251,13 +257,15 @@ export class XdsClient {
   private conclude(state: DeltaTypeState, nonce: string, errors: readonly string[]): void {
     // Readiness shows it: a refused listener is why a proxy waits.
     this.lastErrorText = errors.length === 0 ? '' : `refused ${errors.join('; ')}`;
-    if (errors.length > 0) {
-      this.rejected++;
-      this.options.count('xds_rejected');
-      this.options.log(`xds: refused ${state.typeUrl}: ${errors.join('; ')}`);
-    }
+    if (errors.length > 0) this.refused(state.typeUrl, errors);
     this.send(state.acknowledge(nonce, errors));
     this.flush();
+  }
+
+  private refused(typeUrl: string, errors: readonly string[]): void {
+    this.rejected++;
+    this.options.count('xds_rejected');
+    this.options.log(`xds: refused ${typeUrl}: ${errors.join('; ')}`);
   }
 
   private hold(state: DeltaTypeState, accepted: readonly ReceivedResource[], changes: readonly Change[]): void {

@@ -24,6 +24,8 @@ export interface DeltaRequest {
 /** Who asks; in the first request of a stream. */
 export interface DeltaNode {
   readonly id: string;
+  /** Empty: of no matter. */
+  readonly cluster: string;
   readonly clientFeatures: readonly string[];
 }
 
@@ -32,6 +34,22 @@ export interface DeltaResponse {
   readonly nonce: string;
   readonly resources: readonly ReceivedResource[];
   readonly removed: readonly string[];
+}
+
+/** The same questions to a server that knows no increments: every request has all names, and what was accepted last. */
+export interface StateRequest {
+  readonly typeUrl: string;
+  readonly names: readonly string[];
+  readonly version: string;
+  readonly nonce: string;
+  readonly refusal: string;
+}
+
+export interface StateResponse {
+  readonly typeUrl: string;
+  readonly nonce: string;
+  readonly version: string;
+  readonly resources: readonly ReceivedResource[];
 }
 
 /** What a response asks the snapshot to become, and the errors that go back. */
@@ -57,6 +75,9 @@ export interface XdsWire {
   encodeRequest(request: DeltaRequest, node: DeltaNode | undefined): Buffer;
   /** Throws on bytes that are no such message. */
   decodeResponse(bytes: Buffer): DeltaResponse;
+  encodeStateRequest(request: StateRequest, node: DeltaNode | undefined): Buffer;
+  /** Throws likewise. */
+  decodeStateResponse(bytes: Buffer): StateResponse;
   /** Decodes every resource of a response, collecting errors, before anything is applied. */
   decodeEffect(kind: ResourceKind, typeUrl: string, effect: DeltaEffect): Decoded;
   encodeHeld(held: HeldResources, typeUrlOf: (kind: ResourceKind) => string): Uint8Array;

@@ -6,7 +6,8 @@ import { after, before, describe, test } from 'node:test';
 import { type handleBidiStreamingCall, type handleUnaryCall, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { systemClock } from '@weft/policies/kit/clock';
 import type { CallListener, ClientCall, GrpcStatus, Method } from '@weft/sidecar/grpc/call';
-import { type ChannelTls, GrpcChannel } from '@weft/sidecar/grpc/channel';
+import { GrpcChannel } from '@weft/sidecar/grpc/channel';
+import { type ChannelTls, direct } from '@weft/sidecar/grpc/direct';
 import { CertificateFolder } from '../support/certs.ts';
 import { freePort } from '../support/pair-process.ts';
 import { testFolder } from '../support/pair-sidecar.ts';
@@ -74,7 +75,7 @@ let credentials: ServerCredentials;
 let port = 0;
 
 function channelTo(to: number, how: ChannelTls | undefined): GrpcChannel {
-  const channel = new GrpcChannel({ host: '127.0.0.1', port: to, tls: how, clock: systemClock });
+  const channel = new GrpcChannel({ via: direct({ host: '127.0.0.1', port: to, tls: how }), clock: systemClock });
   closing.push(() => channel.close());
   return channel;
 }
@@ -121,7 +122,7 @@ describe('the gRPC client of the sidecar', () => {
         { address: '::1', family: 6 },
         { address: '127.0.0.1', family: 4 },
       ]);
-    const channel = new GrpcChannel({ host: 'two.addresses', port, tls, clock: systemClock, lookup });
+    const channel = new GrpcChannel({ via: direct({ host: 'two.addresses', port, tls, lookup }), clock: systemClock });
     closing.push(() => channel.close());
     const { listener } = ask(channel, methods.Unary, 'hello');
     assert.equal((await listener.end()).code, status.OK);

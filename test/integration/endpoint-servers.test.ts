@@ -1,0 +1,191 @@
+/** Clusters whose endpoints come by xDS from a cluster of the same bootstrap, on Weft and on a real Envoy. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { after, before, describe, test } from 'node:test';
+import { ServerCredentials } from '@grpc/grpc-js';
+import { methodPaths } from '@weft/policies/wire/method-paths';
+import { CertificateFolder } from '../support/certs.ts';
+import { startEnvoy } from '../support/envoy.ts';
+import { ManagementServer } from '../support/management-server.ts';
+import {
+  type At,
+  bootstrap,
+  cluster,
+  httpListener,
+  type JsonObject,
+  route,
+  upstreamTls,
+} from '../support/pair-bootstrap.ts';
+import { curl } from '../support/pair-curl.ts';
+import { freePort, type Program } from '../support/pair-process.ts';
+import { adminPage, runSidecar } from '../support/pair-sidecar.ts';
+import { waitFor } from '../support/wait.ts';
+import { httpOptions, Surface } from './envoy-surface.fixture.ts';
+
+const PROXY = 'spiffe://cluster.local/ns/shop/sa/proxy';
+const SERVER = 'spiffe://cluster.local/ns/infra/sa/xds';
+
+const surface = new Surface('endpoint-servers');
+let [first, second]: [At, At] = [
+  { ip: '', port: 0 },
+  { ip: '', port: 0 },
+];
+
+const application = (name: string): Promise<At> => surface.listen(createServer((_, response) => response.end(name)));
+
+before(async () => {
+  [first, second] = [await application('first'), await application('second')];
+});
+after(() => surface.close());
+
+const http2 = httpOptions({ explicit_http_config: { http2_protocol_options: {} } });
+
+const source = (apiType: string): JsonObject => ({
+  api_type: apiType,
+  transport_api_version: 'V3',
+  grpc_services: [{ envoy_grpc: { cluster_name: 'xds' }, initial_metadata: [{ key: 'x-tenant', value: 'shop' }] }],
+});
+
+interface Made {
+  readonly text: string;
+  readonly port: number;
+  readonly adminPort: number;
+}
+
+async function made(xds: JsonObject, edsConfig: JsonObject, more: JsonObject = {}): Promise<Made> {
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const { load_assignment: _, ...cart } = cluster({ name: 'of-cart', endpoints: [] });
+  const text = bootstrap({
+    id: 'edge-1',
+    adminPort,
+    listeners: [
+      httpListener({
+        name: 'web',
+        at: { ip: '127.0.0.1', port },
+        direction: 'OUTBOUND',
+        routes: [route('any', '/', 'of-cart')],
+      }),
+    ],
+    clusters: [
+      xds,
+      {
+        ...cart,
+        type: 'EDS',
+        eds_cluster_config: { service_name: 'cart', eds_config: { ...edsConfig, resource_api_version: 'V3' } },
+      },
+    ],
+  });
+  return { text: JSON.stringify({ ...JSON.parse(text), ...more }), port, adminPort };
+}
+
+async function serving(text: string, ...more: readonly string[]): Promise<Program> {
+  const program = runSidecar(surface.folder, text, ...more);
+  surface.programs.push(program);
+  await program.until('serving', () => program.stderr.includes(' serving '));
+  return program;
+}
+
+const answer = async (port: number): Promise<string> =>
+  (await curl('-w', ' %{http_code}', `http://127.0.0.1:${port}/`)).stdout;
+
+const answers = (ports: readonly number[], wanted: string): Promise<unknown> =>
+  waitFor(`the answer ${wanted}`, async () => {
+    const all = await Promise.all(ports.map(answer));
+    return all.every((one) => one === wanted) || undefined;
+  });
+
+describe('endpoints are those that the server says', () => {
+  const ways = [
+    ['GRPC', methodPaths.streamEndpoints, false],
+    ['DELTA_GRPC', methodPaths.deltaEndpoints, false],
+    ['GRPC', methodPaths.streamAggregatedResources, true],
+    ['DELTA_GRPC', methodPaths.deltaAggregatedResources, true],
+  ] as const;
+  for (const [apiType, path, aggregated] of ways) {
+    test(`${aggregated ? 'ADS, ' : ''}${apiType}, as for Envoy`, async (t) => {
+      const server = await ManagementServer.start();
+      t.after(() => server.close());
+      server.set('cart', first);
+      const xds = cluster({ name: 'xds', endpoints: [{ ip: '127.0.0.1', port: server.port }], fields: http2 });
+      const make = (): Promise<Made> =>
+        aggregated
+          ? made(xds, { ads: {} }, { dynamic_resources: { ads_config: source(apiType) } })
+          : made(xds, { api_config_source: source(apiType) });
+      const [own, other] = [await make(), await make()];
+      const weft = await serving(own.text);
+      const [asked] = server.asked;
+      assert.deepEqual([asked?.path, asked?.node, asked?.metadata.get('x-tenant')], [path, 'weft/edge-1', ['shop']]);
+      // The listeners have waited for it.
+      assert.equal(await answer(own.port), 'first 200');
+      surface.programs.push(await startEnvoy(surface.folder, other.text, other.adminPort));
+      const ports = [own.port, other.port];
+      await answers(ports, 'first 200');
+      server.set('cart', second);
+      await answers(ports, 'second 200');
+      assert.match(
+        (await adminPage(own.adminPort, '/clusters')).text,
+        new RegExp(`of-cart::127.0.0.1:${second.port}::`),
+      );
+
+      const before = server.asked.length;
+      // A field of ClusterLoadAssignment with the number 2, endpoints, that ends too early, after the name.
+      server.setBytes('cart', Buffer.concat([Buffer.from([0x0a, 4]), Buffer.from('cart'), Buffer.from([0x12, 100])]));
+      const refused = () => server.asked.slice(before).filter(({ refusal }) => refusal !== '');
+      await waitFor('refusals of both', () => refused().length >= 2 || undefined);
+      assert.match(weft.stderr, /xds: refused/);
+      await answers(ports, 'second 200');
+
+      server.close();
+      await waitFor('the loss', () => weft.stderr.includes('xds: stream lost') || undefined);
+      await answers(ports, 'second 200');
+      server.set('cart', first);
+      await server.listen();
+      await answers(ports, 'first 200');
+    });
+  }
+});
+
+test('two data threads are told alike', async (t) => {
+  const server = await ManagementServer.start();
+  t.after(() => server.close());
+  server.set('cart', first);
+  const xds = cluster({ name: 'xds', endpoints: [{ ip: '127.0.0.1', port: server.port }], fields: http2 });
+  const { text, port } = await made(xds, { api_config_source: source('DELTA_GRPC') });
+  await serving(text, '--concurrency', '2');
+  // Each connection is one thread's, chosen by the kernel.
+  const many = Array.from({ length: 12 }, () => port);
+  await answers(many, 'first 200');
+  server.set('cart', second);
+  await answers(many, 'second 200');
+});
+
+test('the server is asked with the TLS of its cluster, and believed under its name alone', async (t) => {
+  const authority = await CertificateFolder.make(surface.folder);
+  const [ours, theirs] = [await authority.issue('proxy', PROXY), await authority.issue('server', SERVER)];
+  const [root, key, chain] = [theirs.trustFile, theirs.keyFile, theirs.certificateFile].map((file) =>
+    readFileSync(file),
+  );
+  assert.ok(root && key && chain);
+  const credentials = ServerCredentials.createSsl(root, [{ private_key: key, cert_chain: chain }], true);
+  const server = await ManagementServer.start(credentials);
+  t.after(() => server.close());
+  server.set('cart', first);
+  const under = (name: string): Promise<Made> =>
+    made(
+      cluster({
+        name: 'xds',
+        endpoints: [{ ip: '127.0.0.1', port: server.port }],
+        tls: upstreamTls(ours, name, 'h2'),
+        fields: http2,
+      }),
+      { api_config_source: source('GRPC') },
+    );
+  const good = await under(SERVER);
+  await serving(good.text);
+  await answers([good.port], 'first 200');
+  const stranger = runSidecar(surface.folder, (await under(PROXY)).text);
+  surface.programs.push(stranger);
+  await stranger.until('its refusal', () => /xds: stream lost \(.*none of which matches/.test(stranger.stderr));
+  assert.doesNotMatch(stranger.stderr, /serving/);
+});
