@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create, createFileRegistry, fromBinary, isFieldSet, toBinary } from '@bufbuild/protobuf';
-import { FieldOptionsSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { type EnumDescriptorProto, FieldOptionsSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { allSupportedFields } from '../policies/wire/supported-fields.ts';
 import { withOwnDescriptors } from './describe-wire.ts';
 import { pruneDescriptors } from './prune-descriptors.ts';
@@ -94,6 +94,11 @@ const whole = [
 const annotations =
   /^(validate\/|udpa\/annotations\/|xds\/annotations\/|envoy\/annotations\/|google\/api\/annotations|google\/protobuf\/descriptor)/;
 
+function dropEnumOptions(type: EnumDescriptorProto): void {
+  delete type.options;
+  for (const value of type.value) delete value.options;
+}
+
 /** Drops annotations from a FileDescriptorSet, keeping what changes the encoding, and what Weft does not act on. */
 function reduced(image: Uint8Array): Uint8Array {
   const set = fromBinary(FileDescriptorSetSchema, image, { readUnknownFields: false });
@@ -113,12 +118,9 @@ function reduced(image: Uint8Array): Uint8Array {
         if (packed) field.options = create(FieldOptionsSchema, { packed: field.options?.packed ?? false });
         else delete field.options;
       }
-      for (const value of message.enumType) delete value.options;
+      message.enumType.forEach(dropEnumOptions);
     }
-    for (const value of file.enumType) {
-      delete value.options;
-      for (const item of value.value) delete item.options;
-    }
+    file.enumType.forEach(dropEnumOptions);
   }
   pruneDescriptors(set, allSupportedFields(), whole);
   return toBinary(FileDescriptorSetSchema, set);
