@@ -79,14 +79,16 @@ export async function runStaticSidecar(
   );
   if (!opened.ok) return err([opened.error]);
   admin = opened.value;
+  // Before what may take long: as the first process of a container it would not end by itself.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
   await endpoints.follow(replicas);
-  const started = await running.start();
+  const started = state.stopping ? ok(undefined) : await running.start();
+  if (state.stopping) return ok(undefined);
   if (!started.ok) return err([started.error]);
   dropStartRights(concurrency);
   state.listening = true;
   overload.start();
   trimWhenIdle({ clock, listeners: () => running.listeners(), count: (event) => recorder.count(event) });
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
   log(`serving ${bootstrap.listeners.map((listener) => listener.name).join(', ')}`);
   return ok(undefined);
 }

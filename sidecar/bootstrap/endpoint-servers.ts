@@ -81,7 +81,9 @@ export class EndpointServers {
     });
   }
 
+  /** Nobody waits any more either. */
   close(): void {
+    this.onAnswered();
     for (const client of this.clients) client.close();
     for (const channel of this.channels) channel.close();
     this.door.letGo();

@@ -146,6 +146,21 @@ describe('endpoints are those that the server says', () => {
   }
 });
 
+for (const concurrency of ['1', '2']) {
+  test(`a proxy that still waits for its first endpoints ends when it is told to, with ${concurrency} threads`, async (t) => {
+    const server = await ManagementServer.start();
+    t.after(() => server.close());
+    const xds = cluster({ name: 'xds', endpoints: [{ ip: '127.0.0.1', port: server.port }], fields: http2 });
+    const { text } = await made(xds, { api_config_source: source('GRPC') });
+    const program = runSidecar(surface.folder, text, '--concurrency', concurrency);
+    surface.programs.push(program);
+    await program.until('its question', () => server.asked.length > 0);
+    program.child.kill('SIGTERM');
+    assert.equal(await program.exitCode(), 0);
+    assert.doesNotMatch(program.stderr, /serving/);
+  });
+}
+
 test('two data threads are told alike', async (t) => {
   const server = await ManagementServer.start();
   t.after(() => server.close());
