@@ -1,6 +1,6 @@
 /** The sidecar's gRPC client against a server of grpc-js: what the control plane runs on. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { createServer, type LookupFunction, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { type handleBidiStreamingCall, type handleUnaryCall, Server, ServerCredentials, status } from '@grpc/grpc-js';
@@ -103,6 +103,7 @@ before(async () => {
   port = served.port;
 });
 after(() => {
+  rmSync(folder, { recursive: true, force: true });
   for (const close of closing.reverse()) close();
 });
 
