@@ -26,7 +26,7 @@ interface Tier {
 const tiers: Readonly<Record<string, Tier>> = {
   unit: {
     patterns: ['{policies,sidecar,control-plane,injector,local,cli,scripts}/**/*.test.ts'],
-    budgetS: 75,
+    budgetS: 65,
     needsRoot: false,
     concurrency: 2,
     isolated: false,
@@ -34,7 +34,7 @@ const tiers: Readonly<Record<string, Tier>> = {
   },
   integration: {
     patterns: ['test/{integration,lint,simulation}/**/*.test.ts'],
-    budgetS: 300,
+    budgetS: 330,
     needsRoot: true,
     concurrency: 2,
     isolated: true,
@@ -42,7 +42,7 @@ const tiers: Readonly<Record<string, Tier>> = {
   },
   e2e: {
     patterns: ['test/e2e/**/*.test.ts'],
-    budgetS: 225,
+    budgetS: 205,
     needsRoot: true,
     concurrency: 1,
     isolated: true,
