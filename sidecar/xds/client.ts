@@ -230,7 +230,8 @@ export class XdsClient {
 
   private receive(response: DeltaResponse): void {
     const state = this.types.get(response.typeUrl);
-    if (state === undefined) {
+    // Of a type that was not asked for, an answer would be the first request, and one without names asks for all of it.
+    if (state?.asks !== true) {
       this.options.count('xds_unknown_type');
       return;
     }

@@ -34,6 +34,11 @@ export class DeltaTypeState {
     return this.wanted.has(name);
   }
 
+  /** This stream's server was asked for something of it, or is about to be. */
+  get asks(): boolean {
+    return this.streamBegun || this.wanted.size > 0;
+  }
+
   get size(): number {
     return this.wanted.size;
   }
