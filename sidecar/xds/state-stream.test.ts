@@ -29,13 +29,15 @@ function open() {
     },
   );
   const response = (version: string, nonce: string, ...names: readonly string[]): void =>
+    responseOf(TYPE, version, nonce, ...names);
+  const responseOf = (typeUrl: string, version: string, nonce: string, ...names: readonly string[]): void =>
     respond({
-      typeUrl: TYPE,
+      typeUrl,
       version,
       nonce,
       resources: names.map((name) => ({ name, version, bytes: new Uint8Array() })),
     });
-  return { stream, sent, heard, unreadable, response };
+  return { stream, sent, heard, unreadable, response, responseOf };
 }
 
 test('every request has all names, the version that was accepted last, and the nonce of the last response', () => {
@@ -75,4 +77,23 @@ test('a resource without a name is refused, and so is all that came with it', ()
   assert.deepEqual(heard, []);
   assert.equal(unreadable.length, 1);
   assert.deepEqual(sent.slice(1), [`a v nx ${unreadable[0]}`]);
+});
+
+test('a server that leaves the nonce empty is told which version was accepted', () => {
+  const { stream, sent, response } = open();
+  stream.send({ ...nothing, subscribe: ['a'] }, node);
+  response('1', '', 'a');
+  stream.send(nothing, undefined);
+  response('2', '', 'a');
+  stream.send({ ...nothing, refusal: 'no' }, undefined);
+  assert.deepEqual(sent.slice(1), ['a v1 n ', 'a v1 n no']);
+});
+
+test('what nobody asked for is heard, and nothing is kept of it', () => {
+  const { stream, sent, heard, unreadable, responseOf } = open();
+  stream.send({ ...nothing, subscribe: ['a'] }, node);
+  responseOf('other', '1', 'x', 'b', '');
+  assert.deepEqual([heard.map(({ typeUrl }) => typeUrl), unreadable, sent.length], [['other'], [], 1]);
+  stream.send({ ...nothing, typeUrl: 'other', subscribe: ['b'] }, undefined);
+  assert.deepEqual(sent.slice(1), ['b v n ']);
 });

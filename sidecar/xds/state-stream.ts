@@ -28,7 +28,12 @@ export class StateStream implements AdsStream {
 
   constructor(open: (onResponse: (response: StateResponse) => void) => StateCall, listener: AdsListener) {
     this.call = open((response) => {
-      const asked = this.askedOf(response.typeUrl);
+      const asked = this.asked.get(response.typeUrl);
+      // Nothing is kept of what nobody asked for: it gets no answer.
+      if (asked === undefined) {
+        listener.onMessage({ ...response, removed: [] });
+        return;
+      }
       asked.nonce = response.nonce;
       // Of what has no name nobody could say whether it was asked for.
       if (response.resources.some(({ name }) => name === '')) {
@@ -45,11 +50,13 @@ export class StateStream implements AdsStream {
     const asked = this.askedOf(request.typeUrl);
     for (const name of request.subscribe) asked.names.add(name);
     for (const name of request.unsubscribe) asked.names.delete(name);
-    if (request.nonce !== '' && request.refusal === '') {
-      asked.version = asked.versions.get(request.nonce) ?? asked.version;
+    // By the nonce alone one cannot tell: some servers leave it empty.
+    const answers = request.subscribe.length === 0 && request.unsubscribe.length === 0;
+    if (answers) {
+      if (request.refusal === '') asked.version = asked.versions.get(request.nonce) ?? asked.version;
+      asked.versions.delete(request.nonce);
     }
-    asked.versions.delete(request.nonce);
-    this.answer(request.typeUrl, asked, request.nonce === '' ? asked.nonce : request.nonce, request.refusal, node);
+    this.answer(request.typeUrl, asked, answers ? request.nonce : asked.nonce, request.refusal, node);
   }
 
   cancel(): void {
