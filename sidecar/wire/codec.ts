@@ -93,7 +93,10 @@ function decodeStateResponse(bytes: Buffer): StateResponse {
     resources: resources.map(({ typeUrl: type, value }) => {
       const wrapped = type.endsWith(RESOURCE_WRAPPER) ? fromBinary(ResourceSchema, value) : undefined;
       const resource = wrapped === undefined ? value : (wrapped.resource?.value ?? new Uint8Array());
-      return { name: wrapped?.name || nameOf(typeUrl, resource), version: versionInfo, bytes: resource };
+      // Of another type there is none.
+      const its = wrapped === undefined ? type : wrapped.resource?.typeUrl;
+      const name = its === typeUrl ? wrapped?.name || nameOf(typeUrl, resource) : '';
+      return { name, version: versionInfo, bytes: resource };
     }),
   };
 }
@@ -133,7 +136,13 @@ function decodeEffect(kind: ResourceKind, typeUrl: string, effect: DeltaEffect):
       for (const error of decoded.error) errors.push(`${resource.name}: ${error.path}: ${error.message}`);
       continue;
     }
-    unknownFields += decoded.value.unknownFields;
+    const { name, unknownFields: passedOver } = decoded.value;
+    // As which they go everywhere else.
+    if (kind === 'endpoints' && name !== resource.name) {
+      errors.push(`${resource.name}: cluster_name: is "${name}"`);
+      continue;
+    }
+    unknownFields += passedOver;
     accepted.push(resource);
     changes.push({ kind, name: resource.name, entry: { value: decoded.value.value } } as Change);
   }
