@@ -138,3 +138,22 @@ test('without one good file there are no endpoints until it is good; one that is
     { path: 'static_resources.clusters[2].eds_cluster_config.eds_config', message: `${folder} is no file` },
   ]);
 });
+
+test('links in a circle are a file that cannot be read, at the start and later', (t) => {
+  const folder = testFolder(t);
+  const file = join(folder, 'eds.yaml');
+  writeFileSync(file, yaml(['cart', 1]));
+  const { files, clock, lines, told } = followed(eds('cart', file));
+  const held = files.assignments();
+  rmSync(file);
+  symlinkSync('eds.yaml', file);
+  clock.advance(1_000);
+  assert.deepEqual(files.assignments(), held);
+  assert.match(lines.join('\n'), /^endpoints of cart: .*cannot be read: .*ELOOP.*; the last good ones hold$/);
+  const [wrong] = checkEndpointFiles([eds('cart', file)]);
+  assert.match(wrong?.message ?? '', /eds\.yaml cannot be found: .*ELOOP/);
+  rmSync(file);
+  writeFileSync(file, yaml(['cart', 2]));
+  clock.advance(1_000);
+  assert.deepEqual(told, ['cart 2']);
+});

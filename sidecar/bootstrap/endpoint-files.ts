@@ -133,10 +133,20 @@ function textOf(path: string): Result<string, readonly WireError[]> {
 export function checkEndpointFiles(clusters: readonly Pick<Cluster, 'discovery'>[]): readonly WireError[] {
   return clusters.flatMap(({ discovery }, i) => {
     if (discovery.kind !== 'eds' || discovery.source?.kind !== 'file') return [];
-    const { path: file } = discovery.source;
-    const found = statSync(file, { throwIfNoEntry: false });
-    if (found?.isFile() === true) return [];
+    const wrong = notFile(discovery.source.path);
+    if (wrong === undefined) return [];
     const path = `static_resources.clusters[${i}].eds_cluster_config.eds_config`;
-    return [{ path, message: `${file} is ${found === undefined ? 'not there' : 'no file'}` }];
+    return [{ path, message: `${discovery.source.path} ${wrong}` }];
   });
+}
+
+/** Undefined: it is one. */
+function notFile(path: string): string | undefined {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found?.isFile() === true) return undefined;
+    return found === undefined ? 'is not there' : 'is no file';
+  } catch (error) {
+    return `cannot be found: ${errorText(error)}`;
+  }
 }

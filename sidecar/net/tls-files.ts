@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { errorText } from '@weft/policies/kit/error-text';
 import type { CertificateRef, PeerValidation, PemSource } from '@weft/policies/model/tls';
 
 interface Material {
@@ -23,9 +24,16 @@ export function filesOf({ certificate, moreCertificates = [], validation }: Mate
  */
 export function stampOf(files: readonly string[]): string {
   let stamp = '';
-  for (const file of files) {
-    const found = statSync(file, { throwIfNoEntry: false });
-    stamp += found === undefined ? '- ' : `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs} `;
-  }
+  for (const file of files) stamp += `${stampOfFile(file)} `;
   return stamp;
+}
+
+function stampOfFile(file: string): string {
+  try {
+    const found = statSync(file, { throwIfNoEntry: false });
+    return found === undefined ? '-' : `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`;
+  } catch (error) {
+    // Links in a circle, or a folder that may not be entered: who reads the file says so.
+    return errorText(error);
+  }
 }
