@@ -18,17 +18,16 @@ const assignment = (cluster_name: string, port_value: JsonValue) => ({
 });
 
 function errorsOf(json: JsonValue): readonly string[] {
-  const read = decodeEndpointFile(json, 'cart');
-  assert.ok(!read.ok, 'was accepted');
+  const read = decodeEndpointFile(json, ['cart']).get('cart');
+  assert.ok(read?.ok === false, 'was accepted');
   return read.error.map(({ path, message }) => `${path}: ${message}`);
 }
 
 test('the endpoints of one service among others', () => {
-  const read = decodeEndpointFile(
-    { version_info: '7', resources: [assignment('web', 80), assignment('cart', 8080)] },
+  const read = decodeEndpointFile({ version_info: '7', resources: [assignment('web', 80), assignment('cart', 8080)] }, [
     'cart',
-  );
-  assert.ok(read.ok, JSON.stringify(read));
+  ]).get('cart');
+  assert.ok(read?.ok, JSON.stringify(read));
   assert.equal(read.value.clusterName, 'cart');
   assert.deepEqual(
     read.value.endpoints.map(({ address, weight, zone }) => ({ address, weight, zone })),
@@ -53,5 +52,23 @@ test('what is wrong is named with its path', () => {
   assert.ok(errorsOf({ resources: [assignment('cart', 'http')] })[0]?.startsWith(`${where}: `));
   assert.ok(
     errorsOf({ resources: [{ ...assignment('cart', 1), policy: {} }] })[0]?.startsWith('resources[0].policy: '),
+  );
+});
+
+test('those of many services are decoded once', () => {
+  const names = Array.from({ length: 50 }, (_, i) => `s${i}`);
+  let decoded = 0;
+  const json = {
+    get resources() {
+      decoded++;
+      return names.map((name) => assignment(name, 80));
+    },
+  };
+  const read = decodeEndpointFile(json, [...names, 'other']);
+  assert.equal(decoded, 1);
+  assert.deepEqual([...read.keys()], [...names, 'other']);
+  assert.deepEqual(
+    [...read].flatMap(([name, { ok }]) => (ok ? [] : [name])),
+    ['other'],
   );
 });

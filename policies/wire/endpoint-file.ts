@@ -12,18 +12,29 @@ import { typeUrls } from './type-urls.ts';
 /** What says nothing of endpoints. `version_info` is for people: what is in the file counts. */
 const OTHER_FIELDS = new Set(['version_info', 'versionInfo', 'type_url', 'typeUrl', 'nonce']);
 
-/** Those of one service; a file may hold those of several, each once. */
+export type ReadEndpoints = Result<EndpointAssignment, readonly WireError[]>;
+
+/** Those of each of these services, each once in a file. What is wrong with the file is wrong for all of them. */
 export function decodeEndpointFile(
   json: JsonValue,
-  serviceName: string,
-): Result<EndpointAssignment, readonly WireError[]> {
+  serviceNames: readonly string[],
+): ReadonlyMap<string, ReadEndpoints> {
   const decoding = new Decoding(true);
   const at = decoding.at('resources');
   const all = resourcesOf(json, decoding).map((resource, i) => decodeAssignment(resource, at.index(i)));
-  const [found, second] = all.filter((one) => one?.clusterName === serviceName);
-  if (second !== undefined) at.fail(`cluster_name "${serviceName}" occurs twice`, undefined);
-  if (found === undefined) at.fail(`there is no ClusterLoadAssignment of cluster_name "${serviceName}"`, undefined);
-  return found === undefined || decoding.errors.length > 0 ? err(decoding.errors) : ok(found);
+  const byName = Map.groupBy(all, (one) => one?.clusterName);
+  return new Map(serviceNames.map((name) => [name, theOne(name, byName.get(name) ?? [], decoding.errors)]));
+}
+
+function theOne(
+  name: string,
+  [found, second]: readonly (EndpointAssignment | undefined)[],
+  errors: readonly WireError[],
+): ReadEndpoints {
+  const wrong = (message: string): ReadEndpoints => err([...errors, { path: 'resources', message }]);
+  if (found === undefined) return wrong(`there is no ClusterLoadAssignment of cluster_name "${name}"`);
+  if (second !== undefined) return wrong(`cluster_name "${name}" occurs twice`);
+  return errors.length > 0 ? err(errors) : ok(found);
 }
 
 function resourcesOf(json: JsonValue, decoding: Decoding): readonly JsonValue[] {

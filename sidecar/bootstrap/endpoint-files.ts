@@ -99,8 +99,9 @@ export class EndpointFiles implements EndpointDiscovery {
     file.stamp = stampOf([file.path]);
     file.changing = undefined;
     const text = textOf(file.path);
-    return [...file.serviceNames].flatMap((name) => {
-      const read = text.ok ? loadEndpoints(text.value, name) : text;
+    const names = [...file.serviceNames];
+    const all = text.ok ? loadEndpoints(text.value, names) : new Map(names.map((name) => [name, text]));
+    return [...all].flatMap(([name, read]) => {
       if (read.ok) {
         this.known.set(name, read.value);
         this.ports.count('eds.update_success');

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Result } from '@weft/policies/kit/result';
-import type { EndpointAssignment } from '@weft/policies/model/cluster';
 import type { BootstrapConfig } from '@weft/policies/wire/bootstrap-decode';
 import type { WireError } from '@weft/policies/wire/decoding';
+import type { ReadEndpoints } from '@weft/policies/wire/endpoint-file';
 import { loadTransient } from '../transient.ts';
 
 export type Bootstrap = BootstrapConfig;
@@ -16,6 +16,6 @@ const parsers = (): typeof import('./read.ts') => loadTransient(reader);
 /** An Envoy v3 bootstrap, YAML or JSON. */
 export const loadBootstrap = (text: string): Result<Bootstrap, readonly WireError[]> => parsers().readBootstrap(text);
 
-/** The endpoints of a service in the text of a file, YAML or JSON. */
-export const loadEndpoints = (text: string, serviceName: string): Result<EndpointAssignment, readonly WireError[]> =>
-  parsers().readEndpoints(text, serviceName);
+/** The endpoints of services in the text of a file, YAML or JSON, which is read once for all of them. */
+export const loadEndpoints = (text: string, serviceNames: readonly string[]): ReadonlyMap<string, ReadEndpoints> =>
+  parsers().readEndpoints(text, serviceNames);

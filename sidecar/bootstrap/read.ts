@@ -1,10 +1,9 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
-import type { EndpointAssignment } from '@weft/policies/model/cluster';
 import { type BootstrapConfig, decodeBootstrap } from '@weft/policies/wire/bootstrap-decode';
 import { WIRE_ERRORS_MAX, type WireError } from '@weft/policies/wire/decoding';
-import { decodeEndpointFile } from '@weft/policies/wire/endpoint-file';
+import { decodeEndpointFile, type ReadEndpoints } from '@weft/policies/wire/endpoint-file';
 import { parseDocument } from 'yaml';
 import { parseJsonObject } from './json.ts';
 import { checkReferences } from './references.ts';
@@ -28,10 +27,10 @@ export function readBootstrap(text: string): Result<BootstrapConfig, readonly Wi
   return errors.length > 0 ? err(errors) : ok(config);
 }
 
-/** What a file says of the endpoints of a service, on the same terms. */
-export function readEndpoints(text: string, serviceName: string): Result<EndpointAssignment, readonly WireError[]> {
+/** What a file says of the endpoints of services, on the same terms. */
+export function readEndpoints(text: string, serviceNames: readonly string[]): ReadonlyMap<string, ReadEndpoints> {
   const json = parse(text);
-  return json.ok ? decodeEndpointFile(json.value, serviceName) : json;
+  return json.ok ? decodeEndpointFile(json.value, serviceNames) : new Map(serviceNames.map((name) => [name, json]));
 }
 
 /** JSON is YAML, but takes a tenth of the time when read as JSON. What is wrong with a text is for the YAML parser to say. */
