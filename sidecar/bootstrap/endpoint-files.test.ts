@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -156,4 +156,20 @@ test('links in a circle are a file that cannot be read, at the start and later',
   writeFileSync(file, yaml(['cart', 2]));
   clock.advance(1_000);
   assert.deepEqual(told, ['cart 2']);
+});
+
+test('nothing is read of what is no file, or too long', (t) => {
+  const file = join(testFolder(t), 'eds.yaml');
+  writeFileSync(file, yaml(['cart', 1]));
+  const { files, clock, lines } = followed(eds('cart', file));
+  const held = files.assignments();
+  // Without bytes on the disk, and longer than a string may be.
+  truncateSync(file, 2 ** 32);
+  clock.advance(1_000);
+  rmSync(file);
+  symlinkSync('/dev/zero', file);
+  clock.advance(1_000);
+  assert.deepEqual(files.assignments(), held);
+  assert.match(lines[0] ?? '', /eds\.yaml: is longer than 4194304 bytes; the last good ones hold$/);
+  assert.match(lines[1] ?? '', /eds\.yaml: is no file; the last good ones hold$/);
 });

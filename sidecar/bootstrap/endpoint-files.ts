@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import { errorText } from '@weft/policies/kit/error-text';
-import { err, type Result } from '@weft/policies/kit/result';
+import { err, ok, type Result } from '@weft/policies/kit/result';
 import type { Cluster, EndpointAssignment } from '@weft/policies/model/cluster';
 import type { WireError } from '@weft/policies/wire/decoding';
 import { stampOf } from '../net/tls-files.ts';
@@ -9,6 +9,7 @@ import type { Replicas } from '../xds/client.ts';
 import type { Change } from '../xds/table-source.ts';
 import type { EndpointDiscovery } from './endpoint-discovery.ts';
 import { loadEndpoints } from './load.ts';
+import { TEXT_BYTES_MAX } from './text-limit.ts';
 
 /** A change is seen after one of these, and taken when the file has stood still for another. */
 const LOOK_EVERY_MS = 250;
@@ -124,7 +125,11 @@ const changeOf = (name: string, value: EndpointAssignment): Change => ({ kind: '
 
 function textOf(path: string): Result<string, readonly WireError[]> {
   try {
-    return { ok: true, value: readFileSync(path, 'utf8') };
+    const found = statSync(path);
+    // To open a pipe is to wait for who writes to it, and a device may have no end.
+    if (!found.isFile()) return err([{ path: '', message: 'is no file' }]);
+    if (found.size > TEXT_BYTES_MAX) return err([{ path: '', message: `is longer than ${TEXT_BYTES_MAX} bytes` }]);
+    return ok(readFileSync(path, 'utf8'));
   } catch (error) {
     return err([{ path: '', message: `cannot be read: ${errorText(error)}` }]);
   }

@@ -7,8 +7,7 @@ import { decodeEndpointFile, type ReadEndpoints } from '@weft/policies/wire/endp
 import { parseDocument } from 'yaml';
 import { parseJsonObject } from './json.ts';
 import { checkReferences } from './references.ts';
-
-const TEXT_BYTES_MAX = 4_194_304;
+import { TEXT_BYTES_MAX } from './text-limit.ts';
 
 /**
  * What a text says, as data alone: nothing of it may refer to code in here, since its caller lets all of that go. It is
