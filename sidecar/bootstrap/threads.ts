@@ -123,10 +123,8 @@ function localReplica(apply: (changes: readonly Change[]) => string | undefined)
   };
 }
 
+/** Static clusters have their endpoints themselves: under their names there may be services with others. */
 const changesOf = ({ listeners, clusters }: Bootstrap): readonly Change[] => [
   ...listeners.map((value): Change => ({ kind: 'listener', name: value.name, entry: { value } })),
   ...clusters.map((value): Change => ({ kind: 'cluster', name: value.name, entry: { value } })),
-  ...clusters.flatMap(({ name, discovery }): Change[] =>
-    discovery.kind === 'static' ? [{ kind: 'endpoints', name, entry: { value: discovery.assignment } }] : [],
-  ),
 ];

@@ -139,6 +139,31 @@ test('two data threads follow the file alike', async (t) => {
   await answers(many, 'second 200');
 });
 
+test('a service is not the static cluster of the same name', async (t) => {
+  put('resources: []');
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const text = bootstrap({
+    id: 'same-name',
+    adminPort,
+    listeners: [
+      httpListener({
+        name: 'web',
+        at: { ip: '127.0.0.1', port },
+        direction: 'OUTBOUND',
+        routes: [route('static', '/static', 'cart'), route('any', '/', 'of-cart')],
+      }),
+    ],
+    clusters: [cart(), cluster({ name: 'cart', endpoints: [first] })],
+  });
+  const program = runSidecar(surface.folder, text);
+  t.after(() => program.stop());
+  await program.until('serving', () => program.stderr.includes(' serving '));
+  assert.match(await answer(port), /no endpoints.* 503$/s);
+  put(response(second));
+  await answers([port], 'second 200');
+  assert.equal((await curl(`http://127.0.0.1:${port}/static`)).stdout, 'first');
+});
+
 test('a file that is not there is an error at the start, with the path of its field', async () => {
   const missing = join(surface.folder, 'other.yaml');
   const text = bootstrap({
