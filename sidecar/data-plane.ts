@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns';
 import type { Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
 import type { Cluster } from '@weft/policies/model/cluster';
@@ -6,6 +5,7 @@ import type { FilterChain, Listener } from '@weft/policies/model/listener';
 import type { SnapshotSource } from '@weft/policies/model/snapshot';
 import type { LimitState } from './cluster/limits.ts';
 import { ClusterManager } from './cluster/manager.ts';
+import { resolveLocally } from './cluster/resolve-locally.ts';
 import { plaintext } from './cluster/security.ts';
 import type { ResolveHost } from './cluster/strict-dns.ts';
 import { createDispatch } from './filters/chain.ts';
@@ -57,13 +57,6 @@ export interface DataPlane {
   readonly clusters: ClusterManager;
   readonly protection: Protection;
 }
-
-/** getaddrinfo, as every program of the pod resolves names; both families. */
-const resolveLocally: ResolveHost = (host, done) => {
-  lookup(host, { all: true, verbatim: true }, (error, addresses) => {
-    done(error === null ? { ips: addresses.map(({ address }) => address) } : { error: error.message });
-  });
-};
 
 /** Wires the parts that a request passes; one for each data thread. */
 export function createDataPlane(options: DataPlaneOptions): DataPlane {

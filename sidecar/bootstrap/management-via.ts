@@ -1,27 +1,41 @@
-import { lookup } from 'node:dns';
 import { type Cluster, plainEndpoint } from '@weft/policies/model/cluster';
+import { chosenAddresses } from '../cluster/dns-addresses.ts';
+import { resolveLocally } from '../cluster/resolve-locally.ts';
 import { upstreamSecurity } from '../cluster/security.ts';
+import type { ResolveHost } from '../cluster/strict-dns.ts';
 import type { Connected, Via } from '../grpc/channel.ts';
 import type { Dial, UpstreamSecurity } from '../net/connection.ts';
 
 /**
  * The way to a cluster of the bootstrap that serves xDS, STATIC or STRICT_DNS: its endpoints take turns, one a connection,
- * with the TLS of the cluster.
+ * and so do the addresses of a name, with the TLS of the cluster.
  */
-export function viaCluster(cluster: Cluster, authority: string, dial: Dial): Via {
+export function viaCluster(
+  cluster: Cluster,
+  authority: string,
+  dial: Dial,
+  resolve: ResolveHost = resolveLocally,
+): Via {
   const security = securityOf(cluster);
   const targets = targetsOf(cluster);
+  const ports = { dial, resolve };
   let turn = 0;
   return {
     name: `cluster ${cluster.name}`,
     authority: authority === '' ? cluster.name : authority,
     scheme: security.kind === 'plaintext' ? 'http' : 'https',
     connect(done) {
-      const connecting = new Connecting(cluster, security, dial, done);
-      connecting.start(targets[turn++ % targets.length]);
+      const connecting = new Connecting(cluster, security, ports, done);
+      const round = Math.floor(turn / targets.length);
+      connecting.start(targets[turn++ % targets.length], round);
       return () => connecting.cancel();
     },
   };
+}
+
+interface Ports {
+  readonly dial: Dial;
+  readonly resolve: ResolveHost;
 }
 
 interface Target {
@@ -45,28 +59,36 @@ function securityOf(cluster: Cluster): UpstreamSecurity {
 class Connecting {
   private readonly cluster: Cluster;
   private readonly security: UpstreamSecurity;
-  private readonly dial: Dial;
+  private readonly ports: Ports;
   private readonly done: (result: Connected) => void;
   private cancelled = false;
   private cancelDial: () => void = () => undefined;
 
-  constructor(cluster: Cluster, security: UpstreamSecurity, dial: Dial, done: (result: Connected) => void) {
+  constructor(cluster: Cluster, security: UpstreamSecurity, ports: Ports, done: (result: Connected) => void) {
     this.cluster = cluster;
     this.security = security;
-    this.dial = dial;
+    this.ports = ports;
     this.done = done;
   }
 
-  start(target: Target | undefined): void {
-    const { name } = this.cluster;
+  /** `round`: how often all targets had their turn. */
+  start(target: Target | undefined, round: number): void {
+    const { name, discovery } = this.cluster;
     if (target === undefined) {
       process.nextTick(() => this.finish({ error: `cluster ${name} has no endpoint` }));
       return;
     }
-    // An address comes back as it is, without a server being asked.
-    lookup(target.host, (error, ip) => {
-      if (error !== null) this.finish({ error: `cluster ${name}: ${error.message}` });
-      else if (!this.cancelled) this.dialTo(ip, target.port);
+    this.ports.resolve(target.host, (result) => {
+      if (this.cancelled) return;
+      if ('error' in result) {
+        this.finish({ error: `cluster ${name}: ${result.error}` });
+        return;
+      }
+      const ips = chosenAddresses(result.ips, discovery.kind === 'strict-dns' ? discovery : {});
+      const ip = ips[round % ips.length];
+      if (ip === undefined)
+        this.finish({ error: `cluster ${name}: ${target.host} has no address of the wanted family` });
+      else this.dialTo(ip, target.port);
     });
   }
 
@@ -78,7 +100,7 @@ class Connecting {
   private dialTo(ip: string, port: number): void {
     const { cluster, security } = this;
     const request = { endpoint: { address: { ip, port } }, security, timeoutMs: cluster.connectTimeoutMs };
-    const { cancel } = this.dial(request, (result) => {
+    const { cancel } = this.ports.dial(request, (result) => {
       this.cancelDial = () => undefined;
       this.finish('transport' in result ? result : { error: `cluster ${cluster.name}: ${result.error.detail}` });
     });
