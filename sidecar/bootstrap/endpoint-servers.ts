@@ -108,6 +108,8 @@ export class EndpointServers {
       waitersMax: WAITERS_MAX,
       namesMax: 1,
       store: { load: () => undefined, save: () => undefined },
+      // An answer too: as with Envoy the listeners wait no longer for what it was to say.
+      onRefused: () => this.answered(names),
       replicas: {
         publish: (changes) => this.take(changes, replicas),
         whenApplied: (done) => replicas.whenApplied(done),
@@ -124,9 +126,13 @@ export class EndpointServers {
     for (const { name, entry } of mine) {
       if (entry !== undefined && 'value' in entry) this.known.set(name, entry.value);
       else this.known.delete(name);
-      this.unanswered.delete(name);
     }
     replicas.publish(mine);
+    this.answered(mine.map(({ name }) => name));
+  }
+
+  private answered(names: Iterable<string>): void {
+    for (const name of names) this.unanswered.delete(name);
     if (this.unanswered.size === 0) this.onAnswered();
   }
 }

@@ -44,6 +44,8 @@ interface XdsClientOptions {
   readonly secrets?: readonly string[];
   readonly waitersMax: number;
   readonly namesMax: number;
+  /** A response was refused, and said so. */
+  readonly onRefused?: () => void;
   /** Where others apply the same changes, in threads of their own. */
   readonly replicas?: Replicas | undefined;
 }
@@ -267,6 +269,7 @@ export class XdsClient {
     this.rejected++;
     this.options.count('xds_rejected');
     this.options.log(`xds: refused ${typeUrl}: ${errors.join('; ')}`);
+    this.options.onRefused?.();
   }
 
   private hold(state: DeltaTypeState, accepted: readonly ReceivedResource[], changes: readonly Change[]): void {

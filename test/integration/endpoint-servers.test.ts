@@ -26,6 +26,9 @@ import { httpOptions, Surface } from './envoy-surface.fixture.ts';
 const PROXY = 'spiffe://cluster.local/ns/shop/sa/proxy';
 const SERVER = 'spiffe://cluster.local/ns/infra/sa/xds';
 
+/** The name of a ClusterLoadAssignment, and a second field, its endpoints, that ends too early. */
+const BROKEN = Buffer.concat([Buffer.from([0x0a, 4]), Buffer.from('cart'), Buffer.from([0x12, 100])]);
+
 const surface = new Surface('endpoint-servers');
 let [first, second]: [At, At] = [
   { ip: '', port: 0 },
@@ -129,8 +132,7 @@ describe('endpoints are those that the server says', () => {
       );
 
       const before = server.asked.length;
-      // A field of ClusterLoadAssignment with the number 2, endpoints, that ends too early, after the name.
-      server.setBytes('cart', Buffer.concat([Buffer.from([0x0a, 4]), Buffer.from('cart'), Buffer.from([0x12, 100])]));
+      server.setBytes('cart', BROKEN);
       const refused = () => server.asked.slice(before).filter(({ refusal }) => refusal !== '');
       await waitFor('refusals of both', () => refused().length >= 2 || undefined);
       assert.match(weft.stderr, /xds: refused/);
@@ -160,6 +162,22 @@ for (const concurrency of ['1', '2']) {
     assert.doesNotMatch(program.stderr, /serving/);
   });
 }
+
+test('listeners wait no longer for a first answer that is refused', async (t) => {
+  for (const apiType of ['GRPC', 'DELTA_GRPC']) {
+    const server = await ManagementServer.start();
+    t.after(() => server.close());
+    server.setBytes('cart', BROKEN);
+    const xds = cluster({ name: 'xds', endpoints: [{ ip: '127.0.0.1', port: server.port }], fields: http2 });
+    const { text, port } = await made(xds, { api_config_source: source(apiType) });
+    const program = await serving(text);
+    assert.match(program.stderr, /xds: refused/);
+    assert.doesNotMatch(program.stderr, /not known yet/, 'it has not waited for all of the time');
+    assert.match(await answer(port), / 503$/);
+    server.set('cart', first);
+    await answers([port], 'first 200');
+  }
+});
 
 test('two data threads are told alike', async (t) => {
   const server = await ManagementServer.start();
