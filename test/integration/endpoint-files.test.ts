@@ -1,16 +1,15 @@
 /** Clusters whose endpoints are in a file, from one bootstrap on Weft and on a real Envoy, while the file changes. */
 import assert from 'node:assert/strict';
 import { renameSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { typeUrls } from '@weft/policies/wire/type-urls';
 import { stringify } from 'yaml';
-import { type At, bootstrap, cluster, httpListener, route } from '../support/pair-bootstrap.ts';
+import { type At, cluster, route } from '../support/pair-bootstrap.ts';
 import { curl } from '../support/pair-curl.ts';
-import { freePort } from '../support/pair-process.ts';
 import { adminPage, runSidecar } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
+import { answer, answers, application, made, ofCart, serving } from './endpoint-discovery.fixture.ts';
 import { type Subject, Surface } from './envoy-surface.fixture.ts';
 
 const surface = new Surface('endpoint-files');
@@ -20,8 +19,6 @@ let [first, second]: [At, At] = [
   { ip: '', port: 0 },
   { ip: '', port: 0 },
 ];
-
-const application = (name: string): Promise<At> => surface.listen(createServer((_, response) => response.end(name)));
 
 const response = (...endpoints: readonly At[]): string =>
   stringify({
@@ -47,26 +44,10 @@ function put(text: string): void {
   renameSync(`${file}.new`, file);
 }
 
-const cart = (path = file) => {
-  const { load_assignment: _, ...others } = cluster({ name: 'of-cart', endpoints: [] });
-  return {
-    ...others,
-    type: 'EDS',
-    eds_cluster_config: { service_name: 'cart', eds_config: { path_config_source: { path } } },
-  };
-};
-
-const answer = async (port: number): Promise<string> =>
-  (await curl('-w', ' %{http_code}', `http://127.0.0.1:${port}/`)).stdout;
-
-const answers = (ports: readonly number[], wanted: string): Promise<unknown> =>
-  waitFor(`the answer ${wanted}`, async () => {
-    const all = await Promise.all(ports.map(answer));
-    return all.every((one) => one === wanted) || undefined;
-  });
+const cart = (path = file) => ofCart({ path_config_source: { path } });
 
 before(async () => {
-  [first, second] = [await application('first'), await application('second')];
+  [first, second] = [await application(surface, 'first'), await application(surface, 'second')];
 });
 after(() => surface.close());
 
@@ -113,25 +94,10 @@ test('endpoints are those of the file, before and after it changes, as for Envoy
   });
 });
 
-test('two data threads follow the file alike', async (t) => {
+test('two data threads follow the file alike', async () => {
   put(response(first));
-  const [port, adminPort] = [await freePort(), await freePort()];
-  const text = bootstrap({
-    id: 'two',
-    adminPort,
-    listeners: [
-      httpListener({
-        name: 'web',
-        at: { ip: '127.0.0.1', port },
-        direction: 'OUTBOUND',
-        routes: [route('any', '/', 'of-cart')],
-      }),
-    ],
-    clusters: [cart()],
-  });
-  const program = runSidecar(surface.folder, text, '--concurrency', '2');
-  t.after(() => program.stop());
-  await program.until('serving', () => program.stderr.includes(' serving '));
+  const { text, port } = await made([cart()]);
+  await serving(surface, text, '--concurrency', '2');
   // Each connection is one thread's, chosen by the kernel.
   const many = Array.from({ length: 12 }, () => port);
   await answers(many, 'first 200');
@@ -139,25 +105,11 @@ test('two data threads follow the file alike', async (t) => {
   await answers(many, 'second 200');
 });
 
-test('a service is not the static cluster of the same name', async (t) => {
+test('a service is not the static cluster of the same name', async () => {
   put('resources: []');
-  const [port, adminPort] = [await freePort(), await freePort()];
-  const text = bootstrap({
-    id: 'same-name',
-    adminPort,
-    listeners: [
-      httpListener({
-        name: 'web',
-        at: { ip: '127.0.0.1', port },
-        direction: 'OUTBOUND',
-        routes: [route('static', '/static', 'cart'), route('any', '/', 'of-cart')],
-      }),
-    ],
-    clusters: [cart(), cluster({ name: 'cart', endpoints: [first] })],
-  });
-  const program = runSidecar(surface.folder, text);
-  t.after(() => program.stop());
-  await program.until('serving', () => program.stderr.includes(' serving '));
+  const clusters = [cart(), cluster({ name: 'cart', endpoints: [first] })];
+  const { text, port } = await made(clusters, {}, [route('static', '/static', 'cart')]);
+  await serving(surface, text);
   assert.match(await answer(port), /no endpoints.* 503$/s);
   put(response(second));
   await answers([port], 'second 200');
@@ -166,19 +118,7 @@ test('a service is not the static cluster of the same name', async (t) => {
 
 test('a file that is not there is an error at the start, with the path of its field', async () => {
   const missing = join(surface.folder, 'other.yaml');
-  const text = bootstrap({
-    id: 'missing',
-    adminPort: await freePort(),
-    listeners: [
-      httpListener({
-        name: 'web',
-        at: { ip: '127.0.0.1', port: await freePort() },
-        direction: 'OUTBOUND',
-        routes: [route('any', '/', 'of-cart')],
-      }),
-    ],
-    clusters: [cart(missing)],
-  });
+  const { text } = await made([cart(missing)]);
   const program = runSidecar(surface.folder, text);
   assert.equal(await program.exitCode(), 64);
   assert.match(

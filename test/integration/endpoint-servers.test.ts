@@ -1,26 +1,16 @@
 /** Clusters whose endpoints come by xDS from a cluster of the same bootstrap, on Weft and on a real Envoy. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { methodPaths } from '@weft/policies/wire/method-paths';
 import { CertificateFolder } from '../support/certs.ts';
 import { startEnvoy } from '../support/envoy.ts';
 import { ManagementServer } from '../support/management-server.ts';
-import {
-  type At,
-  bootstrap,
-  cluster,
-  httpListener,
-  type JsonObject,
-  route,
-  upstreamTls,
-} from '../support/pair-bootstrap.ts';
-import { curl } from '../support/pair-curl.ts';
-import { freePort, type Program } from '../support/pair-process.ts';
+import { type At, cluster, type JsonObject, upstreamTls } from '../support/pair-bootstrap.ts';
 import { adminPage, runSidecar } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
+import { answer, answers, application, type Made, made, ofCart, serving } from './endpoint-discovery.fixture.ts';
 import { httpOptions, Surface } from './envoy-surface.fixture.ts';
 
 const PROXY = 'spiffe://cluster.local/ns/shop/sa/proxy';
@@ -35,10 +25,8 @@ let [first, second]: [At, At] = [
   { ip: '', port: 0 },
 ];
 
-const application = (name: string): Promise<At> => surface.listen(createServer((_, response) => response.end(name)));
-
 before(async () => {
-  [first, second] = [await application('first'), await application('second')];
+  [first, second] = [await application(surface, 'first'), await application(surface, 'second')];
 });
 after(() => surface.close());
 
@@ -50,53 +38,8 @@ const source = (apiType: string): JsonObject => ({
   grpc_services: [{ envoy_grpc: { cluster_name: 'xds' }, initial_metadata: [{ key: 'x-tenant', value: 'shop' }] }],
 });
 
-interface Made {
-  readonly text: string;
-  readonly port: number;
-  readonly adminPort: number;
-}
-
-async function made(xds: JsonObject, edsConfig: JsonObject, more: JsonObject = {}): Promise<Made> {
-  const [port, adminPort] = [await freePort(), await freePort()];
-  const { load_assignment: _, ...cart } = cluster({ name: 'of-cart', endpoints: [] });
-  const text = bootstrap({
-    id: 'edge-1',
-    adminPort,
-    listeners: [
-      httpListener({
-        name: 'web',
-        at: { ip: '127.0.0.1', port },
-        direction: 'OUTBOUND',
-        routes: [route('any', '/', 'of-cart')],
-      }),
-    ],
-    clusters: [
-      xds,
-      {
-        ...cart,
-        type: 'EDS',
-        eds_cluster_config: { service_name: 'cart', eds_config: { ...edsConfig, resource_api_version: 'V3' } },
-      },
-    ],
-  });
-  return { text: JSON.stringify({ ...JSON.parse(text), ...more }), port, adminPort };
-}
-
-async function serving(text: string, ...more: readonly string[]): Promise<Program> {
-  const program = runSidecar(surface.folder, text, ...more);
-  surface.programs.push(program);
-  await program.until('serving', () => program.stderr.includes(' serving '));
-  return program;
-}
-
-const answer = async (port: number): Promise<string> =>
-  (await curl('-w', ' %{http_code}', `http://127.0.0.1:${port}/`)).stdout;
-
-const answers = (ports: readonly number[], wanted: string): Promise<unknown> =>
-  waitFor(`the answer ${wanted}`, async () => {
-    const all = await Promise.all(ports.map(answer));
-    return all.every((one) => one === wanted) || undefined;
-  });
+const asking = (xds: JsonObject, edsConfig: JsonObject, more: JsonObject = {}): Promise<Made> =>
+  made([xds, ofCart({ ...edsConfig, resource_api_version: 'V3' })], more);
 
 describe('endpoints are those that the server says', () => {
   const ways = [
@@ -113,10 +56,10 @@ describe('endpoints are those that the server says', () => {
       const xds = cluster({ name: 'xds', endpoints: [{ ip: '127.0.0.1', port: server.port }], fields: http2 });
       const make = (): Promise<Made> =>
         aggregated
-          ? made(xds, { ads: {} }, { dynamic_resources: { ads_config: source(apiType) } })
-          : made(xds, { api_config_source: source(apiType) });
+          ? asking(xds, { ads: {} }, { dynamic_resources: { ads_config: source(apiType) } })
+          : asking(xds, { api_config_source: source(apiType) });
       const [own, other] = [await make(), await make()];
-      const weft = await serving(own.text);
+      const weft = await serving(surface, own.text);
       const [asked] = server.asked;
       assert.deepEqual([asked?.path, asked?.node, asked?.metadata.get('x-tenant')], [path, 'weft/edge-1', ['shop']]);
       // The listeners have waited for it.
@@ -153,7 +96,7 @@ for (const concurrency of ['1', '2']) {
     const server = await ManagementServer.start();
     t.after(() => server.close());
     const xds = cluster({ name: 'xds', endpoints: [{ ip: '127.0.0.1', port: server.port }], fields: http2 });
-    const { text } = await made(xds, { api_config_source: source('GRPC') });
+    const { text } = await asking(xds, { api_config_source: source('GRPC') });
     const program = runSidecar(surface.folder, text, '--concurrency', concurrency);
     surface.programs.push(program);
     await program.until('its question', () => server.asked.length > 0);
@@ -169,8 +112,8 @@ test('listeners wait no longer for a first answer that is refused', async (t) =>
     t.after(() => server.close());
     server.setBytes('cart', BROKEN);
     const xds = cluster({ name: 'xds', endpoints: [{ ip: '127.0.0.1', port: server.port }], fields: http2 });
-    const { text, port } = await made(xds, { api_config_source: source(apiType) });
-    const program = await serving(text);
+    const { text, port } = await asking(xds, { api_config_source: source(apiType) });
+    const program = await serving(surface, text);
     assert.match(program.stderr, /xds: refused/);
     assert.doesNotMatch(program.stderr, /not known yet/, 'it has not waited for all of the time');
     assert.match(await answer(port), / 503$/);
@@ -184,8 +127,8 @@ test('two data threads are told alike', async (t) => {
   t.after(() => server.close());
   server.set('cart', first);
   const xds = cluster({ name: 'xds', endpoints: [{ ip: '127.0.0.1', port: server.port }], fields: http2 });
-  const { text, port } = await made(xds, { api_config_source: source('DELTA_GRPC') });
-  await serving(text, '--concurrency', '2');
+  const { text, port } = await asking(xds, { api_config_source: source('DELTA_GRPC') });
+  await serving(surface, text, '--concurrency', '2');
   // Each connection is one thread's, chosen by the kernel.
   const many = Array.from({ length: 12 }, () => port);
   await answers(many, 'first 200');
@@ -205,7 +148,7 @@ test('the server is asked with the TLS of its cluster, and believed under its na
   t.after(() => server.close());
   server.set('cart', first);
   const under = (name: string): Promise<Made> =>
-    made(
+    asking(
       cluster({
         name: 'xds',
         endpoints: [{ ip: '127.0.0.1', port: server.port }],
@@ -215,7 +158,7 @@ test('the server is asked with the TLS of its cluster, and believed under its na
       { api_config_source: source('GRPC') },
     );
   const good = await under(SERVER);
-  await serving(good.text);
+  await serving(surface, good.text);
   await answers([good.port], 'first 200');
   const stranger = runSidecar(surface.folder, (await under(PROXY)).text);
   surface.programs.push(stranger);
