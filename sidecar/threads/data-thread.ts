@@ -7,6 +7,7 @@ import { createBlock, SlotShare } from '../cluster/shared-slots.ts';
 import { createDataPlane, type DataPlane, type ThreadSharing } from '../data-plane.ts';
 import { turnClock } from '../net/turn.ts';
 import { OverloadMonitor } from '../overload/monitor.ts';
+import { waitWithOnePoll } from '../overload/one-poll.ts';
 import { heapReading } from '../overload/readings.ts';
 import { trimWhenIdle } from '../overload/trim.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
@@ -73,6 +74,7 @@ class DataThread {
   }
 
   async listen(): Promise<void> {
+    waitWithOnePoll();
     await warmUp({ clock: turnClock, prng: systemPrng }, WARM_UP_MS_MAX);
     const started = await this.plane.listeners.start();
     if (started.ok) {

@@ -1,4 +1,5 @@
 import type { DataPlane } from '../data-plane.ts';
+import { waitWithOnePoll } from '../overload/one-poll.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DataThreads } from './data-threads.ts';
 import { clusterRows, collectUpstreams } from './rows.ts';
@@ -16,6 +17,7 @@ export function localThread(dataPlane: DataPlane, telemetry: Telemetry, warmUp: 
   collectUpstreams(telemetry.metrics, clusters);
   return {
     async start() {
+      waitWithOnePoll();
       await warmUp.before?.();
       const started = await listeners.start();
       if (started.ok) warmUp.after?.(() => listeners.stats().every(({ connections }) => connections === 0));
