@@ -7,12 +7,12 @@ import { meshEdge } from '@weft/policies/model/edge';
 import { anyTraffic, type Direction, defaultHttpLimits, type Listener } from '@weft/policies/model/listener';
 import { defaultRetry } from '@weft/policies/model/retry';
 import { noMutation, type Route } from '@weft/policies/model/route';
+import { noIdentity } from './bootstrap/no-identity.ts';
 import { StaticSource } from './bootstrap/static-source.ts';
 import { createDataPlane, type DataPlane } from './data-plane.ts';
 import type { Downstream, RequestReceiver } from './http/exchange.ts';
 import { serveHttp1 } from './http/h1/server.ts';
 import { Headers } from './http/headers.ts';
-import type { CertificateSource } from './identity/source.ts';
 import { AccessLog } from './telemetry/access-log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import type { Recorder } from './telemetry/record.ts';
@@ -31,8 +31,6 @@ interface WarmUpPorts {
   readonly clock: Clock;
   readonly prng: Prng;
 }
-
-const noIdentity: CertificateSource = { get: () => undefined, own: () => undefined, onChange: () => () => {} };
 
 const RESPONSE_FIELDS = ['Server', NAME, 'Date', 'Thu, 01 Jan 1970 00:00:00 GMT', 'Content-Type', 'text/plain'];
 const RESPONSE_BODY = Buffer.from('warm-up response');

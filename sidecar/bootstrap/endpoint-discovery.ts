@@ -3,15 +3,13 @@ import type { Prng } from '@weft/policies/kit/prng';
 import type { EndpointAssignment } from '@weft/policies/model/cluster';
 import type { Recorder } from '../telemetry/record.ts';
 import type { Replicas } from '../xds/client.ts';
-import type { Change } from '../xds/table-source.ts';
 import { EndpointFiles } from './endpoint-files.ts';
 import type { Bootstrap } from './load.ts';
 import { noIdentity } from './no-identity.ts';
 
 /** The endpoints of clusters of type EDS, which change while the bootstrap does not. */
 export interface EndpointDiscovery {
-  /** All that is known, as the changes that make it. */
-  changes(): readonly Change[];
+  /** All that are known, each under the name of its service. */
   assignments(): readonly EndpointAssignment[];
   /** Tells of what changes from now on; resolves when the listeners need not wait any more. */
   follow(replicas: Replicas): Promise<void>;
@@ -40,7 +38,6 @@ export async function discoverEndpoints(bootstrap: Bootstrap, ports: Ports): Pro
   const dial = createDial({ certificates: noIdentity, clock, recorder });
   const servers = new EndpointServers(bootstrap, { dial, clock, prng, log, count });
   return {
-    changes: () => [...files.changes(), ...servers.changes()],
     assignments: () => [...files.assignments(), ...servers.assignments()],
     async follow(replicas) {
       await Promise.all([files.follow(replicas), servers.follow(replicas)]);

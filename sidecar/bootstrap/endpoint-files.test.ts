@@ -53,7 +53,7 @@ test('endpoints are read at the start, and told when they have changed and stand
   writeFileSync(file, yaml(['cart', 1], ['web', 2]));
   const { files, clock, told, counted } = followed(eds('cart', file), eds('web', file), eds('cart', file));
   assert.deepEqual(
-    files.changes().map(({ name }) => name),
+    files.assignments().map(({ clusterName }) => clusterName),
     ['cart', 'web'],
   );
   clock.advance(1_000);

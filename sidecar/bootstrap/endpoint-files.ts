@@ -7,6 +7,7 @@ import type { WireError } from '@weft/policies/wire/decoding';
 import { stampOf } from '../net/tls-files.ts';
 import type { Replicas } from '../xds/client.ts';
 import type { Change } from '../xds/table-source.ts';
+import { changeOf } from './endpoint-change.ts';
 import type { EndpointDiscovery } from './endpoint-discovery.ts';
 import { loadEndpoints } from './load.ts';
 import { TEXT_BYTES_MAX } from './text-limit.ts';
@@ -55,11 +56,6 @@ export class EndpointFiles implements EndpointDiscovery {
     return [...this.known.values()];
   }
 
-  /** All that is known, as the changes that make it. */
-  changes(): readonly Change[] {
-    return [...this.known].map(([name, value]) => changeOf(name, value));
-  }
-
   /** They were all read before. */
   async follow(replicas: Replicas): Promise<void> {
     this.replicas = replicas;
@@ -106,7 +102,7 @@ export class EndpointFiles implements EndpointDiscovery {
       if (read.ok) {
         this.known.set(name, read.value);
         this.ports.count('eds.update_success');
-        return [changeOf(name, read.value)];
+        return [changeOf(read.value)];
       }
       this.refused(file.path, name, read.error);
       return [];
@@ -120,8 +116,6 @@ export class EndpointFiles implements EndpointDiscovery {
     this.ports.log(`endpoints of ${name}: ${path}: ${why}; ${held}`);
   }
 }
-
-const changeOf = (name: string, value: EndpointAssignment): Change => ({ kind: 'endpoints', name, entry: { value } });
 
 function textOf(path: string): Result<string, readonly WireError[]> {
   try {

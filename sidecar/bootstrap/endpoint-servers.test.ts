@@ -46,6 +46,6 @@ test('listeners wait 15 s for a server that does not answer, and no longer', asy
   await followed;
   assert.ok(lines.includes('endpoints of cart are not known yet: there are none until they are'), lines.join('\\n'));
   assert.ok(counted.includes('eds.initial_fetch_timeout'));
-  assert.deepEqual(servers.changes(), []);
+  assert.deepEqual(servers.assignments(), []);
   servers.close();
 });

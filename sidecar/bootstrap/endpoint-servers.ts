@@ -59,10 +59,6 @@ export class EndpointServers {
     return [...this.known.values()];
   }
 
-  changes(): readonly Change[] {
-    return [...this.known].map(([name, value]): Change => ({ kind: 'endpoints', name, entry: { value } }));
-  }
-
   /** Resolves when all were answered for the first time, or have been waited for long enough. */
   follow(replicas: Replicas): Promise<void> {
     return new Promise((resolve) => {
@@ -107,7 +103,7 @@ export class EndpointServers {
       listeners: [],
       waitersMax: WAITERS_MAX,
       namesMax: 1,
-      store: { load: () => undefined, save: () => undefined },
+      store: undefined,
       // An answer too: as with Envoy the listeners wait no longer for what it was to say.
       onRefused: () => this.answered(names),
       replicas: {

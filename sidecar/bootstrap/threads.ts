@@ -6,6 +6,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DataThreads } from '../threads/data-threads.ts';
 import type { Replicas } from '../xds/client.ts';
 import type { Change } from '../xds/table-source.ts';
+import { changeOf } from './endpoint-change.ts';
 import type { EndpointDiscovery } from './endpoint-discovery.ts';
 import type { Bootstrap } from './load.ts';
 import { noIdentity } from './no-identity.ts';
@@ -60,7 +61,7 @@ async function oneThread(
     want: () => undefined,
     count: (event) => telemetry.recorder.count(event),
   });
-  source.apply([...changesOf(bootstrap), ...endpoints.changes()]);
+  source.apply([...changesOf(bootstrap), ...endpoints.assignments().map(changeOf)]);
   const dataPlane = createDataPlane({
     source,
     listenerNames: listeners.map(({ name }) => name),
@@ -100,7 +101,7 @@ async function manyThreads(
     listenerNames: listeners.map(({ name }) => name),
     ownIps: [],
     bootstrap: { listeners, node },
-    everything: () => [...changes, ...endpoints.changes()],
+    everything: () => [...changes, ...endpoints.assignments().map(changeOf)],
     want: () => undefined,
   };
   const pool = await processPool(work, { telemetry, clock, log });

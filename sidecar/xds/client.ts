@@ -35,7 +35,8 @@ interface XdsClientOptions {
   readonly nodeCluster?: string;
   readonly clock: Clock;
   readonly prng: Prng;
-  readonly store: SnapshotStore;
+  /** Where a snapshot is kept for a restart; undefined: nowhere. */
+  readonly store: SnapshotStore | undefined;
   readonly count: (event: string) => void;
   readonly log: (line: string) => void;
   /** Names always subscribed: this workload's own listeners. */
@@ -280,17 +281,18 @@ export class XdsClient {
     const held = this.held.get(state.kind);
     for (const resource of accepted) held?.set(resource.name, resource);
     for (const name of removed) held?.delete(name);
-    if (changes.length > 0) this.cancelSave ??= this.options.clock.after(SAVE_DELAY_MS, () => this.save());
+    if (changes.length === 0 || this.options.store === undefined) return;
+    this.cancelSave ??= this.options.clock.after(SAVE_DELAY_MS, () => this.save());
   }
 
   private save(): void {
     this.cancelSave = undefined;
     const body = this.options.wire().encodeHeld(this.held, (kind) => typeUrls[kind]);
-    this.options.store.save(sealSnapshot(this.options.nodeId, body));
+    this.options.store?.save(sealSnapshot(this.options.nodeId, body));
   }
 
   private restore(): boolean {
-    const bytes = this.options.store.load();
+    const bytes = this.options.store?.load();
     if (bytes === undefined) return false;
     const body = openSnapshot(this.options.nodeId, bytes);
     const stored = body === undefined ? undefined : this.options.wire().decodeHeld(body);

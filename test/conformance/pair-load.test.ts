@@ -8,7 +8,7 @@ import { CertificateFolder } from '../support/certs.ts';
 import { startNginx } from '../support/nginx.ts';
 import { type Pair, startPair } from '../support/pair.ts';
 import { freePort, type Program } from '../support/pair-process.ts';
-import { adminPage, testFolder } from '../support/pair-sidecar.ts';
+import { clientsGone, testFolder } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SECONDS = Number(process.env['WEFT_LOAD_SECONDS'] ?? 5);
@@ -50,14 +50,7 @@ function anonymousKb(pid: number): number {
 
 const descriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
 
-/** Connections of a load that has ended may still count. */
-async function withoutCallers(): Promise<void> {
-  const stat = `listener.127.0.0.1_${pair.port}.downstream_cx_active`;
-  await waitFor('the connections of the load to end', async () => {
-    const { text } = await adminPage(pair.clientAdmin, `/stats?filter=^${stat}$`);
-    return text === `${stat}: 0\n` || undefined;
-  });
-}
+const withoutCallers = (): Promise<void> => clientsGone(pair.clientAdmin, pair.port);
 
 interface Load {
   readonly requests: number;

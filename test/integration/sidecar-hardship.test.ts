@@ -12,7 +12,7 @@ import { bootstrap, cluster, httpListener, type JsonObject, route } from '../sup
 import { curlStatus } from '../support/pair-curl.ts';
 import { answerOk, httpOrigin, RawOrigin } from '../support/pair-origin.ts';
 import { freePort, type Program } from '../support/pair-process.ts';
-import { adminPage, runSidecar, startSidecar, testFolder } from '../support/pair-sidecar.ts';
+import { clientsGone, runSidecar, startSidecar, testFolder } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const folder = testFolder('hardship');
@@ -63,13 +63,8 @@ function residentMb(pid: number): number {
   return Number(/RssAnon:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
 }
 
-/** Waits until no client is connected any more, as clients that ended a moment ago may still count. */
 async function descriptorsWithoutClients(program: Program, made: Made): Promise<number> {
-  const stat = `listener.127.0.0.1_${made.port}.downstream_cx_active`;
-  await waitFor('the connections of clients to end', async () => {
-    const { text } = await adminPage(made.adminPort, `/stats?filter=^${stat}$`);
-    return text === `${stat}: 0\n` || undefined;
-  });
+  await clientsGone(made.adminPort, made.port);
   return descriptors(program.pid);
 }
 

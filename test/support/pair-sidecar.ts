@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Program } from './pair-process.ts';
+import { waitFor } from './wait.ts';
 
 const main = fileURLToPath(new URL('../../sidecar/main.ts', import.meta.url));
 
@@ -91,5 +92,14 @@ export function adminPost(port: number, path: string): Promise<number> {
     })
       .on('error', reject)
       .end();
+  });
+}
+
+/** Until nobody is connected to a listener any more: connections that ended a moment ago may still count. */
+export async function clientsGone(adminPort: number, port: number): Promise<void> {
+  const stat = `listener.127.0.0.1_${port}.downstream_cx_active`;
+  await waitFor('the connections of clients to end', async () => {
+    const { text } = await adminPage(adminPort, `/stats?filter=^${stat}$`);
+    return text === `${stat}: 0\n` || undefined;
   });
 }
