@@ -16,6 +16,7 @@ import { IdentityManager } from './identity/manager.ts';
 import { issuerEndUnixMs } from './identity/material-end.ts';
 import { StateDir } from './identity/state-dir.ts';
 import { followTrust } from './identity/trust-follower.ts';
+import { lowerCompilerWhenWarm } from './overload/compiler.ts';
 import type { OverloadMonitor } from './overload/monitor.ts';
 import { processOverload } from './overload/process.ts';
 import { trimWhenIdle } from './overload/trim.ts';
@@ -250,12 +251,10 @@ class MeshSidecar {
     if (!started.ok) return err(started.error);
     overload.start();
     this.parts.reporter.start();
-    trimWhenIdle({
-      clock: this.ports.clock,
-      listeners: () => threads.listeners(),
-      count: (event) => telemetry.recorder.count(event),
-      spare: this.parts.door,
-    });
+    const { clock } = this.ports;
+    const count = (event: string): void => telemetry.recorder.count(event);
+    trimWhenIdle({ clock, listeners: () => threads.listeners(), count, spare: this.parts.door });
+    lowerCompilerWhenWarm({ clock, count });
     dropStartRights(this.config.concurrency);
     this.listening = true;
     return ok(undefined);

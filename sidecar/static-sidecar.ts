@@ -12,6 +12,7 @@ import { startTelemetry } from './bootstrap/telemetry.ts';
 import { startBootstrapThreads } from './bootstrap/threads.ts';
 import type { ProcessPorts } from './mesh-sidecar.ts';
 import { hostPort } from './net/connection-record.ts';
+import { lowerCompilerWhenWarm } from './overload/compiler.ts';
 import { processOverload } from './overload/process.ts';
 import { trimWhenIdle } from './overload/trim.ts';
 import { dropStartRights } from './rights.ts';
@@ -88,7 +89,9 @@ export async function runStaticSidecar(
   dropStartRights(concurrency);
   state.listening = true;
   overload.start();
-  trimWhenIdle({ clock, listeners: () => running.listeners(), count: (event) => recorder.count(event) });
+  const count = (event: string): void => recorder.count(event);
+  trimWhenIdle({ clock, listeners: () => running.listeners(), count });
+  lowerCompilerWhenWarm({ clock, count });
   log(`serving ${bootstrap.listeners.map((listener) => listener.name).join(', ')}`);
   return ok(undefined);
 }

@@ -28,8 +28,9 @@ const needs: Readonly<Record<ShippedProgram, Needs>> = {
     ffi: true,
     // Data threads, with a concurrency above 1.
     worker: true,
-    // Limits of memory and descriptors: the overload monitor.
-    read: [MOUNTS, SYSTEM_TRUST, '/proc/self/cgroup', '/proc/self/fd', '/sys/fs/cgroup/*'],
+    // Limits of memory and descriptors: the overload monitor. Its threads' numbers: `overload/compiler.ts`; not what is below,
+    // where each has a link to the root of all files.
+    read: [MOUNTS, SYSTEM_TRUST, '/proc/self/cgroup', '/proc/self/fd', '/proc/self/task', '/sys/fs/cgroup/*'],
     // The Workload API's socket, where it is switched on.
     write: [
       '/var/run/weft/state',
@@ -40,7 +41,16 @@ const needs: Readonly<Record<ShippedProgram, Needs>> = {
     // Of V8's worker threads a sidecar gets one: each costs memory in every pod, and a sidecar has a fraction of a core.
     // V8's collection to save memory, 8 s after another unless there is much to do, clears the maps of objects that live as
     // long as a request, and throws away the code that was compiled for them: docs/decisions/025-code-outlives-a-pause.md.
-    flags: ['--v8-pool-size=1', '--memory-reducer-delay-ms=600000'],
+    // So that a request does not wait for V8's other thread: no function grows by so much inlining that it takes 20 ms to
+    // compile, the first full collection is not in the first seconds (its limit is what V8 itself comes to after one), and
+    // no collection needs a thread that may have a lower priority: docs/decisions/027-requests-before-the-compiler.md.
+    flags: [
+      '--v8-pool-size=1',
+      '--memory-reducer-delay-ms=600000',
+      '--max-inlined-bytecode-size-cumulative=300',
+      '--initial-old-space-size=32',
+      '--no-parallel-scavenge',
+    ],
   },
   // Both only for a signing key on a token (PKCS#11).
   'control-plane': { ffi: true, worker: true, read: [MOUNTS, SERVICE_ACCOUNT, SYSTEM_TRUST] },

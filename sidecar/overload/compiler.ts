@@ -1,0 +1,81 @@
+import { readdirSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import type { Cancel, Clock } from '@weft/policies/kit/clock';
+
+const TASKS = '/proc/self/task';
+const LOOK_EVERY_MS = 250;
+/** Less is not what a compiler gets in the way of. */
+const BUSY_SHARE_MIN = 0.1;
+/** Of processor time, from then on: what runs for each request has been compiled once. */
+const BUSY_MS = 350;
+/** A tenth of the weight of a thread that has not been lowered (sched(7)): it gets on, however busy the processor is. */
+const NICE = 10;
+
+interface Threads {
+  /** Processor time of the process since it began. */
+  usedMs(): number;
+  lower(): number;
+}
+
+/** Those that the runtime began with: asked for before the program starts any of its own. */
+const runtimeThreads = listRuntimeThreads();
+
+function listRuntimeThreads(): readonly number[] {
+  try {
+    return readdirSync(TASKS)
+      .map(Number)
+      .filter((id) => id !== process.pid);
+  } catch {
+    // Not Linux, or without the right to see them.
+    return [];
+  }
+}
+
+/** Of threads that have a lower priority now. What has been lowered cannot be raised again without a privilege. */
+export function lowerRuntimeThreads(ids: readonly number[] = runtimeThreads): number {
+  let lowered = 0;
+  for (const id of ids) {
+    try {
+      // setpriority(2) takes threads for processes.
+      setPriority(id, NICE);
+      lowered++;
+    } catch {
+      // It has ended, or may not: all is as it was.
+    }
+  }
+  return lowered;
+}
+
+const ofProcess: Threads = {
+  usedMs: () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  },
+  lower: lowerRuntimeThreads,
+};
+
+/**
+ * Lets requests go before V8's compiler once the process has worked for a while. On a processor that both share, a request
+ * that comes while a function is being optimized waits for a slice of the compiler's, for milliseconds. Not from the start:
+ * code that nobody has compiled costs a request several times as much, so that it is the compiler that is waited for
+ * (docs/decisions/027-requests-before-the-compiler.md).
+ */
+export function lowerCompilerWhenWarm(
+  { clock, count }: { readonly clock: Clock; readonly count: (event: string) => void },
+  threads: Threads = ofProcess,
+): Cancel {
+  let cancel: Cancel = () => undefined;
+  let busyMs = 0;
+  let lastMs = clock.nowMs();
+  let lastUsedMs = threads.usedMs();
+  const look = (): void => {
+    const nowMs = clock.nowMs();
+    const usedMs = threads.usedMs();
+    if (usedMs - lastUsedMs >= (nowMs - lastMs) * BUSY_SHARE_MIN) busyMs += usedMs - lastUsedMs;
+    [lastMs, lastUsedMs] = [nowMs, usedMs];
+    if (busyMs < BUSY_MS) cancel = clock.afterUnref(LOOK_EVERY_MS, look);
+    else if (threads.lower() > 0) count('compiler.lowered');
+  };
+  cancel = clock.afterUnref(LOOK_EVERY_MS, look);
+  return () => cancel();
+}
