@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { FirstOctets } from '../net/first-octets.ts';
 import { atEndOfTurn } from '../net/turn.ts';
 import { SocketWriter } from '../net/write.ts';
 
@@ -8,7 +9,7 @@ const COPY_BYTES_MAX = 32_768;
 const PENDING_BYTES_MAX = 65_536;
 
 /** Where parts are joined; another takes its place when a write keeps it. */
-let joint: Buffer | undefined;
+let joint: FirstOctets | undefined;
 
 /**
  * Collects what one turn of the event loop writes to a socket, and hands it over as one write when the turn ends: the
@@ -105,11 +106,12 @@ export class Output {
   }
 
   private writeJoined(): void {
-    joint ??= Buffer.allocUnsafeSlow(COPY_BYTES_MAX);
+    joint ??= new FirstOctets(Buffer.allocUnsafeSlow(COPY_BYTES_MAX));
+    const { bytes } = joint;
     let at = 0;
     for (const part of this.parts) {
-      at += typeof part === 'string' ? joint.write(part, at, 'latin1') : part.copy(joint, at);
+      at += typeof part === 'string' ? bytes.write(part, at, 'latin1') : part.copy(bytes, at);
     }
-    if (!this.writer.lend(joint.subarray(0, at))) joint = undefined;
+    if (!this.writer.lend(joint.of(at))) joint = undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { FirstOctets } from './first-octets.ts';
 import { isTlsSocket } from './tls-socket.ts';
 import { beginRead, endRead } from './turn.ts';
 
@@ -12,25 +13,11 @@ export interface ByteSink {
 /** As much as the runtime reads at once. */
 export const READ_BYTES_MAX = 65_536;
 
-const VIEWS = 64;
-
 /** What sockets are read into: one buffer for all, since each read is worked off before the next. */
 class Landing {
   readonly bytes: Buffer = Buffer.allocUnsafeSlow(READ_BYTES_MAX);
+  readonly first = new FirstOctets(this.bytes);
   busy: Socket | undefined = undefined;
-  /** By the last bits of their lengths. Messages of a service are often as long as some before. */
-  private readonly views: Buffer[] = Array.from({ length: VIEWS }, () => this.bytes);
-
-  /** The first octets. To make a view takes the runtime as long as we take for a short head. */
-  first(count: number): Buffer {
-    const at = count % VIEWS;
-    let view = this.views[at];
-    if (view === undefined || view.length !== count) {
-      view = this.bytes.subarray(0, count);
-      this.views[at] = view;
-    }
-    return view;
-  }
 }
 
 // TLS hands out what it decrypts when it is written to, if at all, so that it does not share with what is being read.
@@ -111,7 +98,7 @@ function land(socket: Duplex, sink: ByteSink): boolean {
     if (endsBoth(landing, socket)) return;
     landing.busy = socket;
     beginRead();
-    sink.onBytes(landing.first(count), true);
+    sink.onBytes(landing.first.of(count), true);
     landing.busy = undefined;
     endRead();
   });

@@ -1,9 +1,13 @@
+import { FirstOctets } from '../../../net/first-octets.ts';
+
 const BYTES_MIN = 1_024;
 
 /** Bytes being written, in a buffer that grows: `buffer` up to `at`. */
 export class ByteWriter {
   buffer: Buffer;
   at = 0;
+  /** Of `buffer`, from when it is first asked for. */
+  private first: FirstOctets | undefined = undefined;
 
   constructor(bytes: number = BYTES_MIN) {
     this.buffer = Buffer.allocUnsafeSlow(bytes);
@@ -21,7 +25,8 @@ export class ByteWriter {
 
   /** What was written, without a copy: valid until the next write. */
   written(): Buffer {
-    return this.buffer.subarray(0, this.at);
+    this.first ??= new FirstOctets(this.buffer);
+    return this.first.of(this.at);
   }
 
   clear(): void {
@@ -32,5 +37,6 @@ export class ByteWriter {
     const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.at + bytes));
     this.buffer.copy(grown, 0, 0, this.at);
     this.buffer = grown;
+    this.first = undefined;
   }
 }
