@@ -60,7 +60,7 @@ module.exports = {
         pathNot: [
           TEST,
           `${SC}net/socket-options[.]ts$`,
-          `${SC}overload/(give-back|one-poll)[.]ts$`,
+          `${SC}overload/(compiler|descriptor-count|give-back|one-poll)[.]ts$`,
           `${CP}ca/pkcs11/module[.]ts$`,
           `${INJ}redirect/`,
           `${LOC}(agent|node)/`,

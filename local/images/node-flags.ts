@@ -24,13 +24,17 @@ const SYSTEM_TRUST = '/etc/ssl/certs/ca-certificates.crt';
 
 const needs: Readonly<Record<ShippedProgram, Needs>> = {
   sidecar: {
-    // getsockopt(SO_ORIGINAL_DST), malloc_trim.
+    // getsockopt(SO_ORIGINAL_DST), malloc_trim, tgkill, statx.
     ffi: true,
     // Data threads, with a concurrency above 1.
     worker: true,
-    // Limits of memory and descriptors: the overload monitor. Its threads' numbers: `overload/compiler.ts`; not what is below,
-    // where each has a link to the root of all files.
-    read: [MOUNTS, SYSTEM_TRUST, '/proc/self/cgroup', '/proc/self/fd', '/proc/self/task', '/sys/fs/cgroup/*'],
+    // Limits of memory and descriptors: the overload monitor. Of folders below /proc none in which there are links.
+    read: [
+      MOUNTS,
+      SYSTEM_TRUST,
+      ...['cgroup', 'limits', 'fdinfo'].map((name) => `/proc/self/${name}`),
+      '/sys/fs/cgroup/*',
+    ],
     // The Workload API's socket, where it is switched on.
     write: [
       '/var/run/weft/state',

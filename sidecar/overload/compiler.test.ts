@@ -73,7 +73,12 @@ test('of a process the runtime’s own threads are lowered; not the one that run
         process.exit(0);
       });
     });`;
-  const flags = ['--v8-pool-size=1', '--input-type=commonjs'];
+  const flags = [
+    '--experimental-ffi',
+    '--disable-warning=ExperimentalWarning',
+    '--v8-pool-size=1',
+    '--input-type=commonjs',
+  ];
   const { before, lowered, after, gone } = JSON.parse(
     execFileSync(process.execPath, [...flags, '-e', script], { encoding: 'utf8' }),
   ) as {

@@ -1,8 +1,9 @@
-import { readdirSync } from 'node:fs';
+import { dlopen } from 'node:ffi';
 import { setPriority } from 'node:os';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 
-const TASKS = '/proc/self/task';
+/** Numbers are given in turn: those of the runtime's threads follow the process's own, with what the machine starts between. */
+const NUMBERS_AHEAD = 256;
 const LOOK_EVERY_MS = 250;
 /** Less is not what a compiler gets in the way of. */
 const BUSY_SHARE_MIN = 0.1;
@@ -20,13 +21,19 @@ interface Threads {
 /** Those that the runtime began with: asked for before the program starts any of its own. */
 const runtimeThreads = listRuntimeThreads();
 
+/**
+ * By asking which numbers are threads of this process (tgkill(2), no signal). Their list is in /proc/self/task, where each
+ * has a link to the root of all files besides, which the permission model would follow.
+ */
 function listRuntimeThreads(): readonly number[] {
   try {
-    return readdirSync(TASKS)
-      .map(Number)
-      .filter((id) => id !== process.pid);
+    const { functions } = dlopen(null, { tgkill: { return: 'int32', arguments: ['int32', 'int32', 'int32'] } });
+    const { pid } = process;
+    return Array.from({ length: NUMBERS_AHEAD }, (_, at) => pid + 1 + at).filter(
+      (id) => functions.tgkill(pid, id, 0) === 0,
+    );
   } catch {
-    // Not Linux, or without the right to see them.
+    // Not Linux, another C library, or without the right to native functions.
     return [];
   }
 }

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { descriptorCounter } from './descriptor-count.ts';
 import type { Reading } from './monitor.ts';
 
 function read(file: string): string | undefined {
@@ -99,19 +100,15 @@ export function memoryReader(
   };
 }
 
-/** Open files of the process. Since Linux 6.2 their number is the size of the folder; before, they are counted. */
-function descriptors(): number {
-  const { size } = statSync('/proc/self/fd');
-  return size > 0 ? size : readdirSync('/proc/self/fd').length;
-}
-
+/** Open files of the process. */
 export function descriptorReader(): () => readonly Reading[] {
   const limit = /^Max open files\s+(\S+)/m.exec(read('/proc/self/limits') ?? '')?.[1] ?? 'unlimited';
   if (limit === 'unlimited') return () => [];
   const max = Number(limit);
+  const count = descriptorCounter();
   return () => {
     try {
-      return [{ what: 'descriptors', used: descriptors(), max }];
+      return [{ what: 'descriptors', used: count(), max }];
     } catch {
       // The very descriptor to look with is missing.
       return [{ what: 'descriptors', used: max, max }];

@@ -1,9 +1,12 @@
 /** Node's permission model, as `weft sidecar` sets it up: what a proxy that carries traffic can still not do. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { nodeFlags, projectCode } from '../../local/images/node-flags.ts';
 import { CertificateFolder } from '../support/certs.ts';
 import { bootstrap, cluster, downstreamTls, httpListener, route } from '../support/pair-bootstrap.ts';
 import { curl } from '../support/pair-curl.ts';
@@ -11,7 +14,9 @@ import { type HttpOrigin, httpOrigin } from '../support/pair-origin.ts';
 import { freePort, Program } from '../support/pair-process.ts';
 import { testFolder } from '../support/pair-sidecar.ts';
 
-const weft = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+const weft = join(root, 'cli/main.ts');
 /** As an address: the proxy may not read the file. */
 const probe = `data:text/javascript,${encodeURIComponent(
   readFileSync(new URL('../support/rights-probe.mjs', import.meta.url), 'utf8'),
@@ -80,6 +85,8 @@ const DENIED = {
   'read /etc/passwd': 'ERR_ACCESS_DENIED',
   'read the environment of others': 'ERR_ACCESS_DENIED',
   'read its own environment anew': 'ERR_ACCESS_DENIED',
+  'read /etc/passwd by the root of a thread': 'ERR_ACCESS_DENIED',
+  'read /etc/passwd by a descriptor': 'ERR_ACCESS_DENIED',
   'write a file': 'ERR_ACCESS_DENIED',
   'start a process': 'ERR_ACCESS_DENIED',
   'become another program': 'ERR_ACCESS_DENIED',
@@ -99,6 +106,25 @@ describe('rights of a proxy', { timeout: 30_000, concurrency: true }, () => {
       assert.ok(command.includes('--permission'));
     } finally {
       await running.program.stop();
+    }
+  });
+
+  test('its guard of descriptors counts them and knows their limit, with native functions and without', async () => {
+    const all = nodeFlags('sidecar', { code: projectCode(root, 'sidecar'), root });
+    const readings = JSON.stringify(pathToFileURL(join(root, 'sidecar/overload/readings.ts')));
+    const script = `import(${readings}).then(({ descriptorReader }) => {
+      const read = descriptorReader();
+      const [before] = read();
+      const sockets = Array.from({ length: 20 }, () => new (require('node:net').Server)().listen(0));
+      const [after] = read();
+      console.log(JSON.stringify({ more: after.used - before.used, max: before.max }));
+      process.exit(0);
+    })`;
+    for (const flags of [all, all.filter((flag) => flag !== '--allow-ffi')]) {
+      const { stdout } = await run(process.execPath, [...flags, '--input-type=commonjs', '-e', script]);
+      const { more, max } = JSON.parse(stdout);
+      assert.ok(more >= 20 && more < 40, `${more} more for 20 sockets`);
+      assert.ok(max > 0);
     }
   });
 
