@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { bootstrap, cluster, httpListener, type JsonObject, route } from '../support/pair-bootstrap.ts';
 import { curlStatus } from '../support/pair-curl.ts';
 import { answerOk, httpOrigin, RawOrigin } from '../support/pair-origin.ts';
-import { freePort, type Program } from '../support/pair-process.ts';
+import { freePort, Program } from '../support/pair-process.ts';
 import { clientsGone, runSidecar, startSidecar, testFolder } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -142,6 +142,37 @@ test('out of descriptors: connections are refused, nothing ends, and all is well
   for (const client of clients) client.destroy();
   await waitFor('an answer', async () => ((await status(made.port)) === 200 ? true : undefined));
   assert.equal(program.ended, false, program.stderr);
+});
+
+const LIMITED_DESCRIPTORS = 256;
+
+test('near the limit of descriptors a proxy with the rights of what ships turns new work away, and takes it again', async (t) => {
+  const origin = await okOrigin(t);
+  const made = await single(origin.port);
+  const file = join(folder, 'limited.yaml');
+  writeFileSync(file, made.text);
+  const limit = `--nofile=${LIMITED_DESCRIPTORS}:${LIMITED_DESCRIPTORS}`;
+  const weft = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+  const args = [limit, process.execPath, '--disable-warning=ExperimentalWarning', weft, 'sidecar', '-c', file];
+  const program = new Program('prlimit', args);
+  t.after(() => program.stop());
+  await program.until('serving', () => program.stderr.includes(' serving '));
+  assert.equal(await status(made.port), 200);
+  const clients: Socket[] = [];
+  const full = `of ${LIMITED_DESCRIPTORS}; new connections and requests are turned away`;
+  await waitFor('the guard to see it', () => {
+    if (program.stderr.includes(full)) return true;
+    // Some at a time, so that it looks before there is none left.
+    if (descriptors(program.pid) < LIMITED_DESCRIPTORS * 0.9) {
+      for (let i = 0; i < 10; i++) clients.push(open(made.port));
+    }
+    return undefined;
+  });
+  assert.match(program.stderr, /overload: descriptors \d+ of /);
+  assert.notEqual(await status(made.port), 200);
+  for (const client of clients) client.destroy();
+  await program.until('new work to be taken again', () => program.stderr.includes('new work is taken again'));
+  assert.equal(await status(made.port), 200);
 });
 
 test('a second sidecar on the same ports says which, in one line', async (t) => {
