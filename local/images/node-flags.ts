@@ -45,9 +45,9 @@ const needs: Readonly<Record<ShippedProgram, Needs>> = {
     // Of V8's worker threads a sidecar gets one: each costs memory in every pod, and a sidecar has a fraction of a core.
     // V8's collection to save memory, 8 s after another unless there is much to do, clears the maps of objects that live as
     // long as a request, and throws away the code that was compiled for them: docs/decisions/025-code-outlives-a-pause.md.
-    // So that a request does not wait for V8's other thread: no function grows by so much inlining that it takes 20 ms to
-    // compile, the first full collection is not in the first seconds (its limit is what V8 itself comes to after one), and
-    // no collection needs a thread that may have a lower priority: docs/decisions/027-requests-before-the-compiler.md.
+    // So that a request does not wait for V8's other thread: less is inlined into a function, which is sooner compiled; the
+    // first full collection is not in the first seconds (its limit is what V8 itself comes to after one); and
+    // no scavenge needs a thread that may have a lower priority: docs/decisions/027-requests-before-the-compiler.md.
     flags: [
       '--v8-pool-size=1',
       '--memory-reducer-delay-ms=600000',
