@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { Clock } from '@weft/policies/kit/clock';
 import type { TokenBucket } from '@weft/policies/kit/token-bucket';
 import type { WeightedCluster } from '@weft/policies/model/route';
 import type { ServiceName } from '../cluster/destination.ts';
@@ -20,6 +21,7 @@ import type { VerifiedJwt } from './jwt/verified.ts';
 import type { MirrorSet } from './mirror/set.ts';
 import type { SessionChoice } from './session/choice.ts';
 import type { ShadowPolicy } from './shadow-policies.ts';
+import { spanOf } from './trace/propagation.ts';
 
 /** What is the same for all requests of a connection. */
 export interface ConnectionFacts {
@@ -54,11 +56,9 @@ export class RequestContext {
   exchange: Downstream;
   readonly head: RequestHead;
   readonly connection: DownstreamConnection;
-  readonly facts: ConnectionFacts;
   /** Where proxies in front are believed, the one that they tell of. */
   clientIp: string;
   readonly startMs: number;
-  readonly startUnixMs: number;
   /** As the client sent them, canonical; the head's own may be rewritten for the upstream. */
   readonly authority: string;
   path: string;
@@ -67,9 +67,11 @@ export class RequestContext {
   readonly call: GrpcCall | undefined;
 
   requestId = '';
-  traceId = '';
+  /** `traceparent` of a request that is not traced here, until somebody asks for what it says. */
+  unreadTrace = '';
+  private trace = '';
+  private parentSpan = '';
   spanId = '';
-  parentSpanId = '';
   sampled = false;
 
   /** Of the end user, if a token of one came along and holds. */
@@ -134,18 +136,52 @@ export class RequestContext {
   flag: ResponseFlag | '' = '';
   detail = '';
 
-  constructor(exchange: Downstream, startMs: number, startUnixMs: number) {
+  private readonly clock: Clock;
+  private unixMs = 0;
+
+  constructor(exchange: Downstream, clock: Clock) {
     const { head, connection } = exchange;
     this.exchange = exchange;
     this.head = head;
     this.connection = connection;
     this.clientIp = connection.remoteIp;
-    this.facts = connectionFacts(connection);
-    this.startMs = startMs;
-    this.startUnixMs = startUnixMs;
+    this.clock = clock;
+    this.startMs = clock.nowMs();
     this.authority = head.authority;
     this.path = head.path;
     this.grpc = isGrpc(head.headers.get('content-type'));
-    this.call = this.grpc ? new GrpcCall(head, startMs) : undefined;
+    this.call = this.grpc ? new GrpcCall(head, this.startMs) : undefined;
+  }
+
+  /** Logs and spans ask for it, which most requests have none of. */
+  get startUnixMs(): number {
+    if (this.unixMs === 0) this.unixMs = Math.round(this.clock.unixMs() - (this.clock.nowMs() - this.startMs));
+    return this.unixMs;
+  }
+
+  /** Empty: neither we nor the caller trace it. */
+  get traceId(): string {
+    if (this.unreadTrace !== '') this.readTrace();
+    return this.trace;
+  }
+
+  get parentSpanId(): string {
+    if (this.unreadTrace !== '') this.readTrace();
+    return this.parentSpan;
+  }
+
+  setTrace(traceId: string, parentSpanId: string): void {
+    this.trace = traceId;
+    this.parentSpan = parentSpanId;
+  }
+
+  private readTrace(): void {
+    const caller = spanOf(this.unreadTrace, this.head.headers);
+    this.unreadTrace = '';
+    this.setTrace(caller?.traceId ?? '', caller?.spanId ?? '');
+  }
+
+  get facts(): ConnectionFacts {
+    return connectionFacts(this.connection);
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { systemClock } from '@weft/policies/kit/clock';
 import { type HeaderOption, noMutation } from '@weft/policies/model/route';
 import { testConnection } from '../http/h1/testing.ts';
 import { Headers } from '../http/headers.ts';
@@ -26,7 +27,7 @@ function changed(headers: Headers, target: string, ...options: readonly HeaderOp
     ofResponses: [],
   });
   const head = requestHead({ path: target });
-  const context = new RequestContext(new TestDownstream(head, true, testConnection), 0, 0);
+  const context = new RequestContext(new TestDownstream(head, true, testConnection), systemClock);
   formats.apply(context, headers, { ...noMutation, remove: ['x-gone'], options });
   const fields: string[] = [];
   headers.forEach((name, value) => {

@@ -61,7 +61,6 @@ export class LocalReplies {
     if (mapper?.status !== undefined) {
       reply.status = mapper.status;
       context.status = mapper.status;
-      entry.record.status = mapper.status;
     }
     const body = mapper?.body ?? this.body;
     if (body === undefined) return;

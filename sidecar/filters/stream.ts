@@ -68,10 +68,9 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   private unreturnedBytes = 0;
 
   constructor(chain: Chain, exchange: Downstream) {
-    const { clock } = chain.deps;
     this.chain = chain;
     this.timeouts = chain.timeouts;
-    this.context = new RequestContext(exchange, clock.nowMs(), clock.unixMs());
+    this.context = new RequestContext(exchange, chain.deps.clock);
     this.body = new RequestBody(this.context);
     this.attempts = new Attempts(this);
     this.tunnel = exchange.head.protocol !== undefined;

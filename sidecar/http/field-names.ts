@@ -23,16 +23,56 @@ const PLACES = 2_048;
 /** The one copy of a text that literals of the program are as well: to compare with them is to compare two pointers. */
 const literal = (text: string): string => Object.keys({ [text]: 0 })[0] ?? text;
 
+/** Their values are not remembered, nor those of names that are not common: how long a comparison takes tells of a secret. */
+const SECRET_NAMES = new Set([
+  'authorization',
+  'cookie',
+  'proxy-authorization',
+  'set-cookie',
+  'x-forwarded-client-cert',
+]);
+const VALUE_CHARS_MAX = 256;
+/** From so many values on that came once, */
+const CHANGES_MAX = 8;
+/** one in so many is remembered. */
+const CHANGES_PROBE = 64;
+/** Characters below which V8 copies what is cut from a string instead of referring to it. */
+const SLICED_CHARS_MIN = 13;
+
+/** A string of one piece, which keeps no larger one alive, such as the head that it was cut from. */
+export function ownString(text: string): string {
+  return text.length < SLICED_CHARS_MIN ? text : Buffer.from(text, 'latin1').toString('latin1');
+}
+
 /** A field name as it was written, and its lower case. */
 export class FieldName {
   readonly name: string;
   readonly lower: string;
   readonly next: FieldName | undefined;
+  /** A value that came with it: most fields of most messages say what they said before. Empty: none. */
+  lastValue = '';
+  private readonly remembers: boolean;
+  private changes = 0;
 
-  constructor(name: string, lower: string, next: FieldName | undefined) {
+  constructor(name: string, lower: string, next: FieldName | undefined, remembers: boolean) {
     this.name = name;
     this.lower = lower;
     this.next = next;
+    this.remembers = remembers;
+  }
+
+  /** It came with a value that is not `lastValue`. */
+  changed(value: string): void {
+    if (!this.remembers) return;
+    this.changes++;
+    if (this.changes > CHANGES_MAX && this.changes % CHANGES_PROBE !== 0) return;
+    if (value.length <= VALUE_CHARS_MAX) this.lastValue = ownString(value);
+  }
+
+  /** It came with `lastValue`. */
+  repeated(): string {
+    this.changes = 0;
+    return this.lastValue;
   }
 
   isAt(text: string, start: number, end: number): boolean {
@@ -55,14 +95,16 @@ function hashOfName(name: string): number {
   return hash;
 }
 
-function remember(name: string): FieldName {
+function remember(name: string, remembers: boolean): FieldName {
   const at = hashOfName(name) & (PLACES - 1);
-  const known = new FieldName(literal(name), literal(name.toLowerCase()), places[at]);
+  const known = new FieldName(literal(name), literal(name.toLowerCase()), places[at], remembers);
   places[at] = known;
   return known;
 }
 
-for (const name of new Set(COMMON_NAMES.split(' ').flatMap((name) => [name, name.toLowerCase()]))) remember(name);
+for (const name of new Set(COMMON_NAMES.split(' ').flatMap((name) => [name, name.toLowerCase()]))) {
+  remember(name, !SECRET_NAMES.has(name.toLowerCase()));
+}
 
 /** The name at `start` of `text`, whose hash is at hand; remembered, if there is room. */
 export function fieldNameAt(text: string, start: number, end: number, hash: number): FieldName {
@@ -73,11 +115,11 @@ export function fieldNameAt(text: string, start: number, end: number, hash: numb
   }
   const name = text.slice(start, end);
   if (learned >= LEARNED_NAMES_MAX || end - start > LEARNED_NAME_CHARS_MAX || length >= CHAIN_MAX) {
-    return new FieldName(name, name.toLowerCase(), undefined);
+    return new FieldName(name, name.toLowerCase(), undefined, false);
   }
   learned++;
   // A copy, so that the table does not keep alive the whole head that the name was cut from.
-  return remember(Buffer.from(name).toString());
+  return remember(Buffer.from(name).toString(), false);
 }
 
 /** The lower case of a field name. */

@@ -109,6 +109,31 @@ describe('reading', () => {
     assert.equal(Buffer.concat(sink.chunks).toString(), 'onetwo');
   });
 
+  test('what brings bytes comes straight from the handle, the end by the listener of the runtime', async () => {
+    const { client, socket } = await pair();
+    const handle: unknown = Reflect.get(socket, '_handle');
+    assert.ok(typeof handle === 'object' && handle !== null);
+    const own: unknown = Reflect.get(handle, 'onread');
+    assert.ok(typeof own === 'function');
+    let told = 0;
+    Reflect.set(handle, 'onread', (...rest: unknown[]): unknown => {
+      told++;
+      return Reflect.apply(own, handle, rest);
+    });
+    const sink = new Collector();
+    readInto(socket, sink);
+    socket.resume();
+    client.write('one');
+    await sink.until(3);
+    client.write('two');
+    await sink.until(6);
+    assert.equal(told, 0);
+    client.end();
+    await once(socket, 'end');
+    assert.ok(told > 0);
+    assert.equal(Buffer.concat(sink.chunks).toString(), 'onetwo');
+  });
+
   test('what had been read before comes first, and is not lent', async () => {
     const { client, socket } = await pair();
     const sink = new Collector();

@@ -66,9 +66,7 @@ export function readIntoBuffer(
     return false;
   }
   const handle: unknown = Reflect.get(socket, '_handle');
-  if (typeof handle !== 'object' || handle === null) return false;
-  const use: unknown = Reflect.get(handle, 'useUserBuffer');
-  if (typeof use !== 'function') return false;
+  if (!isReadHandle(handle)) return false;
   Reflect.set(socket, symbols.buffer, bytes);
   Reflect.set(socket, symbols.callback, (count: number): boolean => {
     onRead(count);
@@ -76,8 +74,41 @@ export function readIntoBuffer(
     return true;
   });
   if (next !== undefined) Reflect.set(socket, symbols.next, next);
-  Reflect.apply(use, handle, [bytes]);
+  handle.useUserBuffer(bytes);
+  listen(handle, onRead, next);
   return true;
+}
+
+/** What a socket reads by. */
+interface ReadHandle {
+  /** Called for each read, its end and its errors. What it returns is read into from then on. */
+  onread: (this: unknown, ...rest: unknown[]) => unknown;
+  /** Since it was made. */
+  readonly bytesRead: number;
+  useUserBuffer(bytes: Buffer): void;
+}
+
+const isReadHandle = (handle: unknown): handle is ReadHandle =>
+  typeof handle === 'object' &&
+  handle !== null &&
+  typeof Reflect.get(handle, 'useUserBuffer') === 'function' &&
+  typeof Reflect.get(handle, 'onread') === 'function' &&
+  typeof Reflect.get(handle, 'bytesRead') === 'number';
+
+/**
+ * Takes reads from the handle itself: the runtime's own listener looks through the socket's state each time, for time-outs
+ * and streams that nobody here uses. It still gets all that brings no bytes.
+ */
+function listen(handle: ReadHandle, onRead: (count: number) => void, next: (() => Buffer) | undefined): void {
+  const own = handle.onread;
+  let seen = handle.bytesRead;
+  handle.onread = (...rest) => {
+    const count = handle.bytesRead - seen;
+    if (count <= 0) return Reflect.apply(own, handle, rest);
+    seen += count;
+    onRead(count);
+    return next?.();
+  };
 }
 
 /** Gives `sink` all that the socket brings from now on. The end of the other side is still an event. */

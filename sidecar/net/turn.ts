@@ -6,6 +6,8 @@ const settled = Promise.resolve();
 const waiting: (() => void)[] = [];
 let reading = false;
 let ending = false;
+/** Which read this is: of two callbacks with the same number nothing came between. */
+let reads = 0;
 /** When the present read began, by both clocks; 0 until somebody asks. */
 let readMs = 0;
 let readUnixMs = 0;
@@ -20,8 +22,11 @@ export function atEndOfTurn(run: () => void): void {
   else void settled.then(run);
 }
 
+export const readNumber = (): number => reads;
+
 export function beginRead(): void {
   reading = true;
+  reads++;
   readMs = 0;
   readUnixMs = 0;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseSpiffeId } from '@weft/policies/identity/spiffe-id';
+import { systemClock } from '@weft/policies/kit/clock';
 import { type HttpEdge, meshEdge } from '@weft/policies/model/edge';
 import { testConnection } from '../../http/h1/testing.ts';
 import { Headers } from '../../http/headers.ts';
@@ -23,7 +24,7 @@ const peer = {
 function pass(edge: Partial<HttpEdge>, headers: string[], options: { mtls?: boolean; authority?: string } = {}) {
   const head = requestHead({ headers: Headers.from(headers), authority: options.authority ?? 'shop' });
   const connection = { ...testConnection, peer: options.mtls === true ? peer : undefined };
-  const context = new RequestContext(new TestDownstream(head, true, connection), 0, 0);
+  const context = new RequestContext(new TestDownstream(head, true, connection), systemClock);
   const filter = new HeadersFilter('outbound', 0, new TestIdentity(), { ...meshEdge, ...edge });
   return { context, filter, error: filter.onRequest(context), headers: context.head.headers };
 }
@@ -101,7 +102,7 @@ describe('responses', () => {
   test('our own have them too', () => {
     const head = requestHead({});
     const downstream = new TestDownstream(head, true, testConnection);
-    const context = new RequestContext(downstream, 0, 0);
+    const context = new RequestContext(downstream, systemClock);
     new HeadersFilter('outbound', 0, new TestIdentity(), {
       ...meshEdge,
       serverHeader: { mode: 'overwrite', name: 'x' },
@@ -135,7 +136,7 @@ describe('what is looked at before routing', () => {
   test('upgrades', () => {
     const upgraded = (upgrades: HttpEdge['upgrades'], protocol: string | undefined) => {
       const head = { ...requestHead({}), protocol };
-      const context = new RequestContext(new TestDownstream(head, true, testConnection), 0, 0);
+      const context = new RequestContext(new TestDownstream(head, true, testConnection), systemClock);
       return new HeadersFilter('outbound', 0, new TestIdentity(), { ...meshEdge, upgrades }).onRequest(context)?.status;
     };
     assert.equal(upgraded(['websocket'], 'websocket'), undefined);

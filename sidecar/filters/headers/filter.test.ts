@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseSpiffeId } from '@weft/policies/identity/spiffe-id';
+import { systemClock } from '@weft/policies/kit/clock';
 import { meshEdge } from '@weft/policies/model/edge';
 import type { Direction } from '@weft/policies/model/listener';
 import { testConnection } from '../../http/h1/testing.ts';
@@ -40,7 +41,7 @@ function passed(direction: Direction, trustedHops: number, mesh: boolean, fields
     ...testConnection,
     peer,
   });
-  const context = new RequestContext(exchange, 0, 0);
+  const context = new RequestContext(exchange, systemClock);
   new HeadersFilter(direction, trustedHops, new TestIdentity(), meshEdge).onRequest(context);
   return context;
 }
@@ -115,7 +116,7 @@ test('an application may pass on addresses, but claims no identity', () => {
 test('names that CGI-like applications take for the forbidden ones go too', () => {
   const headers = Headers.from(['X_Forwarded_Client_Cert', 'URI=spiffe://x', 'x-forwarded_for', '1.1.1.1', 'A_b', 'c']);
   const exchange = new TestDownstream(requestHead({ headers }), true, testConnection);
-  new HeadersFilter('inbound', 0, new TestIdentity(), meshEdge).onRequest(new RequestContext(exchange, 0, 0));
+  new HeadersFilter('inbound', 0, new TestIdentity(), meshEdge).onRequest(new RequestContext(exchange, systemClock));
   const names: string[] = [];
   headers.forEach((name) => {
     names.push(name);
@@ -125,7 +126,7 @@ test('names that CGI-like applications take for the forbidden ones go too', () =
 
 test('the scheme of an absolute target does not make a plaintext request one of https', () => {
   const exchange = new TestDownstream(requestHead({ scheme: 'https' }), true, testConnection);
-  const context = new RequestContext(exchange, 0, 0);
+  const context = new RequestContext(exchange, systemClock);
   new HeadersFilter('inbound', 0, new TestIdentity(), meshEdge).onRequest(context);
   assert.equal(context.head.headers.get('x-forwarded-proto'), 'http');
 });

@@ -12,8 +12,9 @@ import { socketOf } from '../../net/upstream-sockets.ts';
 import type { ExchangeCounters } from '../../telemetry/exchange-counters.ts';
 import { type Loggers, type LogSinks, loggersOf } from '../../telemetry/log/loggers.ts';
 import { socketFacts } from '../../telemetry/log/socket-facts.ts';
-import { emptyRecord, type Recorder, type RequestRecord } from '../../telemetry/record.ts';
+import type { Recorder, RequestRecord } from '../../telemetry/record.ts';
 import type { RequestContext } from '../context.ts';
+import { ContextRecord } from './context-record.ts';
 
 interface StatsDeps {
   readonly direction: Direction;
@@ -55,7 +56,7 @@ function workloadLabel(address: Address | undefined): string {
 /** Writes the record of each finished request; one record object is used over and over. */
 export class RequestStats {
   private readonly deps: StatsDeps;
-  private readonly scratch: RequestRecord;
+  private scratch: ContextRecord | undefined = undefined;
   private readonly loggers: Loggers | undefined;
   private readonly asksConnections: boolean;
   private readonly asksTimes: boolean;
@@ -65,7 +66,6 @@ export class RequestStats {
 
   constructor(deps: StatsDeps) {
     this.deps = deps;
-    this.scratch = emptyRecord(deps.direction);
     const { localReplies } = deps.hcm;
     this.loggers = loggersOf(deps.hcm, deps, deps.logSinks, deps.filterChainName);
     this.asksConnections = this.loggers?.asksConnections === true || repliesAskConnections(localReplies);
@@ -104,37 +104,9 @@ export class RequestStats {
 
   /** What is known of it so far; used over and over. */
   describe(context: RequestContext, nowMs: number): RequestRecord {
-    const record = this.scratch;
-    const { exchange } = context;
-    record.protocol = context.grpc ? 'grpc' : 'http';
-    record.startUnixMs = context.startUnixMs;
-    record.durationMs = nowMs - context.startMs;
-    record.upstreamMs = context.upstreamMs;
-    record.method = context.head.method;
-    record.authority = context.authority;
-    record.path = context.path;
-    record.status = context.status;
-    record.grpcStatus = context.grpcStatus;
-    record.flag = context.flag;
-    record.detail = context.detail;
-    record.route = context.route;
-    record.cluster = context.clusterName;
-    record.upstream = context.host?.label ?? '';
-    record.attempts = context.attempts;
-    record.remote = context.facts.remote;
-    record.destination = context.facts.destination;
-    record.bytesReceived = exchange.bytesReceived;
-    record.bytesSent = exchange.bytesSent;
-    record.requestMessages = context.call?.requests.messages ?? 0;
-    record.responseMessages = context.call?.responses.messages ?? 0;
-    record.rule = context.rule;
-    record.tokenIssuer = context.jwt?.issuer ?? '';
-    record.tokenSubject = context.jwt?.subject ?? '';
-    record.requestId = context.requestId;
-    record.traceId = context.traceId;
-    record.spanId = context.spanId;
-    record.parentSpanId = context.parentSpanId;
-    record.sampled = context.sampled;
+    const record = this.scratch ?? new ContextRecord(this.deps.direction, context);
+    this.scratch = record;
+    record.show(context, nowMs);
     if (this.deps.direction === 'outbound') this.outboundPeers(context, record);
     else this.inboundPeers(context, record);
     return record;
@@ -150,7 +122,7 @@ export class RequestStats {
     this.loggers.write(record, context);
   }
 
-  private outboundPeers(context: RequestContext, record: RequestRecord): void {
+  private outboundPeers(context: RequestContext, record: ContextRecord): void {
     const { host, runtime } = context;
     const service = runtime?.cluster.service ?? context.service;
     const mesh = host?.security.kind === 'mesh';
@@ -162,7 +134,7 @@ export class RequestStats {
     record.mtls = mesh;
   }
 
-  private inboundPeers(context: RequestContext, record: RequestRecord): void {
+  private inboundPeers(context: RequestContext, record: ContextRecord): void {
     const peer = this.deps.source.lookup('address', context.connection.remoteIp);
     record.sourceIdentity = context.facts.peerIdentity;
     record.sourceWorkload = peer.state === 'found' ? workloadLabel(peer.value) : '';

@@ -5,7 +5,7 @@ import type { DownstreamConnection } from '../../http/exchange.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter } from '../filter.ts';
 import { newRequestId, newSpanId, newTraceId } from './ids.ts';
-import { b3Decision, formatTraceparent, isTraceContext, parseB3, parseTraceparent, updateB3 } from './propagation.ts';
+import { b3Decision, formatTraceparent, isTraceContext, spanOf, updateB3 } from './propagation.ts';
 import { cryptoWords, type RandomWords } from './words.ts';
 
 interface TraceOptions {
@@ -61,20 +61,23 @@ export class TraceFilter implements RequestFilter {
     }
     if (this.options.restarts(context.connection)) headers.removeWhere(isTraceContext);
     const traceparent = headers.get('traceparent');
-    const parent = (traceparent === undefined ? undefined : parseTraceparent(traceparent)) ?? parseB3(headers);
+    if (this.tracing === undefined && traceparent !== undefined) {
+      context.unreadTrace = traceparent;
+      return undefined;
+    }
+    const parent = spanOf(traceparent, headers);
     if (this.tracing === undefined) {
-      context.traceId = parent?.traceId ?? '';
-      context.parentSpanId = parent?.spanId ?? '';
+      if (parent !== undefined) context.setTrace(parent.traceId, parent.spanId);
       return undefined;
     }
     // W3C Trace Context section 4.3: a traceparent that cannot be read starts a new trace, and its state goes with it.
     if (parent === undefined) headers.remove('tracestate');
-    context.traceId = parent?.traceId ?? newTraceId(this.words);
-    context.parentSpanId = parent?.spanId ?? '';
+    const traceId = parent?.traceId ?? newTraceId(this.words);
+    context.setTrace(traceId, parent?.spanId ?? '');
     context.spanId = newSpanId(this.words);
     context.sampled = parent?.sampled ?? b3Decision(headers) ?? this.prng.next() * 100 < this.tracing.samplingPercent;
-    headers.set('traceparent', formatTraceparent(context.traceId, context.spanId, context.sampled));
-    updateB3(headers, context.traceId, context.spanId, context.sampled);
+    headers.set('traceparent', formatTraceparent(traceId, context.spanId, context.sampled));
+    updateB3(headers, traceId, context.spanId, context.sampled);
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { systemClock } from '@weft/policies/kit/clock';
 import { SeededPrng } from '@weft/policies/kit/prng';
 import { meshEdge } from '@weft/policies/model/edge';
 import fc from 'fast-check';
@@ -18,7 +19,7 @@ const SPAN = '00f067aa0ba902b7';
 
 function traced(fields: readonly string[], samplingPercent: number | undefined): RequestContext {
   const exchange = new TestDownstream(requestHead({ headers: Headers.from(fields) }), true, testConnection);
-  const context = new RequestContext(exchange, 0, 0);
+  const context = new RequestContext(exchange, systemClock);
   const tracing =
     samplingPercent === undefined ? undefined : { otlpEndpoint: '', otlpProtocol: 'grpc' as const, samplingPercent };
   new TraceFilter(tracing, new SeededPrng(1)).onRequest(context);
@@ -131,7 +132,7 @@ test('traces from outside are begun anew where the listener says so', () => {
 
   const fields = ['traceparent', `00-${TRACE}-${SPAN}-01`, 'tracestate', 'a=b', 'X-B3-Sampled', '1', 'b3', '1'];
   const exchange = new TestDownstream(requestHead({ headers: Headers.from(fields) }), true, outside);
-  const context = new RequestContext(exchange, 0, 0);
+  const context = new RequestContext(exchange, systemClock);
   const tracing = { otlpEndpoint: '', otlpProtocol: 'grpc' as const, samplingPercent: 0 };
   new TraceFilter(tracing, new SeededPrng(1), { generatesId: true, restarts: () => true }).onRequest(context);
   assert.notEqual(context.traceId, TRACE);

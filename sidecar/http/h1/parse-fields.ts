@@ -127,6 +127,11 @@ export function parseFields(text: string, start: number, fieldsMax: number, scan
     }
     if (colon === at || colon === length || text.charCodeAt(colon) !== COLON) return badName(text, colon, length);
     const name = fieldNameAt(text, at, colon, hash);
+    if (saysAgain(text, colon, name)) {
+      scan.add(name, name.repeated());
+      at = colon + 2 + name.lastValue.length + 2;
+      continue;
+    }
 
     let end = colon + 1;
     while (end < length && FIELD_VALUE[text.charCodeAt(end)] === 1) end++;
@@ -137,10 +142,19 @@ export function parseFields(text: string, start: number, fieldsMax: number, scan
     let to = end;
     while (from < to && (text.charCodeAt(from) === SP || text.charCodeAt(from) === HTAB)) from++;
     while (to > from && (text.charCodeAt(to - 1) === SP || text.charCodeAt(to - 1) === HTAB)) to--;
-    scan.add(name, text.slice(from, to));
+    const value = text.slice(from, to);
+    name.changed(value);
+    scan.add(name, value);
     at = end + 2;
   }
   return undefined;
+}
+
+/** Whether the value is the one that came with the name before, after one space as usual, so that nothing is to be looked at. */
+function saysAgain(text: string, colon: number, { lastValue }: FieldName): boolean {
+  if (lastValue === '' || text.charCodeAt(colon + 1) !== SP || !text.startsWith(lastValue, colon + 2)) return false;
+  const end = colon + 2 + lastValue.length;
+  return end === text.length || (text.charCodeAt(end) === CR && text.charCodeAt(end + 1) === LF);
 }
 
 /** Without optional white space (RFC 9110 section 5.6.3): `trim` would take more than space and tab. */

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { atEndOfTurn } from '../../net/turn.ts';
+import { atEndOfTurn, readNumber } from '../../net/turn.ts';
 import { SocketWriter } from '../../net/write.ts';
 import {
   DATA,
@@ -21,6 +21,10 @@ const JOIN_BYTES_MAX = 32_768;
 /** What was copied leaves before the end of the turn beyond this. */
 const WRITER_BYTES_MAX = 65_536;
 const SPARE_WRITERS_MAX = 16;
+/** After so many writes in a row that waited for other reads and left as they were, the next do not wait; */
+const UNSHARED_MAX = 4;
+/** but every so many one does, to see whether there is something to share again. */
+const UNSHARED_PROBE = 32;
 
 /** Writers are lent to connections from their first frame of a turn to its end, so that idle ones hold no memory. */
 const spareWriters: ByteWriter[] = [];
@@ -44,7 +48,7 @@ function flushAll(): void {
   const outputs = dirty;
   dirty = spareDirty;
   spareDirty = outputs;
-  for (const output of outputs) output.flush();
+  for (const output of outputs) output.flushTurn();
   // Taken out one by one: to set a length is a call of the runtime.
   while (outputs.length > 0) outputs.pop();
 }
@@ -59,7 +63,8 @@ export interface FlushOwner {
 
 /**
  * The frames of a connection on their way out. Those of one turn of the event loop, from whichever sockets they came,
- * leave in one write.
+ * leave in one write: when there is enough to do that a turn has several reads. To wait for them costs a callback of the
+ * event loop, and with TLS another turn of it, so that each connection learns whether it pays.
  */
 export class FrameOutput {
   private readonly socket: Duplex;
@@ -71,6 +76,11 @@ export class FrameOutput {
   private readonly cuts: number[] = [];
   private refBytes = 0;
   private queued = false;
+  /** The read that asked for the present flush, and whether another added to it. */
+  private read = 0;
+  private shared = false;
+  /** Flushes in a row that waited and were not shared; beyond UNSHARED_MAX, those that did not wait. */
+  private unshared = 0;
   private readonly flushNow = (): void => this.flush();
 
   constructor(socket: Duplex, owner: FlushOwner) {
@@ -96,17 +106,35 @@ export class FrameOutput {
 
   /** Asks for a flush at the end of the turn, also when nothing is written. */
   schedule(): void {
-    if (this.queued) return;
+    if (this.queued) {
+      if (this.read !== readNumber()) this.shared = true;
+      return;
+    }
     this.queued = true;
-    if (this.owner.alone) {
-      // Nothing to wait for. A write of TLS in this phase of the event loop also saves it a turn.
+    if (!this.waits()) {
       atEndOfTurn(this.flushNow);
       return;
     }
+    this.read = readNumber();
+    this.shared = false;
     dirty.push(this);
     if (scheduled) return;
     scheduled = true;
     setImmediate(flushAll);
+  }
+
+  private waits(): boolean {
+    if (this.owner.alone) return false;
+    if (this.unshared < UNSHARED_MAX) return true;
+    this.unshared++;
+    return this.unshared % UNSHARED_PROBE === 0;
+  }
+
+  /** At the end of a turn that was waited for. */
+  flushTurn(): void {
+    if (this.shared) this.unshared = 0;
+    else if (this.unshared < UNSHARED_MAX) this.unshared++;
+    this.flush();
   }
 
   /** Room for a frame of that payload; what is written to it after its header is the caller's. */

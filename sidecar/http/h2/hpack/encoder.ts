@@ -1,3 +1,4 @@
+import { ownString } from '../../field-names.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { DynamicTable } from './dynamic-table.ts';
 import { FIELD_OVERHEAD_BYTES } from './field.ts';
@@ -258,14 +259,6 @@ function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return hash;
-}
-
-/** Characters below which V8 copies what is cut from a string instead of referring to it. */
-const SLICED_CHARS_MIN = 13;
-
-/** A string that keeps no larger one alive, such as the head that it was cut from. */
-function ownString(text: string): string {
-  return text.length < SLICED_CHARS_MIN ? text : Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** RFC 7541 section 5.1; the writer has room. */

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { fieldNameAt, hashOf } from '../field-names.ts';
+import { FieldScan, parseFields } from './parse-fields.ts';
+
+function parse(text: string): string {
+  const scan = new FieldScan();
+  const error = parseFields(text, 0, 100, scan);
+  const values: string[] = [];
+  for (let i = 0; i < scan.headers.length; i++) values.push(scan.headers.valueAt(i));
+  return JSON.stringify([error?.kind, values]);
+}
+
+function named(name: string) {
+  let hash = 0;
+  for (let i = 0; i < name.length; i++) hash = hashOf(hash, name.charCodeAt(i));
+  return fieldNameAt(name, 0, name.length, hash);
+}
+
+describe('values that come again', () => {
+  const value = fc.oneof(
+    fc.constantFrom(
+      'a',
+      'ab',
+      'abc',
+      'abc\r',
+      'abc\n',
+      'a\r\nb',
+      '',
+      'a b',
+      'much longer than twelve',
+      '\x01',
+      'caf\xe9',
+    ),
+    fc.string({ unit: fc.constantFrom('a', 'b', ' ', '\t'), maxLength: 4 }),
+  );
+  const line = fc.tuple(fc.constantFrom(':', ': ', ':  ', ':\t', ': \t'), value, fc.constantFrom('', ' ', '\t'));
+
+  test('are read as those of a name of which none is remembered', () => {
+    const property = fc.property(fc.array(line, { minLength: 1, maxLength: 6 }), fc.boolean(), (lines, ends) => {
+      const text = (name: string): string =>
+        lines.map((parts) => name + parts.join('')).join('\r\n') + (ends ? '\r\n' : '');
+      for (let round = 0; round < 2; round++) assert.equal(parse(text('Accept')), parse(text('X-Unremembered')));
+    });
+    fc.assert(property, { numRuns: 5_000 });
+  });
+
+  test('are the same string, which keeps no head alive', () => {
+    const read = (): string | undefined => {
+      const scan = new FieldScan();
+      assert.equal(parseFields('User-Agent: a client of some length\r\nAge: 1', 0, 10, scan), undefined);
+      return scan.headers.get('user-agent');
+    };
+    read();
+    assert.equal(read(), 'a client of some length');
+    assert.equal(named('User-Agent').lastValue, 'a client of some length');
+  });
+
+  test('are not remembered of secrets, of names that are not common, of long ones, and rarely where each is another', () => {
+    parse('Authorization: Bearer x\r\nX-Api-Key: y');
+    assert.equal(named('Authorization').lastValue, '');
+    assert.equal(named('X-Api-Key').lastValue, '');
+    parse(`Referer: ${'r'.repeat(300)}`);
+    assert.equal(named('Referer').lastValue, '');
+    const kept = new Set<string>();
+    for (let i = 0; i < 640; i++) {
+      parse(`If-Range: value ${i}`);
+      kept.add(named('If-Range').lastValue);
+    }
+    assert.ok(kept.size <= 20, `${kept.size} of 640 values were copied`);
+    for (let i = 0; i < 65; i++) parse('If-Range: the last one');
+    assert.equal(named('If-Range').lastValue, 'the last one');
+  });
+});
