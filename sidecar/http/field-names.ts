@@ -66,7 +66,7 @@ export class FieldName {
     if (!this.remembers) return;
     this.changes++;
     if (this.changes > CHANGES_MAX && this.changes % CHANGES_PROBE !== 0) return;
-    if (value.length <= VALUE_CHARS_MAX) this.lastValue = ownString(value);
+    if (value.length <= VALUE_CHARS_MAX) this.lastValue = literal(ownString(value));
   }
 
   /** It came with `lastValue`. */

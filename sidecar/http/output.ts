@@ -56,7 +56,7 @@ export class Output {
 
   /** The socket holds more than it should: produce no more until it drains. */
   get full(): boolean {
-    return this.socket.writableNeedDrain;
+    return this.writer.full;
   }
 
   discard(): void {
@@ -85,9 +85,8 @@ export class Output {
     const parts = this.parts;
     const count = parts.length;
     if (count === 0) return;
-    const socket = this.socket;
     const first = parts[0];
-    if (socket.destroyed || socket.writableEnded || first === undefined) {
+    if (this.writer.shut || first === undefined) {
       this.discard();
       return;
     }
@@ -97,6 +96,7 @@ export class Output {
     } else if (this.pendingBytes <= COPY_BYTES_MAX) {
       this.writeJoined();
     } else {
+      const { socket } = this;
       socket.cork();
       for (const part of parts) socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part);
       socket.uncork();

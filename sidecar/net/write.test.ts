@@ -69,6 +69,11 @@ function lend(writer: SocketWriter, bytes: Buffer): void {
   if (writer.lend(lent)) lent.fill(0xee);
 }
 
+function saysTheSame(writer: SocketWriter, socket: Socket): void {
+  assert.equal(writer.full, socket.writableNeedDrain);
+  assert.equal(writer.shut, socket.destroyed || socket.writableEnded);
+}
+
 for (const kind of ['plaintext', 'TLS'] as const) {
   describe(`writing past the stream, ${kind}`, () => {
     const pairs = new Pairs(kind);
@@ -102,6 +107,7 @@ for (const kind of ['plaintext', 'TLS'] as const) {
             here.cork();
             writer.give(octets);
             here.uncork();
+            saysTheSame(writer, here);
           }
         }
         here.end();
@@ -126,6 +132,21 @@ for (const kind of ['plaintext', 'TLS'] as const) {
       lend(writer, bytes);
       here.end();
       assert.equal((await read).length, (count + 1) * MEGABYTE);
+    });
+
+    test('an end of the stream is seen, and that it was destroyed', async () => {
+      for (const stop of ['end', 'destroy'] as const) {
+        const { here, there } = await pairs.make();
+        there.resume();
+        const writer = new SocketWriter(here);
+        writer.text('before');
+        saysTheSame(writer, here);
+        here[stop]();
+        assert.equal(writer.shut, true);
+        saysTheSame(writer, here);
+        here.destroy();
+        there.destroy();
+      }
     });
 
     test('a write that cannot be made ends the socket with its error', async () => {

@@ -170,8 +170,27 @@ export class SocketWriter {
   /** What has been written and not left. */
   get backlogBytes(): number {
     const way = this.way;
-    if (way?.unheard !== undefined) this.lookAt(way, way.unheard);
-    return this.socket.writableLength;
+    if (way === undefined) return this.socket.writableLength;
+    if (way.unheard !== undefined) this.lookAt(way, way.unheard);
+    return way.state.length;
+  }
+
+  /** The stream holds more than it should. */
+  get full(): boolean {
+    return !this.untouched && this.socket.writableNeedDrain;
+  }
+
+  /** The stream is ended or destroyed. */
+  get shut(): boolean {
+    return !this.untouched && (this.socket.destroyed || this.socket.writableEnded);
+  }
+
+  /** Nothing was asked of the stream, by its bits: a look at one number, for what is asked several times a message. */
+  private get untouched(): boolean {
+    const way = this.way;
+    if (way === undefined) return false;
+    const bits = way.state[way.symbol] ?? 0;
+    return bits === way.idle || (bits === way.entered && bits !== 0);
   }
 
   private send(way: Way, bytes: Buffer): boolean {

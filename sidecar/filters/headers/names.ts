@@ -6,10 +6,15 @@ const FORWARDED: ReadonlySet<string> = new Set(FORWARDED_FIELDS);
 const FORWARDED_PREFIX = 'x-forwarded-';
 
 /** What CGI-like applications take for the one of a certificate goes for it. */
-export const isClientCert = (lower: string): boolean => fieldSubject(lower) === CLIENT_CERT;
+export const isClientCert = (lower: string): boolean =>
+  lower.length === CLIENT_CERT.length && fieldSubject(lower) === CLIENT_CERT;
+
+/** Most fields of a request begin otherwise. */
+const INITIALS: ReadonlySet<number> = new Set([FORWARDED_PREFIX, ...FORWARDED].map((name) => name.charCodeAt(0)));
 
 /** Of a certificate, or of who forwarded the request. */
 export const isForwarded = (lower: string): boolean => {
+  if (!INITIALS.has(lower.charCodeAt(0))) return false;
   const about = fieldSubject(lower);
   return about.startsWith(FORWARDED_PREFIX) || FORWARDED.has(about);
 };

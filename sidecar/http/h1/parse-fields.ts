@@ -180,6 +180,13 @@ export function listHas(list: string, lowerToken: string): boolean {
   return false;
 }
 
+/** What a message says of its connection (RFC 9112 section 9.3). */
+export function staysOpen(connection: string, version: 10 | 11): boolean {
+  if (connection === '') return version === 11;
+  if (connection === 'keep-alive') return true;
+  return !listHas(connection, 'close') && (version === 11 || listHas(connection, 'keep-alive'));
+}
+
 /** End-to-end fields, which a sender must not name in Connection (RFC 9110 section 7.6.1): it would have them dropped. */
 const END_TO_END = new Set(
   (

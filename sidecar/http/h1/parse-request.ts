@@ -8,6 +8,7 @@ import {
   FieldScan,
   listHas,
   parseFields,
+  staysOpen,
   stripConnectionFields,
   trimmed,
 } from './parse-fields.ts';
@@ -204,10 +205,7 @@ function fill(
   const connection = scan.connection;
   stripConnectionFields(scan.headers, connection);
   if (scan.te !== '' && listHas(scan.te, 'trailers')) scan.headers.appendLowered('TE', 'te', 'trailers');
-  parsed.keepAlive =
-    connection === '' || connection === 'keep-alive'
-      ? version === 11 || connection !== ''
-      : !listHas(connection, 'close') && (version === 11 || listHas(connection, 'keep-alive'));
+  parsed.keepAlive = staysOpen(connection, version);
   parsed.framing = framing;
   parsed.head = {
     method,

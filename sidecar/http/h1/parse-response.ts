@@ -2,7 +2,7 @@ import type { ResponseHead } from '../exchange.ts';
 import { FIELD_VALUE } from './chars.ts';
 import { CHUNKED, messageFraming, UNTIL_CLOSE } from './framing.ts';
 import { type HeadError, headError } from './head-error.ts';
-import { badOctet, FieldScan, listHas, parseFields, stripConnectionFields } from './parse-fields.ts';
+import { badOctet, FieldScan, parseFields, staysOpen, stripConnectionFields } from './parse-fields.ts';
 
 /** One a connection, refilled by each response. */
 export class ParsedResponse {
@@ -76,9 +76,7 @@ function fill(
   const tunnel = status === 101 || (method === 'CONNECT' && status >= 200 && status < 300);
   const empty = status < 200 || status === 204 || status === 304 || method === 'HEAD';
   parsed.framing = tunnel || empty ? 0 : framing.value;
-  const close = listHas(scan.connection, 'close');
-  parsed.keepAlive =
-    !tunnel && parsed.framing !== UNTIL_CLOSE && !close && (version === 11 || listHas(scan.connection, 'keep-alive'));
+  parsed.keepAlive = !tunnel && parsed.framing !== UNTIL_CLOSE && staysOpen(scan.connection, version);
 
   parsed.head = {
     status,

@@ -59,17 +59,22 @@ export class ReadBuffer {
   /** The next `count` bytes, or all that there are; they stay valid. */
   take(count: number): Buffer {
     const to = Math.min(this.end, this.at + count);
-    const taken = this.own(this.at === 0 && to === this.bytes.length ? this.bytes : this.bytes.subarray(this.at, to));
+    const taken = this.part(this.at, to);
     this.skip(to - this.at);
     return taken;
   }
 
+  private part(from: number, to: number): Buffer {
+    const { bytes } = this;
+    if (!this.borrowed) return from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
+    const copy = Buffer.allocUnsafe(to - from);
+    bytes.copy(copy, 0, from, to);
+    return copy;
+  }
+
   /** A part of these bytes that stays valid. */
   own(part: Buffer): Buffer {
-    if (!this.borrowed) return part;
-    const copy = Buffer.allocUnsafe(part.length);
-    part.copy(copy);
-    return copy;
+    return this.borrowed ? Buffer.from(part) : part;
   }
 
   skip(count: number): void {

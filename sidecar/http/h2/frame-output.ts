@@ -96,7 +96,7 @@ export class FrameOutput {
 
   /** The socket holds more than it should: no more DATA until it drains. */
   get full(): boolean {
-    return this.socket.writableNeedDrain;
+    return this.out.full;
   }
 
   /** All that has not left yet. */
@@ -221,7 +221,7 @@ export class FrameOutput {
   writeNow(): void {
     const writer = this.writer;
     if (writer === undefined) return;
-    if (!this.socket.destroyed && !this.socket.writableEnded) {
+    if (!this.out.shut) {
       if (this.refs.length === 0) {
         // A write that is not done at once keeps the memory.
         if (!this.out.lend(writer.written())) this.writer = undefined;
