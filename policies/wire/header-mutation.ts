@@ -1,7 +1,13 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { isOfTheCodec } from '../kit/field-names.ts';
 import { type HeaderSide, literalOf, parseHeaderFormat } from '../model/header-format.ts';
-import type { HeaderMutation, HeaderOption, HeaderValue, VirtualHost } from '../model/route.ts';
+import {
+  type HeaderMutation,
+  type HeaderOption,
+  type HeaderValue,
+  noMutation,
+  type VirtualHost,
+} from '../model/route.ts';
 import type { At } from './decoding.ts';
 import {
   HeaderValueOption_HeaderAppendAction as Append,
@@ -118,6 +124,7 @@ interface DecodedOption {
 }
 
 function mutationOf(all: readonly DecodedOption[], removed: readonly string[]): HeaderMutation {
+  if (all.length === 0 && removed.length === 0) return noMutation;
   if (all.some(({ value }) => value === undefined)) {
     return { set: [], add: [], remove: removed, options: all.map(({ option }) => option) };
   }

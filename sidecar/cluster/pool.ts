@@ -234,8 +234,12 @@ export class HttpPool {
       return;
     }
     const { available } = pooled.connection;
-    if (available <= 0 || pooled.retired || !this.connections.has(pooled)) return;
+    if (available <= 0 || pooled.retired || pooled.forgotten) return;
     if (available > pooled.availableMax) pooled.availableMax = available;
+    if (this.waiters.size === 0) {
+      this.offer(pooled);
+      return;
+    }
     while (pooled.connection.available > 0 && !pooled.retired) {
       const waiter = this.nextWaiter();
       if (waiter === undefined) {
@@ -248,6 +252,7 @@ export class HttpPool {
 
   private forget(pooled: Pooled): void {
     if (!this.connections.delete(pooled)) return;
+    pooled.forgotten = true;
     pooled.cancelAge?.();
     this.limits.endConnection();
     if (!pooled.inReady) return;

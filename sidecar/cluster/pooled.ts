@@ -12,6 +12,8 @@ export class Pooled {
   inReady = false;
   /** Takes nothing new; closes when what is open has ended. */
   retired = false;
+  /** The pool has it no longer. */
+  forgotten = false;
   idleSinceMs = 0;
   cancelAge: Cancel | undefined = undefined;
 

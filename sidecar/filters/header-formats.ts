@@ -1,6 +1,6 @@
 import type { LogPart } from '@weft/policies/model/log-format';
 import { parseLogFormat } from '@weft/policies/model/log-format';
-import type { HeaderMutation, HeaderOption } from '@weft/policies/model/route';
+import { type HeaderMutation, type HeaderOption, noMutation } from '@weft/policies/model/route';
 import type { Headers } from '../http/headers.ts';
 import { applyMutation } from '../route/mutation.ts';
 import type { LogEntry } from '../telemetry/log/entry.ts';
@@ -66,6 +66,7 @@ export class HeaderFormats {
   }
 
   apply(context: RequestContext, headers: Headers, mutation: HeaderMutation): void {
+    if (mutation === noMutation) return;
     applyMutation(headers, mutation);
     if (mutation.options !== undefined) this.evaluate(context, headers, mutation.options);
   }

@@ -23,6 +23,13 @@ const PLACES = 2_048;
 /** The one copy of a text that literals of the program are as well: to compare with them is to compare two pointers. */
 const literal = (text: string): string => Object.keys({ [text]: 0 })[0] ?? text;
 
+/** What the codec of HTTP/1 deals in: framing, this connection, and what is taken for framing elsewhere (FieldScan.add). */
+const CODEC_NAMES = new Set(
+  (
+    'host content-length transfer-encoding connection upgrade te expect keep-alive proxy-connection http2-settings ' +
+    'content_length transfer_encoding'
+  ).split(' '),
+);
 /** Their values are not remembered, nor those of names that are not common: how long a comparison takes tells of a secret. */
 const SECRET_NAMES = new Set([
   'authorization',
@@ -36,6 +43,9 @@ const VALUE_CHARS_MAX = 256;
 const CHANGES_MAX = 8;
 /** one in so many is remembered. */
 const CHANGES_PROBE = 64;
+const CR = 0x0d;
+const LF = 0x0a;
+const COLON = 0x3a;
 /** Characters below which V8 copies what is cut from a string instead of referring to it. */
 const SLICED_CHARS_MIN = 13;
 
@@ -49,24 +59,53 @@ export class FieldName {
   readonly name: string;
   readonly lower: string;
   readonly next: FieldName | undefined;
+  readonly isOfCodec: boolean;
   /** A value that came with it: most fields of most messages say what they said before. Empty: none. */
   lastValue = '';
-  private readonly remembers: boolean;
+  /** The name, a colon, a space and `lastValue`. */
+  private lastLine = '';
+  /** What came after it in the last message: most messages have the same names in the same order. */
+  follower: FieldName | undefined = undefined;
+  /** There is one of the name from now on. */
+  readonly isRemembered: boolean;
+  private readonly remembersValue: boolean;
   private changes = 0;
 
-  constructor(name: string, lower: string, next: FieldName | undefined, remembers: boolean) {
+  constructor(
+    name: string,
+    lower: string,
+    next: FieldName | undefined,
+    remembered: { readonly value: boolean } | undefined,
+  ) {
     this.name = name;
     this.lower = lower;
     this.next = next;
-    this.remembers = remembers;
+    this.isOfCodec = CODEC_NAMES.has(lower);
+    this.isRemembered = remembered !== undefined;
+    this.remembersValue = remembered?.value === true;
+  }
+
+  /** Whether the name and a colon are at `start` of the text. */
+  isNamed(text: string, start: number): boolean {
+    return text.startsWith(this.name, start) && text.charCodeAt(start + this.name.length) === COLON;
+  }
+
+  /** Where the line ends that begins at `start` of the text, if it has the name and `lastValue`; otherwise -1. */
+  endOfRepeated(text: string, start: number): number {
+    const { lastLine } = this;
+    if (lastLine === '' || !text.startsWith(lastLine, start)) return -1;
+    const end = start + lastLine.length;
+    return end === text.length || (text.charCodeAt(end) === CR && text.charCodeAt(end + 1) === LF) ? end : -1;
   }
 
   /** It came with a value that is not `lastValue`. */
   changed(value: string): void {
-    if (!this.remembers) return;
+    if (!this.remembersValue) return;
     this.changes++;
     if (this.changes > CHANGES_MAX && this.changes % CHANGES_PROBE !== 0) return;
-    if (value.length <= VALUE_CHARS_MAX) this.lastValue = literal(ownString(value));
+    if (value === '' || value.length > VALUE_CHARS_MAX) return;
+    this.lastValue = literal(ownString(value));
+    this.lastLine = ownString(`${this.name}: ${value}`);
   }
 
   /** It came with `lastValue`. */
@@ -95,9 +134,9 @@ function hashOfName(name: string): number {
   return hash;
 }
 
-function remember(name: string, remembers: boolean): FieldName {
+function remember(name: string, value: boolean): FieldName {
   const at = hashOfName(name) & (PLACES - 1);
-  const known = new FieldName(literal(name), literal(name.toLowerCase()), places[at], remembers);
+  const known = new FieldName(literal(name), literal(name.toLowerCase()), places[at], { value });
   places[at] = known;
   return known;
 }
@@ -115,7 +154,7 @@ export function fieldNameAt(text: string, start: number, end: number, hash: numb
   }
   const name = text.slice(start, end);
   if (learned >= LEARNED_NAMES_MAX || end - start > LEARNED_NAME_CHARS_MAX || length >= CHAIN_MAX) {
-    return new FieldName(name, name.toLowerCase(), undefined, false);
+    return new FieldName(name, name.toLowerCase(), undefined, undefined);
   }
   learned++;
   // A copy, so that the table does not keep alive the whole head that the name was cut from.

@@ -54,6 +54,11 @@ export class Output {
     atEndOfTurn(this.flushNow);
   }
 
+  /** Nothing can be written any more. */
+  get shut(): boolean {
+    return this.writer.shut;
+  }
+
   /** The socket holds more than it should: produce no more until it drains. */
   get full(): boolean {
     return this.writer.full;

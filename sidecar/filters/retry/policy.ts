@@ -119,6 +119,9 @@ export function reasonOfResponse(
   head: ResponseHead,
   grpc: boolean,
 ): RetryReason | undefined {
+  if (head.status < 400 && !grpc && policy.statusCodes.length === 0 && policy.responseHeaders === undefined) {
+    return undefined;
+  }
   if (isRepeatable(policy, request)) {
     for (const condition of policy.on) if (statusMatches(condition, head.status, policy.statusCodes)) return 'status';
     if (policy.responseHeaders !== undefined) {

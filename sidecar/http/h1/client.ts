@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { UpstreamTransport } from '../../net/connection.ts';
+import { octetsAt } from '../../net/octets.ts';
 import { type ByteSink, readInto } from '../../net/read.ts';
 import type { Recorder } from '../../telemetry/record.ts';
 import { malformedResponse, type ProxyError } from '../errors.ts';
@@ -71,7 +72,7 @@ class ClientConnection extends ConnectionReader implements ByteSink, UpstreamCon
   }
 
   get available(): number {
-    if (this.closed || this.draining || this.endSeen || this.socket.destroyed) return 0;
+    if (this.closed || this.draining || this.endSeen || this.output.shut) return 0;
     return this.attempt === undefined ? 1 : 0;
   }
 
@@ -232,7 +233,7 @@ class ClientConnection extends ConnectionReader implements ByteSink, UpstreamCon
   }
 
   private parse(end: number, method: string): HeadError | undefined {
-    const text = this.input.bytes.toString('latin1', this.input.at, end);
+    const text = octetsAt(this.input.bytes, this.input.at, end);
     return parseResponseHead(text, this.fieldsMax, method, this.parsed);
   }
 

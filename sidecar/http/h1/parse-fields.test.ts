@@ -72,4 +72,34 @@ describe('values that come again', () => {
     for (let i = 0; i < 65; i++) parse('If-Range: the last one');
     assert.equal(named('If-Range').lastValue, 'the last one');
   });
+
+  test('names are read in any order, and those that are not remembered are not kept by what comes before them', () => {
+    const name = fc.constantFrom(
+      'Host',
+      'host',
+      'Accept',
+      'accept',
+      'Via',
+      'X-One',
+      'X-Two',
+      'Acc',
+      'Accept-Encoding',
+      'Bad Name',
+      '',
+    );
+    const property = fc.property(fc.array(fc.tuple(name, fc.constantFrom('a', 'b')), { maxLength: 8 }), (fields) => {
+      const scan = new FieldScan();
+      const bad = fields.find(([each]) => each === '' || each.includes(' '));
+      const error = parseFields(fields.map(([each, value]) => `${each}: ${value}`).join('\r\n'), 0, 10, scan);
+      assert.equal(error === undefined, bad === undefined);
+      if (error !== undefined) return;
+      const kept = fields.filter(([each]) => each.toLowerCase() !== 'host');
+      const read = kept.map((_, i) => [scan.headers.nameAt(i), scan.headers.valueAt(i)]);
+      assert.deepEqual([scan.headers.length, read], [kept.length, kept]);
+    });
+    fc.assert(property, { numRuns: 3_000 });
+    const long = `Via: x\r\nX-${'y'.repeat(80)}: z\r\nX-${'y'.repeat(81)}: z`;
+    assert.equal(parseFields(long, 0, 10, new FieldScan()), undefined);
+    assert.ok((named('Via').follower?.name.length ?? 0) < 80);
+  });
 });

@@ -1,4 +1,4 @@
-import { type FieldName, fieldNameAt, hashOf } from '../field-names.ts';
+import { FieldName, fieldNameAt, hashOf } from '../field-names.ts';
 import { Headers } from '../headers.ts';
 import { FIELD_VALUE, isToken, TOKEN } from './chars.ts';
 import { type HeadError, headError } from './head-error.ts';
@@ -11,6 +11,8 @@ const COLON = 0x3a;
 
 /** What the fields of one message say about its framing and its connection: filled while they are parsed, then read once. */
 export class FieldScan {
+  /** Before the first field. */
+  readonly beginning = new FieldName('', '', undefined, undefined);
   headers = new Headers();
   hostCount = 0;
   host = '';
@@ -43,7 +45,12 @@ export class FieldScan {
   }
 
   /** Fields that the codec deals in go to the scan, all others to the headers. */
-  add({ name, lower }: FieldName, value: string): void {
+  add(field: FieldName, value: string): void {
+    const { name, lower } = field;
+    if (!field.isOfCodec) {
+      this.headers.appendLowered(name, lower, value);
+      return;
+    }
     switch (lower) {
       case 'host':
         this.hostCount++;
@@ -76,9 +83,6 @@ export class FieldScan {
       case 'transfer_encoding':
         this.framingAlias = name;
         this.headers.appendLowered(name, lower, value);
-        return;
-      default:
-        this.headers.appendLowered(name, lower, value);
     }
   }
 }
@@ -92,7 +96,9 @@ export function badOctet(text: string, at: number): HeadError {
   return headError('control-character', 400, 'RFC 9110 section 5.5', `octet 0x${hex} in a field value`);
 }
 
-function badName(text: string, at: number, end: number): HeadError {
+function badName(text: string, start: number, end: number): HeadError {
+  let at = start;
+  while (at < end && TOKEN[text.charCodeAt(at)] === 1) at++;
   const code = text.charCodeAt(at);
   if (at < end && (code === LF || code === CR)) return badOctet(text, at);
   if (at < end && (code === SP || code === HTAB)) {
@@ -110,6 +116,7 @@ export function parseFields(text: string, start: number, fieldsMax: number, scan
   const length = text.length;
   let at = start;
   let count = 0;
+  let previous = scan.beginning;
   while (at < length) {
     const first = text.charCodeAt(at);
     if (first === SP || first === HTAB) {
@@ -118,43 +125,51 @@ export function parseFields(text: string, start: number, fieldsMax: number, scan
     if (++count > fieldsMax) {
       return headError('too-many-fields', 431, 'RFC 6585 section 5', `more than ${fieldsMax} fields`);
     }
-    let colon = at;
-    let hash = 0;
-    for (; colon < length; colon++) {
-      const code = text.charCodeAt(colon);
-      if (TOKEN[code] !== 1) break;
-      hash = hashOf(hash, code);
-    }
-    if (colon === at || colon === length || text.charCodeAt(colon) !== COLON) return badName(text, colon, length);
-    const name = fieldNameAt(text, at, colon, hash);
-    if (saysAgain(text, colon, name)) {
+    const name = nameAt(text, at, length, previous);
+    if (name === undefined) return badName(text, at, length);
+    previous = name;
+    let end = name.endOfRepeated(text, at);
+    if (end !== -1) {
       scan.add(name, name.repeated());
-      at = colon + 2 + name.lastValue.length + 2;
-      continue;
+    } else {
+      const from = at + name.name.length + 1;
+      end = from;
+      while (end < length && FIELD_VALUE[text.charCodeAt(end)] === 1) end++;
+      if (end < length && (text.charCodeAt(end) !== CR || text.charCodeAt(end + 1) !== LF)) return badOctet(text, end);
+      const value = valueAt(text, from, end);
+      name.changed(value);
+      scan.add(name, value);
     }
-
-    let end = colon + 1;
-    while (end < length && FIELD_VALUE[text.charCodeAt(end)] === 1) end++;
-    if (end < length && (text.charCodeAt(end) !== CR || text.charCodeAt(end + 1) !== LF)) return badOctet(text, end);
-
-    // Optional white space around the value is not part of it (RFC 9112 section 5.1).
-    let from = colon + 1;
-    let to = end;
-    while (from < to && (text.charCodeAt(from) === SP || text.charCodeAt(from) === HTAB)) from++;
-    while (to > from && (text.charCodeAt(to - 1) === SP || text.charCodeAt(to - 1) === HTAB)) to--;
-    const value = text.slice(from, to);
-    name.changed(value);
-    scan.add(name, value);
     at = end + 2;
   }
   return undefined;
 }
 
-/** Whether the value is the one that came with the name before, after one space as usual, so that nothing is to be looked at. */
-function saysAgain(text: string, colon: number, { lastValue }: FieldName): boolean {
-  if (lastValue === '' || text.charCodeAt(colon + 1) !== SP || !text.startsWith(lastValue, colon + 2)) return false;
-  const end = colon + 2 + lastValue.length;
-  return end === text.length || (text.charCodeAt(end) === CR && text.charCodeAt(end + 1) === LF);
+/** The name at `start`, which comes after another; undefined: there is none with a colon. */
+function nameAt(text: string, start: number, length: number, previous: FieldName): FieldName | undefined {
+  const guess = previous.follower;
+  if (guess?.isNamed(text, start) === true) return guess;
+  let colon = start;
+  let hash = 0;
+  for (; colon < length; colon++) {
+    const code = text.charCodeAt(colon);
+    if (TOKEN[code] !== 1) break;
+    hash = hashOf(hash, code);
+  }
+  if (colon === start || colon === length || text.charCodeAt(colon) !== COLON) return undefined;
+  const name = fieldNameAt(text, start, colon, hash);
+  // Any other would keep alive what it was cut from, and what came after it.
+  if (name.isRemembered) previous.follower = name;
+  return name;
+}
+
+/** Optional white space around a value is not part of it (RFC 9112 section 5.1). */
+function valueAt(text: string, start: number, end: number): string {
+  let from = start;
+  let to = end;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
 }
 
 /** Without optional white space (RFC 9110 section 5.6.3): `trim` would take more than space and tab. */

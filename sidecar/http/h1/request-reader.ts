@@ -1,4 +1,5 @@
 import type { HttpLimits } from '@weft/policies/model/listener';
+import { octetsAt } from '../../net/octets.ts';
 import { TOKEN } from './chars.ts';
 import type { HeadError } from './head-error.ts';
 import {
@@ -51,7 +52,7 @@ export class RequestReader {
     const end = findHeadEnd(input, this.limits.headBytesMax);
     if (end === HEAD_INCOMPLETE) return this.hopeless() ?? 'incomplete';
     if (end === HEAD_TOO_LARGE) return this.hopeless() ?? requestTooLarge(input, this.limits.headBytesMax);
-    const text = input.bytes.toString('latin1', input.at, end);
+    const text = octetsAt(input.bytes, input.at, end);
     const error = this.errorIn(text);
     if (error !== undefined) return error;
     const bytes = end + 4 - input.at;

@@ -30,6 +30,18 @@ export function requestLineAndHost(head: RequestHead): string {
   return `${head.method} ${target} HTTP/1.1\r\nHost: ${head.authority}\r\n`;
 }
 
+let lineLength = -1;
+let lengthText = '';
+
+/** `Content-Length: ...`, made once for responses of one length in a row. */
+export function lengthLine(bytes: number): string {
+  if (bytes !== lineLength) {
+    lineLength = bytes;
+    lengthText = `Content-Length: ${bytes}\r\n`;
+  }
+  return lengthText;
+}
+
 let dateSecond = -1;
 let dateText = '';
 

@@ -4,7 +4,7 @@ import { acceptOf } from '../h2/websocket.ts';
 import type { Headers } from '../headers.ts';
 import type { Output } from '../output.ts';
 import { CHUNKED, UNTIL_CLOSE } from './framing.ts';
-import { dateLine, statusLine } from './serialize.ts';
+import { dateLine, lengthLine, statusLine } from './serialize.ts';
 
 /** What an exchange needs of its connection. */
 export interface ExchangeOwner {
@@ -208,13 +208,13 @@ export class ServerExchange implements Downstream {
     let text = '';
     this.bodyless = status === 204 || status === 304 || this.head.method === 'HEAD';
     if (this.bodyless) {
-      if (status !== 204 && contentLength >= 0) text = `Content-Length: ${contentLength}\r\n`;
+      if (status !== 204 && contentLength >= 0) text = lengthLine(contentLength);
       this.framing = 0;
     } else if (end) {
       text = 'Content-Length: 0\r\n';
       this.framing = 0;
     } else if (contentLength >= 0) {
-      text = `Content-Length: ${contentLength}\r\n`;
+      text = lengthLine(contentLength);
       this.framing = contentLength;
     } else if (this.head.version === 11) {
       text = 'Transfer-Encoding: chunked\r\n';

@@ -93,7 +93,7 @@ export class ClientConnection implements ByteSink, UpstreamConnection, SessionOw
   }
 
   get available(): number {
-    if (this.closed || this.draining || this.session.ended || this.socket.destroyed) return 0;
+    if (this.closed || this.draining || this.session.ended || this.session.output.shut) return 0;
     const { session } = this;
     const allowed = session.settingsSeen ? session.peer.concurrentStreamsMax : STREAMS_ASSUMED;
     return Math.max(0, Math.min(this.streamsMax, allowed) - session.streams.size - this.waiting.length);

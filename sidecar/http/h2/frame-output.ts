@@ -94,6 +94,11 @@ export class FrameOutput {
     return this.refBytes + (this.writer === undefined ? 0 : this.writer.at);
   }
 
+  /** Nothing can be written any more. */
+  get shut(): boolean {
+    return this.out.shut;
+  }
+
   /** The socket holds more than it should: no more DATA until it drains. */
   get full(): boolean {
     return this.out.full;
@@ -221,7 +226,7 @@ export class FrameOutput {
   writeNow(): void {
     const writer = this.writer;
     if (writer === undefined) return;
-    if (!this.out.shut) {
+    if (!this.shut) {
       if (this.refs.length === 0) {
         // A write that is not done at once keeps the memory.
         if (!this.out.lend(writer.written())) this.writer = undefined;

@@ -1,3 +1,4 @@
+import { octetsAt } from '../../../net/octets.ts';
 import { DynamicTable } from './dynamic-table.ts';
 import type { HpackError, HpackErrorKind } from './error.ts';
 import { type Field, type NamedField, newField } from './field.ts';
@@ -220,7 +221,7 @@ export class HpackDecoder {
 const ADDED_CHARS_MAX = 6;
 
 function octets(source: Buffer, start: number, end: number): string {
-  if (end - start > ADDED_CHARS_MAX) return source.toString('latin1', start, end);
+  if (end - start > ADDED_CHARS_MAX) return octetsAt(source, start, end);
   let text = '';
   for (let i = start; i < end; i++) text += String.fromCharCode(source[i] ?? 0);
   return text;
