@@ -40,7 +40,7 @@ describe('Headers', () => {
   test('behaves as a naive list of pairs', () => {
     const name = fc.constantFrom('Host', 'host', 'X-A', 'x-a', 'X-B', 'Etag');
     const step = fc.record({
-      kind: fc.constantFrom('append', 'set', 'remove'),
+      kind: fc.constantFrom('append', 'line', 'set', 'remove'),
       name,
       value: fc.string({ maxLength: 3 }),
     });
@@ -51,16 +51,20 @@ describe('Headers', () => {
         for (const { kind, name, value } of steps) {
           const lower = name.toLowerCase();
           const at = model.findIndex(([n]) => n.toLowerCase() === lower);
-          if (kind === 'append' || (kind === 'set' && at === -1)) model.push([name, value]);
+          if (kind === 'append' || kind === 'line' || (kind === 'set' && at === -1)) model.push([name, value]);
           else if (kind === 'set') {
             model = model.filter(([n], i) => i === at || n.toLowerCase() !== lower);
             model[at] = [name, value];
           } else model = model.filter(([n]) => n.toLowerCase() !== lower);
           if (kind === 'append') headers.append(name, value);
+          else if (kind === 'line') headers.appendLowered(name, lower, value, `${name}: ${value}\r\n`);
           else if (kind === 'set') headers.set(name, value);
           else assert.equal(headers.remove(lower), at !== -1);
         }
         assert.deepEqual(list(headers), model.flat());
+        assert.equal(headers.lines, model.map(([n, v]) => `${n}: ${v}\r\n`).join(''));
+        assert.equal(headers.clone().lines, headers.lines);
+        assert.deepEqual([headers.length, headers.nameAt(model.length)], [model.length, '']);
         assert.equal(
           headers.bytes,
           model.reduce((sum, [n, v]) => sum + n.length + v.length + 4, 0),

@@ -106,7 +106,7 @@ export abstract class FieldCollector implements FieldSink {
       this.fail('too-many-fields', `more than ${this.limits.headersCountMax} fields`);
       return;
     }
-    this.headers.appendLowered(field.name, field.lower, field.value);
+    this.headers.appendLowered(field.name, field.lower, field.value, field.line);
   }
 
   protected fail(kind: H2ErrorKind, detail: string): void {

@@ -1,4 +1,4 @@
-import { lowerName } from '../../field-names.ts';
+import { lowerName, ownString } from '../../field-names.ts';
 import { FIELD_VALUE, TOKEN } from '../../h1/chars.ts';
 
 /** What a field is to the rules of RFC 9113 section 8: decided once when a Field is made, compared as a number later. */
@@ -40,7 +40,12 @@ export interface Field {
   readonly kind: FieldKind;
   /** Name, value and 32 (RFC 7541 section 4.1). */
   readonly sizeBytes: number;
+  /** As a line of HTTP/1, if it has come several times; otherwise empty. */
+  readonly line: string;
 }
+
+/** A field of a table that has come so often comes again. */
+const USES_MIN = 4;
 
 /** A Field with what its name alone says, for fields that take the name from a table. */
 export class NamedField implements Field {
@@ -50,6 +55,8 @@ export class NamedField implements Field {
   readonly kind: FieldKind;
   readonly sizeBytes: number;
   readonly nameKind: FieldKind;
+  private made = '';
+  private uses = 0;
 
   constructor(name: string, lower: string, nameKind: FieldKind, value: string) {
     this.name = name;
@@ -58,6 +65,11 @@ export class NamedField implements Field {
     this.nameKind = nameKind;
     this.kind = isFieldValue(value) ? nameKind : FieldKind.INVALID;
     this.sizeBytes = name.length + value.length + FIELD_OVERHEAD_BYTES;
+  }
+
+  get line(): string {
+    if (this.made === '' && ++this.uses >= USES_MIN) this.made = ownString(`${this.name}: ${this.value}\r\n`);
+    return this.made;
   }
 
   /** A field of the same name. */
