@@ -15,6 +15,7 @@ import {
 } from '../http/exchange.ts';
 import { grpcStatusOf, httpStatusOfFailure, isServerFailure } from '../http/grpc-status.ts';
 import type { Headers } from '../http/headers.ts';
+import { keepShapes } from './kept-shapes.ts';
 import { believeNoRetry } from './no-retry.ts';
 import type { RequestStream } from './stream.ts';
 import { attemptDurationReached, attemptTimedOut } from './timeout/errors.ts';
@@ -106,6 +107,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     this.stream.describe(this);
     const upstream = connection.open(head, exchange.endOfRequest, this, this.version);
     this.upstream = upstream;
+    keepShapes(this, this.stream.chain.deps.direction);
     if (this.stream.timesAttempts || this.host.isTimed) this.openedMs = this.stream.chain.deps.clock.nowMs();
     // It may have been reset before it returned.
     if (this.state === 'open' && !exchange.endOfRequest) this.stream.body.attach(upstream);
