@@ -39,10 +39,11 @@ const SECRET_NAMES = new Set([
   'x-forwarded-client-cert',
 ]);
 const VALUE_CHARS_MAX = 256;
-/** From so many values on that came once, */
-const CHANGES_MAX = 8;
-/** one in so many is remembered. */
-const CHANGES_PROBE = 64;
+/**
+ * So many other values in a row take the place of one. It costs copies: where several values come in turns the remembered
+ * one stays, and of values that are never the same few are copied.
+ */
+const OTHERS_MIN = 32;
 const CR = 0x0d;
 const LF = 0x0a;
 const COLON = 0x3a;
@@ -69,7 +70,8 @@ export class FieldName {
   /** There is one of the name from now on. */
   readonly isRemembered: boolean;
   private readonly remembersValue: boolean;
-  private changes = 0;
+  /** Values that came since `lastValue` did. */
+  private others = 0;
 
   constructor(
     name: string,
@@ -101,16 +103,16 @@ export class FieldName {
   /** It came with a value that is not `lastValue`. */
   changed(value: string): void {
     if (!this.remembersValue) return;
-    this.changes++;
-    if (this.changes > CHANGES_MAX && this.changes % CHANGES_PROBE !== 0) return;
+    if (this.lastValue !== '' && ++this.others < OTHERS_MIN) return;
     if (value === '' || value.length > VALUE_CHARS_MAX) return;
+    this.others = 0;
     this.lastValue = literal(ownString(value));
     this.lastLine = ownString(`${this.name}: ${value}`);
   }
 
   /** It came with `lastValue`. */
   repeated(): string {
-    this.changes = 0;
+    this.others = 0;
     return this.lastValue;
   }
 
