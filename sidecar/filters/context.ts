@@ -21,7 +21,7 @@ import type { VerifiedJwt } from './jwt/verified.ts';
 import type { MirrorSet } from './mirror/set.ts';
 import type { SessionChoice } from './session/choice.ts';
 import type { ShadowPolicy } from './shadow-policies.ts';
-import { spanOf } from './trace/propagation.ts';
+import { parseTraceparent } from './trace/propagation.ts';
 
 /** What is the same for all requests of a connection. */
 export interface ConnectionFacts {
@@ -67,7 +67,7 @@ export class RequestContext {
   readonly call: GrpcCall | undefined;
 
   requestId = '';
-  /** `traceparent` of a request that is not traced here, until somebody asks for what it says. */
+  /** `traceparent` of a request that is not traced here and has no B3, until somebody asks for what it says. */
   unreadTrace = '';
   private trace = '';
   private parentSpan = '';
@@ -176,7 +176,7 @@ export class RequestContext {
   }
 
   private readTrace(): void {
-    const caller = spanOf(this.unreadTrace, this.head.headers);
+    const caller = parseTraceparent(this.unreadTrace);
     this.unreadTrace = '';
     this.setTrace(caller?.traceId ?? '', caller?.spanId ?? '');
   }

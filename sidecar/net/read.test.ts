@@ -134,6 +134,24 @@ describe('reading', () => {
     assert.equal(Buffer.concat(sink.chunks).toString(), 'onetwo');
   });
 
+  test('who reads from a socket after somebody else gets what comes from then on, and its end', async () => {
+    const { client, socket } = await pair();
+    const [first, second] = [new Collector(), new Collector()];
+    readInto(socket, first);
+    socket.resume();
+    client.write('one');
+    await first.until(3);
+    readInto(socket, second);
+    client.write('two');
+    await second.until(3);
+    client.end();
+    await once(socket, 'end');
+    assert.deepEqual(
+      [first, second].map(({ chunks }) => Buffer.concat(chunks).toString()),
+      ['one', 'two'],
+    );
+  });
+
   test('what had been read before comes first, and is not lent', async () => {
     const { client, socket } = await pair();
     const sink = new Collector();

@@ -95,12 +95,16 @@ const isReadHandle = (handle: unknown): handle is ReadHandle =>
   typeof Reflect.get(handle, 'onread') === 'function' &&
   typeof Reflect.get(handle, 'bytesRead') === 'number';
 
+/** Of the runtime, by handle: who reads from one that has been read from so takes its place. */
+const listeners = new WeakMap<ReadHandle, ReadHandle['onread']>();
+
 /**
  * Takes reads from the handle itself: the runtime's own listener looks through the socket's state each time, for time-outs
  * and streams that nobody here uses. It still gets all that brings no bytes.
  */
 function listen(handle: ReadHandle, onRead: (count: number) => void, next: (() => Buffer) | undefined): void {
-  const own = handle.onread;
+  const own = listeners.get(handle) ?? handle.onread;
+  listeners.set(handle, own);
   let seen = handle.bytesRead;
   handle.onread = (...rest) => {
     const count = handle.bytesRead - seen;

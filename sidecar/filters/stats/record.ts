@@ -13,8 +13,9 @@ import type { ExchangeCounters } from '../../telemetry/exchange-counters.ts';
 import { type Loggers, type LogSinks, loggersOf } from '../../telemetry/log/loggers.ts';
 import { socketFacts } from '../../telemetry/log/socket-facts.ts';
 import type { Recorder, RequestRecord } from '../../telemetry/record.ts';
-import type { RequestContext } from '../context.ts';
+import { RequestContext } from '../context.ts';
 import { ContextRecord } from './context-record.ts';
+import { noRequest } from './no-request.ts';
 
 interface StatsDeps {
   readonly direction: Direction;
@@ -56,7 +57,8 @@ function workloadLabel(address: Address | undefined): string {
 /** Writes the record of each finished request; one record object is used over and over. */
 export class RequestStats {
   private readonly deps: StatsDeps;
-  private scratch: ContextRecord | undefined = undefined;
+  private readonly nobody: RequestContext;
+  private readonly scratch: ContextRecord;
   private readonly loggers: Loggers | undefined;
   private readonly asksConnections: boolean;
   private readonly asksTimes: boolean;
@@ -66,6 +68,8 @@ export class RequestStats {
 
   constructor(deps: StatsDeps) {
     this.deps = deps;
+    this.nobody = new RequestContext(noRequest, deps.clock);
+    this.scratch = new ContextRecord(deps.direction, this.nobody);
     const { localReplies } = deps.hcm;
     this.loggers = loggersOf(deps.hcm, deps, deps.logSinks, deps.filterChainName);
     this.asksConnections = this.loggers?.asksConnections === true || repliesAskConnections(localReplies);
@@ -104,8 +108,7 @@ export class RequestStats {
 
   /** What is known of it so far; used over and over. */
   describe(context: RequestContext, nowMs: number): RequestRecord {
-    const record = this.scratch ?? new ContextRecord(this.deps.direction, context);
-    this.scratch = record;
+    const record = this.scratch;
     record.show(context, nowMs);
     if (this.deps.direction === 'outbound') this.outboundPeers(context, record);
     else this.inboundPeers(context, record);
@@ -117,9 +120,11 @@ export class RequestStats {
     this.deps.recorder.record(record);
     this.counters?.observe(record);
     context.runtime?.counters.observe(record);
-    if (this.loggers === undefined) return;
-    if (context.exchange.endOfRequest) context.requestEndMs = context.startMs;
-    this.loggers.write(record, context);
+    if (this.loggers !== undefined) {
+      if (context.exchange.endOfRequest) context.requestEndMs = context.startMs;
+      this.loggers.write(record, context);
+    }
+    this.scratch.show(this.nobody, nowMs);
   }
 
   private outboundPeers(context: RequestContext, record: ContextRecord): void {

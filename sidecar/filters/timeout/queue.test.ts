@@ -4,6 +4,26 @@ import { ManualClock } from '@weft/policies/kit/clock';
 import fc from 'fast-check';
 import { TimeoutEntry, Timeouts, type TimeoutTarget } from './queue.ts';
 
+test('one that is armed again when it expires does not hold up those that wait', () => {
+  const clock = new ManualClock();
+  const timeouts = new Timeouts(clock);
+  const fired: string[] = [];
+  const again: TimeoutEntry = new TimeoutEntry(
+    {
+      onTimeout: () => {
+        fired.push(`first at ${clock.nowMs()}`);
+        if (fired.length === 1) timeouts.arm(again, 1_000);
+      },
+    },
+    'hedge',
+  );
+  timeouts.arm(again, 1_000);
+  clock.advance(10);
+  timeouts.arm(new TimeoutEntry({ onTimeout: () => fired.push(`second at ${clock.nowMs()}`) }, 'hedge'), 1_000);
+  clock.advance(5_000);
+  assert.deepEqual(fired, ['first at 1000', 'second at 1010', 'first at 2000']);
+});
+
 test('whatever is armed, moved and disarmed, each timeout fires exactly when it is due', () => {
   const step = fc.record({
     entry: fc.integer({ min: 0, max: 5 }),

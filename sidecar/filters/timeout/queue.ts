@@ -14,8 +14,6 @@ export class TimeoutEntry {
   readonly target: TimeoutTarget;
   readonly kind: TimeoutKind;
   deadlineMs = 0;
-  /** When it is looked at: its deadline as it was when it took its place. */
-  dueMs = 0;
   queue: TimeoutQueue | undefined = undefined;
   previous: TimeoutEntry | undefined = undefined;
   next: TimeoutEntry | undefined = undefined;
@@ -37,7 +35,7 @@ export class TimeoutEntry {
 
 /**
  * Timeouts of one length: whatever is armed last expires last, so that a list kept in order and one timer of the clock
- * do for any number of requests. One that starts anew keeps its place until that is due: most end before.
+ * do for any number of requests.
  */
 class TimeoutQueue {
   private readonly clock: Clock;
@@ -56,12 +54,14 @@ class TimeoutQueue {
 
   /** Arms, or starts anew. */
   arm(entry: TimeoutEntry): void {
-    const deadlineMs = this.clock.nowMs() + this.delayMs;
-    entry.deadlineMs = deadlineMs;
-    if (entry.queue === this) return;
-    entry.disarm();
-    entry.dueMs = deadlineMs;
-    this.link(entry, this.last);
+    if (entry.queue === this) this.unlink(entry);
+    else entry.disarm();
+    entry.queue = this;
+    entry.deadlineMs = this.clock.nowMs() + this.delayMs;
+    entry.previous = this.last;
+    if (this.last === undefined) this.first = entry;
+    else this.last.next = entry;
+    this.last = entry;
     if (!this.timerRuns) this.startTimer(this.delayMs);
   }
 
@@ -72,27 +72,6 @@ class TimeoutQueue {
   private startTimer(delayMs: number): void {
     this.timerRuns = true;
     this.clock.afterUnref(delayMs, this.fire);
-  }
-
-  /** Undefined: as the first. */
-  private link(entry: TimeoutEntry, after: TimeoutEntry | undefined): void {
-    const next = after === undefined ? this.first : after.next;
-    entry.queue = this;
-    entry.previous = after;
-    entry.next = next;
-    if (after === undefined) this.first = entry;
-    else after.next = entry;
-    if (next === undefined) this.last = entry;
-    else next.previous = entry;
-  }
-
-  /** Its place was due, it is not. */
-  private move(entry: TimeoutEntry): void {
-    this.unlink(entry);
-    entry.dueMs = entry.deadlineMs;
-    let after = this.last;
-    while (after !== undefined && after.dueMs > entry.dueMs) after = after.previous;
-    this.link(entry, after);
   }
 
   private unlink(entry: TimeoutEntry): void {
@@ -106,19 +85,16 @@ class TimeoutQueue {
   }
 
   private expire(): void {
-    this.timerRuns = false;
+    // Still: what is armed by one that expires comes after those that wait, whose timer is started below.
     const nowMs = this.clock.nowMs();
-    while (this.first !== undefined && this.first.dueMs <= nowMs) {
+    while (this.first !== undefined && this.first.deadlineMs <= nowMs) {
       const entry = this.first;
-      if (entry.deadlineMs > nowMs) {
-        this.move(entry);
-        continue;
-      }
       this.unlink(entry);
       entry.target.onTimeout(entry.kind);
     }
+    this.timerRuns = false;
     // Timers of Node may fire a fraction early.
-    if (this.first !== undefined && !this.timerRuns) this.startTimer(Math.max(1, this.first.dueMs - nowMs));
+    if (this.first !== undefined) this.startTimer(Math.max(1, this.first.deadlineMs - nowMs));
   }
 }
 

@@ -5,7 +5,7 @@ import type { DownstreamConnection } from '../../http/exchange.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter } from '../filter.ts';
 import { newRequestId, newSpanId, newTraceId } from './ids.ts';
-import { b3Decision, formatTraceparent, isTraceContext, spanOf, updateB3 } from './propagation.ts';
+import { b3Decision, formatTraceparent, hasB3, isTraceContext, spanOf, updateB3 } from './propagation.ts';
 import { cryptoWords, type RandomWords } from './words.ts';
 
 interface TraceOptions {
@@ -61,7 +61,7 @@ export class TraceFilter implements RequestFilter {
     }
     if (this.options.restarts(context.connection)) headers.removeWhere(isTraceContext);
     const traceparent = headers.get('traceparent');
-    if (this.tracing === undefined && traceparent !== undefined) {
+    if (this.tracing === undefined && traceparent !== undefined && traceparent !== '' && !hasB3(headers)) {
       context.unreadTrace = traceparent;
       return undefined;
     }

@@ -90,6 +90,9 @@ export function parseB3(headers: Headers): ParentSpan | undefined {
   return b3Parent(headers.get('x-b3-traceid'), headers.get('x-b3-spanid'), sampled);
 }
 
+/** Whether ids come as B3 has them. */
+export const hasB3 = (headers: Headers): boolean => headers.has('b3') || headers.has('x-b3-traceid');
+
 /** The span that a client says its request belongs to. */
 export const spanOf = (traceparent: string | undefined, headers: Headers): ParentSpan | undefined =>
   (traceparent === undefined ? undefined : parseTraceparent(traceparent)) ?? parseB3(headers);

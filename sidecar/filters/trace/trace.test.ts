@@ -50,6 +50,18 @@ describe('W3C Trace Context', () => {
     assert.deepEqual(parseTraceparent(`01-${TRACE}-${SPAN}-03-more`), { traceId: TRACE, spanId: SPAN, sampled: true });
   });
 
+  test('without tracing the caller is known by B3 where its traceparent says nothing', () => {
+    const b3 = `${TRACE}-${SPAN}-1`;
+    for (const traceparent of ['', 'x', `00-${'0'.repeat(32)}-${SPAN}-01`]) {
+      const context = traced(['traceparent', traceparent, 'b3', b3], undefined);
+      context.head.headers.remove('b3');
+      assert.deepEqual([context.traceId, context.parentSpanId], [TRACE, SPAN], traceparent);
+    }
+    const alone = traced(['traceparent', 'x'], undefined);
+    alone.head.headers.set('b3', b3);
+    assert.deepEqual([alone.traceId, alone.parentSpanId], ['', '']);
+  });
+
   test('a span of our own below the caller, tracestate untouched', () => {
     const context = traced(['traceparent', `00-${TRACE}-${SPAN}-01`, 'tracestate', 'a=b'], 0);
     assert.equal(context.traceId, TRACE);

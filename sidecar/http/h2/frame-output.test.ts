@@ -25,7 +25,7 @@ function setUp() {
     endRead();
     return written.length;
   };
-  return { owner, written, read };
+  return { output, owner, written, read };
 }
 
 test('what one read leads to waits for the reads of the same turn, until it turns out that there are none', async () => {
@@ -45,6 +45,25 @@ test('what one read leads to waits for the reads of the same turn, until it turn
 
   owner.alone = true;
   assert.equal(read(), written.length);
+});
+
+test('what a flush leaves waits for the next turn, also where writes do not wait', async () => {
+  const { output, written, read } = setUp();
+  for (let i = 0; i < OFTEN; i++) {
+    read();
+    await turn();
+  }
+  beginRead();
+  output.windowUpdate(1, 1);
+  endRead();
+  const before: number = written.length;
+  beginRead();
+  output.scheduleNext();
+  output.windowUpdate(1, 1);
+  endRead();
+  assert.equal(written.length, before);
+  await turn();
+  assert.equal(written.length, before + 1);
 });
 
 test('reads that come together again are written together again', async () => {

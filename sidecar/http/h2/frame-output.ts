@@ -120,8 +120,24 @@ export class FrameOutput {
       atEndOfTurn(this.flushNow);
       return;
     }
-    this.read = readNumber();
     this.shared = false;
+    this.wait();
+  }
+
+  /** After a flush that left something: others have their turn before the next, also those who write to this connection. */
+  scheduleNext(): void {
+    if (this.queued || this.owner.alone) {
+      this.schedule();
+      return;
+    }
+    this.queued = true;
+    // Says nothing of whether it pays to wait.
+    this.shared = this.unshared === 0;
+    this.wait();
+  }
+
+  private wait(): void {
+    this.read = readNumber();
     dirty.push(this);
     if (scheduled) return;
     scheduled = true;

@@ -355,7 +355,7 @@ export class Session implements FrameHandler, FlushOwner, SchedulerOwner, Stream
   }
 
   afterFlush(): void {
-    if (this.scheduler.waits) this.output.schedule();
+    if (this.scheduler.waits) this.output.scheduleNext();
     this.owner.onFlushed();
     this.applyPause();
   }

@@ -1,0 +1,37 @@
+import type { Downstream } from '../../http/exchange.ts';
+import { Headers } from '../../http/headers.ts';
+
+/** What a record shows between two requests, so that it keeps none alive. */
+export const noRequest: Downstream = {
+  head: {
+    method: '',
+    scheme: 'http',
+    authority: '',
+    path: '',
+    protocol: undefined,
+    headers: new Headers(),
+    version: 11,
+    contentLength: 0,
+    expectContinue: false,
+  },
+  endOfRequest: true,
+  connection: {
+    id: 0,
+    remoteIp: '',
+    remotePort: 0,
+    destinationIp: '',
+    destinationPort: 0,
+    peer: undefined,
+    tls: false,
+  },
+  receiver: undefined,
+  idleTimeoutMs: 0,
+  bytesReceived: 0,
+  bytesSent: 0,
+  consumed: () => undefined,
+  interim: () => undefined,
+  respond: () => undefined,
+  write: () => true,
+  trailers: () => undefined,
+  reset: () => undefined,
+};
