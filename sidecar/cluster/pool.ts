@@ -236,10 +236,6 @@ export class HttpPool {
     const { available } = pooled.connection;
     if (available <= 0 || pooled.retired || pooled.forgotten) return;
     if (available > pooled.availableMax) pooled.availableMax = available;
-    if (this.waiters.size === 0) {
-      this.offer(pooled);
-      return;
-    }
     while (pooled.connection.available > 0 && !pooled.retired) {
       const waiter = this.nextWaiter();
       if (waiter === undefined) {
@@ -262,6 +258,7 @@ export class HttpPool {
   }
 
   private nextWaiter(): LeaseWaiter | undefined {
+    if (this.waiters.size === 0) return undefined;
     for (const waiter of this.waiters) {
       this.cancel(waiter);
       return waiter;

@@ -1,19 +1,9 @@
 import type { Downstream } from '../../http/exchange.ts';
-import { Headers } from '../../http/headers.ts';
+import { noHead } from '../../http/h2/request-head.ts';
 
 /** What a record shows between two requests, so that it keeps none alive. */
 export const noRequest: Downstream = {
-  head: {
-    method: '',
-    scheme: 'http',
-    authority: '',
-    path: '',
-    protocol: undefined,
-    headers: new Headers(),
-    version: 11,
-    contentLength: 0,
-    expectContinue: false,
-  },
+  head: noHead(),
   endOfRequest: true,
   connection: {
     id: 0,

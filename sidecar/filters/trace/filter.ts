@@ -5,7 +5,15 @@ import type { DownstreamConnection } from '../../http/exchange.ts';
 import type { RequestContext } from '../context.ts';
 import type { RequestFilter } from '../filter.ts';
 import { newRequestId, newSpanId, newTraceId } from './ids.ts';
-import { b3Decision, formatTraceparent, hasB3, isTraceContext, spanOf, updateB3 } from './propagation.ts';
+import {
+  b3Decision,
+  formatTraceparent,
+  hasB3,
+  isTraceContext,
+  parseB3,
+  parseTraceparent,
+  updateB3,
+} from './propagation.ts';
 import { cryptoWords, type RandomWords } from './words.ts';
 
 interface TraceOptions {
@@ -65,7 +73,7 @@ export class TraceFilter implements RequestFilter {
       context.unreadTrace = traceparent;
       return undefined;
     }
-    const parent = spanOf(traceparent, headers);
+    const parent = (traceparent === undefined ? undefined : parseTraceparent(traceparent)) ?? parseB3(headers);
     if (this.tracing === undefined) {
       if (parent !== undefined) context.setTrace(parent.traceId, parent.spanId);
       return undefined;

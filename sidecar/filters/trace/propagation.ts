@@ -93,10 +93,6 @@ export function parseB3(headers: Headers): ParentSpan | undefined {
 /** Whether ids come as B3 has them. */
 export const hasB3 = (headers: Headers): boolean => headers.has('b3') || headers.has('x-b3-traceid');
 
-/** The span that a client says its request belongs to. */
-export const spanOf = (traceparent: string | undefined, headers: Headers): ParentSpan | undefined =>
-  (traceparent === undefined ? undefined : parseTraceparent(traceparent)) ?? parseB3(headers);
-
 /** A decision without ids, which B3 allows: `b3: 0`, or `X-B3-Sampled` alone. */
 export function b3Decision(headers: Headers): boolean | undefined {
   const single = headers.get('b3');

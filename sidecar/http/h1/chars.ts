@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { ownString } from '../field-names.ts';
 
 /** RFC 9110 section 5.6.2: characters of methods, field names and transfer codings. */
 export const TOKEN: Uint8Array = new Uint8Array(256);
@@ -45,7 +46,7 @@ export function isAuthority(text: string): boolean {
   if (text !== '' && known[slot] === text) return true;
   if (!isNewAuthority(text)) return false;
   // A copy, so that it does not keep alive the head that it was cut from.
-  known[slot] = Buffer.from(text, 'latin1').toString('latin1');
+  known[slot] = ownString(text);
   return true;
 }
 
