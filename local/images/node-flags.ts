@@ -46,13 +46,15 @@ const needs: Readonly<Record<ShippedProgram, Needs>> = {
     // V8's collection to save memory, 8 s after another unless there is much to do, clears the maps of objects that live as
     // long as a request, and throws away the code that was compiled for them: docs/decisions/025-code-outlives-a-pause.md.
     // So that a request does not wait for V8's other thread: less is inlined into a function, which is sooner compiled; the
-    // first full collection is not in the first seconds (its limit is what V8 itself comes to after one); and
-    // no scavenge needs a thread that may have a lower priority: docs/decisions/027-requests-before-the-compiler.md.
+    // first full collection is not in the first seconds (its limit is what V8 itself comes to after one); TurboFan rests for
+    // 5 ms before each function, so that what has queued up meanwhile is served; and no scavenge needs a thread that may
+    // have a lower priority: docs/decisions/027-requests-before-the-compiler.md.
     flags: [
       '--v8-pool-size=1',
       '--memory-reducer-delay-ms=600000',
       '--max-inlined-bytecode-size-cumulative=300',
       '--initial-old-space-size=32',
+      '--concurrent-recompilation-delay=5',
       '--no-parallel-scavenge',
     ],
   },

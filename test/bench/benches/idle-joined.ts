@@ -99,7 +99,9 @@ async function startWeft(network: Joined, built: string, trustFile: string): Pro
     WEFT_STATE_ON_DISK: 'true',
   };
   const pairs = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-  const program = network.start('env', [...pairs, ...imageCommand(built, 'sidecar')]);
+  // As in a pod: authorities that this machine's own programs are told to trust are not read in besides.
+  const environmentOfPod = ['--unset=NODE_EXTRA_CA_CERTS', ...pairs];
+  const program = network.start('env', [...environmentOfPod, ...imageCommand(built, 'sidecar')]);
   await program.until('ready', () => network.answers('http://127.0.0.1:15020/healthz/ready', /^/));
   return program;
 }

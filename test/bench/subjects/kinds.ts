@@ -59,6 +59,9 @@ function profiled([node, ...args]: readonly [string, ...string[]], folder: strin
   return [node, '--cpu-prof', `--cpu-prof-dir=${folder}`, '--cpu-prof-interval=200', ...args];
 }
 
+/** As in a pod: authorities that this machine's own programs are told to trust are not read in by every sidecar besides. */
+const podEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env, NODE_EXTRA_CA_CERTS: undefined });
+
 export function weftKind(built: string, folder: string): WeftKind {
   const command = imageCommand(built, 'sidecar');
   const spawn: Kind['spawn'] = async ({ text }, options = {}) => {
@@ -66,7 +69,8 @@ export function weftKind(built: string, folder: string): WeftKind {
     if (profileFolder !== undefined) await mkdir(profileFolder, { recursive: true });
     const [node = '', ...args] = profiled(command, profileFolder);
     const threads = concurrency === 1 ? [] : ['--concurrency', String(concurrency)];
-    return new Program('taskset', onCore(cores, node, [...args, '-c', await written(folder, text), ...threads]));
+    const pinned = onCore(cores, node, [...args, '-c', await written(folder, text), ...threads]);
+    return new Program('taskset', pinned, { env: podEnvironment() });
   };
   return {
     key: 'weft',
