@@ -108,7 +108,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver, TimeoutTarget {
     const upstream = connection.open(head, exchange.endOfRequest, this, this.version);
     this.upstream = upstream;
     keepShapes(this, this.stream.chain.deps.direction);
-    if (this.stream.timesAttempts || this.host.isTimed) this.openedMs = this.stream.chain.deps.clock.nowMs();
+    if (this.stream.attempts.areTimed || this.host.isTimed) this.openedMs = this.stream.chain.deps.clock.nowMs();
     // It may have been reset before it returned.
     if (this.state === 'open' && !exchange.endOfRequest) this.stream.body.attach(upstream);
   }

@@ -17,6 +17,8 @@ export class Attempts implements TimeoutTarget {
   readonly retries: Retries;
   /** The latest that is under way, or whose answer goes to the client. */
   current: Attempt | undefined = undefined;
+  /** Somebody wants to know how long each takes. */
+  areTimed = false;
   private readonly stream: RequestStream;
   private runtime: ClusterRuntime | undefined = undefined;
   private cancelBackoff: Cancel | undefined = undefined;
@@ -35,6 +37,7 @@ export class Attempts implements TimeoutTarget {
 
   useHedge(hedge: HedgePolicy): void {
     this.hedge = hedge;
+    this.areTimed = hedge.delayed?.delay.kind === 'percentile';
     if (hedge.delayed !== undefined) this.hedgeTimer = new TimeoutEntry(this, 'hedge');
   }
 

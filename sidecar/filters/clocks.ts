@@ -58,7 +58,17 @@ export class StreamTimeouts {
     return undefined;
   }
 
-  limitRequest(timeoutMs: number): void {
+  /** The times that a route gives; no deadline ends a tunnel. */
+  follow(action: ForwardAction, isTunnel: boolean): void {
+    if (this.call !== undefined && action.grpcTimeoutInsteadMs !== undefined) {
+      this.limitCall(action.grpcTimeoutInsteadMs);
+    } else if (action.timeoutMs > 0 && !isTunnel) this.limitRequest(action.timeoutMs);
+    if (action.grpcTimeoutMsMax !== undefined) capDeadline(this.chain, this.call, this.request, action);
+    if (action.streamDurationMsMax !== undefined) this.limitDuration(action.streamDurationMsMax);
+    if (action.idleTimeoutMs > 0 || action.idleTimeoutOff === true) this.limitIdle(action.idleTimeoutMs);
+  }
+
+  private limitRequest(timeoutMs: number): void {
     if (this.callerMs !== Number.POSITIVE_INFINITY) {
       if (this.chain.deps.clock.nowMs() + timeoutMs >= this.callerMs) return;
       this.callerMs = Number.POSITIVE_INFINITY;
@@ -67,18 +77,13 @@ export class StreamTimeouts {
   }
 
   /** The time of a call of gRPC, of which the upstream is told; 0: it has as much as it likes. */
-  limitCall(maxMs: number): void {
+  private limitCall(maxMs: number): void {
     if (this.call === undefined || maxMs === 0) return;
     if (this.call.bound(this.chain.deps.clock.nowMs() + maxMs)) this.chain.timeouts.arm(this.request, stepMs(maxMs));
   }
 
-  /** What a route makes of the `grpc-timeout` of a client. */
-  capDeadline(action: ForwardAction): void {
-    capDeadline(this.chain, this.call, this.request, action);
-  }
-
   /** In the place of that of the listener; 0: none. */
-  limitIdle(timeoutMs: number): void {
+  private limitIdle(timeoutMs: number): void {
     this.idleTimeoutMs = timeoutMs;
     this.context.exchange.idleTimeoutMs = timeoutMs;
     if (timeoutMs === 0) this.idle.disarm();
@@ -86,7 +91,7 @@ export class StreamTimeouts {
   }
 
   /** In the place of that of the listener; 0: none. */
-  limitDuration(durationMs: number): void {
+  private limitDuration(durationMs: number): void {
     this.duration?.disarm();
     if (durationMs === 0) return;
     this.duration ??= new TimeoutEntry(this.target, 'duration');

@@ -1,5 +1,5 @@
 import type { Mirror } from '@weft/policies/model/mirror';
-import type { ForwardAction, HedgePolicy } from '@weft/policies/model/route';
+import type { ForwardAction } from '@weft/policies/model/route';
 import { overflow } from '../cluster/limits.ts';
 import type { ClusterWaiter } from '../cluster/manager.ts';
 import type { ClusterRuntime } from '../cluster/runtime.ts';
@@ -18,8 +18,6 @@ import { exchangeEnded, noBackend, noMatch, upgradeRefused } from './errors.ts';
 import type { Refusal } from './filter.ts';
 import {
   attemptsInReply,
-  attemptsInResponse,
-  changeResponse,
   countAttempt,
   isTunnelAccepted,
   nameEndpoint,
@@ -32,8 +30,9 @@ import { startMirrors } from './mirror/set.ts';
 import { hideNoRetry } from './no-retry.ts';
 import { Passage, type PassageOwner } from './passage.ts';
 import { breakOff, explain, ownAnswer, reply, replyOfFilter } from './reply.ts';
-import { addHashCookie, hashRequest } from './request-hash.ts';
+import { hashRequest } from './request-hash.ts';
 import { awaitConfiguration, type RoutesWaiter, resolveRoutes } from './resolve.ts';
+import { passResponse } from './response.ts';
 import { RequestBody } from './retry/body.ts';
 import { defaultRetryPolicy } from './retry/policy.ts';
 import type { TimeoutKind, Timeouts, TimeoutTarget } from './timeout/queue.ts';
@@ -56,8 +55,6 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
   over = false;
   readonly clocks: StreamTimeouts;
   readonly attempts: Attempts;
-  /** Somebody wants to know how long attempts take. */
-  timesAttempts = false;
   responded = false;
   private closeTunnel: (() => void) | undefined = undefined;
   private readonly passage: Passage;
@@ -194,16 +191,11 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.route = found;
     context.clusterName = cluster.name;
     this.attempts.retries.use(action.retry, isRetriedAbove(context.hop));
-    if (action.hedge !== undefined) this.hedge(action.hedge);
+    if (action.hedge !== undefined) this.attempts.useHedge(action.hedge);
     if (action.hashKeys !== undefined) hashRequest(action.hashKeys, context);
     rewriteRequest(this.chain.headerFormats, context, found, action, cluster);
     if (action.mirrors !== undefined) this.mirror(action, action.mirrors);
-    if (context.call !== undefined && action.grpcTimeoutInsteadMs !== undefined) {
-      this.clocks.limitCall(action.grpcTimeoutInsteadMs);
-    } else if (action.timeoutMs > 0 && !this.tunnel) this.clocks.limitRequest(action.timeoutMs);
-    if (action.grpcTimeoutMsMax !== undefined) this.clocks.capDeadline(action);
-    if (action.streamDurationMsMax !== undefined) this.clocks.limitDuration(action.streamDurationMsMax);
-    if (action.idleTimeoutMs > 0 || action.idleTimeoutOff === true) this.clocks.limitIdle(action.idleTimeoutMs);
+    this.clocks.follow(action, this.tunnel);
     this.chain.deps.clusters.acquire(cluster.name, this.deadlineMs, this, head.authority);
   }
 
@@ -237,11 +229,6 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     if (!this.over) this.fail(error);
   }
 
-  private hedge(hedge: HedgePolicy): void {
-    this.timesAttempts = hedge.delayed?.delay.kind === 'percentile';
-    this.attempts.useHedge(hedge);
-  }
-
   /** What an upstream is told of the attempt. */
   describe(attempt: Attempt): void {
     const { route } = this;
@@ -266,16 +253,7 @@ export class RequestStream implements RequestReceiver, RoutesWaiter, ClusterWait
     this.attempts.retries.explain(context);
     context.mirrors?.onResponse(head, end);
     this.body.release();
-    context.status = head.status;
-    context.responseHeaders = head.headers;
-    if (this.route !== undefined) {
-      changeResponse(this.chain.headerFormats, context, head.headers, this.route, context.matchedCluster);
-      attemptsInResponse(head, this.route, context.attempts);
-      addHashCookie(context, head);
-    }
-    this.chain.headerFormats.applyFilters(context, head.headers);
-    for (const filter of this.chain.filters.onResponse) filter.onResponse(context, head);
-    context.call?.onHead(head, end);
+    passResponse(this.chain, context, this.route, head, end);
     this.responded = true;
     if (end) this.finishUpstream();
     else this.clocks.touch();

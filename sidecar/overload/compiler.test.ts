@@ -55,7 +55,21 @@ describe('when requests go before the compiler', () => {
   });
 });
 
-test('of a process the runtime’s own threads are lowered; not the one that runs the program, nor those that it starts', () => {
+interface Thread {
+  readonly main: boolean;
+  readonly name: string;
+  readonly nice: number;
+}
+
+interface Lowered {
+  readonly before: readonly Thread[];
+  readonly after: readonly Thread[];
+  readonly lowered: number;
+  readonly gone: number;
+}
+
+/** Of a process of its own that is so much nicer than this one, with a worker beside it. */
+function lowerThreadsOf(nicerBy: number): Lowered {
   const module = JSON.stringify(new URL('./compiler.ts', import.meta.url));
   const script = `
     const { readdirSync, readFileSync } = require('node:fs');
@@ -79,16 +93,27 @@ test('of a process the runtime’s own threads are lowered; not the one that run
     '--v8-pool-size=1',
     '--input-type=commonjs',
   ];
-  const { before, lowered, after, gone } = JSON.parse(
-    execFileSync(process.execPath, [...flags, '-e', script], { encoding: 'utf8' }),
-  ) as {
-    readonly [when in 'before' | 'after']: readonly { main: boolean; name: string; nice: number }[];
-  } & { readonly lowered: number; readonly gone: number };
-  assert.deepEqual([...new Set(before.map(({ nice }) => nice))], [before[0]?.nice]);
-  const low = after.filter(({ nice }) => nice === 10);
-  assert.equal(low.length, lowered);
-  assert.ok(low.some(({ name }) => name.includes('V8Worker')));
-  assert.ok(low.every(({ main }) => !main));
-  assert.ok(after.filter(({ nice }) => nice === before[0]?.nice).length >= 2, 'the program and its worker');
-  assert.equal(gone, 0, 'a thread that is not there is none');
+  const command = ['-n', String(nicerBy), process.execPath, ...flags, '-e', script];
+  return JSON.parse(execFileSync('nice', command, { encoding: 'utf8' })) as Lowered;
+}
+
+describe('of a process the runtime’s own threads are lowered; not the one that runs the program, nor those that it starts', () => {
+  for (const nicerBy of [0, 5, 19]) {
+    test(`nicer by ${nicerBy} than what runs this test`, () => {
+      const { before, lowered, after, gone } = lowerThreadsOf(nicerBy);
+      const own = before.find(({ main }) => main)?.nice ?? assert.fail('it has no main thread');
+      assert.deepEqual([...new Set(before.map(({ nice }) => nice))], [own]);
+      assert.equal(gone, 0, 'a thread that is not there is none');
+      if (own === 19) {
+        assert.equal(lowered, 0);
+        assert.deepEqual(after, before);
+        return;
+      }
+      const low = after.filter(({ nice }) => nice === Math.min(19, own + 10));
+      assert.equal(low.length, lowered);
+      assert.ok(low.some(({ name }) => name.includes('V8Worker')));
+      assert.ok(low.every(({ main }) => !main));
+      assert.ok(after.filter(({ nice }) => nice === own).length >= 2, 'the program and its worker');
+    });
+  }
 });

@@ -1,5 +1,5 @@
 import { dlopen } from 'node:ffi';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 
 /** Numbers are given in turn: those of the runtime's threads follow the process's own, with what the machine starts between. */
@@ -9,8 +9,9 @@ const LOOK_EVERY_MS = 250;
 const BUSY_SHARE_MIN = 0.1;
 /** Of processor time, from then on: what runs for each request has been compiled once. */
 const BUSY_MS = 350;
-/** A tenth of the weight of a thread that has not been lowered (sched(7)): it gets on, however busy the processor is. */
-const NICE = 10;
+/** Above the process's own: a tenth of its weight (sched(7)), with which a thread gets on however busy the processor is. */
+const NICER_BY = 10;
+const NICE_MAX = 19;
 
 interface Threads {
   /** Processor time of the process since it began. */
@@ -40,11 +41,14 @@ function listRuntimeThreads(): readonly number[] {
 
 /** Of threads that have a lower priority now. What has been lowered cannot be raised again without a privilege. */
 export function lowerRuntimeThreads(ids: readonly number[] = runtimeThreads): number {
+  const own = getPriority();
+  if (own >= NICE_MAX) return 0;
+  const nice = Math.min(NICE_MAX, own + NICER_BY);
   let lowered = 0;
   for (const id of ids) {
     try {
       // setpriority(2) takes threads for processes.
-      setPriority(id, NICE);
+      setPriority(id, nice);
       lowered++;
     } catch {
       // It has ended, or may not: all is as it was.
