@@ -17,9 +17,17 @@ import { type ServerSide, signFor } from '@weft/control-plane/testing/harness';
 import { DeltaClient, decoded } from '@weft/control-plane/testing/xds-client';
 import { systemClock } from '@weft/policies/kit/clock';
 import { OPERATOR_AUDIENCE, OPERATOR_HEADER } from '@weft/policies/kit/operator';
-import { z } from 'zod';
 import { clientSide, startReplica, webhookConfiguration } from './control-plane-replica.fixture.ts';
-import { type ClusterRig, eventually, run, split, startClusterRig } from './control-plane-rig.fixture.ts';
+import {
+  type ClusterRig,
+  configMap,
+  eventually,
+  policyConditions,
+  run,
+  split,
+  startClusterRig,
+  syncReport,
+} from './control-plane-rig.fixture.ts';
 
 const counted = `
 apiVersion: weft.dev/v1alpha1
@@ -196,21 +204,11 @@ spec:
   test('the trust bundle is put back when it is changed or deleted, and comes with new namespaces', async () => {
     const data = (namespace: string) => async () => {
       const answer = await rig.admin.get(`/api/v1/namespaces/${namespace}/configmaps/weft-trust`);
-      const parsed = answer.ok
-        ? z.looseObject({ data: z.record(z.string(), z.string()) }).safeParse(answer.value)
-        : undefined;
+      const parsed = answer.ok ? configMap.safeParse(answer.value) : undefined;
       return parsed?.data?.data['root-cert.pem'] === harness.authority.trustBundlePem ? true : undefined;
     };
-    await kubectl([
-      'patch',
-      'configmap',
-      'weft-trust',
-      '-n',
-      'shop',
-      '--type=merge',
-      '-p',
-      '{"data":{"root-cert.pem":"mine"}}',
-    ]);
+    const patch = ['--type=merge', '-p', '{"data":{"root-cert.pem":"mine"}}'];
+    await kubectl(['patch', 'configmap', 'weft-trust', '-n', 'shop', ...patch]);
     await eventually('repair', data('shop'));
     await kubectl(['delete', 'configmap', 'weft-trust', '-n', 'shop']);
     await eventually('return', data('shop'));
@@ -394,21 +392,4 @@ spec:
     assert.equal(await statusFor(await tokenOf('weft-control-plane', 'weft-system', 'weft.dev')), 403);
     assert.equal(await statusFor(await tokenOf('weft-control-plane', 'weft-system', OPERATOR_AUDIENCE)), 200);
   });
-});
-
-const syncReport = z.object({
-  sidecars: z.array(
-    z.object({
-      pod: z.string(),
-      protocol: z.string(),
-      synced: z.boolean(),
-      types: z.array(z.object({ kind: z.string(), acked: z.number() })),
-    }),
-  ),
-});
-
-const policyConditions = z.looseObject({
-  status: z.looseObject({
-    conditions: z.array(z.looseObject({ type: z.string(), status: z.string(), message: z.string() })),
-  }),
 });

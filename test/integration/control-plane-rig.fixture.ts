@@ -13,6 +13,26 @@ import { stringify } from 'yaml';
 import { z } from 'zod';
 import { kubeBinFolder, startKubeApiserver } from '../support/kube-apiserver.ts';
 
+/** What `/debug` of the control plane says of how far sidecars have come. */
+export const syncReport = z.object({
+  sidecars: z.array(
+    z.object({
+      pod: z.string(),
+      protocol: z.string(),
+      synced: z.boolean(),
+      types: z.array(z.object({ kind: z.string(), acked: z.number() })),
+    }),
+  ),
+});
+
+export const configMap = z.looseObject({ data: z.record(z.string(), z.string()) });
+
+export const policyConditions = z.looseObject({
+  status: z.looseObject({
+    conditions: z.array(z.looseObject({ type: z.string(), status: z.string(), message: z.string() })),
+  }),
+});
+
 const waitMsMax = 20_000;
 
 /** Standard output and standard error together; rejects with both when the command fails. */

@@ -25,6 +25,7 @@ import {
   tcp,
 } from './listener-rig.fixture.ts';
 import { meshHello } from './mesh-hello.fixture.ts';
+import { answerHttp, greet, listenOnly, MYSQL_GREETING } from './talkers.fixture.ts';
 
 const run = promisify(execFile);
 const CART = 'spiffe://cluster.local/ns/shop/sa/cart' as SpiffeId;
@@ -42,23 +43,6 @@ const accepted = (): number => servers.accepted;
 let mutePort = 0;
 /** Of a peer that is of another mesh. */
 let stranger: SecureContext;
-
-/** As MySQL's: the greeting, then whatever the client says is answered. */
-const MYSQL_GREETING = Buffer.from('\x4a\0\0\0\x0a8.0.36\0', 'latin1');
-const greet = (socket: Socket): void => {
-  socket.write(MYSQL_GREETING);
-  socket.on('data', (bytes: Buffer) => socket.end(`heard ${bytes.length}`));
-  socket.on('end', () => socket.end());
-};
-const answerHttp = (socket: Socket): void => {
-  socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n'));
-  socket.on('end', () => socket.end());
-};
-/** Says nothing by itself; to a first byte the name of what it got. */
-const listenOnly = (socket: Socket): void => {
-  socket.once('data', (bytes: Buffer) => socket.end(`got ${bytes.toString('latin1').slice(0, 5)}`));
-  socket.on('end', () => socket.end());
-};
 
 const events = (name: string): number => rig.recorder.events.filter((event) => event === name).length;
 const http1 = {
