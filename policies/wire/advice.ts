@@ -26,7 +26,6 @@ export const advisedFields: Readonly<Record<string, string>> = {
   'Bootstrap.stats_sinks': METRICS,
   'Bootstrap.stats_flush_interval': METRICS,
   'Admin.access_log': 'Weft writes no log of its admin interface: leave it out',
-  'Node.locality': 'zones are told by the control plane of the mesh',
   'HttpConnectionManager.tracing': TRACING,
   'HttpConnectionManager.add_user_agent': 'request_headers_to_add with append_action ADD_IF_ABSENT sets a User-Agent',
   'HttpConnectionManager.internal_address_config': 'Weft takes no address for internal: leave it out',

@@ -4,12 +4,15 @@ import type { SocketAddress } from '../model/address.ts';
 import type { Cluster } from '../model/cluster.ts';
 import type { Listener } from '../model/listener.ts';
 import type { ManagementServer } from '../model/management-server.ts';
+import type { ProxyNode } from '../model/proxy-node.ts';
 import { decodeCluster } from './cluster-decode.ts';
 import { decodeServer } from './config-source.ts';
 import { type At, Decoding, type WireError } from './decoding.ts';
 import { type Admin, BootstrapSchema } from './gen/envoy/config/bootstrap/v3/bootstrap_pb.ts';
 import type { Address } from './gen/envoy/config/core/v3/address_pb.ts';
+import type { Node } from './gen/envoy/config/core/v3/base_pb.ts';
 import { messageFromJson } from './json.ts';
+import { isRecord } from './json-record.ts';
 import { decodeListener } from './listener-decode.ts';
 import { decodeSocketAddress } from './values.ts';
 
@@ -18,7 +21,7 @@ export type AdminAddress = SocketAddress | { readonly socketPath: string };
 
 /** What an Envoy v3 bootstrap says, as far as one object tells; names are not resolved yet. */
 export interface BootstrapConfig {
-  readonly node: { readonly id: string; readonly cluster: string };
+  readonly node: ProxyNode;
   readonly admin: AdminAddress | undefined;
   readonly listeners: readonly Listener[];
   readonly clusters: readonly Cluster[];
@@ -35,7 +38,7 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
   const ads = dynamicResources?.adsConfig && decodeServer(dynamicResources.adsConfig, adsAt);
   const resources = at.field('static_resources');
   const config = {
-    node: { id: node?.id ?? '', cluster: node?.cluster ?? '' },
+    node: decodeNode(node, at.field('node')),
     admin: admin && decodeAdmin(admin, at.field('admin')),
     listeners: (staticResources?.listeners ?? []).map((listener, i) =>
       decodeListener(listener, resources.field('listeners').index(i)),
@@ -45,6 +48,30 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
     ),
   };
   return decoding.errors.length > 0 ? err(decoding.errors) : ok(config);
+}
+
+function decodeNode(node: Node | undefined, at: At): ProxyNode {
+  const { id = '', cluster = '', metadata, locality } = node ?? {};
+  checkNumbers(metadata ?? {}, at.field('metadata'));
+  return {
+    id,
+    cluster,
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(locality === undefined
+      ? {}
+      : { locality: { region: locality.region, zone: locality.zone, subZone: locality.subZone } }),
+  };
+}
+
+/** What is told to others: a number beyond all doubles is read as infinite, of which JSON has no form. */
+function checkNumbers(json: JsonValue, at: At): void {
+  if (typeof json === 'number') {
+    if (!Number.isFinite(json)) at.fail('has to be a finite number', undefined);
+  } else if (Array.isArray(json)) {
+    for (const [i, item] of json.entries()) checkNumbers(item, at.index(i));
+  } else if (isRecord(json)) {
+    for (const [key, item] of Object.entries(json)) checkNumbers(item, at.field(key));
+  }
 }
 
 /** The one stream is the one that the bootstrap says. */

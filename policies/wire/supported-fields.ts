@@ -286,7 +286,7 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.bootstrap.v3.Bootstrap.DynamicResources': 'ads_config',
   'envoy.config.bootstrap.v3.Bootstrap.StaticResources': 'listeners clusters',
   'envoy.config.bootstrap.v3.Admin': 'address access_log_path',
-  'envoy.config.core.v3.Node': 'id cluster metadata',
+  'envoy.config.core.v3.Node': 'id cluster metadata locality',
   'weft.v1.ReservedHeaders': 'names prefixes',
   'weft.v1.RateLimits': 'limits',
   'weft.v1.RequestMatch': 'permissions principals',

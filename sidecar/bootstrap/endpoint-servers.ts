@@ -95,7 +95,7 @@ export class EndpointServers {
       open: (listener) => openStream(channel, server, this.door, listener),
       wire: this.door.wire,
       nodeId: this.bootstrap.node.id,
-      nodeCluster: this.bootstrap.node.cluster,
+      nodeDetails: this.bootstrap.node,
       clock,
       prng,
       log,

@@ -175,6 +175,25 @@ describe('errors name their path', () => {
     ]);
   });
 
+  test('a node says more of itself for servers that are asked', () => {
+    const named = (more: string): string =>
+      client.replace('node: { id: client, cluster: weft }', `node: { id: client, cluster: weft, ${more} }`);
+    const loaded = loadBootstrap(
+      named('metadata: { tenant: shop, weights: [1.5, { on: true }], none: ~ }, locality: { zone: eu-1 }'),
+    );
+    assert.ok(loaded.ok, JSON.stringify(loaded));
+    assert.deepEqual(loaded.value.node, {
+      id: 'client',
+      cluster: 'weft',
+      metadata: { tenant: 'shop', weights: [1.5, { on: true }], none: null },
+      locality: { region: '', zone: 'eu-1', subZone: '' },
+    });
+    assert.deepEqual(pathsOf(named('metadata: [a]')), ['node.metadata']);
+    assert.deepEqual(pathsOf(named('metadata: { a: [0, 1e999] }')), ['node.metadata.a[1]']);
+    assert.deepEqual(pathsOf(named(`metadata: { a: ${'['.repeat(120)}${']'.repeat(120)} }`)), ['node.metadata']);
+    assert.deepEqual(pathsOf(named('locality: { rack: 7 }')), ['node.locality.rack']);
+  });
+
   test('what needs a control plane', () => {
     const rds = client.replace(
       /route_config:[\s\S]*?http_filters:/,

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
 import {
+  DeltaDiscoveryRequestSchema,
+  DiscoveryRequestSchema,
   DiscoveryResponseSchema,
   ResourceSchema,
 } from '@weft/policies/wire/gen/envoy/service/discovery/v3/discovery_pb';
@@ -42,4 +44,18 @@ test('without increments, a resource of another type than its response has no na
   };
   assert.deepEqual(namesOf(typeUrls.endpoints), ['cart', 'cart']);
   assert.deepEqual(namesOf(typeUrls.cluster), ['', '']);
+});
+
+test('who asks is told with its metadata and its place, value by value', () => {
+  const metadata = { tenant: 'shop', weights: [1.5, -0, 9_007_199_254_740_993], deep: { on: true, off: null }, '': '' };
+  const locality = { region: 'eu', zone: 'eu-1', subZone: 'rack-7' };
+  const node = { id: 'edge-1', cluster: 'edge', metadata, locality, clientFeatures: [] };
+  const asked = { typeUrl: typeUrls.endpoints, nonce: '', refusal: '' };
+  const delta = controlWire.encodeRequest({ ...asked, subscribe: ['cart'], unsubscribe: [], heldVersions: {} }, node);
+  const state = controlWire.encodeStateRequest({ ...asked, names: ['cart'], version: '' }, node);
+  for (const sent of [fromBinary(DeltaDiscoveryRequestSchema, delta), fromBinary(DiscoveryRequestSchema, state)]) {
+    assert.deepEqual(sent.node?.metadata, metadata);
+    const { region, zone, subZone } = sent.node?.locality ?? {};
+    assert.deepEqual({ region, zone, subZone }, locality);
+  }
 });

@@ -64,6 +64,8 @@ const encodeNode = (node: DeltaNode | undefined) =>
         node: {
           id: node.id,
           cluster: node.cluster,
+          ...(node.metadata === undefined ? {} : { metadata: node.metadata }),
+          ...(node.locality === undefined ? {} : { locality: node.locality }),
           userAgentName: 'weft',
           clientFeatures: [...node.clientFeatures],
         },

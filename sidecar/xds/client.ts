@@ -1,5 +1,6 @@
 import type { Cancel, Clock } from '@weft/policies/kit/clock';
 import type { Prng } from '@weft/policies/kit/prng';
+import type { ProxyNode } from '@weft/policies/model/proxy-node';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import { typeUrls } from '@weft/policies/wire/type-urls';
 import { DeltaTypeState } from './delta-state.ts';
@@ -31,8 +32,8 @@ interface XdsClientOptions {
   /** Found anew for each use: it may have been let go meanwhile. */
   readonly wire: () => XdsWire;
   readonly nodeId: string;
-  /** Which proxies it is one of; left out: of no matter. */
-  readonly nodeCluster?: string;
+  /** What it says of itself beside that; left out: nothing. */
+  readonly nodeDetails?: Omit<ProxyNode, 'id'>;
   readonly clock: Clock;
   readonly prng: Prng;
   /** Where a snapshot is kept for a restart; undefined: nowhere. */
@@ -184,8 +185,9 @@ export class XdsClient {
 
   private node(): DeltaNode {
     return {
+      cluster: '',
+      ...this.options.nodeDetails,
       id: this.options.nodeId,
-      cluster: this.options.nodeCluster ?? '',
       clientFeatures: ['weft.address', 'weft.connect', 'weft.http1', 'weft.http2', 'weft.locality', 'weft.tcp'],
     };
   }

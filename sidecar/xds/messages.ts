@@ -1,4 +1,5 @@
 /** The messages of incremental xDS as plain data: the client knows nothing of how they are encoded. */
+import type { ProxyNode } from '@weft/policies/model/proxy-node';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import type { Change } from './table-source.ts';
 
@@ -22,10 +23,7 @@ export interface DeltaRequest {
 }
 
 /** Who asks; in the first request of a stream. */
-export interface DeltaNode {
-  readonly id: string;
-  /** Empty: of no matter. */
-  readonly cluster: string;
+export interface DeltaNode extends ProxyNode {
   readonly clientFeatures: readonly string[];
 }
 

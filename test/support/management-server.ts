@@ -4,6 +4,7 @@ import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
 import { type Metadata, Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { plainEndpoint } from '@weft/policies/model/cluster';
 import { encodeEndpoints } from '@weft/policies/wire/endpoints';
+import type { Node } from '@weft/policies/wire/gen/envoy/config/core/v3/base_pb';
 import { ClusterLoadAssignmentSchema } from '@weft/policies/wire/gen/envoy/config/endpoint/v3/endpoint_pb';
 import {
   type DeltaDiscoveryRequest,
@@ -32,7 +33,8 @@ interface Resource {
 
 export interface Asked {
   readonly path: string;
-  readonly node: string;
+  /** Of the first request of a stream at least. */
+  readonly node: Node | undefined;
   readonly metadata: Metadata;
   readonly refusal: string;
 }
@@ -114,7 +116,7 @@ export class ManagementServer {
     };
     this.follow(stream, push);
     stream.on('data', ({ typeUrl, node, resourceNames, errorDetail }: DiscoveryRequest) => {
-      this.note(stream, `${node?.cluster}/${node?.id}`, errorDetail?.message);
+      this.note(stream, node, errorDetail?.message);
       if (typeUrl !== typeUrls.endpoints) return;
       names = resourceNames;
       push();
@@ -136,7 +138,7 @@ export class ManagementServer {
     };
     this.follow(stream, push);
     stream.on('data', (request: DeltaDiscoveryRequest) => {
-      this.note(stream, `${request.node?.cluster}/${request.node?.id}`, request.errorDetail?.message);
+      this.note(stream, request.node, request.errorDetail?.message);
       if (request.typeUrl !== typeUrls.endpoints) return;
       for (const name of request.resourceNamesSubscribe) sent.set(name, '');
       for (const name of request.resourceNamesUnsubscribe) sent.delete(name);
@@ -144,7 +146,7 @@ export class ManagementServer {
     });
   }
 
-  private note(stream: StateStream | DeltaStream, node: string, refusal = ''): void {
+  private note(stream: StateStream | DeltaStream, node: Node | undefined, refusal = ''): void {
     this.asked.push({ path: stream.getPath(), node, metadata: stream.metadata, refusal });
   }
 
