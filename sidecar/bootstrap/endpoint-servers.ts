@@ -106,6 +106,7 @@ export class EndpointServers {
       store: undefined,
       // An answer too: as with Envoy the listeners wait no longer for what it was to say.
       onRefused: () => this.answered(names),
+      onRemoved: (removed) => this.keep(removed),
       replicas: {
         publish: (changes) => this.take(changes, replicas),
         whenApplied: (done) => replicas.whenApplied(done),
@@ -121,10 +122,21 @@ export class EndpointServers {
     const mine = changes.filter((change) => change.kind === 'endpoints');
     for (const { name, entry } of mine) {
       if (entry !== undefined && 'value' in entry) this.known.set(name, entry.value);
+      // What a thread refused is undone, and there was nothing before.
       else this.known.delete(name);
     }
     replicas.publish(mine);
     this.answered(mine.map(({ name }) => name));
+  }
+
+  /** As Envoy: endpoints hold until there are others, also where the server says that there are none any more. */
+  private keep(names: readonly string[]): void {
+    for (const name of names) {
+      const held = this.known.has(name) ? 'the last ones hold' : 'there are none until it has some';
+      this.ports.log(`endpoints of ${name}: the server has none; ${held}`);
+      this.ports.count('eds.update_empty');
+    }
+    this.answered(names);
   }
 
   private answered(names: Iterable<string>): void {

@@ -47,7 +47,7 @@ test('without increments, a resource of another type than its response has no na
 });
 
 test('who asks is told with its metadata and its place, value by value', () => {
-  const metadata = { tenant: 'shop', weights: [1.5, -0, 9_007_199_254_740_993], deep: { on: true, off: null }, '': '' };
+  const metadata = { tenant: 'shop', weights: [1.5, -0, 2 ** 60], deep: { on: true, off: null }, '': '' };
   const locality = { region: 'eu', zone: 'eu-1', subZone: 'rack-7' };
   const node = { id: 'edge-1', cluster: 'edge', metadata, locality, clientFeatures: [] };
   const asked = { typeUrl: typeUrls.endpoints, nonce: '', refusal: '' };

@@ -5,7 +5,7 @@ import type { ResourceKind } from '@weft/policies/model/snapshot';
 import { typeUrls } from '@weft/policies/wire/type-urls';
 import { DeltaTypeState } from './delta-state.ts';
 import { openSnapshot, type SnapshotStore, sealSnapshot } from './last-good.ts';
-import type { DeltaNode, DeltaRequest, DeltaResponse, ReceivedResource, XdsWire } from './messages.ts';
+import type { DeltaEffect, DeltaNode, DeltaRequest, DeltaResponse, ReceivedResource, XdsWire } from './messages.ts';
 import { XdsSource } from './source.ts';
 import { type Change, RESOURCE_KINDS } from './table-source.ts';
 
@@ -48,6 +48,8 @@ interface XdsClientOptions {
   readonly namesMax: number;
   /** A response was refused, and said so. */
   readonly onRefused?: () => void;
+  /** Called in place of taking away what the server says is gone, which stays; left out: it goes. */
+  readonly onRemoved?: (names: readonly string[]) => void;
   /** Where others apply the same changes, in threads of their own. */
   readonly replicas?: Replicas | undefined;
 }
@@ -243,7 +245,7 @@ export class XdsClient {
     // A control plane of an earlier version says nothing else.
     this.accepted();
     this.responses++;
-    const decoded = this.options.wire().decodeEffect(state.kind, state.typeUrl, state.receive(response));
+    const decoded = this.options.wire().decodeEffect(state.kind, state.typeUrl, this.effectOf(state, response));
     for (let i = 0; i < decoded.unknownFields; i++) this.options.count('xds_unknown_field');
     const { stream } = this;
     const undo = this.source.entriesOf(decoded.changes);
@@ -258,6 +260,15 @@ export class XdsClient {
     const failures = own === undefined ? [] : [own];
     if (this.options.replicas === undefined || decoded.changes.length === 0) settle(failures);
     else this.options.replicas.whenApplied((errors) => settle([...failures, ...errors]));
+  }
+
+  private effectOf(state: DeltaTypeState, response: DeltaResponse): DeltaEffect {
+    const effect = state.receive(response);
+    if (this.options.onRemoved === undefined || effect.removals.length === 0) return effect;
+    // A version that is kept would tell the next stream's server not to send what it has again by then.
+    state.applied([], effect.removals);
+    this.options.onRemoved(effect.removals);
+    return { ...effect, removals: [] };
   }
 
   private conclude(state: DeltaTypeState, nonce: string, errors: readonly string[]): void {

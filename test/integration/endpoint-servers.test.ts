@@ -41,7 +41,7 @@ const source = (apiType: string): JsonObject => ({
 const node = {
   id: 'edge-1',
   cluster: 'weft',
-  metadata: { tenant: 'shop', weights: [1.5, -7, 1e21, 9_007_199_254_740_993], deep: { on: true, none: null, '': [] } },
+  metadata: { tenant: 'shop', weights: [1.5, -7, 1e21, 2 ** 60], deep: { on: true, none: null, '': [] } },
   locality: { region: 'eu', zone: 'eu-1', sub_zone: 'rack-7' },
 };
 
@@ -54,6 +54,31 @@ const told = (asked: Asked | undefined) => {
 
 const asking = (xds: JsonObject, edsConfig: JsonObject, more: JsonObject = {}): Promise<Made> =>
   made([xds, ofCart({ ...edsConfig, resource_api_version: 'V3' })], { node, ...more });
+
+/** What a server takes away stays, also over its absence, until it says something else. */
+async function removedAndBack(server: ManagementServer, ports: readonly number[]): Promise<void> {
+  const acknowledged = (nonce: string): Promise<unknown> => {
+    const answers = () => server.asked.filter((asked) => asked.nonce === nonce && asked.refusal === '');
+    return waitFor('the removal, acknowledged by both', () => answers().length >= 2 || undefined);
+  };
+  await acknowledged(server.remove('cart'));
+  await answers(ports, 'second 200');
+  server.close();
+  const before = server.asked.length;
+  await server.listen();
+  await acknowledged(server.remove('cart'));
+  const again = server.asked.slice(before).filter(({ nonce }) => nonce === '');
+  assert.deepEqual(
+    again.map(({ heldVersions }) => heldVersions),
+    [{}, {}],
+    'a server that has it again by then sends it',
+  );
+  await answers(ports, 'second 200');
+  server.set('cart', first);
+  await answers(ports, 'first 200');
+  server.set('cart', second);
+  await answers(ports, 'second 200');
+}
 
 describe('endpoints are those that the server says', () => {
   const ways = [
@@ -90,6 +115,8 @@ describe('endpoints are those that the server says', () => {
         (await adminPage(own.adminPort, '/clusters')).text,
         new RegExp(`of-cart::127.0.0.1:${second.port}::`),
       );
+
+      if (apiType === 'DELTA_GRPC') await removedAndBack(server, ports);
 
       const before = server.asked.length;
       server.setBytes('cart', BROKEN);
@@ -181,4 +208,20 @@ test('the server is asked with the TLS of its cluster, and believed under its na
   surface.programs.push(stranger);
   await stranger.until('its refusal', () => /xds: stream lost \(.*none of which matches/.test(stranger.stderr));
   assert.doesNotMatch(stranger.stderr, /serving/);
+});
+
+test('listeners wait no longer for a first answer that there is nothing, as for Envoy', async (t) => {
+  const server = await ManagementServer.start();
+  t.after(() => server.close());
+  server.remove('cart');
+  const xds = cluster({ name: 'xds', endpoints: [{ ip: '127.0.0.1', port: server.port }], fields: http2 });
+  const make = (): Promise<Made> => asking(xds, { api_config_source: source('DELTA_GRPC') });
+  const [own, other] = [await make(), await make()];
+  const program = await serving(surface, own.text);
+  assert.doesNotMatch(program.stderr, /not known yet/, 'it has not waited for all of the time');
+  surface.programs.push(await startEnvoy(surface.folder, other.text, other.adminPort));
+  const ports = [own.port, other.port];
+  for (const port of ports) assert.match(await answer(port), / 503$/);
+  server.set('cart', first);
+  await answers(ports, 'first 200');
 });

@@ -28,7 +28,8 @@ const endpoints = {
 
 interface Resource {
   readonly version: string;
-  readonly any: Any;
+  /** Absent: there is none any more, which servers of increments say. */
+  readonly any?: Any;
 }
 
 export interface Asked {
@@ -36,7 +37,10 @@ export interface Asked {
   /** Of the first request of a stream at least. */
   readonly node: Node | undefined;
   readonly metadata: Metadata;
+  /** Of the response that is answered; empty: of none. */
+  readonly nonce: string;
   readonly refusal: string;
+  readonly heldVersions: Readonly<Record<string, string>>;
 }
 
 type StateStream = ServerDuplexStream<DiscoveryRequest, DiscoveryResponse>;
@@ -91,9 +95,19 @@ export class ManagementServer {
   }
 
   setBytes(name: string, value: Uint8Array): void {
-    const any = create(AnySchema, { typeUrl: typeUrls.endpoints, value });
-    this.resources.set(name, { version: String(++this.versions), any });
+    this.put(name, { any: create(AnySchema, { typeUrl: typeUrls.endpoints, value }) });
+  }
+
+  /** Returns the nonce with which servers of increments say so. */
+  remove(name: string): string {
+    return this.put(name, {});
+  }
+
+  private put(name: string, resource: Omit<Resource, 'version'>): string {
+    const version = String(++this.versions);
+    this.resources.set(name, { ...resource, version });
     for (const push of this.pushes) push();
+    return version;
   }
 
   private state(stream: StateStream): void {
@@ -104,7 +118,7 @@ export class ManagementServer {
       const versionInfo = found.map(({ version }) => version).join('+');
       if (found.length === 0 || versionInfo === sent) return;
       sent = versionInfo;
-      const resources = found.map(({ any }) => any);
+      const resources = found.flatMap(({ any }) => any ?? []);
       stream.write(
         create(DiscoveryResponseSchema, {
           typeUrl: typeUrls.endpoints,
@@ -115,10 +129,10 @@ export class ManagementServer {
       );
     };
     this.follow(stream, push);
-    stream.on('data', ({ typeUrl, node, resourceNames, errorDetail }: DiscoveryRequest) => {
-      this.note(stream, node, errorDetail?.message);
-      if (typeUrl !== typeUrls.endpoints) return;
-      names = resourceNames;
+    stream.on('data', (request: DiscoveryRequest) => {
+      this.note(stream, request);
+      if (request.typeUrl !== typeUrls.endpoints) return;
+      names = request.resourceNames;
       push();
     });
   }
@@ -126,19 +140,25 @@ export class ManagementServer {
   private delta(stream: DeltaStream): void {
     const sent = new Map<string, string>();
     const push = (): void => {
-      const resources = [...sent].flatMap(([name, before]) => {
+      const fresh = [...sent].flatMap(([name, before]) => {
         const found = this.resources.get(name);
         if (found === undefined || found.version === before) return [];
         sent.set(name, found.version);
-        return [{ name, version: found.version, resource: found.any }];
+        return [{ name, ...found }];
       });
-      if (resources.length === 0) return;
-      const nonce = resources.map(({ version }) => version).join('+');
-      stream.write(create(DeltaDiscoveryResponseSchema, { typeUrl: typeUrls.endpoints, nonce, resources }));
+      if (fresh.length === 0) return;
+      const nonce = fresh.map(({ version }) => version).join('+');
+      const resources = fresh.flatMap(({ name, version, any: resource }) =>
+        resource === undefined ? [] : [{ name, version, resource }],
+      );
+      const removedResources = fresh.flatMap(({ name, any }) => (any === undefined ? [name] : []));
+      stream.write(
+        create(DeltaDiscoveryResponseSchema, { typeUrl: typeUrls.endpoints, nonce, resources, removedResources }),
+      );
     };
     this.follow(stream, push);
     stream.on('data', (request: DeltaDiscoveryRequest) => {
-      this.note(stream, request.node, request.errorDetail?.message);
+      this.note(stream, request);
       if (request.typeUrl !== typeUrls.endpoints) return;
       for (const name of request.resourceNamesSubscribe) sent.set(name, '');
       for (const name of request.resourceNamesUnsubscribe) sent.delete(name);
@@ -146,8 +166,16 @@ export class ManagementServer {
     });
   }
 
-  private note(stream: StateStream | DeltaStream, node: Node | undefined, refusal = ''): void {
-    this.asked.push({ path: stream.getPath(), node, metadata: stream.metadata, refusal });
+  private note(stream: StateStream | DeltaStream, request: DiscoveryRequest | DeltaDiscoveryRequest): void {
+    const { node, responseNonce: nonce, errorDetail } = request;
+    this.asked.push({
+      path: stream.getPath(),
+      node,
+      metadata: stream.metadata,
+      nonce,
+      refusal: errorDetail?.message ?? '',
+      heldVersions: 'initialResourceVersions' in request ? request.initialResourceVersions : {},
+    });
   }
 
   private follow(stream: StateStream | DeltaStream, push: () => void): void {
