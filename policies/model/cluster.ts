@@ -121,7 +121,12 @@ export const defaultClusterLimits: ClusterLimits = {
 
 export type EndpointSource =
   | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'server'; readonly server: ManagementServer };
+  | {
+      readonly kind: 'server';
+      readonly server: ManagementServer;
+      /** How long listeners wait for its first answer; 0: as long as it takes. */
+      readonly fetchTimeoutMs: number;
+    };
 
 export interface EndpointAssignment {
   readonly clusterName: string;

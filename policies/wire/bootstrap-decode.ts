@@ -3,7 +3,6 @@ import { err, ok, type Result } from '../kit/result.ts';
 import type { SocketAddress } from '../model/address.ts';
 import type { Cluster } from '../model/cluster.ts';
 import type { Listener } from '../model/listener.ts';
-import type { ManagementServer } from '../model/management-server.ts';
 import type { ProxyNode } from '../model/proxy-node.ts';
 import { decodeCluster } from './cluster-decode.ts';
 import { decodeServer } from './config-source.ts';
@@ -35,7 +34,8 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
   if (message === undefined) return err(decoding.errors);
   const { node, admin, staticResources, dynamicResources } = message;
   const adsAt = at.field('dynamic_resources').field('ads_config');
-  const ads = dynamicResources?.adsConfig && decodeServer(dynamicResources.adsConfig, adsAt);
+  const server = dynamicResources?.adsConfig && decodeServer(dynamicResources.adsConfig, adsAt);
+  const ads = server && { ...server, aggregated: true };
   const resources = at.field('static_resources');
   const config = {
     node: decodeNode(node, at.field('node')),
@@ -44,7 +44,7 @@ export function decodeBootstrap(json: JsonValue): Result<BootstrapConfig, readon
       decodeListener(listener, resources.field('listeners').index(i)),
     ),
     clusters: (staticResources?.clusters ?? []).map((cluster, i) =>
-      withAds(decodeCluster(cluster, resources.field('clusters').index(i)), ads),
+      decodeCluster(cluster, resources.field('clusters').index(i), ads),
     ),
   };
   return decoding.errors.length > 0 ? err(decoding.errors) : ok(config);
@@ -72,13 +72,6 @@ function checkNumbers(json: JsonValue, at: At): void {
   } else if (isRecord(json)) {
     for (const [key, item] of Object.entries(json)) checkNumbers(item, at.field(key));
   }
-}
-
-/** The one stream is the one that the bootstrap says. */
-function withAds(cluster: Cluster, ads: Omit<ManagementServer, 'aggregated'> | undefined): Cluster {
-  const { discovery } = cluster;
-  if (ads === undefined || discovery.kind !== 'eds' || discovery.source !== undefined) return cluster;
-  return { ...cluster, discovery: { ...discovery, source: { kind: 'server', server: { ...ads, aggregated: true } } } };
 }
 
 function decodeAdmin({ address, accessLogPath }: Admin, at: At): AdminAddress | undefined {

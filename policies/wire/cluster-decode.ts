@@ -1,5 +1,6 @@
 import { isMessage } from '@bufbuild/protobuf';
 import type { Cluster, ClusterLimits, ErrorRateBreaker, RetryRate } from '../model/cluster.ts';
+import type { ManagementServer } from '../model/management-server.ts';
 import { IDENTITY_SECRET, TRUST_SECRET, type UpstreamTls } from '../model/tls.ts';
 import {
   defaultUpstreamConnections,
@@ -33,7 +34,8 @@ import { DURATION_MS_MAX, decodeDuration, type StructReader, weftMetadata } from
 const CONNECT_TIMEOUT_DEFAULT_MS = 5_000;
 const IDLE_TIMEOUT_DEFAULT_MS = 3_600_000;
 
-export function decodeCluster(message: ClusterMessage, at: At): Cluster {
+/** `ads`: the server that a bootstrap has for it. */
+export function decodeCluster(message: ClusterMessage, at: At, ads?: ManagementServer): Cluster {
   if (message.name === '') at.field('name').fail('is required', undefined);
   const settings = weftMetadata(message.metadata, at);
   const errorRate = decodeErrorRate(settings.object('error_rate'));
@@ -50,7 +52,7 @@ export function decodeCluster(message: ClusterMessage, at: At): Cluster {
   const tls = decodeUpstreamSocket(message.transportSocket, at.field('transport_socket'));
   return {
     name: message.name,
-    discovery: decodeDynamic(message, dynamic, at) ?? decodeDiscovery(message, at),
+    discovery: decodeDynamic(message, dynamic, at) ?? decodeDiscovery(message, at, ads),
     connectTimeoutMs: decodeDuration(message.connectTimeout, CONNECT_TIMEOUT_DEFAULT_MS, at.field('connect_timeout')),
     ...http,
     ...decodeSniFromHost(message, tls, at),

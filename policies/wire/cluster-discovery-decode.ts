@@ -1,6 +1,7 @@
 /** Where the endpoints of a cluster come from. */
 import { isMessage } from '@bufbuild/protobuf';
 import type { Cluster } from '../model/cluster.ts';
+import type { ManagementServer } from '../model/management-server.ts';
 import type { UpstreamTls } from '../model/tls.ts';
 import { HTTP_OPTIONS } from './cluster-encode.ts';
 import { decodeEndpointSource } from './config-source.ts';
@@ -74,7 +75,7 @@ export function decodeSniFromHost(
   return { sniFromHost: true };
 }
 
-export function decodeDiscovery(message: ClusterMessage, at: At): Cluster['discovery'] {
+export function decodeDiscovery(message: ClusterMessage, at: At, ads?: ManagementServer): Cluster['discovery'] {
   const type = message.clusterDiscoveryType.case === 'type' ? message.clusterDiscoveryType.value : Discovery.STATIC;
   const here = at.field('load_assignment');
   const inline = type === Discovery.STATIC || type === Discovery.STRICT_DNS || type === Discovery.LOGICAL_DNS;
@@ -86,7 +87,7 @@ export function decodeDiscovery(message: ClusterMessage, at: At): Cluster['disco
   switch (type) {
     case Discovery.EDS: {
       const config = message.edsClusterConfig;
-      const source = decodeEndpointSource(config?.edsConfig, at.field('eds_cluster_config').field('eds_config'));
+      const source = decodeEndpointSource(config?.edsConfig, at.field('eds_cluster_config').field('eds_config'), ads);
       const serviceName = config?.serviceName || message.name;
       return { kind: 'eds', serviceName, ...(source === undefined ? {} : { source }) };
     }

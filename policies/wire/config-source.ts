@@ -13,10 +13,14 @@ import {
 } from './gen/envoy/config/core/v3/config_source_pb.ts';
 import type { GrpcService } from './gen/envoy/config/core/v3/grpc_service_pb.ts';
 import { decodeFieldName, decodeFieldValue } from './header-mutation.ts';
-import { decodeUriText } from './values.ts';
+import { decodeDuration, decodeUriText, encodeDuration } from './values.ts';
+
+/** Envoy's; 0 is no timeout. */
+const FETCH_TIMEOUT_DEFAULT_MS = 15_000;
 
 export const encodeConfigSource = (source?: EndpointSource): MessageInitShape<typeof ConfigSourceSchema> => ({
   configSourceSpecifier: encodeSpecifier(source),
+  ...encodeFetchTimeout(source),
   resourceApiVersion: ApiVersion.V3,
 });
 
@@ -37,12 +41,26 @@ function encodeSpecifier(
   return { case: 'apiConfigSource', value };
 }
 
-/** Undefined for ADS. A control plane names no files and servers of those that it configures. */
-export function decodeEndpointSource(source: ConfigSource | undefined, at: At): EndpointSource | undefined {
+function encodeFetchTimeout(source: EndpointSource | undefined): MessageInitShape<typeof ConfigSourceSchema> {
+  if (source?.kind !== 'server' || source.fetchTimeoutMs === FETCH_TIMEOUT_DEFAULT_MS) return {};
+  return { initialFetchTimeout: encodeDuration(source.fetchTimeoutMs) };
+}
+
+/**
+ * Undefined for ADS of a control plane, which names no files and servers of those that it configures; `ads` is the server
+ * that a bootstrap has in its place.
+ */
+export function decodeEndpointSource(
+  source: ConfigSource | undefined,
+  at: At,
+  ads?: ManagementServer,
+): EndpointSource | undefined {
+  const fetchTimeoutMs = decodeFetchTimeout(source, at.field('initial_fetch_timeout'));
   const specifier = source?.configSourceSpecifier;
   switch (specifier?.case) {
     case 'ads':
-      return undefined;
+      return ads && { kind: 'server', server: ads, fetchTimeoutMs };
+    // A file is read at once, so that there is nothing to wait for; Envoy passes over the time as well.
     case 'pathConfigSource':
       return decodeFile(specifier.value.path, at.field('path_config_source').field('path'));
     case 'path':
@@ -51,7 +69,7 @@ export function decodeEndpointSource(source: ConfigSource | undefined, at: At): 
       const here = at.field('api_config_source');
       if (!at.decoding.strict) return here.fail(BOOTSTRAP_ONLY, undefined);
       const server = decodeServer(specifier.value, here);
-      return server && { kind: 'server', server: { ...server, aggregated: false } };
+      return server && { kind: 'server', server: { ...server, aggregated: false }, fetchTimeoutMs };
     }
     default:
       return at.fail('is required: ads, or in a bootstrap path_config_source or api_config_source', undefined);
@@ -59,6 +77,12 @@ export function decodeEndpointSource(source: ConfigSource | undefined, at: At): 
 }
 
 const BOOTSTRAP_ONLY = 'is supported by Weft in a bootstrap only';
+
+function decodeFetchTimeout(source: ConfigSource | undefined, at: At): number {
+  const timeout = source?.initialFetchTimeout;
+  if (timeout !== undefined && !at.decoding.strict) return at.fail(BOOTSTRAP_ONLY, FETCH_TIMEOUT_DEFAULT_MS);
+  return decodeDuration(timeout, FETCH_TIMEOUT_DEFAULT_MS, at);
+}
 
 function decodeFile(path: string, at: At): EndpointSource | undefined {
   if (!at.decoding.strict) return at.fail(BOOTSTRAP_ONLY, undefined);
@@ -108,8 +132,10 @@ export function decodeAds(source: ConfigSource | undefined, at: At): void {
 
 /** Where the source may be left out. */
 export function refuseOthers(source: ConfigSource | undefined, at: At): void {
+  const endpointsOnly = 'is supported by Weft for the endpoints of a cluster only';
+  if (source?.initialFetchTimeout !== undefined) at.field('initial_fetch_timeout').fail(endpointsOnly, undefined);
   const specifier = source?.configSourceSpecifier.case;
   if (specifier === undefined || specifier === 'ads') return;
   const field = specifier.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  at.field(field).fail('is supported by Weft for the endpoints of a cluster only', undefined);
+  at.field(field).fail(endpointsOnly, undefined);
 }

@@ -37,6 +37,30 @@ export const strictnessClusterCases: readonly StrictnessCase[] = [
     'eds_cluster_config.eds_config.path_config_source.path',
   ],
   [
+    'how long to wait for endpoints, by a control plane',
+    'cluster',
+    { name: 'c', type: 'EDS', eds_cluster_config: { eds_config: { ads: {}, initial_fetch_timeout: '1s' } } },
+    'eds_cluster_config.eds_config.initial_fetch_timeout',
+  ],
+  [
+    'how long to wait for a certificate',
+    'cluster',
+    cluster({
+      transport_socket: {
+        name: 't',
+        typed_config: {
+          ...type('transport_sockets.tls.v3.UpstreamTlsContext'),
+          common_tls_context: {
+            tls_certificate_sds_secret_configs: [
+              { name: 'weft.dev/identity', sds_config: { ads: {}, initial_fetch_timeout: '1s' } },
+            ],
+          },
+        },
+      },
+    }),
+    'transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs[0].sds_config.initial_fetch_timeout',
+  ],
+  [
     'outlier detection',
     'cluster',
     cluster({ outlier_detection: { max_ejection_percent: 101 } }),

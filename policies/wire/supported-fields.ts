@@ -22,7 +22,8 @@ const fields: Readonly<Record<string, string>> = {
   'envoy.config.core.v3.Metadata': 'filter_metadata',
   'envoy.config.core.v3.TransportSocket': 'name typed_config',
   'envoy.config.core.v3.TypedExtensionConfig': 'name typed_config',
-  'envoy.config.core.v3.ConfigSource': 'ads api_config_source path path_config_source resource_api_version',
+  'envoy.config.core.v3.ConfigSource':
+    'ads api_config_source initial_fetch_timeout path path_config_source resource_api_version',
   'envoy.config.core.v3.ApiConfigSource': 'api_type transport_api_version grpc_services set_node_on_first_message_only',
   'envoy.config.core.v3.PathConfigSource': 'path watched_directory',
   'envoy.config.core.v3.AggregatedConfigSource': '',

@@ -11,6 +11,7 @@ import { type AdsListener, type AdsStream, type Replicas, XdsClient } from '../x
 import type { DeltaNode, DeltaRequest, DeltaResponse, StateRequest, StateResponse } from '../xds/messages.ts';
 import { StateStream } from '../xds/state-stream.ts';
 import type { Change } from '../xds/table-source.ts';
+import { FirstAnswers } from './first-answers.ts';
 import type { Bootstrap } from './load.ts';
 import { viaCluster } from './management-via.ts';
 
@@ -22,8 +23,6 @@ export interface EndpointServerPorts {
   readonly count: (event: string) => void;
 }
 
-/** How long the listeners wait for the first answers, as Envoy's `initial_fetch_timeout`. */
-const FIRST_ANSWER_MS_MAX = 15_000;
 /** Nobody waits for a name: what is not known when the listeners open has no endpoints until it is. */
 const WAITERS_MAX = 0;
 
@@ -34,15 +33,15 @@ export class EndpointServers {
   private readonly door: WireDoor;
   private readonly services = new Map<ManagementServer, Set<string>>();
   private readonly known = new Map<string, EndpointAssignment>();
-  private readonly unanswered = new Set<string>();
+  private readonly firstAnswers: FirstAnswers;
   private readonly clients: XdsClient[] = [];
   private readonly channels: GrpcChannel[] = [];
-  private onAnswered: () => void = () => undefined;
 
   constructor(bootstrap: Pick<Bootstrap, 'clusters' | 'node'>, ports: EndpointServerPorts) {
     this.ports = ports;
     this.bootstrap = bootstrap;
     this.door = new WireDoor(ports.clock);
+    this.firstAnswers = new FirstAnswers({ clock: ports.clock, onOverdue: (names) => this.overdue(names) });
     const byKey = new Map<string, ManagementServer>();
     for (const { discovery } of bootstrap.clusters) {
       if (discovery.kind !== 'eds' || discovery.source?.kind !== 'server') continue;
@@ -51,7 +50,7 @@ export class EndpointServers {
       byKey.set(key, server);
       const names = this.services.get(server) ?? new Set();
       this.services.set(server, names.add(discovery.serviceName));
-      this.unanswered.add(discovery.serviceName);
+      this.firstAnswers.expect(discovery.serviceName, discovery.source.fetchTimeoutMs);
     }
   }
 
@@ -61,25 +60,14 @@ export class EndpointServers {
 
   /** Resolves when all were answered for the first time, or have been waited for long enough. */
   follow(replicas: Replicas): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.ports.clock.after(FIRST_ANSWER_MS_MAX, () => {
-        this.ports.log(
-          `endpoints of ${[...this.unanswered].join(', ')} are not known yet: there are none until they are`,
-        );
-        this.ports.count('eds.initial_fetch_timeout');
-        resolve();
-      });
-      this.onAnswered = () => {
-        cancel();
-        resolve();
-      };
-      for (const [server, names] of this.services) this.ask(server, names, replicas);
-    });
+    const over = this.firstAnswers.wait();
+    for (const [server, names] of this.services) this.ask(server, names, replicas);
+    return over;
   }
 
   /** Nobody waits any more either. */
   close(): void {
-    this.onAnswered();
+    this.firstAnswers.close();
     for (const client of this.clients) client.close();
     for (const channel of this.channels) channel.close();
     this.door.letGo();
@@ -105,7 +93,7 @@ export class EndpointServers {
       namesMax: 1,
       store: undefined,
       // An answer too: as with Envoy the listeners wait no longer for what it was to say.
-      onRefused: () => this.answered(names),
+      onRefused: () => this.firstAnswers.answered(names),
       onRemoved: (removed) => this.keep(removed),
       replicas: {
         publish: (changes) => this.take(changes, replicas),
@@ -126,7 +114,7 @@ export class EndpointServers {
       else this.known.delete(name);
     }
     replicas.publish(mine);
-    this.answered(mine.map(({ name }) => name));
+    this.firstAnswers.answered(mine.map(({ name }) => name));
   }
 
   /** As Envoy: endpoints hold until there are others, also where the server says that there are none any more. */
@@ -136,12 +124,12 @@ export class EndpointServers {
       this.ports.log(`endpoints of ${name}: the server has none; ${held}`);
       this.ports.count('eds.update_empty');
     }
-    this.answered(names);
+    this.firstAnswers.answered(names);
   }
 
-  private answered(names: Iterable<string>): void {
-    for (const name of names) this.unanswered.delete(name);
-    if (this.unanswered.size === 0) this.onAnswered();
+  private overdue(names: readonly string[]): void {
+    this.ports.log(`endpoints of ${names.join(', ')} are not known yet: there are none until they are`);
+    for (const _ of names) this.ports.count('eds.initial_fetch_timeout');
   }
 }
 

@@ -175,6 +175,38 @@ describe('errors name their path', () => {
     ]);
   });
 
+  test('how long endpoints are waited for', () => {
+    const xds = '{ api_type: GRPC, transport_api_version: V3, grpc_services: [{ envoy_grpc: { cluster_name: xds } }] }';
+    const options = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+    const http2 = `{ ${options}: { '@type': type.googleapis.com/${options}, explicit_http_config: { http2_protocol_options: {} } } }`;
+    const server = `{ name: xds, typed_extension_protocol_options: ${http2}, load_assignment: { cluster_name: xds } }`;
+    const eds = (source: string): string =>
+      `dynamic_resources: { ads_config: ${xds} }\n${client.replace(
+        /\n {2}clusters:\n/,
+        `\n  clusters:\n    - { name: more, type: EDS, eds_cluster_config: { eds_config: { ${source} } } }\n    - ${server}\n`,
+      )}`;
+    const timeoutMs = (source: string): number | undefined => {
+      const loaded = loadBootstrap(eds(source));
+      assert.ok(loaded.ok, JSON.stringify(loaded));
+      const discovery = loaded.value.clusters[0]?.discovery;
+      assert.ok(discovery?.kind === 'eds' && discovery.source?.kind === 'server');
+      return discovery.source.fetchTimeoutMs;
+    };
+    for (const source of [`api_config_source: ${xds}`, 'ads: {}']) {
+      assert.equal(timeoutMs(source), 15_000);
+      assert.equal(timeoutMs(`${source}, initial_fetch_timeout: 0s`), 0);
+      assert.equal(timeoutMs(`${source}, initial_fetch_timeout: 2.5s`), 2_500);
+      assert.equal(timeoutMs(`${source}, initial_fetch_timeout: 0.0001s`), 1, 'a time never becomes none');
+    }
+    assert.ok(loadBootstrap(eds('path: /e, initial_fetch_timeout: 0s')).ok, 'a file is read at once');
+    const at = 'static_resources.clusters[0].eds_cluster_config.eds_config.initial_fetch_timeout';
+    for (const wrong of ['-1s', '5', '1m', '9999999999s', '[]']) {
+      for (const source of ['ads: {}', 'path: /e']) {
+        assert.deepEqual(pathsOf(eds(`${source}, initial_fetch_timeout: ${wrong}`)), [at], wrong);
+      }
+    }
+  });
+
   test('a node says more of itself for servers that are asked', () => {
     const named = (more: string): string =>
       client.replace('node: { id: client, cluster: weft }', `node: { id: client, cluster: weft, ${more} }`);

@@ -73,7 +73,7 @@ function endpointErrors(clusters: readonly Cluster[]): WireError[] {
     const { source, serviceName } = discovery;
     const path = `static_resources.clusters[${i}].eds_cluster_config`;
     const errors = source.kind === 'server' ? serverErrors(source.server, clusters, path) : [];
-    const key = JSON.stringify(source);
+    const key = JSON.stringify(source.kind === 'server' ? source.server : source);
     const other = sources.get(serviceName) ?? key;
     sources.set(serviceName, other);
     if (other === key) return errors;

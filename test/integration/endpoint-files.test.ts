@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { typeUrls } from '@weft/policies/wire/type-urls';
 import { stringify } from 'yaml';
-import { type At, cluster, route } from '../support/pair-bootstrap.ts';
+import { type At, cluster, type JsonObject, route } from '../support/pair-bootstrap.ts';
 import { curl } from '../support/pair-curl.ts';
 import { adminPage, runSidecar } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
@@ -44,7 +44,7 @@ function put(text: string): void {
   renameSync(`${file}.new`, file);
 }
 
-const cart = (path = file) => ofCart({ path_config_source: { path } });
+const cart = (path = file, more: JsonObject = {}) => ofCart({ path_config_source: { path }, ...more });
 
 before(async () => {
   [first, second] = [await application(surface, 'first'), await application(surface, 'second')];
@@ -92,6 +92,20 @@ test('endpoints are those of the file, before and after it changes, as for Envoy
     const seen = new Set(await Promise.all([...ports, ...ports, ...ports].map(answer)));
     return (seen.size === 2 && seen.has('first 200') && seen.has('second 200')) || undefined;
   });
+});
+
+test('a file is read at once, so that a time to wait for it changes nothing, as for Envoy', async () => {
+  put('resources: [{}]');
+  // Of 0 Envoy says that it is no timeout.
+  const subjects = await surface.startBoth({
+    managers: { web: {} },
+    routes: [route('any', '/', 'of-cart')],
+    clusters: [cart(file, { initial_fetch_timeout: '0s' })],
+  });
+  const ports = subjects.map((subject: Subject) => subject.ports['web'] ?? 0);
+  for (const port of ports) assert.match(await answer(port), / 503$/);
+  put(response(first));
+  await answers(ports, 'first 200');
 });
 
 test('two data threads follow the file alike', async () => {

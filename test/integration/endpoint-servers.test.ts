@@ -5,9 +5,10 @@ import { after, before, describe, test } from 'node:test';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { methodPaths } from '@weft/policies/wire/method-paths';
 import { CertificateFolder } from '../support/certs.ts';
-import { startEnvoy } from '../support/envoy.ts';
+import { runEnvoy, startEnvoy } from '../support/envoy.ts';
 import { type Asked, ManagementServer } from '../support/management-server.ts';
-import { type At, cluster, type JsonObject, upstreamTls } from '../support/pair-bootstrap.ts';
+import { type At, cluster, type JsonObject, route, upstreamTls } from '../support/pair-bootstrap.ts';
+import { curl } from '../support/pair-curl.ts';
 import { adminPage, runSidecar } from '../support/pair-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 import { answer, answers, application, type Made, made, ofCart, serving } from './endpoint-discovery.fixture.ts';
@@ -225,3 +226,46 @@ test('listeners wait no longer for a first answer that there is nothing, as for 
   server.set('cart', first);
   await answers(ports, 'first 200');
 });
+
+describe('listeners wait for as long as each cluster says', () => {
+  const ways = [
+    ['GRPC', { api_config_source: source('GRPC') }, {}],
+    ['ADS, DELTA_GRPC', { ads: {} }, { dynamic_resources: { ads_config: source('DELTA_GRPC') } }],
+  ] as const;
+  for (const [way, from, more] of ways) {
+    test(`${way}, as for Envoy`, async (t) => {
+      const server = await ManagementServer.start();
+      t.after(() => server.close());
+      const xds = cluster({ name: 'xds', endpoints: [{ ip: '127.0.0.1', port: server.port }], fields: http2 });
+      const edsConfig = { ...from, resource_api_version: 'V3' };
+      const cart = ofCart({ ...edsConfig, initial_fetch_timeout: '0s' });
+      const eds = { service_name: 'shop', eds_config: { ...edsConfig, initial_fetch_timeout: '0.3s' } };
+      const shop = { ...cart, name: 'of-shop', eds_cluster_config: eds };
+      const routes = [route('shop', '/shop', 'of-shop')];
+      const make = (): Promise<Made> => made([xds, cart, shop], { node, ...more }, routes);
+      const [own, other] = [await make(), await make()];
+      const startedMs = performance.now();
+      const weft = runSidecar(surface.folder, own.text);
+      const envoy = await runEnvoy(surface.folder, other.text);
+      surface.programs.push(weft, envoy);
+      await weft.until('the time of one', () => /endpoints of shop are not known yet/.test(weft.stderr));
+      const overdue = 'cluster.of-shop.init_fetch_timeout: 1';
+      await envoy.until('the time of one', () => pageHas(other.adminPort, '/stats', overdue));
+      assert.ok(performance.now() - startedMs < 15_000, 'what is waited for by default');
+      for (const { adminPort } of [own, other]) assert.equal((await adminPage(adminPort, '/ready')).status, 503);
+      server.set('cart', first);
+      const ports = [own.port, other.port];
+      await answers(ports, 'first 200');
+      for (const port of ports) assert.match((await curl('-i', `http://127.0.0.1:${port}/shop`)).stdout, / 503 /);
+    });
+  }
+});
+
+/** False as well while nobody listens there. */
+async function pageHas(adminPort: number, path: string, text: string): Promise<boolean> {
+  try {
+    return (await adminPage(adminPort, path)).text.includes(text);
+  } catch {
+    return false;
+  }
+}

@@ -61,16 +61,11 @@ export async function findEnvoy(): Promise<string> {
   return path;
 }
 
-/** An Envoy that serves the bootstrap; one worker, as a sidecar has. */
-export async function startEnvoy(
-  folder: string,
-  text: string,
-  adminPort: number,
-  more: readonly string[] = [],
-): Promise<Program> {
+/** An Envoy that has the bootstrap, and may not be ready yet; one worker, as a sidecar has. */
+export async function runEnvoy(folder: string, text: string, more: readonly string[] = []): Promise<Program> {
   const file = join(await mkdtemp(join(folder, 'envoy-')), text.startsWith('{') ? 'bootstrap.json' : 'bootstrap.yaml');
   await writeFile(file, text);
-  const program = new Program(await findEnvoy(), [
+  return new Program(await findEnvoy(), [
     '--config-path',
     file,
     '--concurrency',
@@ -80,6 +75,16 @@ export async function startEnvoy(
     'warning',
     ...more,
   ]);
+}
+
+/** An Envoy that serves the bootstrap. */
+export async function startEnvoy(
+  folder: string,
+  text: string,
+  adminPort: number,
+  more: readonly string[] = [],
+): Promise<Program> {
+  const program = await runEnvoy(folder, text, more);
   await program.until('ready', async () => {
     try {
       return (await adminPage(adminPort, '/ready')).status === 200;
