@@ -1,3 +1,4 @@
+import type { JsonObject } from '@bufbuild/protobuf';
 import type { StrictnessCase } from './strictness-cases.testing.ts';
 import {
   cluster,
@@ -9,24 +10,24 @@ import {
   upstreamOptions,
 } from './strictness-samples.testing.ts';
 
+const withTls = (common: JsonObject): JsonObject =>
+  cluster({
+    transport_socket: {
+      name: 't',
+      typed_config: { ...type('transport_sockets.tls.v3.UpstreamTlsContext'), common_tls_context: common },
+    },
+  });
+
 /** Of clusters and their endpoints. */
 export const strictnessClusterCases: readonly StrictnessCase[] = [
   [
     'two certificates of a client',
     'cluster',
-    cluster({
-      transport_socket: {
-        name: 't',
-        typed_config: {
-          ...type('transport_sockets.tls.v3.UpstreamTlsContext'),
-          common_tls_context: {
-            tls_certificates: [1, 2].map(() => ({
-              certificate_chain: { filename: 'a' },
-              private_key: { filename: 'b' },
-            })),
-          },
-        },
-      },
+    withTls({
+      tls_certificates: [1, 2].map(() => ({
+        certificate_chain: { filename: 'a' },
+        private_key: { filename: 'b' },
+      })),
     }),
     'transport_socket.typed_config.common_tls_context.tls_certificates',
   ],
@@ -45,18 +46,10 @@ export const strictnessClusterCases: readonly StrictnessCase[] = [
   [
     'how long to wait for a certificate',
     'cluster',
-    cluster({
-      transport_socket: {
-        name: 't',
-        typed_config: {
-          ...type('transport_sockets.tls.v3.UpstreamTlsContext'),
-          common_tls_context: {
-            tls_certificate_sds_secret_configs: [
-              { name: 'weft.dev/identity', sds_config: { ads: {}, initial_fetch_timeout: '1s' } },
-            ],
-          },
-        },
-      },
+    withTls({
+      tls_certificate_sds_secret_configs: [
+        { name: 'weft.dev/identity', sds_config: { ads: {}, initial_fetch_timeout: '1s' } },
+      ],
     }),
     'transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs[0].sds_config.initial_fetch_timeout',
   ],
@@ -128,15 +121,7 @@ export const strictnessClusterCases: readonly StrictnessCase[] = [
   [
     'old TLS',
     'cluster',
-    cluster({
-      transport_socket: {
-        name: 't',
-        typed_config: {
-          ...type('transport_sockets.tls.v3.UpstreamTlsContext'),
-          common_tls_context: { tls_params: { tls_minimum_protocol_version: 'TLSv1_0' } },
-        },
-      },
-    }),
+    withTls({ tls_params: { tls_minimum_protocol_version: 'TLSv1_0' } }),
     'transport_socket.typed_config.common_tls_context.tls_params.tls_minimum_protocol_version',
   ],
   [
