@@ -127,6 +127,18 @@ export const knownOfPolicy: readonly KnownDifference[] = [
       outcome.envoy.received.length > 1,
   },
   {
+    name: 'retry-unsent-body',
+    why: 'A connection that was never made is retried whatever the size of the body: nothing of it was sent, and all of it is there. Envoy gives its policy up when more has come than the route lets it hold',
+    reference:
+      'RFC 9110 section 9.2.2: the client knows that the request was not applied; docs/decisions/005-retries.md',
+    explains: ({ difference: { what, weft, envoy }, outcome, table }) =>
+      ((what === 'log attempts' && weft !== 'n=1' && envoy === 'n=1') ||
+        (what === 'log flags' && weft === 'URX' && envoy === 'UF')) &&
+      outcome.weft.received.length === 0 &&
+      outcome.envoy.received.length === 0 &&
+      JSON.stringify(table.virtualHosts).includes('"per_request_buffer_limit_bytes"'),
+  },
+  {
     name: 'rest-of-failed-response',
     why: 'The short rest of a response that is not forwarded is read, and its connection shared with the retry; Envoy resets the stream',
     reference: 'RFC 9113 section 10.5: servers may take resets for an attack',
