@@ -65,6 +65,17 @@ export interface DownstreamConnection {
   readonly socket?: Duplex;
 }
 
+/** Of which nothing is known, or asked. */
+export const nobodysConnection: DownstreamConnection = {
+  id: 0,
+  remoteIp: '',
+  remotePort: 0,
+  destinationIp: '',
+  destinationPort: 0,
+  peer: undefined,
+  tls: false,
+};
+
 /** A request in progress, implemented by the server codecs; the dispatcher drives it. */
 export interface Downstream {
   readonly head: RequestHead;

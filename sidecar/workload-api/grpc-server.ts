@@ -6,7 +6,7 @@ import type { Clock } from '@weft/policies/kit/clock';
 import { errorText } from '@weft/policies/kit/error-text';
 import { err, ok, type Result } from '@weft/policies/kit/result';
 import { defaultHttpLimits, type HttpLimits } from '@weft/policies/model/listener';
-import type { Downstream, DownstreamConnection } from '../http/exchange.ts';
+import { type Downstream, nobodysConnection } from '../http/exchange.ts';
 import { GrpcCode } from '../http/grpc-status.ts';
 import { serveHttp2 } from '../http/h2/server.ts';
 import type { Http2ServerConnection } from '../http/h2/server-options.ts';
@@ -46,15 +46,6 @@ const limits: HttpLimits = {
   idleTimeoutMs: 0,
   concurrentStreamsMax: STREAMS_OF_CONNECTION_MAX,
   http2: { ...defaultHttpLimits.http2, connectProtocol: false },
-};
-const LOCAL: DownstreamConnection = {
-  id: 0,
-  remoteIp: '',
-  remotePort: 0,
-  destinationIp: '',
-  destinationPort: 0,
-  peer: undefined,
-  tls: false,
 };
 
 export class UnixGrpcServer {
@@ -118,7 +109,7 @@ export class UnixGrpcServer {
       });
     }
     const { clock } = this.options;
-    const connection = serveHttp2(socket, LOCAL, {
+    const connection = serveHttp2(socket, nobodysConnection, {
       limits,
       clock,
       recorder: this.recorder,

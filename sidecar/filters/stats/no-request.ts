@@ -1,19 +1,11 @@
-import type { Downstream } from '../../http/exchange.ts';
+import { type Downstream, nobodysConnection } from '../../http/exchange.ts';
 import { noHead } from '../../http/h2/request-head.ts';
 
 /** What a record shows between two requests, so that it keeps none alive. */
 export const noRequest: Downstream = {
   head: noHead(),
   endOfRequest: true,
-  connection: {
-    id: 0,
-    remoteIp: '',
-    remotePort: 0,
-    destinationIp: '',
-    destinationPort: 0,
-    peer: undefined,
-    tls: false,
-  },
+  connection: nobodysConnection,
   receiver: undefined,
   idleTimeoutMs: 0,
   bytesReceived: 0,
