@@ -268,7 +268,7 @@ function resolveTarget(method: string, raw: string, target: Target): HeadError |
 
 /** For a head that does not end within the limit: 414 when already its first line does not (RFC 9112 section 3). */
 export function requestTooLarge(input: ReadBuffer, max: number): HeadError {
-  const lineEnd = input.bytes.indexOf('\r\n', input.at, 'latin1');
+  const lineEnd = input.lineEnd();
   if (lineEnd === -1 || lineEnd - input.at > max) {
     return headError('target-too-long', 414, 'RFC 9112 section 3', `the request line is longer than ${max} bytes`);
   }

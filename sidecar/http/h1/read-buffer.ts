@@ -82,6 +82,12 @@ export class ReadBuffer {
     if (this.at === this.end) this.clear();
   }
 
+  /** Where the first CRLF is, or -1. What lies behind `end` was never received. */
+  lineEnd(): number {
+    const found = this.bytes.indexOf('\r\n', this.at, 'latin1');
+    return found === -1 || found + 2 > this.end ? -1 : found;
+  }
+
   clear(): void {
     this.bytes = EMPTY;
     this.at = 0;

@@ -67,9 +67,9 @@ export class RequestReader {
    * answer does not depend on how much is there.
    */
   private hopeless(): HeadError | undefined {
-    const { bytes, at, end } = this.input;
-    const lineEnd = bytes.indexOf('\r\n', at, 'latin1');
-    const whole = lineEnd !== -1 && lineEnd < end && lineEnd - at <= this.limits.headBytesMax;
+    const { bytes, at } = this.input;
+    const lineEnd = this.input.lineEnd();
+    const whole = lineEnd !== -1 && lineEnd - at <= this.limits.headBytesMax;
     if (!whole && TOKEN[bytes[at] ?? 0] === 1) return undefined;
     const text = bytes.toString('latin1', at, whole ? lineEnd : at + 1);
     const error = this.errorIn(text);
