@@ -11,7 +11,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { systemClock } from '@weft/policies/kit/clock';
 import { enableLinearEngine } from '@weft/policies/kit/linear-regex';
+import { systemPrng } from '@weft/policies/kit/prng';
 import type { ResourceKind } from '@weft/policies/model/snapshot';
 import { encodeResource } from '@weft/policies/wire/resource';
 import { typeUrls } from '@weft/policies/wire/type-urls';
@@ -19,6 +21,7 @@ import { readBootstrap } from '../sidecar/bootstrap/read.ts';
 import { codeCacheOf, runBundle } from '../sidecar/transient.ts';
 import type { ControlWire } from '../sidecar/wire/codec.ts';
 
+const WARM_UP_MS_MAX = 30_000;
 const sample = fileURLToPath(new URL('code-cache.bootstrap.json', import.meta.url));
 
 /** Runs what comes before `serving`: the ports of the sample are any that are free. */
@@ -41,7 +44,13 @@ type Exports = ReturnType<typeof runBundle>['exports'];
 
 /** A first use of each, as a sidecar makes it when it starts. */
 const firstUses: Readonly<Record<string, (exports: Exports) => void | Promise<void>>> = {
-  'main.cjs': () => served,
+  'main.cjs': async ({ loadWarmUp }: typeof import('../sidecar/main.ts')) => {
+    await served;
+    // What a request passes, for as long as each kind of them takes here.
+    const { warmUp } = await loadWarmUp();
+    const answered = await warmUp({ clock: systemClock, prng: systemPrng }, { budgetMs: WARM_UP_MS_MAX });
+    if (answered === 0) throw new Error('no request was answered');
+  },
   'read.cjs': ({ readBootstrap }: typeof import('../sidecar/bootstrap/read.ts')) => {
     const read = readBootstrap(readFileSync(sample, 'utf8'));
     if (!read.ok) throw new Error(`the sample bootstrap is refused: ${JSON.stringify(read.error)}`);

@@ -53,6 +53,9 @@ async function runInMesh(threads: string | undefined): Promise<void> {
   if (!started.ok) fail([started.error]);
 }
 
+/** What is compiled ahead besides a start: scripts/code-cache.ts. */
+export const loadWarmUp = (): Promise<typeof import('./warm-up.ts')> => import('./warm-up.ts');
+
 const { values } = parseArguments();
 const threads = values.concurrency ?? process.env['WEFT_CONCURRENCY'];
 // Each way runs what it needs: a static proxy pays for no gRPC, a mesh proxy for no YAML. No `await` here: what ships is

@@ -165,10 +165,11 @@ async function createLocal(
   { clock, prng }: ProcessPorts,
   { telemetry, identity, xds, overload }: Omit<Parts, 'threads' | 'quotas' | 'reporter'>,
 ): Promise<DataThreads> {
-  const [{ createDataPlane }, { localThread }, { warmUp, WARM_UP_MS_MAX }] = await Promise.all([
+  const [{ createDataPlane }, { localThread }, { warmUp, WARM_UP_MS_MAX }, { tlsOfMesh }] = await Promise.all([
     import('./data-plane.ts'),
     import('./threads/local.ts'),
     import('./warm-up.ts'),
+    import('./warm-up-tls.ts'),
   ]);
   const dataPlane = createDataPlane({
     source: xds.source,
@@ -181,7 +182,12 @@ async function createLocal(
     ownIps: new Set(config.pod.ips),
     overload,
   });
-  return localThread(dataPlane, telemetry, { before: () => warmUp({ clock, prng }, WARM_UP_MS_MAX) });
+  return localThread(dataPlane, telemetry, {
+    before: async () => {
+      const tls = await tlsOfMesh(identity, clock);
+      await warmUp({ clock, prng }, { budgetMs: WARM_UP_MS_MAX, tls });
+    },
+  });
 }
 
 interface Parts {

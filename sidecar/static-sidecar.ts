@@ -140,7 +140,7 @@ function adminViews(
     certs: () => certificateList(bootstrap, Date.now()),
     clusters: async () => withoutTraffic(bootstrap.clusters, await threads.clusters(), endpoints.assignments()),
     listeners: () => threads.listeners(),
-    notReady: () => (state.stopping ? 'draining' : state.listening ? undefined : 'listeners are not open yet'),
+    notReady: () => (state.stopping ? 'draining' : state.listening ? undefined : 'the sidecar is starting'),
     drain: () => void threads.drain(DRAIN_MS_MAX),
     quit: () => void stop(),
   };

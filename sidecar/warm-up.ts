@@ -7,22 +7,26 @@ import { meshEdge } from '@weft/policies/model/edge';
 import { anyTraffic, type Direction, defaultHttpLimits, type Listener } from '@weft/policies/model/listener';
 import { defaultRetry } from '@weft/policies/model/retry';
 import { noMutation, type Route } from '@weft/policies/model/route';
+import type { DownstreamTls } from '@weft/policies/model/tls';
 import { noIdentity } from './bootstrap/no-identity.ts';
 import { StaticSource } from './bootstrap/static-source.ts';
 import { createDataPlane, type DataPlane } from './data-plane.ts';
 import type { Downstream, RequestReceiver } from './http/exchange.ts';
 import { serveHttp1 } from './http/h1/server.ts';
 import { Headers } from './http/headers.ts';
+import type { CertificateSource } from './identity/source.ts';
 import { AccessLog } from './telemetry/access-log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import type { Recorder } from './telemetry/record.ts';
 import { SidecarRecorder } from './telemetry/recorder.ts';
 import { SpanRing } from './telemetry/span-ring.ts';
+import type { WarmUpTls } from './warm-up-tls.ts';
 
 /** Readiness must not wait for a machine that is busy. */
 export const WARM_UP_MS_MAX = 120;
 const CONNECT_TIMEOUT_MS = 1_000;
-const REQUESTS = 600;
+/** More would make the code of a sidecar without traffic larger than what later requests save. */
+const REQUESTS = 100;
 const CONNECTIONS = 8;
 const LOOPBACK = '127.0.0.1';
 const NAME = 'warm-up';
@@ -32,6 +36,15 @@ interface WarmUpPorts {
   readonly prng: Prng;
 }
 
+interface WarmUpOptions {
+  readonly budgetMs: number;
+  /** Between the two paths; undefined: plaintext. */
+  readonly tls?: WarmUpTls | undefined;
+  /** It ends early when it is no longer wanted. */
+  readonly isWanted?: () => boolean;
+}
+
+const PASSED = 'HTTP/1.1 200';
 const RESPONSE_FIELDS = ['Server', NAME, 'Date', 'Thu, 01 Jan 1970 00:00:00 GMT', 'Content-Type', 'text/plain'];
 const RESPONSE_BODY = Buffer.from('warm-up response');
 const HEAD =
@@ -51,28 +64,24 @@ const REQUESTS_IN_TURN = [
 
 /**
  * Requests of its own through a client's and a server's path on loopback, HTTP/1 to HTTP/2 to HTTP/1: what the first real
- * requests meet is compiled. What these do is in no metric and no log. Ends early when it is no longer wanted. Resolves to how
- * many were answered.
+ * requests meet is loaded and compiled. What these do is in no metric and no log. Resolves to how many came through.
  */
 export async function warmUp(
   { clock, prng }: WarmUpPorts,
-  budgetMs: number,
-  isWanted: () => boolean = () => true,
+  { budgetMs, tls, isWanted = () => true }: WarmUpOptions,
 ): Promise<number> {
-  const startMs = clock.nowMs();
+  const deadlineMs = clock.nowMs() + budgetMs;
   const opened: { close(): void }[] = [];
-  let requests = 0;
   try {
     const log = new AccessLog({ write: () => true, onDrain: () => undefined }, () => undefined);
     const ports = { clock, prng, recorder: new SidecarRecorder(new Metrics(), log, new SpanRing(1)) };
     const application = await startApplication(clock, ports.recorder, opened);
-    const server = await startPlane(ports, 'inbound', application, 'http1', opened);
-    const client = await startPlane(ports, 'outbound', server, 'http2', opened);
-    if (client !== 0) requests = await sendRequests(client, startMs + budgetMs, clock, isWanted);
+    const server = await startPlane(ports, serverSide(tls), clusterOf(application, 'http1', undefined), opened);
+    const client = await startPlane(ports, clientSide(tls), clusterOf(server, 'http2', tls), opened);
+    return client === 0 ? 0 : await sendRequests(client, deadlineMs, clock, isWanted);
   } finally {
     for (const one of opened.reverse()) one.close();
   }
-  return requests;
 }
 
 /** Answers a request when all of it has come. */
@@ -131,26 +140,40 @@ function startApplication(clock: Clock, recorder: Recorder, opened: { close(): v
   });
 }
 
+interface Side {
+  readonly listener: Listener;
+  readonly certificates: CertificateSource;
+}
+
+const clientSide = (tls: WarmUpTls | undefined): Side => ({
+  listener: listenerOf('outbound', undefined),
+  certificates: tls?.certificates ?? noIdentity,
+});
+
+const serverSide = (tls: WarmUpTls | undefined): Side => ({
+  listener: listenerOf('inbound', tls?.downstream),
+  certificates: tls?.certificates ?? noIdentity,
+});
+
 /** Resolves to the port of its listener, 0 where it could not be bound. */
 async function startPlane(
   { clock, prng, recorder }: WarmUpPorts & { readonly recorder: Recorder },
-  direction: Direction,
-  upstreamPort: number,
-  protocol: Cluster['protocol'],
+  { listener, certificates }: Side,
+  cluster: Cluster | undefined,
   opened: { close(): void }[],
 ): Promise<number> {
-  if (upstreamPort === 0) return 0;
+  if (cluster === undefined) return 0;
   const plane: DataPlane = createDataPlane({
     source: new StaticSource({
-      listener: new Map([[NAME, listenerOf(direction)]]),
-      cluster: new Map([[NAME, clusterOf(upstreamPort, protocol)]]),
+      listener: new Map([[NAME, listener]]),
+      cluster: new Map([[NAME, cluster]]),
       route: new Map(),
       endpoints: new Map(),
       secret: new Map(),
       address: new Map(),
     }),
     listenerNames: [NAME],
-    certificates: noIdentity,
+    certificates,
     recorder,
     clock,
     prng,
@@ -170,11 +193,12 @@ function sendRequests(port: number, deadlineMs: number, clock: Clock, isWanted: 
   return new Promise((resolve) => {
     let sent = 0;
     let answered = 0;
+    let passed = 0;
     const sockets: Socket[] = [];
     const finish = (): void => {
       cancel();
       for (const socket of sockets) socket.destroy();
-      resolve(answered);
+      resolve(passed);
     };
     const cancel = clock.after(Math.max(1, deadlineMs - clock.nowMs()), finish);
     const next = (socket: Socket): void => {
@@ -188,8 +212,9 @@ function sendRequests(port: number, deadlineMs: number, clock: Clock, isWanted: 
       sockets.push(socket);
       socket.on('error', () => undefined);
       socket.on('connect', () => next(socket));
-      socket.on('data', () => {
+      socket.on('data', (chunk) => {
         answered++;
+        if (String(chunk).startsWith(PASSED)) passed++;
         if (answered >= REQUESTS || clock.nowMs() >= deadlineMs || !isWanted()) finish();
         else next(socket);
       });
@@ -197,7 +222,7 @@ function sendRequests(port: number, deadlineMs: number, clock: Clock, isWanted: 
   });
 }
 
-const listenerOf = (direction: Direction): Listener => ({
+const listenerOf = (direction: Direction, tls: DownstreamTls | undefined): Listener => ({
   name: NAME,
   direction,
   addresses: [{ ip: LOOPBACK, port: 0 }],
@@ -210,7 +235,7 @@ const listenerOf = (direction: Direction): Listener => ({
   defaultFilterChain: {
     name: NAME,
     match: anyTraffic,
-    tls: undefined,
+    tls,
     networkRbac: [],
     terminal: {
       kind: 'http',
@@ -246,22 +271,34 @@ const route: Route = {
   responseHeaders: noMutation,
 };
 
-const clusterOf = (port: number, protocol: Cluster['protocol']): Cluster => ({
-  name: NAME,
-  discovery: {
-    kind: 'static',
-    assignment: { clusterName: NAME, endpoints: [plainEndpoint({ ip: LOOPBACK, port })] },
-  },
-  connectTimeoutMs: CONNECT_TIMEOUT_MS,
-  idleTimeoutMs: 60_000,
-  requestsPerConnectionMax: 0,
-  balancer: leastRequest,
-  protocol,
-  limits: defaultClusterLimits,
-  errorRate: undefined,
-  outlier: undefined,
-  healthyPanicPercent: 50,
-  tls: undefined,
-  meshTls: false,
-  service: undefined,
-});
+/** Undefined: there is nothing to connect to. */
+const clusterOf = (
+  port: number,
+  protocol: Cluster['protocol'],
+  tls: Pick<WarmUpTls, 'cluster' | 'endpoint'> | undefined,
+): Cluster | undefined =>
+  port === 0
+    ? undefined
+    : {
+        name: NAME,
+        discovery: {
+          kind: 'static',
+          assignment: {
+            clusterName: NAME,
+            endpoints: [{ ...plainEndpoint({ ip: LOOPBACK, port }), ...tls?.endpoint }],
+          },
+        },
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        idleTimeoutMs: 60_000,
+        requestsPerConnectionMax: 0,
+        balancer: leastRequest,
+        protocol,
+        limits: defaultClusterLimits,
+        errorRate: undefined,
+        outlier: undefined,
+        healthyPanicPercent: 50,
+        tls: undefined,
+        meshTls: false,
+        service: undefined,
+        ...tls?.cluster,
+      };

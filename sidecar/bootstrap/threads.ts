@@ -4,6 +4,7 @@ import { ok, type Result } from '@weft/policies/kit/result';
 import type { OverloadState } from '../overload/state.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DataThreads } from '../threads/data-threads.ts';
+import { tlsOfBootstrap } from '../warm-up-tls.ts';
 import type { Replicas } from '../xds/client.ts';
 import type { Change } from '../xds/table-source.ts';
 import { changeOf } from './endpoint-change.ts';
@@ -26,13 +27,12 @@ interface BootstrapThreads {
   readonly replicas: Replicas;
 }
 
-/** The first request of who waited for the proxy comes at once, and must not wait in turn. */
-const WARM_UP_AFTER_MS = 50;
-
-async function warmUpWhile(isQuiet: () => boolean, ports: Pick<ThreadPorts, 'clock' | 'prng'>): Promise<void> {
-  const { warmUp, WARM_UP_MS_MAX } = await import('../warm-up.ts');
-  await warmUp(ports, WARM_UP_MS_MAX, isQuiet);
-}
+/** The first request of who waited for the port comes at once, and must not wait in turn. */
+const WARM_UP_AFTER_MS = 10;
+/** It says that it is ready no later than this after its process began, */
+const READY_WITHIN_MS = 215;
+/** unless it was slow to start: the first requests of each kind take this long. */
+const WARM_UP_MS_MIN = 40;
 
 /** The data path of a bootstrap; what one kind of it needs is not loaded for the other. */
 export const startBootstrapThreads = (
@@ -74,13 +74,24 @@ async function oneThread(
     overload,
   });
   const threads = localThread(dataPlane, telemetry, {
-    after: (isQuiet) => {
-      clock.afterUnref(WARM_UP_AFTER_MS, () => {
-        if (isQuiet()) void warmUpWhile(isQuiet, { clock, prng });
-      });
-    },
+    after: (isQuiet) => warmUpWhile(isQuiet, bootstrap, { clock, prng }),
   });
   return ok({ threads, replicas: localReplica((changes) => source.apply(changes)) });
+}
+
+/** Requests of its own, until somebody else's come. */
+async function warmUpWhile(
+  isQuiet: () => boolean,
+  { listeners, clusters }: Bootstrap,
+  { clock, prng }: Pick<ThreadPorts, 'clock' | 'prng'>,
+): Promise<void> {
+  await new Promise<void>((resolve) => {
+    clock.after(WARM_UP_AFTER_MS, resolve);
+  });
+  if (!isQuiet()) return;
+  const { warmUp } = await import('../warm-up.ts');
+  const budgetMs = Math.max(WARM_UP_MS_MIN, READY_WITHIN_MS - 1_000 * process.uptime());
+  await warmUp({ clock, prng }, { budgetMs, tls: tlsOfBootstrap(listeners, clusters), isWanted: isQuiet });
 }
 
 async function manyThreads(

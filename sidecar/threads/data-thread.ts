@@ -1,6 +1,7 @@
 /** Entry of a data thread: a data plane of its own, told what to do by the control thread. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemPrng } from '@weft/policies/kit/prng';
+import type { Cluster } from '@weft/policies/model/cluster';
 import { startTelemetry } from '../bootstrap/telemetry.ts';
 import { SharedLimitState } from '../cluster/shared-limits.ts';
 import { createBlock, SlotShare } from '../cluster/shared-slots.ts';
@@ -12,6 +13,7 @@ import { heapReading } from '../overload/readings.ts';
 import { trimWhenIdle } from '../overload/trim.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import { WARM_UP_MS_MAX, warmUp } from '../warm-up.ts';
+import { tlsOfBootstrap, tlsOfMesh } from '../warm-up-tls.ts';
 import type { Answers, DataThreadSetup, NamedBlock, ToControl, ToData } from './protocol.ts';
 import { ReplicaCertificates } from './replica-certificates.ts';
 import { ReplicaSource } from './replica-source.ts';
@@ -73,9 +75,13 @@ class DataThread {
     this.overload.start();
   }
 
-  async listen(): Promise<void> {
+  async listen({ bootstrap, changes }: DataThreadSetup): Promise<void> {
     waitWithOnePoll();
-    await warmUp({ clock: turnClock, prng: systemPrng }, WARM_UP_MS_MAX);
+    const tls =
+      bootstrap === undefined
+        ? await tlsOfMesh(this.certificates, turnClock)
+        : tlsOfBootstrap(bootstrap.listeners, clustersOf(changes));
+    await warmUp({ clock: turnClock, prng: systemPrng }, { budgetMs: WARM_UP_MS_MAX, tls });
     const started = await this.plane.listeners.start();
     if (started.ok) {
       this.cancelTrim = trimWhenIdle({
@@ -182,6 +188,11 @@ class DataThread {
   }
 }
 
+const clustersOf = (changes: DataThreadSetup['changes']): readonly Cluster[] =>
+  changes.flatMap(({ kind, entry }) =>
+    kind === 'cluster' && entry !== undefined && 'value' in entry ? [entry.value] : [],
+  );
+
 /** Spans go to the control thread, which alone loads what exports them. */
 const untraced = ({ listeners, node }: NonNullable<DataThreadSetup['bootstrap']>) => ({
   node,
@@ -194,11 +205,12 @@ const untraced = ({ listeners, node }: NonNullable<DataThreadSetup['bootstrap']>
 
 if (parentPort !== null) {
   const port = parentPort;
-  const thread = new DataThread(workerData as DataThreadSetup, (message) => port.postMessage(message));
+  const setup = workerData as DataThreadSetup;
+  const thread = new DataThread(setup, (message) => port.postMessage(message));
   // Without it the thread ends as soon as nothing is open any more.
   port.on('message', (message: ToData) => {
     if (!thread.receive(message)) port.close();
   });
   // Not awaited: messages come only after this module has been evaluated, and listeners come by message.
-  void thread.listen();
+  void thread.listen(setup);
 }

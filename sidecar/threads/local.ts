@@ -4,12 +4,12 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DataThreads } from './data-threads.ts';
 import { clusterRows, collectUpstreams } from './rows.ts';
 
-/** A pod waits for its sidecar anyway; who starts a proxy by hand gets one that listens at once. */
-interface WarmUpAt {
-  before?(): Promise<unknown>;
-  /** `isQuiet`: nobody has connected yet. */
-  after?(isQuiet: () => boolean): void;
-}
+/** When it sends requests of its own, which its readiness waits for. */
+type WarmUpAt =
+  /** A pod waits for its sidecar anyway. */
+  | { readonly before: () => Promise<void> }
+  /** Who starts a proxy by hand gets one that listens at once. `isQuiet`: nobody has connected yet. */
+  | { readonly after: (isQuiet: () => boolean) => Promise<void> };
 
 /** One thread for everything: nothing is sent, copied or shared. */
 export function localThread(dataPlane: DataPlane, telemetry: Telemetry, warmUp: WarmUpAt): DataThreads {
@@ -18,9 +18,11 @@ export function localThread(dataPlane: DataPlane, telemetry: Telemetry, warmUp: 
   return {
     async start() {
       waitWithOnePoll();
-      await warmUp.before?.();
+      if ('before' in warmUp) await warmUp.before();
       const started = await listeners.start();
-      if (started.ok) warmUp.after?.(() => listeners.stats().every(({ connections }) => connections === 0));
+      if ('after' in warmUp && started.ok) {
+        await warmUp.after(() => listeners.stats().every(({ connections }) => connections === 0));
+      }
       return started;
     },
     // The telemetry is the process's own, and configured as such.

@@ -33,7 +33,7 @@ function byFunction(node: SamplingNode, found = new Map<string, number>()): Map<
 async function send(rounds: number): Promise<number> {
   let requests = 0;
   for (let round = 0; round < rounds; round++) {
-    requests += await warmUp({ clock: systemClock, prng: systemPrng }, ROUND_MS);
+    requests += await warmUp({ clock: systemClock, prng: systemPrng }, { budgetMs: ROUND_MS });
   }
   return requests;
 }

@@ -53,10 +53,11 @@ async function written(folder: string, text: string): Promise<string> {
   return file;
 }
 
-/** The command of the image with a profiler in it. */
+/** The command of the image with a profiler in it, which writes nothing under Node's permission model. */
 function profiled([node, ...args]: readonly [string, ...string[]], folder: string | undefined): readonly string[] {
   if (folder === undefined) return [node, ...args];
-  return [node, '--cpu-prof', `--cpu-prof-dir=${folder}`, '--cpu-prof-interval=200', ...args];
+  const free = args.filter((arg) => arg !== '--permission' && !arg.startsWith('--allow-'));
+  return [node, '--cpu-prof', `--cpu-prof-dir=${folder}`, '--cpu-prof-interval=200', ...free];
 }
 
 /** As in a pod: authorities that this machine's own programs are told to trust are not read in by every sidecar besides. */
