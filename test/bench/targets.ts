@@ -23,7 +23,7 @@ const cpu = 'cpu_us_per_request';
 export const targets: readonly Target[] = [
   { bench: 'mtls-h1', metric: cpu, load: 'saturated', wire: 'default', must: { ratio: 0.55 }, aim: { ratio: 0.35 } },
   { bench: 'mtls-h1', metric: cpu, load: '1000 rps', wire: 'default', must: { ratio: 0.65 }, aim: { ratio: 0.5 } },
-  { bench: 'mtls-h1', metric: 'p99_ms', wire: 'default', must: { ratio: 1 }, aim: { ratio: 0.5 } },
+  { bench: 'mtls-h1', metric: 'p99_ms', load: 'open loop', wire: 'default', must: { ratio: 1 }, aim: { ratio: 0.5 } },
   { bench: 'mtls-h1', metric: 'p999_ms', wire: 'default', must: { ratio: 1 }, aim: { ratio: 0.5 } },
   { bench: 'mtls-grpc', metric: cpu, load: 'saturated', must: { ratio: 0.45 }, aim: { ratio: 0.25 } },
   { bench: 'mtls-grpc', metric: cpu, load: '1000 rps', must: { ratio: 0.65 }, aim: { ratio: 0.45 } },
