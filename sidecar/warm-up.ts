@@ -76,7 +76,9 @@ export async function warmUp(
     const log = new AccessLog({ write: () => true, onDrain: () => undefined }, () => undefined);
     const ports = { clock, prng, recorder: new SidecarRecorder(new Metrics(), log, new SpanRing(1)) };
     const application = await startApplication(clock, ports.recorder, opened);
+    if (application === 0) return 0;
     const server = await startPlane(ports, serverSide(tls), clusterOf(application, 'http1', undefined), opened);
+    if (server === 0) return 0;
     const client = await startPlane(ports, clientSide(tls), clusterOf(server, 'http2', tls), opened);
     return client === 0 ? 0 : await sendRequests(client, deadlineMs, clock, isWanted);
   } finally {
@@ -159,10 +161,9 @@ const serverSide = (tls: WarmUpTls | undefined): Side => ({
 async function startPlane(
   { clock, prng, recorder }: WarmUpPorts & { readonly recorder: Recorder },
   { listener, certificates }: Side,
-  cluster: Cluster | undefined,
+  cluster: Cluster,
   opened: { close(): void }[],
 ): Promise<number> {
-  if (cluster === undefined) return 0;
   const plane: DataPlane = createDataPlane({
     source: new StaticSource({
       listener: new Map([[NAME, listener]]),
@@ -271,34 +272,27 @@ const route: Route = {
   responseHeaders: noMutation,
 };
 
-/** Undefined: there is nothing to connect to. */
 const clusterOf = (
   port: number,
   protocol: Cluster['protocol'],
   tls: Pick<WarmUpTls, 'cluster' | 'endpoint'> | undefined,
-): Cluster | undefined =>
-  port === 0
-    ? undefined
-    : {
-        name: NAME,
-        discovery: {
-          kind: 'static',
-          assignment: {
-            clusterName: NAME,
-            endpoints: [{ ...plainEndpoint({ ip: LOOPBACK, port }), ...tls?.endpoint }],
-          },
-        },
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
-        idleTimeoutMs: 60_000,
-        requestsPerConnectionMax: 0,
-        balancer: leastRequest,
-        protocol,
-        limits: defaultClusterLimits,
-        errorRate: undefined,
-        outlier: undefined,
-        healthyPanicPercent: 50,
-        tls: undefined,
-        meshTls: false,
-        service: undefined,
-        ...tls?.cluster,
-      };
+): Cluster => ({
+  name: NAME,
+  discovery: {
+    kind: 'static',
+    assignment: { clusterName: NAME, endpoints: [{ ...plainEndpoint({ ip: LOOPBACK, port }), ...tls?.endpoint }] },
+  },
+  connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  idleTimeoutMs: 60_000,
+  requestsPerConnectionMax: 0,
+  balancer: leastRequest,
+  protocol,
+  limits: defaultClusterLimits,
+  errorRate: undefined,
+  outlier: undefined,
+  healthyPanicPercent: 50,
+  tls: undefined,
+  meshTls: false,
+  service: undefined,
+  ...tls?.cluster,
+});

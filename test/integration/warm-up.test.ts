@@ -1,5 +1,6 @@
-/** What a sidecar does before it is ready, over TLS with its own certificate. */
+/** What a sidecar does before it is ready. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import type { SpiffeId } from '@weft/policies/identity/spiffe-id';
 import { ManualClock, systemClock } from '@weft/policies/kit/clock';
@@ -7,6 +8,10 @@ import { systemPrng } from '@weft/policies/kit/prng';
 import type { UpstreamTls } from '@weft/policies/model/tls';
 import { warmUp } from '@weft/sidecar/warm-up';
 import { tlsOfBootstrap, tlsOfMesh, type WarmUpTls } from '@weft/sidecar/warm-up-tls';
+import { bootstrap, httpListener } from '../support/pair-bootstrap.ts';
+import { freePort } from '../support/pair-process.ts';
+import { adminPage, runSidecar, testFolder } from '../support/pair-sidecar.ts';
+import { waitFor } from '../support/wait.ts';
 import { TestAuthority, TestCertificates } from './listener-rig.fixture.ts';
 
 const ID = 'spiffe://cluster.local/ns/shop/sa/web' as SpiffeId;
@@ -53,4 +58,27 @@ test('a certificate that does not come is not waited for any longer', async () =
   const waiting = tlsOfMesh(new TestCertificates(undefined), clock);
   clock.advance(1_000);
   assert.equal(await waiting, undefined);
+});
+
+test('one from a bootstrap serves who comes while it warms up, and is ready after that', async () => {
+  const folder = testFolder('warm-up');
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const here = {
+    name: 'here',
+    match: { prefix: '/' },
+    direct_response: { status: 200, body: { inline_string: 'here' } },
+  };
+  const listener = httpListener({ name: 'here', at: { ip: '127.0.0.1', port }, direction: 'OUTBOUND', routes: [here] });
+  const program = runSidecar(folder, bootstrap({ id: 'warm-up', listeners: [listener], clusters: [], adminPort }));
+  try {
+    // The first that finds the port open: the sidecar says that it is ready 50 ms later at least, or because of this one.
+    const first = await waitFor('the port', async () => (await adminPage(port, '/')).text, 20_000, 1);
+    assert.equal(first, 'here');
+    await program.until('serving', () => program.stderr.includes(' serving '));
+    assert.deepEqual(await adminPage(adminPort, '/ready'), { status: 200, text: 'LIVE\n' });
+    assert.match((await adminPage(adminPort, '/stats')).text, /^http\.here\.downstream_rq_total: 1$/m);
+  } finally {
+    await program.stop();
+    rmSync(folder, { recursive: true });
+  }
 });
