@@ -46,10 +46,10 @@ type Exports = ReturnType<typeof runBundle>['exports'];
 const firstUses: Readonly<Record<string, (exports: Exports) => void | Promise<void>>> = {
   'main.cjs': async ({ loadWarmUp }: typeof import('../sidecar/main.ts')) => {
     await served;
-    // What a request passes, for as long as each kind of them takes here.
+    // What a request passes: all of its requests, however long they take here.
     const { warmUp } = await loadWarmUp();
-    const answered = await warmUp({ clock: systemClock, prng: systemPrng }, { budgetMs: WARM_UP_MS_MAX });
-    if (answered === 0) throw new Error('no request was answered');
+    const passed = await warmUp({ clock: systemClock, prng: systemPrng }, { budgetMs: WARM_UP_MS_MAX });
+    if (passed === 0) throw new Error('no request came through');
   },
   'read.cjs': ({ readBootstrap }: typeof import('../sidecar/bootstrap/read.ts')) => {
     const read = readBootstrap(readFileSync(sample, 'utf8'));

@@ -75,11 +75,16 @@ export async function warmUp(
   try {
     const log = new AccessLog({ write: () => true, onDrain: () => undefined }, () => undefined);
     const ports = { clock, prng, recorder: new SidecarRecorder(new Metrics(), log, new SpanRing(1)) };
-    const application = await startApplication(clock, ports.recorder, opened);
-    if (application === 0) return 0;
-    const server = await startPlane(ports, serverSide(tls), clusterOf(application, 'http1', undefined), opened);
+    const applicationPort = await startApplication(clock, ports.recorder, opened);
+    if (applicationPort === 0) return 0;
+    const certificates = tls?.certificates ?? noIdentity;
+    const inbound = listenerOf('inbound', tls?.downstream);
+    const application = clusterOf(applicationPort, 'http1', undefined);
+    const server = await startPlane(ports, { listener: inbound, cluster: application, certificates }, opened);
     if (server === 0) return 0;
-    const client = await startPlane(ports, clientSide(tls), clusterOf(server, 'http2', tls), opened);
+    const outbound = listenerOf('outbound', undefined);
+    const cluster = clusterOf(server, 'http2', tls);
+    const client = await startPlane(ports, { listener: outbound, cluster, certificates }, opened);
     return client === 0 ? 0 : await sendRequests(client, deadlineMs, clock, isWanted);
   } finally {
     for (const one of opened.reverse()) one.close();
@@ -142,26 +147,16 @@ function startApplication(clock: Clock, recorder: Recorder, opened: { close(): v
   });
 }
 
-interface Side {
+interface Plane {
   readonly listener: Listener;
+  readonly cluster: Cluster;
   readonly certificates: CertificateSource;
 }
-
-const clientSide = (tls: WarmUpTls | undefined): Side => ({
-  listener: listenerOf('outbound', undefined),
-  certificates: tls?.certificates ?? noIdentity,
-});
-
-const serverSide = (tls: WarmUpTls | undefined): Side => ({
-  listener: listenerOf('inbound', tls?.downstream),
-  certificates: tls?.certificates ?? noIdentity,
-});
 
 /** Resolves to the port of its listener, 0 where it could not be bound. */
 async function startPlane(
   { clock, prng, recorder }: WarmUpPorts & { readonly recorder: Recorder },
-  { listener, certificates }: Side,
-  cluster: Cluster,
+  { listener, cluster, certificates }: Plane,
   opened: { close(): void }[],
 ): Promise<number> {
   const plane: DataPlane = createDataPlane({

@@ -139,7 +139,14 @@ async function profile(context: Context, all: readonly Contestant[], folder: str
 async function measureFirstSecond(context: Context, all: readonly Contestant[], rate: number): Promise<void> {
   const { options, loadgen } = context;
   const samples = await measureFresh(all, options.runs, async ({ port }) => {
-    const load = { port, path: '/', protocol: 'h1', connections: options.connections, rate, seconds: 1 } as const;
+    const load = {
+      port,
+      path: '/',
+      protocol: 'h1',
+      connections: options.connections,
+      rate,
+      seconds: discardS,
+    } as const;
     const { p50_ms, p99_ms } = await loadgen.rate(load);
     return { p50_ms, p99_ms };
   });
